@@ -1,0 +1,42 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "./cluster.ts";
+import { nextRollout } from "./model/attempt.ts";
+import { differences } from "./model/differences.ts";
+import { describeReport } from "./model/report.ts";
+import type { Wanted } from "./model/wanted.ts";
+import { describePlan } from "./model/words.ts";
+import type { Rollout } from "./rollout.ts";
+
+/** Says in words what preview shows as a diff, and at the end of an update what has been verified. */
+export async function announce(cluster: Cluster, rollout: Rollout): Promise<void> {
+  const wanted = await valueIfKnown(rollout.wanted);
+  const input = {
+    found: cluster.found,
+    wanted,
+    rows: cluster.rows,
+    plan: cluster.plan,
+    rollout: nextRollout(cluster.found),
+    rotation: cluster.args.rotation,
+    pauseSeconds: cluster.args.pauseBetweenMasters,
+    addresses: cluster.args.masters.map((master) => master.address),
+  };
+  if (pulumi.runtime.isDryRun()) {
+    await pulumi.log.info(describePlan(input).join("\n"));
+    return;
+  }
+  rollout.report.apply((report) =>
+    wanted !== undefined && differences(cluster.found, wanted, cluster.rows).length > 0 ? pulumi.log.info(describeReport(report).join("\n")) : undefined,
+  );
+}
+
+/** undefined in a preview that replaces an authority or a leaf: then nothing about it is known yet. */
+async function valueIfKnown(output: pulumi.Output<Wanted>): Promise<Wanted | undefined> {
+  // not in the SDK's types, but the only way to tell: apply is simply not called for an unknown value
+  const known: unknown = Reflect.get(output, "isKnown");
+  if (known instanceof Promise && !(await known)) {
+    return undefined;
+  }
+  const { promise, resolve } = Promise.withResolvers<Wanted>();
+  output.apply(resolve);
+  return promise;
+}

@@ -1,0 +1,64 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import { sha256 } from "./model/certificate.ts";
+
+/** Key algorithms, as the stack file names them. */
+export type KeyAlgorithm = "ECDSA-P256" | "ECDSA-P384" | "RSA-2048" | "RSA-3072" | "RSA-4096";
+
+export interface CertificateAuthorityArgs {
+  /** asks for a new key when it changes; never empty, since a trigger from or to nothing does not fire */
+  readonly rotation: string;
+  readonly commonName: string;
+  readonly algorithm: KeyAlgorithm;
+  /** hours; changing it re-signs with the same key */
+  readonly validityHours: number;
+  /** hours before the end at which preview shows a replacement by itself */
+  readonly renewBeforeHours: number;
+}
+
+/** A key and its self-signed certificate. A new `rotation` replaces both, and every leaf follows. */
+export class CertificateAuthority extends pulumi.ComponentResource {
+  readonly keyPem: pulumi.Output<string>;
+  readonly certPem: pulumi.Output<string>;
+
+  constructor(name: string, args: CertificateAuthorityArgs, options?: pulumi.ComponentResourceOptions) {
+    super("etcd-rotation:index:CertificateAuthority", name, {}, options);
+    const own = { parent: this, replacementTrigger: args.rotation };
+    const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), own);
+    const certificate = new tls.SelfSignedCert(
+      name,
+      {
+        privateKeyPem: key.privateKeyPem,
+        isCaCertificate: true,
+        setSubjectKeyId: true,
+        // distinct for every key: OpenSSL picks the first of two authorities with one subject
+        subject: { commonName: `${args.commonName} ${args.rotation}`, serialNumber: key.publicKeyPem.apply((pem) => sha256(pem).slice(0, 16)) },
+        allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
+        validityPeriodHours: args.validityHours,
+        earlyRenewalHours: args.renewBeforeHours,
+      },
+      own,
+    );
+    this.keyPem = key.privateKeyPem;
+    this.certPem = certificate.certPem;
+    this.registerOutputs({});
+  }
+}
+
+/** Arguments of `tls.PrivateKey` for an algorithm. */
+export function keyArgs(algorithm: KeyAlgorithm): tls.PrivateKeyArgs {
+  switch (algorithm) {
+    case "ECDSA-P256":
+      return { algorithm: "ECDSA", ecdsaCurve: "P256" };
+    case "ECDSA-P384":
+      return { algorithm: "ECDSA", ecdsaCurve: "P384" };
+    case "RSA-2048":
+      return { algorithm: "RSA", rsaBits: 2048 };
+    case "RSA-3072":
+      return { algorithm: "RSA", rsaBits: 3072 };
+    case "RSA-4096":
+      return { algorithm: "RSA", rsaBits: 4096 };
+    default:
+      return algorithm satisfies never;
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash, createPublicKey, X509Certificate } from "node:crypto";
+
+/** A certificate as far as decisions need it; public data only. */
+export interface Certificate {
+  readonly pem: string;
+  /** SHA-256 of the DER, lower-case hex */
+  readonly fingerprint: string;
+  /** one RDN per element, such as `CN=etcd-server`, in the certificate's order */
+  readonly subject: readonly string[];
+  readonly issuer: readonly string[];
+  /** milliseconds since 1970 */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** `DNS:name` and `IP:address`, addresses as `normalAddress` writes them */
+  readonly sans: readonly string[];
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex */
+  readonly publicKey: string;
+}
+
+const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM text, in its order; blocks that do not parse are left out. */
+export function certificatesIn(pem: string): Certificate[] {
+  return (pem.match(block) ?? []).flatMap((text) => {
+    const parsed = parse(text);
+    return parsed === undefined ? [] : [describe(text, parsed)];
+  });
+}
+
+/** True when `authority` signed `leaf`: names match and the signature verifies. */
+export function hasIssued(authority: Certificate, leaf: Certificate): boolean {
+  const issuer = new X509Certificate(authority.pem);
+  const issued = new X509Certificate(leaf.pem);
+  return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
+}
+
+/** SHA-256 of a private key's SubjectPublicKeyInfo: names a key without showing it. */
+export function publicKeyOf(keyPem: string): string {
+  return sha256(createPublicKey(keyPem).export({ type: "spki", format: "der" }));
+}
+
+/** An IPv6 address in its one short form (RFC 5952), so that two spellings compare equal; anything else as it is. */
+export function normalAddress(address: string): string {
+  return address.includes(":") && URL.canParse(`http://[${address}]`) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
+/** SHA-256 in lower-case hex. */
+export function sha256(data: string | Buffer): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+function parse(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function describe(pem: string, parsed: X509Certificate): Certificate {
+  return {
+    pem: `${pem}\n`,
+    fingerprint: sha256(parsed.raw),
+    subject: rdnsIn(parsed.subject),
+    issuer: rdnsIn(parsed.issuer),
+    notBefore: Date.parse(parsed.validFrom),
+    notAfter: Date.parse(parsed.validTo),
+    sans: (parsed.subjectAltName ?? "")
+      .split(", ")
+      .filter((part) => part !== "")
+      .map((part) => (part.startsWith("IP Address:") ? `IP:${normalAddress(part.slice("IP Address:".length))}` : part)),
+    publicKey: sha256(parsed.publicKey.export({ type: "spki", format: "der" })),
+  };
+}
+
+/** Node writes one RDN per line, escaped as in RFC 2253 section 2.4; a new certificate is to have the plain value. */
+function rdnsIn(name: string): string[] {
+  return name
+    .split("\n")
+    .filter((part) => part !== "")
+    .map((part) =>
+      part.replace(/\\([0-9A-F]{2}|.)/g, (_, escaped: string) => (escaped.length === 2 ? String.fromCharCode(Number.parseInt(escaped, 16)) : escaped)),
+    );
+}

@@ -1,0 +1,171 @@
+import { type Certificate, normalAddress } from "./certificate.ts";
+import type { Found, FoundMaster } from "./found.ts";
+import { fillIn, type Leaf, leafProfiles, leaves, type Placed, pathOn, type Row } from "./layout.ts";
+
+/** A master as the stack file describes it. */
+export interface MasterSpec extends Placed {
+  readonly name: string;
+  /** further names or addresses for the server and peer leaves */
+  readonly extraSans: readonly string[];
+  /** RDNs such as `CN=etcd-server`, by leaf; instead of the one that is found */
+  readonly subjects: Readonly<Partial<Record<Leaf, readonly string[]>>>;
+}
+
+/** Who the stack is. */
+export interface Identity {
+  /** `<project>/<stack>` */
+  readonly owner: string;
+  /** the owner in the receipts that this stack may take over from */
+  readonly takeOver: string | undefined;
+  /** the etcd cluster id of this stack's last update, when there was one */
+  readonly lastClusterId: string | undefined;
+}
+
+/** How far a master's clock may be from the operator's: the tls provider backdates nothing, and etcd warns above 1 s. */
+const clockToleranceSeconds = 30;
+
+/** Every reason not to begin, each with what was seen, what was expected and the way out. Empty when all is well. */
+export function refusals(found: Found, masters: readonly MasterSpec[], rows: readonly Row[], identity: Identity, isOutageAllowed: boolean): string[] {
+  return found.masters
+    .flatMap((master) => {
+      const spec = masters.find((each) => each.name === master.name);
+      return spec === undefined
+        ? []
+        : [
+            ...layoutRefusals(master, spec, rows),
+            ...sanRefusals(master, spec, rows),
+            ...subjectRefusals(master, spec, rows),
+            ...clockRefusals(master),
+            ...ownerRefusals(master, identity),
+          ];
+    })
+    .concat(membershipRefusals(found, masters), clusterRefusals(found, identity), outageRefusals(masters, isOutageAllowed));
+}
+
+/** A path that the running process does not use would be rotated without any effect. */
+function layoutRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]): string[] {
+  return rows.flatMap((row) => {
+    if (row.flag === undefined || row.reader === "none") {
+      return [];
+    }
+    const flag = `${row.flag}=`;
+    const inUse = master.processes[row.reader]?.flags.find((each) => each.startsWith(flag))?.slice(flag.length);
+    const path = pathOn(spec, row);
+    return inUse === undefined || inUse === path || inUse === master.files[row.id]?.realPath
+      ? []
+      : [`Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use`];
+  });
+}
+
+/** A name that is lost breaks whoever connects by it. */
+function sanRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]): string[] {
+  return leaves.flatMap((leaf) => {
+    const current = foundLeaf(master, leaf, rows);
+    const next = new Set(sansOf(leaf, spec));
+    const lost = (current?.sans ?? []).filter((san) => !next.has(san));
+    return lost.length === 0 || leafProfiles[leaf].sans === "none"
+      ? []
+      : [
+          `Cannot rotate ${master.name}: its ${leaf} certificate has ${lost.join(", ")}, which the new one would lose; add to masters[${master.name}].extraSans: ${lost.map((san) => san.replace(/^(DNS|IP):/, "")).join(", ")}`,
+        ];
+  });
+}
+
+/** What the tls provider can write, each once. */
+const attributes = new Set(["CN", "O", "OU", "C", "L", "ST", "postalCode", "serialNumber"]);
+
+function subjectRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]): string[] {
+  return leaves.flatMap((leaf) => {
+    const subject = subjectOf(leaf, spec, foundLeaf(master, leaf, rows));
+    const names = subject.map((rdn) => rdn.split("=")[0] ?? "");
+    const odd = names.filter((name, index) => !attributes.has(name) || names.indexOf(name) !== index);
+    return odd.length === 0
+      ? []
+      : [
+          `Cannot keep the subject "${subject.join(", ")}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`,
+        ];
+  });
+}
+
+function clockRefusals(master: FoundMaster): string[] {
+  const skew = master.clock - master.operatorClock;
+  return Math.abs(skew) <= clockToleranceSeconds
+    ? []
+    : [
+        `Cannot issue certificates for ${master.name}: its clock is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} this machine's; expected at most ${clockToleranceSeconds} s. Set the clocks (timedatectl), then run again`,
+      ];
+}
+
+function ownerRefusals(master: FoundMaster, { owner, takeOver }: Identity): string[] {
+  const holder = master.receipt?.owner;
+  return holder === undefined || holder === owner || holder === takeOver
+    ? []
+    : [`Cannot rotate ${master.name} as ${owner}: its receipt belongs to ${holder}; expected this stack. To take it over on purpose, set takeOver: ${holder}`];
+}
+
+function membershipRefusals(found: Found, masters: readonly MasterSpec[]): string[] {
+  const rows = found.masters.map((master) => master.members).find((members) => members.length > 0);
+  if (rows === undefined) {
+    return [];
+  }
+  const addresses = rows.map((row) => /https?:\/\/\[?([^\]/,]+?)\]?:\d+/.exec(row)?.[1] ?? row);
+  const missing = addresses.filter((address) => !masters.some((master) => master.address === address));
+  const extra = masters.filter((master) => !addresses.includes(master.address));
+  return [
+    ...missing.map(
+      (address) => `Cannot rotate: etcd has a member at ${address} (${rows.length} members) that masters does not list (${masters.length}); add it to masters`,
+    ),
+    ...extra.map(
+      (master) => `Cannot rotate: masters lists ${master.name} at ${master.address}, which is not a member of etcd; expected one of ${addresses.join(", ")}`,
+    ),
+  ];
+}
+
+function clusterRefusals(found: Found, identity: Identity): string[] {
+  const ids = [...new Set(found.masters.map((master) => master.clusterId).filter((each) => each !== ""))];
+  const [id] = ids;
+  if (ids.length > 1) {
+    return [`Cannot rotate: the masters belong to different etcd clusters (${ids.join(", ")}); expected one`];
+  }
+  const known = [identity.lastClusterId, ...found.masters.map((master) => master.receipt?.cluster)].find((each) => each !== undefined && each !== "");
+  return id === undefined || known === undefined || id === known || identity.takeOver !== undefined
+    ? []
+    : [
+        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,
+      ];
+}
+
+function outageRefusals(masters: readonly MasterSpec[], isOutageAllowed: boolean): string[] {
+  return masters.length >= 3 || isOutageAllowed
+    ? []
+    : [
+        `Cannot rotate ${masters.length === 1 ? "a single master" : `${masters.length} masters`} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`,
+      ];
+}
+
+/** The leaf that lies on disk now, from the first row that holds it. */
+export function foundLeaf(master: FoundMaster, leaf: Leaf, rows: readonly Row[]): Certificate | undefined {
+  return rows
+    .filter((row) => row.leaf === leaf && row.kind === "cert")
+    .map((row) => master.files[row.id]?.certificates[0])
+    .find((certificate) => certificate !== undefined);
+}
+
+/** A new leaf keeps the subject of the one that it replaces: etcd's role names and allowed-cn hang on it. */
+export function subjectOf(leaf: Leaf, spec: MasterSpec, current: Certificate | undefined): readonly string[] {
+  return spec.subjects[leaf] ?? current?.subject ?? [`CN=${fillIn(leafProfiles[leaf].commonName, spec)}`];
+}
+
+/** `DNS:` and `IP:` entries of a leaf, sorted. */
+export function sansOf(leaf: Leaf, spec: MasterSpec): string[] {
+  if (leafProfiles[leaf].sans === "none") {
+    return [];
+  }
+  const names = ["127.0.0.1", "localhost", spec.address, spec.name, spec.etcdName, ...spec.extraSans];
+  return [...new Set(names.map((name) => (isAddress(name) ? `IP:${normalAddress(name)}` : `DNS:${name}`)))].sort();
+}
+
+/** IPv4 or IPv6, as opposed to a name. */
+export function isAddress(text: string): boolean {
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || text.includes(":");
+}

@@ -1,0 +1,73 @@
+import type { Found, FoundFile, FoundMaster } from "./found.ts";
+import { components, type Row, servedLeaves } from "./layout.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** One way in which a master is not as wanted. */
+export interface Difference {
+  readonly master: string;
+  readonly what: string;
+}
+
+/**
+ * Everything in which the masters are not as wanted; empty exactly when there is nothing to do.
+ * The one judgement behind the plan, its words and verification.
+ * @param wanted undefined while it is not known yet (a rotation being previewed): then only what is wrong in any case
+ */
+export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
+  return [...found.masters.flatMap((master) => differencesOn(master, wanted, rows)), ...differencesBetween(found)];
+}
+
+function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
+  const say = (what: string): Difference => ({ master: master.name, what });
+  const list = [...receiptDifferences(master, wanted), ...master.leftovers.map((path) => `${path} is left over from an interrupted step`)];
+  for (const component of components) {
+    const process = master.processes[component];
+    if (process === undefined) {
+      list.push(`${component} is not running`);
+    } else if (process.isStale) {
+      list.push(`${component} runs with trust files that have changed since its start`);
+    }
+  }
+  for (const row of rows) {
+    const file = master.files[row.id];
+    if (file === undefined || !file.isPresent) {
+      list.push(`${row.id} is missing`);
+    } else if (wanted !== undefined && digestOf(row, file) !== wanted.files[master.name]?.[row.id]) {
+      list.push(`${row.id} is not the wanted one`);
+    }
+  }
+  list.push(...servedDifferences(master, wanted));
+  return list.map(say);
+}
+
+function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
+  const { receipt } = master;
+  if (receipt === undefined) {
+    return ["no rollout has been recorded yet"];
+  }
+  if (!receipt.isComplete) {
+    return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
+  }
+  return wanted !== undefined && receipt.rotation !== wanted.rotation ? [`rotation was "${receipt.rotation}"`] : [];
+}
+
+function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
+  return Object.entries(servedLeaves).flatMap(([port, row]) => {
+    const served = master.served[Number(port)];
+    if (served === undefined) {
+      return [`nothing is served on ${port}`];
+    }
+    return wanted !== undefined && served.fingerprint !== wanted.files[master.name]?.[row] ? [`${port} serves another certificate than the wanted one`] : [];
+  });
+}
+
+/** Receipts that are complete, but of different rollouts: a master was restored, reinstalled or left out. */
+function differencesBetween(found: Found): Difference[] {
+  const attempts = new Set(found.masters.map((master) => master.receipt?.attempt));
+  const [first] = found.masters;
+  return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
+}
+
+function digestOf(row: Row, file: FoundFile): string {
+  return row.kind === "key" ? file.publicKey : file.certificates.map((certificate) => certificate.fingerprint).join("+");
+}

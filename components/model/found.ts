@@ -1,0 +1,172 @@
+import { type Certificate, certificatesIn } from "./certificate.ts";
+import type { Component, Row } from "./layout.ts";
+
+/** What the survey read from one master; public data only. */
+export interface FoundMaster {
+  readonly name: string;
+  /** seconds since 1970 by the master's clock, and by the operator's at about the same moment */
+  readonly clock: number;
+  readonly operatorClock: number;
+  /** by row id */
+  readonly files: Readonly<Record<string, FoundFile>>;
+  readonly processes: Readonly<Partial<Record<Component, FoundProcess>>>;
+  /** by port */
+  readonly served: Readonly<Record<number, Certificate>>;
+  /** "healthy", or what is wrong */
+  readonly etcd: string;
+  readonly isLeader: boolean;
+  /** decimal, as etcd's status prints it; empty when the member does not answer */
+  readonly clusterId: string;
+  readonly version: string;
+  readonly members: readonly string[];
+  readonly isApiReady: boolean;
+  readonly receipt: Receipt | undefined;
+  /** rollout numbers with a backup on this master */
+  readonly backups: readonly number[];
+  /** folders that an interrupted step left behind */
+  readonly leftovers: readonly string[];
+  /** the holder of the lock, when it is held */
+  readonly lock: string | undefined;
+  /** addresses with an established connection to etcd's client port */
+  readonly clients: readonly string[];
+}
+
+export interface FoundFile {
+  readonly isPresent: boolean;
+  readonly ownerAndMode: string;
+  /** for keys: SHA-256 of the public key */
+  readonly publicKey: string;
+  readonly realPath: string;
+  readonly certificates: readonly Certificate[];
+}
+
+export interface FoundProcess {
+  /** boot id, pid, start ticks */
+  readonly identity: string;
+  readonly isStale: boolean;
+  /** flags as `--name=value`, however they were given */
+  readonly flags: readonly string[];
+}
+
+/** What a master remembers of the last rollout; written by components/node/receipt.sh. */
+export interface Receipt {
+  readonly owner: string;
+  readonly cluster: string;
+  readonly rollout: number;
+  readonly attempt: string;
+  readonly rotation: string;
+  readonly authorities: string;
+  readonly phase: string;
+  readonly isComplete: boolean;
+}
+
+export interface Found {
+  readonly masters: readonly FoundMaster[];
+}
+
+const absent: FoundFile = { isPresent: false, ownerAndMode: "", publicKey: "", realPath: "", certificates: [] };
+
+/**
+ * Reads the survey script's lines (components/node/survey.sh).
+ * @throws Error when the text is not a complete survey
+ */
+export function parseSurvey(name: string, text: string, rows: readonly Row[], operatorClock: number): FoundMaster {
+  const facts = text.split("\n").filter((line) => line !== "");
+  if (facts[0] !== "survey 1" || facts.at(-1) !== "end") {
+    throw new Error(`Cannot survey ${name}: the answer is not complete; saw ${JSON.stringify(text.slice(0, 200))}, expected a survey`);
+  }
+  const of = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  const one = (kind: string) => of(kind)[0] ?? "";
+  const pems = new Map(of("pem").map((line) => splitOnce(line)));
+  const files = new Map(of("file").map((line) => splitOnce(line)));
+  const receipt = one("receipt");
+  return {
+    name,
+    clock: Number(one("clock")),
+    operatorClock,
+    files: Object.fromEntries(rows.map((row, index) => [row.id, parseFile(files.get(String(index)), pems.get(String(index)))])),
+    processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, of("arguments")))),
+    served: Object.fromEntries(of("served").flatMap((line) => parseServed(line))),
+    etcd: one("etcd"),
+    isLeader: facts.includes("leader"),
+    clusterId: one("cluster"),
+    version: one("version"),
+    members: of("member").map(decode),
+    isApiReady: one("api") === "ready",
+    receipt: receipt === "" ? undefined : parseReceipt(decode(receipt)),
+    backups: of("backup").map(Number),
+    leftovers: [...new Set(of("leftover"))],
+    lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
+    clients: of("client"),
+  };
+}
+
+function parseFile(line: string | undefined, pem: string | undefined): FoundFile {
+  const [state, owner, mode, publicKey, ...path] = (line ?? "absent").split(" ");
+  if (state !== "present") {
+    return absent;
+  }
+  return {
+    isPresent: true,
+    ownerAndMode: `${owner} ${mode}`,
+    publicKey: publicKey ?? "",
+    realPath: path.join(" "),
+    certificates: pem === undefined ? [] : certificatesIn(decode(pem)),
+  };
+}
+
+function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {
+  const [component, state, ...identity] = line.split(" ");
+  if (component === undefined || state === "absent") {
+    return [];
+  }
+  const own = argumentsLines.filter((each) => each.startsWith(`${component} `)).map((each) => decode(each.slice(component.length + 1)));
+  return [[component, { identity: identity.join(" "), isStale: state === "stale", flags: own.flatMap(flagsIn) }]];
+}
+
+/** `--name value` and `-name=value` become `--name=value`. */
+function flagsIn(lines: string): string[] {
+  const words = lines.split("\n");
+  return words.flatMap((word, index) => {
+    if (!word.startsWith("-")) {
+      return [];
+    }
+    const name = word.replace(/^--?/, "--");
+    const next = words[index + 1] ?? "";
+    return [name.includes("=") || next === "" || next.startsWith("-") ? name : `${name}=${next}`];
+  });
+}
+
+function parseServed(line: string): [string, Certificate][] {
+  const [port, pem] = splitOnce(line);
+  const certificate = certificatesIn(decode(pem))[0];
+  return certificate === undefined ? [] : [[port, certificate]];
+}
+
+function parseReceipt(text: string): Receipt {
+  const values = new Map(text.split("\n").map((line): [string, string] => splitAt(line, "=")));
+  const get = (key: string) => values.get(key) ?? "";
+  return {
+    owner: get("owner"),
+    cluster: get("cluster"),
+    rollout: Number(get("rollout")),
+    attempt: get("attempt"),
+    rotation: get("rotation"),
+    authorities: get("authorities"),
+    phase: get("phase"),
+    isComplete: get("complete") === "1",
+  };
+}
+
+function splitOnce(line: string): [string, string] {
+  return splitAt(line, " ");
+}
+
+function splitAt(line: string, separator: string): [string, string] {
+  const at = line.indexOf(separator);
+  return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + 1)];
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, "base64").toString("utf8");
+}

@@ -1,0 +1,93 @@
+import { ackListings, ackSurroundings, type Placed, pathOn, type Row } from "./layout.ts";
+import type { Mode, Phase } from "./plan.ts";
+import { assignments } from "./shell.ts";
+
+/** What every script on one master is told. Public but for `contents`. */
+export interface StepData {
+  readonly phase: Phase | "survey";
+  readonly master: Placed & { readonly name: string };
+  readonly memberAddresses: readonly string[];
+  /** members that leadership may go to, the best first */
+  readonly heirAddresses: readonly string[];
+  readonly rows: readonly Row[];
+  /** by row id: the text to write; a row without one is left alone */
+  readonly contents: Readonly<Record<string, string>>;
+  /** `<project>/<stack>` */
+  readonly owner: string;
+  readonly takeOver: string;
+  readonly clusterId: string;
+  readonly rollout: number;
+  readonly attempt: string;
+  readonly rotation: string;
+  /** fingerprints, for the receipt */
+  readonly authorities: readonly string[];
+  readonly mode: Mode;
+  readonly takesSnapshot: boolean;
+  readonly isOutageAllowed: boolean;
+  readonly backupFolder: string;
+  /** complete rollouts whose backups stay */
+  readonly backupsToKeep: number;
+  readonly drainSeconds: number;
+  readonly pauseSeconds: number;
+  readonly gateSeconds: number;
+}
+
+const stateFolder = "/var/lib/etcd-rotation";
+/** How long ill health at the start of a step may last; longer means that something is wrong. */
+const healthSeconds = 15;
+
+/** The data as shell assignments that a script begins with. */
+export function renderStepData(data: StepData): string {
+  const column = (value: (row: Row) => string) => data.rows.map(value);
+  const path = (id: string) => data.rows.filter((row) => row.id === id).map((row) => pathOn(data.master, row))[0] ?? "";
+  return assignments({
+    PHASE: data.phase,
+    MASTER: data.master.name,
+    ADDRESS: data.master.address,
+    MEMBER_ADDRESSES: data.memberAddresses,
+    HEIR_ADDRESSES: data.heirAddresses,
+    OWNER: data.owner,
+    TAKE_OVER: data.takeOver,
+    CLUSTER_ID: data.clusterId,
+    ROLLOUT: data.rollout,
+    ATTEMPT: data.attempt,
+    ROTATION: data.rotation,
+    AUTHORITIES: data.authorities.join(","),
+    MODE: data.mode,
+    TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,
+    ALLOW_OUTAGE: data.isOutageAllowed ? 1 : 0,
+    STATE_DIR: stateFolder,
+    BACKUP_DIR: data.backupFolder,
+    KEEP: data.backupsToKeep,
+    DRAIN_SECONDS: data.drainSeconds,
+    PAUSE_SECONDS: data.pauseSeconds,
+    GATE_SECONDS: data.gateSeconds,
+    HEALTH_SECONDS: healthSeconds,
+    ETCD_UNIT: ackSurroundings.etcdUnit,
+    KUBELET_UNIT: ackSurroundings.kubeletUnit,
+    ETCD_CLIENT_PORT: ackSurroundings.etcdClientPort,
+    ETCD_PEER_PORT: ackSurroundings.etcdPeerPort,
+    API_PORT: ackSurroundings.apiPort,
+    API_CA: ackSurroundings.apiCa,
+    API_CLIENT_CERT: ackSurroundings.apiClientCert,
+    API_CLIENT_KEY: ackSurroundings.apiClientKey,
+    SERVER_CA: path("etcd-ca"),
+    SERVER_CERT: path("etcd-server"),
+    PEER_CA: path("etcd-peer-ca"),
+    PEER_CERT: path("etcd-peer"),
+    PEER_KEY: path("etcd-peer-key"),
+    // scripts talk to etcd as this master's kube-apiserver does
+    CLIENT_CA: path("apiserver-etcd-ca"),
+    CLIENT_CERT: path("apiserver-etcd-client"),
+    CLIENT_KEY: path("apiserver-etcd-client-key"),
+    LISTINGS: ackListings,
+    FILE_PATH: column((row) => pathOn(data.master, row)),
+    FILE_KIND: column((row) => row.kind),
+    FILE_GROUP: column((row) => row.group),
+    FILE_READER: column((row) => row.reader),
+    FILE_RELOAD: column((row) => row.reload),
+    FILE_OWNER: column((row) => row.owner),
+    FILE_MODE: column((row) => row.mode),
+    FILE_CONTENT: column((row) => data.contents[row.id] ?? ""),
+  });
+}

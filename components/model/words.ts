@@ -1,0 +1,91 @@
+import { differences } from "./differences.ts";
+import type { Found } from "./found.ts";
+import type { Row } from "./layout.ts";
+import { day, type RolloutPlan } from "./plan.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** What the words need besides the survey. */
+export interface WordsInput {
+  readonly found: Found;
+  /** undefined while a rotation is being previewed */
+  readonly wanted: Wanted | undefined;
+  readonly rows: readonly Row[];
+  readonly plan: RolloutPlan;
+  readonly rollout: number;
+  readonly rotation: string;
+  readonly pauseSeconds: number;
+  /** addresses of the masters, to tell foreign etcd clients apart */
+  readonly addresses: readonly string[];
+}
+
+/** The plan for a person: why, which master, in which order, which restarts, what expires when. */
+export function describePlan(input: WordsInput): string[] {
+  const found = differences(input.found, input.wanted, input.rows);
+  if (input.wanted !== undefined && found.length === 0) {
+    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input)];
+  }
+  return [
+    `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
+    ...reasons(
+      input,
+      found.map(({ master, what }) => `${master}: ${what}`),
+    ),
+    ...steps(input),
+    ...expiries(input),
+    ...notices(input),
+  ];
+}
+
+function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
+  const first = wanted === undefined ? ["new certificates will be issued"] : [];
+  return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
+}
+
+function steps({ plan, wanted, found, rows, pauseSeconds }: WordsInput): string[] {
+  const names = found.masters.map((master) => master.name).join(", ");
+  if (plan.mode === "recovery") {
+    return [
+      "  This is a recovery: all masters are started together, and etcd and the API servers are down until they are.",
+      `  backup, trust, issue: ${names}: files only`,
+      `  settle: ${names}: etcd together, then kube-apiserver`,
+      `  retire: ${plan.order.retire.join(", then ")}: old authorities go; etcd and kube-apiserver restart, one master at a time`,
+    ];
+  }
+  const isTrustDone =
+    wanted !== undefined &&
+    found.masters.every((master) =>
+      rows
+        .filter((row) => row.kind === "trust")
+        .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
+    );
+  const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
+  return [
+    `  backup: ${names}: files of each, etcd snapshot from ${plan.snapshotFrom ?? "none"}; no restart`,
+    `  trust:  ${plan.order.trust.join(", then ")}: ${isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${restarts}`}`,
+    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; no restart`,
+    `  settle: ${names}: checks; no restart`,
+    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}`,
+    `  verify: ${names}: what is served and accepted; no restart`,
+  ];
+}
+
+function expiries({ found, rows }: WordsInput): string[] {
+  return found.masters.map((master) => {
+    const ends = rows.flatMap((row) =>
+      row.kind === "key" ? [] : (master.files[row.id]?.certificates ?? []).map((certificate): [string, number] => [row.id, certificate.notAfter]),
+    );
+    const first = ends.toSorted((a, b) => a[1] - b[1])[0];
+    return first === undefined ? `  ${master.name}: no certificate could be read` : `  ${master.name}: first to expire is ${first[0]}, on ${day(first[1])}`;
+  });
+}
+
+function notices({ found, addresses }: WordsInput): string[] {
+  const foreign = [...new Set(found.masters.flatMap((master) => master.clients))].filter(
+    (address) => !addresses.includes(address) && address !== "127.0.0.1" && address !== "::1",
+  );
+  const held = found.masters.flatMap((master) => (master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]));
+  return [
+    ...(foreign.length === 0 ? [] : [`  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`]),
+    ...held,
+  ];
+}

@@ -1,0 +1,132 @@
+# The one operation behind trust, issue and retire: write these files atomically, then restart exactly the
+# components that are stale, in layout order, each followed by its gate; when a gate fails, put everything back.
+
+# apply_files: needs FILE_CONTENT; exits 3 before any change when a restart would not be safe
+apply_files() {
+  require_free_space
+  require_safe_restarts
+  receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
+  record_fresh_components
+  write_files || put_back 'a file could not be written'
+  restart_stale etcd || put_back "etcd: ${PROBLEM:-not healthy}"
+  restart_stale kube-apiserver || put_back "kube-apiserver: ${PROBLEM:-not ready}"
+  pass_gate || put_back "$PROBLEM"
+  journal_drop || fail "$EXIT_UNHEALTHY" "Cannot remove $STATE_DIR/journal"
+}
+
+# require_safe_restarts: whatever this step is going to restart can be restarted, or nothing is written
+require_safe_restarts() {
+  local component
+  [ "$MODE" = rolling ] || return 0
+  for component in etcd kube-apiserver; do
+    needs_restart "$component" || continue
+    may_restart "$component" || fail "$EXIT_PRECONDITION" "Cannot start $PHASE: $PROBLEM; nothing was changed"
+  done
+}
+
+# needs_restart COMPONENT: it is stale already, or a file that it reads only at its start is going to change
+needs_restart() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] && is_written "$i" || continue
+    is_wanted "$i" || return 0
+  done
+  is_stale "$1"
+}
+
+# record_fresh_components: before the first write, so that files that are put back do not make their readers look stale
+record_fresh_components() {
+  local component
+  [ "$MODE" = rolling ] || return 0
+  for component in etcd kube-apiserver; do
+    is_stale "$component" || record_start "$component" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+  done
+}
+
+# restart_stale COMPONENT: at most one restart
+restart_stale() {
+  PROBLEM=''
+  if [ "$MODE" = recovery ]; then return 0; fi
+  if ! is_stale "$1"; then return 0; fi
+  may_restart "$1" || return 1
+  RESTARTED=1
+  case $1 in
+    etcd) restart_etcd ;;
+    kube-apiserver) restart_api_server ;;
+  esac
+}
+
+# may_restart COMPONENT: proven now, whatever was planned
+may_restart() {
+  [ "$ALLOW_OUTAGE" != 1 ] || return 0
+  case $1 in
+    etcd)
+      quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; } ;;
+    kube-apiserver)
+      wait_until "$GATE_SECONDS" are_other_apis_ready || { PROBLEM='a restart would leave fewer API servers than one less than all: another one is not ready'; return 1; } ;;
+  esac
+}
+
+# pass_gate: this master is well; in a recovery health is settle's business, since nothing runs yet
+pass_gate() {
+  if [ "$MODE" = recovery ]; then return 0; fi
+  PROBLEM=''
+  wait_until "$GATE_SECONDS" is_etcd_healthy || return 1
+  # etcd reads its leaves at each handshake
+  if [ "$PHASE" = issue ]; then wait_until "$HEALTH_SECONDS" are_leaves_served || return 1; fi
+  PROBLEM='kube-apiserver is not ready'
+  wait_until "$GATE_SECONDS" is_api_ready || return 1
+  PROBLEM=''
+}
+
+# put_back REASON: the journal's bytes, the components that read them, the gate once more; always ends the step
+put_back() {
+  say "Cannot finish $PHASE: $1; putting back what was there before"
+  if [ ! -d "$STATE_DIR/journal" ]; then
+    fail "$EXIT_UNHEALTHY" "nothing had been changed; see journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+  fi
+  journal_put_back ||
+    fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
+  if put_back_restart etcd && put_back_restart kube-apiserver && pass_gate; then
+    journal_drop || :
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+  fi
+  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+}
+
+# put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be restarted
+# at once; one that serves only when the others can do without it.
+put_back_restart() {
+  if [ "$MODE" = recovery ] || ! is_stale "$1"; then return 0; fi
+  case $1 in
+    etcd)
+      if is_etcd_healthy; then may_restart etcd || return 1; fi
+      restart_etcd
+      ;;
+    kube-apiserver)
+      if is_api_ready; then may_restart kube-apiserver || return 1; fi
+      restart_api_server
+      ;;
+  esac
+}
+
+# require_free_space: 16 MiB on every file system that is written to, so that the way back is never blocked by a full disk
+require_free_space() {
+  local i real path free
+  local -a folders=("$STATE_DIR")
+  for i in "${!FILE_PATH[@]}"; do
+    is_written "$i" || continue
+    real=$(real_path "${FILE_PATH[$i]}") || fail "$EXIT_PRECONDITION" "Cannot write ${FILE_PATH[$i]}: its folder is missing"
+    folders+=("$(dirname "$real")")
+  done
+  for path in "${folders[@]}"; do
+    [ -w "$path" ] || fail "$EXIT_PRECONDITION" "Cannot write to $path: it is missing or read-only"
+    free=$(df -Pk "$path" | awk 'NR == 2 { print $4 }')
+    [ "$free" -ge 16384 ] || fail "$EXIT_PRECONDITION" "Cannot write to $path: $free KiB free; expected at least 16384 KiB"
+  done
+}
+
+# pause: the load balancer's time to notice that this master is back; the only wait that is not a condition
+pause_if_restarted() {
+  [ "$RESTARTED" = 0 ] || [ "$PAUSE_SECONDS" = 0 ] || { say "waiting $PAUSE_SECONDS s for the load balancer"; sleep "$PAUSE_SECONDS"; }
+}

@@ -1,0 +1,99 @@
+# The backup: every file of the layout with owner and mode, and on one healthy master a snapshot of etcd.
+# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,journal/,snapshot.db}
+
+# backup: created aside, fsynced, renamed; an existing one is never overwritten
+backup() {
+  local -r target=$BACKUP_DIR/rollout-$ROLLOUT
+  local path
+  if [ -d "$target" ]; then
+    [ "$(sed -n 's/^attempt=//p' "$target/manifest")" = "$ATTEMPT" ] || holds_these_files "$target" || fail "$EXIT_PRECONDITION" "Cannot back up: $target exists already and belongs to another attempt; run pulumi up again"
+    say "backup $target exists"
+    return 0
+  fi
+  install -d -m 700 "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot create $BACKUP_DIR"
+  # whatever rollout it was that a kill interrupted here
+  rm -rf "$BACKUP_DIR"/rollout-*.new
+  require_snapshot_space
+  install -d -m 700 "$target.new" "$target.new/files" || fail "$EXIT_PRECONDITION" "Cannot create $target.new"
+  {
+    printf 'attempt=%s\nrollout=%s\nrotation=%s\nowner=%s\n' "$ATTEMPT" "$ROLLOUT" "$ROTATION" "$OWNER"
+    for path in "${FILE_PATH[@]}"; do
+      [ -e "$path" ] || { printf 'absent %s\n' "$path"; continue; }
+      install -d -m 700 "$target.new/files$(dirname "$path")" && cp -a -- "$(real_path "$path")" "$target.new/files$path" ||
+        fail "$EXIT_PRECONDITION" "Cannot copy $path to $target.new"
+      printf 'file %s %s %s\n' "$(sha256sum <"$path" | cut -d ' ' -f 1)" "$(stat -L -c '%U:%G %a' "$path")" "$path"
+    done
+  } >"$target.new/manifest" || fail "$EXIT_PRECONDITION" "Cannot copy the files of the layout to $target.new"
+  [ ! -f "$STATE_DIR/receipt" ] || cp -a "$STATE_DIR/receipt" "$target.new/receipt"
+  [ ! -d "$STATE_DIR/journal" ] || cp -a "$STATE_DIR/journal" "$target.new/journal"
+  [ "$TAKE_SNAPSHOT" != 1 ] || snapshot "$target.new/snapshot.db"
+  # the whole system: one call for a folder tree
+  sync
+  mv -T "$target.new" "$target" && flush "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot rename $target.new"
+  say "backup in $target"
+}
+
+# holds_these_files BACKUP: it is of the files as they are now, by an attempt that was cut before it changed anything
+holds_these_files() {
+  local path
+  for path in "${FILE_PATH[@]}"; do
+    if [ -e "$path" ]; then
+      cmp -s -- "$path" "$1/files$path" || return 1
+    else
+      [ ! -e "$1/files$path" ] || return 1
+    fi
+  done
+}
+
+# snapshot FILE: of this healthy member, verified by etcd's own tool
+snapshot() {
+  local status
+  say 'taking an etcd snapshot'
+  ETCDCTL_API=3 timeout "$GATE_SECONDS" etcdctl --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
+    snapshot save "$1" >/dev/null 2>&1 || fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"); nothing was changed"
+  if command -v etcdutl >/dev/null 2>&1; then
+    status=$(etcdutl snapshot status "$1" 2>&1)
+  else
+    status=$(ETCDCTL_API=3 etcdctl snapshot status "$1" 2>&1)
+  fi || fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: $status"
+  say "snapshot $status"
+}
+
+# require_snapshot_space: the database, as large as it is, and 64 MiB more
+require_snapshot_space() {
+  local free need=65536 size
+  if [ "$TAKE_SNAPSHOT" = 1 ]; then
+    size=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields | status_field DBSize) ||
+      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+    need=$((need + ${size:-0} / 1024))
+  fi
+  free=$(df -Pk "$BACKUP_DIR" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
+}
+
+# prune_backups: keeps the original set, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
+prune_backups() {
+  local number receipt kept=0
+  local -a numbers=()
+  while read -r number; do numbers+=("$number"); done < <(backup_numbers | sort -rn)
+  for number in ${numbers[@]+"${numbers[@]}"}; do
+    # a backup holds the receipt from before its rollout; the original set has none
+    receipt=$BACKUP_DIR/rollout-$number/receipt
+    [ -f "$receipt" ] || continue
+    if [ "$kept" -ge "$KEEP" ]; then
+      say "removing backup rollout-$number"
+      # renamed first: what is half removed is no backup any more, and the next rollout erases it
+      mv -T "$BACKUP_DIR/rollout-$number" "$BACKUP_DIR/rollout-$number.new" && rm -rf "$BACKUP_DIR/rollout-$number.new"
+    elif grep -qx 'complete=1' "$receipt"; then
+      kept=$((kept + 1))
+    fi
+  done
+}
+
+# backup_numbers: of the complete backups on this master
+backup_numbers() {
+  local folder
+  for folder in "$BACKUP_DIR"/rollout-*; do
+    case ${folder##*/rollout-} in '' | *[!0-9]*) ;; *) printf '%s\n' "${folder##*/rollout-}" ;; esac
+  done
+}

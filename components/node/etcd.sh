@@ -1,0 +1,128 @@
+# etcd: health that means something, and restarts that keep quorum.
+
+# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded
+ctl() {
+  local -r endpoints=$1
+  shift
+  ETCDCTL_API=3 timeout 15 etcdctl --dial-timeout=2s --command-timeout=5s --endpoints="$endpoints" \
+    --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" "$@" 2>/dev/null
+}
+
+# client_url ADDRESS / all_client_urls
+client_url() {
+  printf 'https://%s:%s' "$1" "$ETCD_CLIENT_PORT"
+}
+all_client_urls() {
+  local address urls=''
+  for address in "${MEMBER_ADDRESSES[@]}"; do urls=$urls,$(client_url "$address"); done
+  printf '%s' "${urls#,}"
+}
+
+# member_answers ADDRESS: a linearizable read through that member succeeds
+member_answers() {
+  ctl "$(client_url "$1")" endpoint health >/dev/null
+}
+
+# status_field FIELD: its values, one per line, from `endpoint status -w fields` on stdin
+status_field() {
+  sed -n "s/^\"$1\" : \"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p"
+}
+
+# member_rows: the full membership, one row per member, healthy or not
+member_rows() {
+  ctl "$(all_client_urls)" member list
+}
+
+# quorum_without_me: the healthy members but this one are still a quorum of the full membership
+quorum_without_me() {
+  local address total healthy=0
+  total=$(member_rows | wc -l)
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$address" != "$ADDRESS" ] || continue
+    if member_answers "$address"; then healthy=$((healthy + 1)); fi
+  done
+  QUORUM_SEEN="$healthy other members answer, the cluster has $total"
+  [ "$total" -gt 0 ] && [ "$healthy" -ge "$((total / 2 + 1))" ]
+}
+
+# etcd_problem: what is wrong with this member, in words; nothing when it is healthy.
+# /health alone stays true with bad peer certificates, hence the handshakes.
+etcd_problem() {
+  local status address own_applied=0 applied
+  systemctl is-active --quiet "$ETCD_UNIT" || { printf 'the unit %s is not active' "$ETCD_UNIT"; return; }
+  member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
+  status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
+  [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
+    { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
+  [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'the member is a learner'; return; }
+  [ -z "$(ctl "$(client_url "$ADDRESS")" alarm list)" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
+  own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$address" != "$ADDRESS" ] || continue
+    # a member that is down is that member's problem; the quorum rule counts it
+    member_answers "$address" || continue
+    is_peer_accepted_by "$address" || { printf 'no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
+    applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
+    # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
+    [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
+      { printf 'applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
+  done
+}
+
+# is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
+is_peer_accepted_by() {
+  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" -key "$PEER_KEY" -verify_return_error)" = 200 ]
+}
+
+# is_etcd_healthy: keeps the reason in PROBLEM
+is_etcd_healthy() {
+  PROBLEM=$(etcd_problem)
+  [ -z "$PROBLEM" ]
+}
+
+# etcd_names_match: the running process names exactly the authorities that its trust files hold
+etcd_names_match() {
+  [ "$(accepted_names "$ADDRESS" "$ETCD_CLIENT_PORT" | uniq)" = "$(trusted_names "$SERVER_CA" | uniq)" ] &&
+    [ "$(accepted_names "$ADDRESS" "$ETCD_PEER_PORT" | uniq)" = "$(trusted_names "$PEER_CA" | uniq)" ]
+}
+
+# hand_over_leadership: to the first heir that answers (etcd itself would pick blindly); each move interrupts writes for a moment
+hand_over_leadership() {
+  local status leader address target
+  status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || return 0
+  leader=$(printf '%s\n' "$status" | status_field Leader)
+  [ "$leader" = "$(printf '%s\n' "$status" | status_field MemberID)" ] || return 0
+  for address in ${HEIR_ADDRESSES[@]+"${HEIR_ADDRESSES[@]}"}; do
+    member_answers "$address" || continue
+    target=$(member_rows | grep -F "$(client_url "$address")" | cut -d , -f 1)
+    [ -n "$target" ] || continue
+    if ctl "$(client_url "$ADDRESS")" move-leader "$target" >/dev/null; then
+      say "leadership handed to $address"
+      return 0
+    fi
+  done
+}
+
+# unit_property NAME: of etcd's unit, as systemd knows it
+unit_property() {
+  systemctl show -p "$1" "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2 || :
+}
+
+# is_new_etcd_healthy OLD: a process other than OLD (an identity), and healthy
+is_new_etcd_healthy() {
+  has_new_process etcd "$1" || { PROBLEM="no new process: the unit $ETCD_UNIT is $(unit_property SubState), its last result $(unit_property Result)"; return 1; }
+  is_etcd_healthy
+}
+
+# restart_etcd: leaves no doubt that a new process answers. `systemctl restart` alone would wait for quorum
+# (Type=notify), and right after it the old process still answers.
+restart_etcd() {
+  local -r old=$(identity etcd) started=$SECONDS
+  if [ "${#MEMBER_ADDRESSES[@]}" -gt 1 ]; then hand_over_leadership; fi
+  say 'restarting etcd'
+  systemctl reset-failed "$ETCD_UNIT" 2>/dev/null || :
+  systemctl restart --no-block "$ETCD_UNIT" || return 1
+  wait_until "$GATE_SECONDS" is_new_etcd_healthy "$old" || return 1
+  record_start etcd || return 1
+  say "etcd is healthy again after $(seconds_since "$started") s"
+}

@@ -1,0 +1,157 @@
+# The six phases on one master. Each proves its own preconditions live, whatever was done before it.
+
+phase_backup() {
+  # all masters do this before any is changed: a rollout never starts on a cluster that is not well
+  require_health
+  backup
+  receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+}
+
+phase_trust() {
+  require_health
+  apply_files
+  pause_if_restarted
+}
+
+phase_issue() {
+  require_valid_here
+  if [ "$MODE" = rolling ]; then
+    require_health
+    require_wanted_accepted
+    ! is_stale kube-apiserver || fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
+  fi
+  apply_files
+}
+
+phase_settle() {
+  case $MODE in
+    rolling)
+      ! is_stale etcd || fail "$EXIT_UNHEALTHY" "Cannot settle: etcd runs with files that have changed since its start; run pulumi up again"
+      ! is_stale kube-apiserver || fail "$EXIT_UNHEALTHY" "Cannot settle: kube-apiserver runs with files that have changed since its start; run pulumi up again"
+      require_health
+      ;;
+    recovery) settle_recovery ;;
+  esac
+  receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+}
+
+phase_retire() {
+  # after settle a recovery is a healthy cluster again
+  MODE=rolling
+  require_health
+  require_wanted_served
+  apply_files
+  pause_if_restarted
+}
+
+phase_verify() {
+  MODE=rolling
+  require_health
+  verify
+  prune_backups
+  receipt_put 1 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+}
+
+# require_health: in rolling mode ill health is always an error, and never a reason to write only
+require_health() {
+  [ "$MODE" = rolling ] || return 0
+  # an interrupted step may have left a journal: then this step is what brings the master back
+  [ ! -d "$STATE_DIR/journal" ] || return 0
+  wait_until "$HEALTH_SECONDS" is_etcd_healthy ||
+    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER"
+  wait_until "$HEALTH_SECONDS" is_api_ready ||
+    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: kube-apiserver is not ready on $ADDRESS:$API_PORT; nothing was changed"
+}
+
+# require_valid_here: nothing is backdated, so a master whose clock is behind waits until its own clock agrees
+require_valid_here() {
+  wait_until "$HEALTH_SECONDS" are_leaves_valid ||
+    fail "$EXIT_PRECONDITION" "Cannot issue: the new leaves are not valid yet by the clock of $MASTER ($(date -u)); nothing was changed. Set the clock (timedatectl), then run pulumi up again"
+}
+
+# are_leaves_valid: every wanted certificate has begun by this master's clock
+are_leaves_valid() {
+  local i begin
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_KIND[$i]}" = cert ] && is_written "$i" || continue
+    begin=$(printf '%s' "${FILE_CONTENT[$i]}" | openssl x509 -noout -startdate | cut -d = -f 2)
+    [ "$(date -u -d "$begin" +%s)" -le "$(date +%s)" ] || return 1
+  done
+}
+
+# wanted_leaf GROUP KIND: the wanted PEM of that leaf
+wanted_leaf() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    if [ "${FILE_GROUP[$i]}" = "$1" ] && [ "${FILE_KIND[$i]}" = "$2" ]; then
+      printf '%s' "${FILE_CONTENT[$i]}"
+      return
+    fi
+  done
+}
+
+# require_wanted_accepted: before issue, every member accepts a leaf of the wanted authority on both ports.
+# The leaf reaches openssl through pipes: nothing is left on a disk if this is killed.
+require_wanted_accepted() {
+  local address
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$(tls_status "$address" "$ETCD_CLIENT_PORT" /version -cert <(wanted_leaf api-client cert) -key <(wanted_leaf api-client key))" = 200 ] ||
+      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_CLIENT_PORT does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
+    [ "$(tls_status "$address" "$ETCD_PEER_PORT" /version -cert <(wanted_leaf peer cert) -key <(wanted_leaf peer key))" = 200 ] ||
+      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_PEER_PORT does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
+  done
+}
+
+# are_leaves_served: etcd serves what is on disk, on both ports
+are_leaves_served() {
+  PROBLEM="$ADDRESS:$ETCD_CLIENT_PORT does not serve $SERVER_CERT"
+  served_is_on_disk "$ETCD_CLIENT_PORT" "$SERVER_CERT" || return 1
+  PROBLEM="$ADDRESS:$ETCD_PEER_PORT does not serve $PEER_CERT"
+  served_is_on_disk "$ETCD_PEER_PORT" "$PEER_CERT" || return 1
+}
+
+# served_is_on_disk PORT FILE
+served_is_on_disk() {
+  [ "$(served_leaf "$ADDRESS" "$1" | fingerprint)" = "$(fingerprint <"$2")" ]
+}
+
+# require_wanted_served: before retire, every member serves leaves under the wanted authorities
+require_wanted_served() {
+  local address
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    served_leaf "$address" "$ETCD_CLIENT_PORT" | is_issued_by <(wanted_trust server-trust) ||
+      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_CLIENT_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
+    served_leaf "$address" "$ETCD_PEER_PORT" | is_issued_by <(wanted_trust peer-trust) ||
+      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_PEER_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
+  done
+  # what this master's own clients hold, on disk and not only in memory
+  is_issued_by <(wanted_trust server-trust) <"$CLIENT_CERT" ||
+    fail "$EXIT_PRECONDITION" "Cannot retire: $CLIENT_CERT is not a leaf of the wanted authority; run the whole rollout: pulumi up"
+}
+
+# wanted_trust GROUP: the wanted trust file
+wanted_trust() {
+  wanted_leaf "$1" trust
+}
+
+main() {
+  set -euo pipefail
+  umask 077
+  # once begun, a step finishes or puts back, with or without its connection
+  trap '' HUP PIPE
+  RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN=''
+  case $PHASE in
+    backup | trust | issue | settle | retire | verify) with_lock run_phase ;;
+    *) fail "$EXIT_USAGE" "Cannot run phase '$PHASE': expected backup, trust, issue, settle, retire or verify" ;;
+  esac
+}
+
+run_phase() {
+  local owner
+  owner=$(receipt_get owner)
+  [ -z "$owner" ] || [ "$owner" = "$OWNER" ] || [ "$owner" = "$TAKE_OVER" ] ||
+    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
+  finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
+  "phase_$PHASE"
+  result "done $ATTEMPT $PHASE $MASTER"
+}

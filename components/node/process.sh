@@ -1,0 +1,66 @@
+# Processes of the control plane, told apart by boot id, pid and start ticks (a pid alone is reused).
+
+# boot_id: of this boot
+boot_id() {
+  cat /proc/sys/kernel/random/boot_id
+}
+
+# start_ticks PID: process start in clock ticks since boot, field 22 of /proc/PID/stat (proc(5)); comm may hold spaces
+start_ticks() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  printf '%s' "${stat##*) }" | cut -d ' ' -f 20
+}
+
+# start_epoch TICKS: seconds since 1970, rounded down
+start_epoch() {
+  local btime
+  btime=$(awk '$1 == "btime" { print $2 }' /proc/stat)
+  printf '%s' "$((btime + $1 / $(getconf CLK_TCK)))"
+}
+
+# pid_of COMPONENT: its process on this master, or nothing
+pid_of() {
+  case $1 in
+    etcd) etcd_pid ;;
+    *) host_pid_named "$1" ;;
+  esac
+}
+
+# etcd_pid: the unit's main process, or nothing
+etcd_pid() {
+  local pid
+  pid=$(systemctl show -p MainPID "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
+  case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
+}
+
+# host_pid_named COMM: a process of that name in the master's own network, in a container or not
+# (a pod of the same name in its own network, such as a nested cluster's, is somebody else's)
+host_pid_named() {
+  local dir own comm
+  own=$(readlink /proc/self/ns/net)
+  for dir in /proc/[0-9]*; do
+    # a builtin: there are hundreds of processes, and this is asked again and again while one starts
+    { IFS= read -r comm <"$dir/comm"; } 2>/dev/null || continue
+    [ "$comm" = "$1" ] || continue
+    [ "$(readlink "$dir/ns/net" 2>/dev/null)" = "$own" ] || continue
+    printf '%s' "${dir#/proc/}"
+    return 0
+  done
+}
+
+# identity COMPONENT: "BOOT PID TICKS" of its process, or nothing
+identity() {
+  local pid ticks
+  pid=$(pid_of "$1")
+  [ -n "$pid" ] || return 0
+  ticks=$(start_ticks "$pid") || return 0
+  printf '%s %s %s' "$(boot_id)" "$pid" "$ticks"
+}
+
+# has_new_process COMPONENT OLD: true once a process other than OLD (an identity) runs
+has_new_process() {
+  local now
+  now=$(identity "$1")
+  [ -n "$now" ] && [ "$now" != "$2" ]
+}

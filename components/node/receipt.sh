@@ -1,0 +1,81 @@
+# The receipt: what was done on this master, for whom, and which files each running process has read.
+
+# receipt_get KEY: its value, or nothing
+receipt_get() {
+  local -r file=$STATE_DIR/receipt
+  [ ! -f "$file" ] || sed -n "s/^$1=//p" "$file" | head -n 1
+}
+
+# receipt_put COMPLETE [COMPONENT RECORD]: writes the whole receipt anew; a RECORD replaces that component's
+receipt_put() {
+  local -r file=$STATE_DIR/receipt
+  local component record
+  install -d -m 700 "$STATE_DIR" || return 1
+  {
+    printf 'version=1\nowner=%s\ncluster=%s\nrollout=%s\nattempt=%s\nrotation=%s\nauthorities=%s\nphase=%s\ncomplete=%s\n' \
+      "$OWNER" "$CLUSTER_ID" "$ROLLOUT" "$ATTEMPT" "$ROTATION" "$AUTHORITIES" "$PHASE" "$1"
+    for component in etcd kube-apiserver; do
+      record=$(receipt_get "component.$component")
+      [ "${2:-}" != "$component" ] || record=$3
+      [ -z "$record" ] || printf 'component.%s=%s\n' "$component" "$record"
+    done
+  } | replace_file "$file.new" "$file" 600
+}
+
+# replace_file TEMPORARY FILE MODE: stdin becomes FILE: written aside, fsynced, renamed
+replace_file() {
+  (umask 077 && : >"$1") && chmod "$3" "$1" && dd of="$1" conv=fsync,notrunc status=none && mv -f "$1" "$2" && flush "$(dirname "$2")"
+}
+
+# flush FILE...: to the disk; older coreutils know only the whole system
+flush() {
+  sync -- "$@" 2>/dev/null || sync
+}
+
+# start_digest COMPONENT: one hash over the files that COMPONENT reads only at its start
+start_digest() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] || continue
+    printf '%s %s\n' "${FILE_PATH[$i]}" "$(sha256sum <"${FILE_PATH[$i]}" 2>/dev/null)"
+  done | sha256sum | cut -c 1-32
+}
+
+# record_start COMPONENT: notes that its current process has read the files as they are now
+record_start() {
+  receipt_put 0 "$1" "$(identity "$1") $(start_digest "$1")"
+}
+
+# is_stale COMPONENT: its process may not have read what is now on disk; in doubt, true
+is_stale() {
+  local now record ticks
+  now=$(identity "$1")
+  [ -n "$now" ] || return 0
+  record=$(receipt_get "component.$1")
+  # a record of this very process decides
+  case $record in "$now "*) [ "$record" != "$now $(start_digest "$1")" ] && return 0 || return 1 ;; esac
+  if [ "$1" = etcd ] && ! etcd_names_match; then return 0; fi
+  ticks=${now##* }
+  [ "$(newest_change "$1")" -ge "$(start_epoch "$ticks")" ]
+}
+
+# newest_change COMPONENT: seconds since 1970 of the latest change to what it reads at its start, links on the way included
+# (not the time of modification: cp -p and a put-back keep that one)
+newest_change() {
+  local i path newest=0 changed
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] || continue
+    path=${FILE_PATH[$i]}
+    while [ "$path" != / ] && [ "$path" != . ]; do
+      if [ "$path" = "${FILE_PATH[$i]}" ] || [ -L "$path" ]; then
+        changed=$(stat -c %Z "$path" 2>/dev/null || printf '9999999999')
+        [ "$changed" -le "$newest" ] || newest=$changed
+        changed=$(stat -L -c %Z "$path" 2>/dev/null || printf '9999999999')
+        # a folder changes with every file in it; only the link to it counts
+        [ -d "$path" ] || [ "$changed" -le "$newest" ] || newest=$changed
+      fi
+      path=$(dirname "$path")
+    done
+  done
+  printf '%s' "$newest"
+}

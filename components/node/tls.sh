@@ -1,0 +1,57 @@
+# Certificates on disk and as served. Keys reach openssl through a pipe or their own file, never an argument.
+
+# tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such as -cert and -key.
+# Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client late.
+# Only the first line is waited for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
+tls_status() {
+  local -r host=$1 port=$2 path=$3
+  local line=''
+  shift 3
+  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$host:$port" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$path" "$host")) || :
+  case $line in HTTP/1.[01]\ *) line=${line#* } && printf '%s' "${line%% *}" ;; esac
+}
+
+# served_leaf HOST PORT: the PEM certificate that is served; no client certificate needed
+served_leaf() {
+  { printf '' | timeout 5 openssl s_client -connect "$1:$2" 2>/dev/null || :; } | openssl x509 2>/dev/null
+}
+
+# accepted_names HOST PORT: subjects of the authorities that the RUNNING process accepts clients from, sorted
+accepted_names() {
+  { printf '' | timeout 5 openssl s_client -connect "$1:$2" 2>/dev/null || :; } |
+    awk '/Acceptable client certificate CA names/ { names = 1; next }
+      /^(Client Certificate Types|Requested Signature|Shared|Peer|Server Temp|---)/ { names = 0 }
+      names' | LC_ALL=C sort
+}
+
+# trusted_names FILE: subjects of the authorities in a trust file, sorted, written as accepted_names does
+trusted_names() {
+  openssl crl2pkcs7 -nocrl -certfile "$1" 2>/dev/null | openssl pkcs7 -print_certs -noout 2>/dev/null |
+    sed -n 's/^subject= *//p' | LC_ALL=C sort
+}
+
+# fingerprint: SHA-256 of the DER of the certificate on stdin, lower-case hex
+fingerprint() {
+  openssl x509 -outform DER 2>/dev/null | sha256sum | cut -d ' ' -f 1
+}
+
+# certificate_public_key / key_public_key: SHA-256 of the public key on stdin; the key never leaves openssl
+certificate_public_key() {
+  openssl x509 -noout -pubkey 2>/dev/null | openssl pkey -pubin -outform DER 2>/dev/null | sha256sum | cut -d ' ' -f 1
+}
+key_public_key() {
+  openssl pkey -pubout -outform DER 2>/dev/null | sha256sum | cut -d ' ' -f 1
+}
+
+# is_pair CERT KEY: both are readable and belong together
+is_pair() {
+  local certificate key
+  certificate=$(certificate_public_key <"$1") || return 1
+  key=$(key_public_key <"$2") || return 1
+  [ "$certificate" = "$key" ] && openssl x509 -in "$1" -noout 2>/dev/null && openssl pkey -in "$2" -noout 2>/dev/null
+}
+
+# is_issued_by CA: the certificate on stdin ends in CA, used as server or client, and is valid now
+is_issued_by() {
+  openssl verify -CAfile "$1" >/dev/null 2>&1
+}

@@ -1,0 +1,76 @@
+# Verification by what is served and accepted, not by what lies on disk.
+
+# verify: fails the step with the first thing that is not as wanted
+verify() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    is_written "$i" || continue
+    is_wanted "$i" || refuse "${FILE_PATH[$i]} is not the wanted file"
+  done
+  ! is_stale etcd || refuse 'etcd has not read its trust files since they changed'
+  ! is_stale kube-apiserver || refuse 'kube-apiserver has not read its trust file since it changed'
+  served_is_on_disk "$ETCD_CLIENT_PORT" "$SERVER_CERT" || refuse "$ADDRESS:$ETCD_CLIENT_PORT does not serve $SERVER_CERT"
+  served_is_on_disk "$ETCD_PEER_PORT" "$PEER_CERT" || refuse "$ADDRESS:$ETCD_PEER_PORT does not serve $PEER_CERT"
+  etcd_names_match || refuse 'etcd accepts other authorities than the wanted ones'
+  # kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection does
+  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ] ||
+    refuse "$ADDRESS:$ETCD_CLIENT_PORT refuses $CLIENT_CERT"
+  verify_old_is_refused
+  verify_write_and_read
+  served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT" | report_served etcd-server
+  served_leaf "$ADDRESS" "$ETCD_PEER_PORT" | report_served etcd-peer
+  report_served etcd-client <"$CLIENT_CERT"
+  # a leaf ends with its authority at the latest
+  report_served etcd-ca <"$SERVER_CA"
+  report_served etcd-peer-ca <"$PEER_CA"
+  report_listings
+}
+
+# refuse WORDS...
+refuse() {
+  fail "$EXIT_UNHEALTHY" "Cannot verify: $*; run pulumi up again"
+}
+
+# verify_old_is_refused: a client leaf from a backup that is not under the wanted authority gets no answer
+verify_old_is_refused() {
+  local folder certificate key tried=0
+  for folder in "$BACKUP_DIR"/rollout-*/; do
+    certificate=$folder/files$CLIENT_CERT
+    key=$folder/files$CLIENT_KEY
+    [ -f "$certificate" ] && [ -f "$key" ] && is_pair "$certificate" "$key" || continue
+    ! is_issued_by "$CLIENT_CA" <"$certificate" || continue
+    tried=$((tried + 1))
+    [ -z "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -cert "$certificate" -key "$key")" ] ||
+      refuse "$ADDRESS:$ETCD_CLIENT_PORT still accepts a leaf of a retired authority"
+  done
+  result "refused $MASTER $tried"
+}
+
+# verify_write_and_read: through this member, under a key of our own
+verify_write_and_read() {
+  local -r name=/etcd-rotation/verify/$MASTER
+  local read
+  ctl "$(client_url "$ADDRESS")" put "$name" "$ATTEMPT" >/dev/null || refuse "no write through $(client_url "$ADDRESS")"
+  read=$(ctl "$(client_url "$ADDRESS")" get --print-value-only "$name") || refuse "no read through $(client_url "$ADDRESS")"
+  ctl "$(client_url "$ADDRESS")" del "$name" >/dev/null || refuse "no delete through $(client_url "$ADDRESS")"
+  [ "$read" = "$ATTEMPT" ] || refuse "read '$read' through $(client_url "$ADDRESS"), wrote '$ATTEMPT'"
+}
+
+# report_served ROLE: fingerprint and end of the certificate on stdin
+report_served() {
+  local pem
+  pem=$(cat)
+  result "served $MASTER $1 $(printf '%s\n' "$pem" | fingerprint) $(printf '%s\n' "$pem" | openssl x509 -noout -enddate | cut -d = -f 2)"
+}
+
+# report_listings: the three listings of the official page, a line per certificate
+report_listings() {
+  local pattern file
+  for pattern in ${LISTINGS[@]+"${LISTINGS[@]}"}; do
+    # unquoted on purpose: the pattern is a glob of the layout table
+    for file in $pattern; do
+      grep -q -e '-----BEGIN CERTIFICATE' "$file" 2>/dev/null || continue
+      result "listing $MASTER $file $(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2)"
+    done
+  done
+}

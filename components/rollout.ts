@@ -1,0 +1,97 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { CertificateAuthority } from "./certificate-authority.ts";
+import { type Cluster, commonData, connectionTo } from "./cluster.ts";
+import type { LeafCertificate } from "./leaf-certificate.ts";
+import { type Attempt, decideAttempt } from "./model/attempt.ts";
+import { contentsFor } from "./model/contents.ts";
+import type { Authority, Leaf } from "./model/layout.ts";
+import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
+import { type Report, readReports } from "./model/report.ts";
+import { renderStepData } from "./model/step-data.ts";
+import { fingerprintsOf, type Wanted, type WantedPems } from "./model/wanted.ts";
+import { stepScript } from "./node/scripts.ts";
+import { step } from "./step.ts";
+
+export interface RolloutArgs {
+  readonly cluster: Cluster;
+  readonly authorities: Readonly<Record<Authority, CertificateAuthority>>;
+  /** by master name */
+  readonly leaves: Readonly<Record<string, Readonly<Record<Leaf, LeafCertificate>>>>;
+}
+
+/** The steps that bring the wanted certificates to the masters: nothing to do, nothing runs. */
+export class Rollout extends pulumi.ComponentResource {
+  /** unknown while a rotation is being previewed; public */
+  readonly wanted: pulumi.Output<Wanted>;
+  readonly attempt: pulumi.Output<Attempt>;
+  /** what verify saw on every master; fails when a step has not run in this attempt */
+  readonly report: pulumi.Output<Report>;
+
+  constructor(name: string, args: RolloutArgs, options?: pulumi.ComponentResourceOptions) {
+    super("etcd-rotation:index:Rollout", name, {}, options);
+    const { cluster } = args;
+    const pems = pemsOf(args);
+    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation)));
+    this.attempt = this.wanted.apply((wanted) => decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan));
+
+    const planned = stepsOf(
+      cluster.plan,
+      cluster.args.masters.map((master) => master.name),
+    );
+    const steps = new Map<string, ReturnType<typeof step>>();
+    for (const each of planned) {
+      const master = cluster.args.masters.find(({ name: own }) => own === each.master);
+      if (master === undefined) {
+        throw new Error(`Cannot find master "${each.master}" of the plan`);
+      }
+      const script = pulumi
+        .all([pems, this.wanted, this.attempt])
+        .apply(([known, wanted, attempt]) => stepScript(renderStepData(dataOf(cluster, each, master, known, wanted, attempt))));
+      const stepArgs = {
+        phase: each.phase,
+        master: each.master,
+        user: master.user ?? cluster.args.ssh.user,
+        connection: connectionTo(cluster.args, master),
+        attempt: this.attempt.id,
+        script,
+        dependsOn: each.after.flatMap((before) => steps.get(before) ?? []),
+      };
+      steps.set(stepName(each), step(stepArgs, this));
+    }
+    const stdouts = pulumi.all(Object.fromEntries([...steps].map(([own, { stdout }]) => [own, stdout])));
+    this.report = pulumi.all([this.attempt, stdouts]).apply(([attempt, known]) => readReports(attempt, planned, known));
+    this.registerOutputs({});
+  }
+}
+
+function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems> {
+  return pulumi.output({
+    authorities: { etcd: authorities.etcd.certPem, "etcd-peer": authorities["etcd-peer"].certPem },
+    leaves: Object.fromEntries(
+      Object.entries(leaves).map(([master, own]) => [
+        master,
+        { "etcd-server": pemOf(own["etcd-server"]), "etcd-peer": pemOf(own["etcd-peer"]), "etcd-client": pemOf(own["etcd-client"]) },
+      ]),
+    ),
+  });
+}
+
+function pemOf({ certPem, keyPem }: LeafCertificate) {
+  return { certPem, keyPem };
+}
+
+function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], pems: WantedPems, wanted: Wanted, attempt: Attempt) {
+  const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
+  return {
+    ...commonData(cluster.args, cluster.owner, cluster.rows, master),
+    phase: planned.phase,
+    heirAddresses: planned.heirs.flatMap(address),
+    contents: contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems),
+    clusterId: cluster.clusterId,
+    rollout: attempt.rollout,
+    attempt: attempt.id,
+    authorities: Object.values(wanted.authorities),
+    mode: cluster.plan.mode,
+    takesSnapshot: cluster.plan.snapshotFrom === planned.master,
+  };
+}

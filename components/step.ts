@@ -1,0 +1,36 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Phase } from "./model/plan.ts";
+import { remoteShell } from "./survey/survey.ts";
+
+export interface StepArgs {
+  readonly phase: Phase;
+  readonly master: string;
+  readonly user: string;
+  readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
+  /** runs the step anew when it changes, and nothing else does */
+  readonly attempt: pulumi.Input<string>;
+  /** script and data: secret */
+  readonly script: pulumi.Input<string>;
+  readonly dependsOn: readonly pulumi.Resource[];
+}
+
+/**
+ * One phase on one master: the only way in which this program changes one.
+ * Nothing secret is in `create`; there is no `delete`, so that `pulumi destroy` leaves the masters working.
+ * With the same attempt, a changed script, datum or SSH key shows no difference and runs nothing.
+ */
+export function step(args: StepArgs, parent: pulumi.Resource): command.remote.Command {
+  return new command.remote.Command(
+    `${args.phase}-${args.master}`,
+    {
+      connection: pulumi.secret(args.connection),
+      create: remoteShell(args.user),
+      stdin: pulumi.secret(args.script),
+      triggers: [args.attempt],
+      logging: command.types.enums.remote.Logging.Stderr,
+      addPreviousOutputInEnv: false,
+    },
+    { parent, dependsOn: [...args.dependsOn], ignoreChanges: ["create", "stdin", "connection", "logging"] },
+  );
+}

@@ -1,0 +1,141 @@
+import { createHash } from "node:crypto";
+import { Client, type ConnectConfig } from "ssh2";
+
+/** How one machine is reached. Keys stay in memory. */
+export interface Access {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** `type base64`, or `unchecked` */
+  readonly hostKey: string;
+  readonly privateKey?: string | undefined;
+  readonly passphrase?: string | undefined;
+  readonly agentSocket?: string | undefined;
+}
+
+export interface Answer {
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const connectMilliseconds = 10_000;
+
+/**
+ * Runs one command over one connection, with `input` on its standard input.
+ * @throws Error `Cannot connect to <host>: …` with the way out
+ */
+export async function runOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
+  const jump = bastion === undefined ? undefined : await connect(bastion, {});
+  try {
+    const client = await connect(target, jump === undefined ? {} : { sock: await forward(jump, target) });
+    try {
+      return await execute(client, target, command, input, timeoutMilliseconds);
+    } finally {
+      client.end();
+    }
+  } finally {
+    jump?.end();
+  }
+}
+
+function connect(access: Access, extra: ConnectConfig): Promise<Client> {
+  const { promise, resolve, reject } = Promise.withResolvers<Client>();
+  const client = new Client();
+  let presented: string | undefined;
+  client.once("ready", () => resolve(client));
+  client.on("error", (error) => reject(new Error(explain(access, error, presented))));
+  client.once("close", () =>
+    reject(
+      new Error(`Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`),
+    ),
+  );
+  const algorithm = access.hostKey.split(" ")[0] ?? "";
+  try {
+    client.connect({
+      host: access.host,
+      port: access.port,
+      username: access.user,
+      readyTimeout: connectMilliseconds,
+      hostVerifier: (key: Buffer) => {
+        presented = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
+        return access.hostKey === "unchecked" || access.hostKey.split(" ")[1] === key.toString("base64");
+      },
+      ...(access.hostKey === "unchecked" ? {} : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
+      ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
+      ...(access.passphrase === undefined ? {} : { passphrase: access.passphrase }),
+      ...(access.agentSocket === undefined ? {} : { agent: access.agentSocket }),
+      ...extra,
+    });
+  } catch (error) {
+    reject(new Error(explain(access, error instanceof Error ? error : new Error(String(error)), undefined)));
+  }
+  return promise;
+}
+
+/** Asks for the pinned key's own type; otherwise a server with several keys may show another one. */
+function hostKeyAlgorithms(
+  type: string,
+): ("ssh-ed25519" | "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521")[] {
+  switch (type) {
+    case "ssh-rsa":
+      return ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"];
+    case "ecdsa-sha2-nistp256":
+    case "ecdsa-sha2-nistp384":
+    case "ecdsa-sha2-nistp521":
+      return [type];
+    default:
+      return ["ssh-ed25519"];
+  }
+}
+
+function forward(jump: Client, target: Access): Promise<NonNullable<ConnectConfig["sock"]>> {
+  const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
+  jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
+    if (error === undefined) {
+      resolve(stream);
+    } else {
+      reject(
+        new Error(
+          `Cannot connect to ${target.host}:${target.port} through the bastion: ${error.message}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
+        ),
+      );
+    }
+  });
+  return promise;
+}
+
+function execute(client: Client, target: Access, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const timer = setTimeout(() => reject(new Error(`Cannot survey ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`)), timeoutMilliseconds);
+  client.once("close", () => reject(new Error(`Cannot survey ${target.host}: the connection was cut`)));
+  client.exec(command, (error, stream) => {
+    if (error !== undefined) {
+      reject(new Error(`Cannot run a command on ${target.host}: ${error.message}`));
+      return;
+    }
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+    stream.on("data", (chunk: Buffer) => stdout.push(chunk));
+    stream.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    stream.on("close", (code: number | null) =>
+      resolve({ code: code ?? undefined, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") }),
+    );
+    stream.end(input);
+  });
+  return promise.finally(() => clearTimeout(timer));
+}
+
+function explain(access: Access, error: Error, presented: string | undefined): string {
+  const where = `Cannot connect to ${access.host}:${access.port} as ${access.user}`;
+  const text = error.message;
+  if (/host denied|verification failed/i.test(text)) {
+    return `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`;
+  }
+  if (/authentication methods failed/i.test(text)) {
+    return `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+  }
+  if (/passphrase|encrypted|parse privateKey/i.test(text)) {
+    return `${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`;
+  }
+  return `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+}

@@ -1,0 +1,45 @@
+import { type Found, type FoundMaster, parseSurvey } from "../model/found.ts";
+import type { Row } from "../model/layout.ts";
+import { renderStepData, type StepData } from "../model/step-data.ts";
+import { surveyScript } from "../node/scripts.ts";
+import { type Access, runOverSsh } from "./ssh.ts";
+
+/** A master to look at. */
+export interface SurveyTarget {
+  readonly access: Access;
+  readonly bastion: Access | undefined;
+  readonly data: StepData;
+}
+
+/** Bounds one look at a master: every probe in the script has a shorter bound of its own. */
+const surveyMilliseconds = 60_000;
+
+/**
+ * Looks at all masters side by side: one connection each, read only, public data only.
+ * @throws AggregateError with one message per master that could not be looked at
+ */
+export async function takeSurvey(targets: readonly SurveyTarget[]): Promise<Found> {
+  const answers = await Promise.allSettled(targets.map((target) => look(target)));
+  const failures = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
+  if (failures.length > 0) {
+    throw new AggregateError(failures, failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("\n"));
+  }
+  return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };
+}
+
+async function look({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
+  const rows: readonly Row[] = data.rows;
+  const started = Date.now();
+  const answer = await runOverSsh(access, bastion, remoteShell(access.user), surveyScript(renderStepData(data)), surveyMilliseconds);
+  if (answer.code !== 0) {
+    throw new Error(
+      `Cannot survey ${data.master.name}: exit code ${answer.code ?? "unknown"}: ${answer.stderr.trim().slice(-400)}${access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`}`,
+    );
+  }
+  return parseSurvey(data.master.name, answer.stdout, rows, Math.round((started + Date.now()) / 2000));
+}
+
+/** How a script is run: as root, from standard input, so that nothing of it is in an argument. */
+export function remoteShell(user: string): string {
+  return user === "root" ? "bash -s" : "sudo -n bash -s";
+}

@@ -1,0 +1,202 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { durationPattern, durationSeconds } from "../components/model/duration.ts";
+import { ackLayout, leaves } from "../components/model/layout.ts";
+
+const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
+const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
+const address = z.union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address");
+const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, "expected a host name or an address");
+const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
+const port = z.int().min(1).max(65_535);
+/** One line of authorized_keys or known_hosts without the host, or the explicit opt-out. */
+const hostKey = z
+  .string()
+  .regex(
+    /^(unchecked|(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?)$/,
+    'expected a host key such as "ssh-ed25519 AAAA…" (ssh-keyscan prints it), or "unchecked"',
+  );
+const san = z.string().regex(/^[A-Za-z0-9*.:-]+$/, "expected a DNS name or an IP address");
+const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=etcd-server"');
+
+const master = z.strictObject({
+  name,
+  address,
+  host: host.optional(),
+  port: port.optional(),
+  user: z.string().min(1).optional(),
+  etcdName: z.string().regex(/^[A-Za-z0-9._-]+$/, "expected etcd's --name"),
+  hostKey,
+  extraSans: z.array(san).default([]),
+  subjects: z.partialRecord(z.enum(leaves), z.array(rdn).min(1)).default({}),
+});
+
+const access = {
+  user: z.string().min(1).default("root"),
+  port: port.default(22),
+  privateKey: z.string().refine(isPrivateKey, "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format").optional(),
+  privateKeyPath: z
+    .string()
+    .refine((text) => text !== "" && !mayHoldKey(text), "expected the path of a file")
+    .optional(),
+  passphrase: z.string().optional(),
+  agent: z.boolean().default(false),
+};
+
+const ssh = z
+  .strictObject({
+    ...access,
+    bastion: z
+      .strictObject({ ...access, host, hostKey })
+      .check(needsOneKey)
+      .optional(),
+  })
+  .check(needsOneKey);
+
+const schema = z.strictObject({
+  rotation: z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens"),
+  masters: z.array(master).min(1).check(areDistinct),
+  ssh,
+  certificates: z
+    .strictObject({
+      validity: duration.default(durationSeconds("50y")),
+      renewBefore: duration.default(durationSeconds("60d")),
+      algorithm: z.enum(["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"]).default("ECDSA-P256"),
+    })
+    .prefault({})
+    .check((context) => {
+      if (context.value.renewBefore >= context.value.validity) {
+        context.issues.push({ code: "custom", input: context.value.renewBefore, path: ["renewBefore"], message: "expected less than certificates.validity" });
+      }
+      // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
+      if (context.value.validity > durationSeconds("100y") || context.value.validity < 3600) {
+        context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
+      }
+    }),
+  layout: z.strictObject({ paths: z.partialRecord(z.enum(ackLayout.map((row) => row.id)), path).default({}) }).prefault({}),
+  drain: duration
+    .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
+    .default(2),
+  pauseBetweenMasters: duration.default(10),
+  gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
+  backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
+  allowOutage: z.boolean().default(false),
+  takeOver: z.string().min(1).optional(),
+});
+
+export type Settings = z.output<typeof schema>;
+
+/**
+ * Reads and checks the stack file; the only reader of configuration.
+ * @throws pulumi.RunError naming each key, what was seen and what is allowed
+ */
+export function readSettings(): Settings {
+  const project = `${pulumi.getProject()}:`;
+  const values = Object.entries(pulumi.runtime.allConfig()).flatMap(([key, text]): [string, unknown][] =>
+    key.startsWith(project) ? [[key.slice(project.length), parseValue(text)]] : [],
+  );
+  return checkSettings(Object.fromEntries(values));
+}
+
+/** @throws pulumi.RunError like `readSettings` */
+export function checkSettings(values: unknown): Settings {
+  const result = schema.safeParse(values);
+  if (!result.success) {
+    const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values)}: ${issue.message}${seen(issue, values)}`);
+    throw new pulumi.RunError(
+      `Cannot use the stack file of ${pulumi.getStack()}:\n${lines.join("\n")}\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack ${pulumi.getStack()}`,
+    );
+  }
+  const { ssh: login } = result.data;
+  const bastion = login.bastion === undefined ? {} : { bastion: { ...login.bastion, privateKey: privateKeyOf(login.bastion) } };
+  return { ...result.data, ssh: { ...login, ...bastion, privateKey: privateKeyOf(login) } };
+}
+
+/** The text of the private key, from the stack file or from a file; undefined with an agent. */
+function privateKeyOf(settings: { readonly privateKey?: string | undefined; readonly privateKeyPath?: string | undefined }): string | undefined {
+  if (settings.privateKeyPath === undefined) {
+    return settings.privateKey;
+  }
+  const file = settings.privateKeyPath.replace(/^~(?=\/)/, homedir());
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    // biome-ignore lint/style/useErrorCause: a RunError has no cause, and its message is all that Pulumi shows
+    throw new pulumi.RunError(`Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Pulumi keeps objects, lists, numbers and booleans as JSON, and strings as they are. */
+function parseValue(text: string): unknown {
+  if (!/^([[{].*|true|false|)$/s.test(text)) {
+    return text;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function needsOneKey(context: z.core.ParsePayload<{ privateKey?: string | undefined; privateKeyPath?: string | undefined; agent: boolean }>): void {
+  const { privateKey, privateKeyPath, agent } = context.value;
+  const given = [privateKey !== undefined, privateKeyPath !== undefined, agent].filter(Boolean).length;
+  if (given !== 1) {
+    context.issues.push({
+      code: "custom",
+      input: undefined,
+      path: [],
+      message: `expected exactly one of privateKey, privateKeyPath and agent: true, found ${given}`,
+    });
+  }
+}
+
+function areDistinct(context: z.core.ParsePayload<readonly { name: string; address: string; etcdName: string }[]>): void {
+  for (const key of ["name", "address", "etcdName"] as const) {
+    context.value.forEach((each, index) => {
+      const first = context.value.findIndex((other) => other[key] === each[key]);
+      if (first !== index) {
+        context.issues.push({
+          code: "custom",
+          input: each[key],
+          path: [index, key],
+          message: `expected a value that no other master has; masters[${first}] has it too`,
+        });
+      }
+    });
+  }
+}
+
+function isPrivateKey(text: string): boolean {
+  return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(text);
+}
+
+function keyOf(parts: readonly PropertyKey[], values: unknown): string {
+  const [first] = parts;
+  const key = parts.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${String(part)}`)).join("");
+  return first === undefined ? (typeof values === "object" ? "stack file" : String(values)) : `etcd-rotation:${key}`;
+}
+
+/** All of `ssh` that may be shown: a value that landed on the wrong key may be a secret. */
+const publicKeys = new Set<PropertyKey | undefined>(["user", "port", "host", "hostKey", "privateKeyPath", "agent"]);
+
+function mayHoldKey(text: string): boolean {
+  return text.includes("PRIVATE KEY") || text.includes("\n");
+}
+
+/** The value that was seen, unless it may be secret. */
+function seen(issue: z.core.$ZodIssue, values: unknown): string {
+  if ((issue.path[0] === "ssh" && !publicKeys.has(issue.path.at(-1))) || issue.code === "unrecognized_keys") {
+    return "";
+  }
+  let value = values;
+  for (const part of issue.path) {
+    value = typeof value === "object" && value !== null ? Reflect.get(value, part) : undefined;
+  }
+  if (typeof value === "object" || (typeof value === "string" && mayHoldKey(value))) {
+    return "";
+  }
+  return value === undefined ? "; saw nothing" : `; saw ${JSON.stringify(value)}`;
+}

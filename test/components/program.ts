@@ -1,0 +1,146 @@
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks.js";
+import { vi } from "vitest";
+import type { Cluster, ClusterArgs } from "../../components/cluster.ts";
+import type { MasterSpec } from "../../components/model/checks.ts";
+import { ackLayout } from "../../components/model/layout.ts";
+import { planRollout } from "../../components/model/plan.ts";
+import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
+
+/** What the engine is asked to register. */
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  /** the parent's name; empty at the top */
+  readonly parent: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** by resource name, sorted */
+  readonly dependsOn: readonly string[];
+  readonly ignoreChanges: readonly string[];
+  readonly replacementTrigger: unknown;
+  readonly secrets: readonly string[];
+}
+
+/** Key material as the mocked provider makes it: real, since the program computes with it. */
+export const pems = makePems("mocked");
+const current = makePems("current");
+
+/** A request to register, as the SDK sends it to the engine. */
+function read(request: Parameters<MockMonitor["registerResource"]>[0]): Registered {
+  const name = (urn: string) => urn.split("::").at(-1) ?? "";
+  const object: unknown = request.getObject()?.toJavaScript();
+  const inputs = typeof object === "object" && object !== null ? Object.fromEntries(Object.entries(object)) : {};
+  return {
+    type: request.getType(),
+    name: request.getName(),
+    parent: name(request.getParent()),
+    inputs: Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, plain(value)])),
+    dependsOn: request.getDependenciesList().map(name).sort(),
+    ignoreChanges: request.getIgnorechangesList(),
+    replacementTrigger: request.getReplacementTrigger()?.toJavaScript(),
+    secrets: Object.keys(inputs).filter((key) => isSecret(inputs[key])),
+  };
+}
+
+// the SDK's mark of a secret on the wire (pulumi sdk, runtime/rpc.ts)
+const signature = "4dabf18193072939515e22adb298388d";
+
+function isSecret(value: unknown): boolean {
+  return typeof value === "object" && value !== null && signature in value;
+}
+
+function plain(value: unknown): unknown {
+  return typeof value === "object" && value !== null && isSecret(value) ? Reflect.get(value, "value") : value;
+}
+
+export const args: ClusterArgs = {
+  rotation: "2026-12",
+  masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
+  ssh: { user: "root", port: 22, privateKey: "the operator's key", agent: false },
+  layout: { paths: {} },
+  drain: 2,
+  pauseBetweenMasters: 10,
+  gate: 300,
+  backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
+  allowOutage: false,
+};
+
+export interface Ran {
+  readonly registered: readonly Registered[];
+  readonly attempt: string;
+  readonly report: unknown;
+}
+
+/** Runs the program of index.ts on a cluster that was surveyed as `current`, without SSH. */
+export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: string, stdout: string) => string = (_, stdout) => stdout): Promise<Ran> {
+  const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
+  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "etcd-rotation", "test");
+  const { CertificateAuthority } = await import("../../components/certificate-authority.ts");
+  const { LeafCertificate } = await import("../../components/leaf-certificate.ts");
+  const { Rollout } = await import("../../components/rollout.ts");
+  const settings = { ...args, ...change };
+  const found = foundAs(current);
+  const cluster: Cluster = {
+    args: settings,
+    found,
+    rows: ackLayout,
+    plan: planRollout(found, ackLayout, 0),
+    clusterId: receipt.cluster,
+    owner: "etcd-rotation/test",
+  };
+  const lifetime = { algorithm: "ECDSA-P256", validityHours: 438_000, renewBeforeHours: 1440, rotation: settings.rotation } as const;
+  const etcd = new CertificateAuthority("etcd-ca", { ...lifetime, commonName: "etcd-ca" });
+  const peer = new CertificateAuthority("etcd-peer-ca", { ...lifetime, commonName: "etcd-peer-ca" });
+  const leaf = (master: MasterSpec, role: string, authority = etcd) =>
+    new LeafCertificate(`${master.name}-${role}`, {
+      ...lifetime,
+      authority,
+      subject: [`CN=${role}`],
+      sans: ["DNS:localhost", "IP:127.0.0.1"],
+      uses: ["client_auth"],
+    });
+  const leaves = settings.masters.map((master) => [
+    master.name,
+    { "etcd-server": leaf(master, "etcd-server"), "etcd-peer": leaf(master, "etcd-peer", peer), "etcd-client": leaf(master, "etcd-client") },
+  ]);
+  const rollout = new Rollout("rollout", { cluster, authorities: { etcd, "etcd-peer": peer }, leaves: Object.fromEntries(leaves) });
+  const attempt = await valueIn(rollout.attempt);
+  const report = await valueIn(rollout.report);
+  const registered = spy.mock.calls.map(([request]) => read(request));
+  spy.mockRestore();
+  return { registered, attempt: attempt.id, report };
+}
+
+/** The value of an output, or its error. */
+function valueIn<T>(output: pulumi.Output<T>): Promise<T> {
+  // an output that fails fails in each of these promises; the first one is what is looked at
+  const [promise, ...others] = ["promise", "isKnown", "isSecret", "allResources"].map((key): unknown => Reflect.get(output, key));
+  others.forEach((other) => {
+    if (other instanceof Promise) {
+      other.catch(() => undefined);
+    }
+  });
+  return typeof promise === "function" ? promise.call(output, true) : Promise.reject(new Error("Cannot await this output"));
+}
+
+/** What a provider would add: keys, certificates, and the last line of a step. */
+function madeBy({ type, name, inputs }: MockResourceArgs, spoil: (name: string, stdout: string) => string): Record<string, unknown> {
+  const master = specs.find((spec) => name.startsWith(`${spec.name}-`))?.name;
+  const role = (["etcd-server", "etcd-peer", "etcd-client"] as const).find((each) => name.includes(`-${each}`));
+  const own = master === undefined || role === undefined ? undefined : pems.leaves[master]?.[role];
+  switch (type) {
+    case "tls:index/privateKey:PrivateKey":
+      return { privateKeyPem: own?.keyPem ?? `key of ${name}`, publicKeyPem: `public key of ${name}` };
+    case "tls:index/certRequest:CertRequest":
+      return { certRequestPem: `request of ${name}` };
+    case "tls:index/selfSignedCert:SelfSignedCert":
+      return { certPem: pems.authorities[name === "etcd-ca" ? "etcd" : "etcd-peer"] };
+    case "tls:index/locallySignedCert:LocallySignedCert":
+      return { certPem: own?.certPem ?? "" };
+    case "command:remote:Command":
+      return { stdout: spoil(name, `done ${inputs.triggers[0]} ${name.slice(0, name.indexOf("-"))} ${name.slice(name.indexOf("-") + 1)}\n`) };
+    default:
+      return {};
+  }
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { pulumiVersion } from "../../tools/setup/engine-modules.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+const { dependencies } = z.object({ dependencies: z.record(z.string(), z.string()) }).parse(JSON.parse(read("package.json")));
+
+test("the CLI that set-up makes is the Node SDK's release", () => {
+  expect(pulumiVersion).toBe(dependencies["@pulumi/pulumi"]);
+  expect(read("tools/engine/cli/go.mod")).toContain(`github.com/pulumi/pulumi/pkg/v3 v${pulumiVersion} `);
+});
+
+test.each(["tls", "command"])("the built plug-in %s answers with the version that the Node SDK asks for", (name) => {
+  const version = dependencies[`@pulumi/${name}`];
+  expect(read(`tools/engine/${name}/main.go`)).toContain(`const version = "${version}"`);
+});

@@ -1,0 +1,318 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type MasterFacts, readAllFacts, shellOn, startsOn } from "./facts.ts";
+import { judge } from "./judge/judge.ts";
+import { rolling } from "./judge/verdict.ts";
+import { runOn } from "./master.ts";
+import { LabStack } from "./stack.ts";
+import { type Lab, startLab, stopLab } from "./topology.ts";
+import { readRecord, startTraffic } from "./traffic/record.ts";
+
+const minutes = 60_000;
+const certificates = "/var/lib/etcd/cert";
+let lab: Lab;
+let stack: LabStack;
+let original: Record<string, MasterFacts>;
+/** lines of the new private keys, read from the masters; and what the CLI printed */
+const bodies: string[] = [];
+const outputs: string[] = [];
+
+beforeAll(async () => {
+  await stopLab("lab-t-rotation");
+  lab = await startLab({ name: "lab-t-rotation" });
+  stack = await LabStack.create(lab, "2026-11");
+  for (const master of lab.masters) {
+    await shellOn(lab, master, `cp -a ${certificates} /root/original`);
+  }
+  original = await readAllFacts(lab);
+}, 5 * minutes);
+
+afterAll(async () => {
+  stack?.remove();
+  await stopLab("lab-t-rotation");
+}, 2 * minutes);
+
+/** Runs `up` under recorded traffic and judges it. */
+async function upUnderTraffic(name: string) {
+  const file = join(lab.folder, `${name}.jsonl`);
+  const traffic = await startTraffic(lab, file);
+  const run = await stack.up();
+  await traffic.stop();
+  expect(run.output).toContain("Resources:");
+  expect(run.code, run.output).toBe(0);
+  const verdict = judge(await readRecord(file), rolling);
+  expect(verdict.violations).toEqual([]);
+  rmSync(file);
+  return { run, verdict };
+}
+
+const steps = ["backup", "trust", "issue", "settle", "retire", "verify"].flatMap((phase) =>
+  ["master-1", "master-2", "master-3"].map((master) => `${phase}-${master}`),
+);
+const authorities = ["etcd-ca", "etcd-peer-ca"];
+const leaves = ["master-1", "master-2", "master-3"].flatMap((master) => ["etcd-server", "etcd-peer", "etcd-client"].map((role) => `${master}-${role}`));
+
+/** Names of the resources that a preview would treat so, read from the engine's own JSON. */
+async function planned(operation: string): Promise<string[]> {
+  const run = await stack.run("preview", "--stack", stack.name, "--json", "--non-interactive");
+  expect(run.code, run.output).toBe(0);
+  const json: unknown = JSON.parse(run.output.slice(run.output.indexOf("\n{") + 1));
+  if (typeof json !== "object" || json === null || !("steps" in json) || !Array.isArray(json.steps)) {
+    throw new Error(`No plan in ${run.output}`);
+  }
+  return json.steps.filter((step: { op: string }) => step.op === operation).map((step: { urn: string }) => step.urn.split("::").at(-1) ?? "");
+}
+
+describe("a cluster that no state has ever seen", () => {
+  test(
+    "preview names every authority, leaf and step, and says in words what will happen; nothing changes",
+    async () => {
+      expect(await planned("create")).toEqual(expect.arrayContaining([...authorities, ...leaves, ...steps]));
+      const { output, code } = await stack.preview();
+      expect(code, output).toBe(0);
+      expect(output).toContain('Rollout 1 (rotation "2026-11", rolling):');
+      expect(output).toMatch(/trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd, then kube-apiserver restart on each/);
+      expect(output).toMatch(/master-1: first to expire is etcd-(server|peer|client), on 20\d\d-\d\d-\d\d/);
+      expect(await readAllFacts(lab)).toEqual(original);
+    },
+    2 * minutes,
+  );
+
+  test(
+    "up takes it over without a failed write, and proves what is served",
+    async () => {
+      for (let index = 0; index < 50; index++) {
+        await etcd(`put /data/${index} ${"x".repeat(index + 1)}`);
+      }
+      const started = Object.fromEntries(await Promise.all(lab.masters.map(async (master) => [master.name, await startsOn(lab, master)] as const)));
+      // looks at every process's arguments and environment, on the masters and here, for as long as the rollout runs
+      const watch = `rm -f /root/arguments.seen; (while [ ! -e /root/arguments.stop ]; do grep -lE 'PRIVATE KEY' /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | grep -v "/$BASHPID/" >> /root/arguments.seen; sleep 0.5; done) </dev/null >/dev/null 2>&1 &`;
+      for (const each of lab.masters) {
+        // the pattern is split so that the watch does not find itself
+        await shellOn(lab, each, watch.replace("PRIVATE KEY", "PRIVATE[ ]KEY"));
+      }
+      const { run, verdict } = await upUnderTraffic("adoption");
+      for (const each of lab.masters) {
+        await shellOn(lab, each, "touch /root/arguments.stop");
+        const keys = await shellOn(lab, each, `cat ${certificates}/*-key.pem /etc/kubernetes/pki/etcd/*-key.pem | grep -v -e -----`);
+        bodies.push(...keys.split("\n").filter((line) => line.length > 40));
+      }
+      outputs.push(run.output);
+      expect(run.output).toContain("etcd CA and certs have successfully rotated!");
+      expect(verdict.measures.failedWriteRounds).toBe(0);
+      await expectRotated(original);
+      for (const master of lab.masters) {
+        const starts = await startsOn(lab, master);
+        expect(starts.etcd - (started[master.name]?.etcd ?? 0)).toBeLessThanOrEqual(2);
+        expect(starts.api - (started[master.name]?.api ?? 0)).toBeLessThanOrEqual(2);
+      }
+      expect((await etcd("get /data/ --prefix --keys-only")).split("\n").filter((line) => line !== "")).toHaveLength(50);
+    },
+    10 * minutes,
+  );
+
+  test(
+    "the next preview has no change",
+    async () => {
+      const { code, output } = await stack.preview("--expect-no-changes");
+      expect(code, output).toBe(0);
+      expect(output).toContain("Nothing to do: every master serves the wanted certificates.");
+    },
+    2 * minutes,
+  );
+
+  test(
+    "no key is in the state, in the CLI's output, in an argument or in a temporary file",
+    async () => {
+      expect(bodies).not.toHaveLength(0);
+      for (const text of [stack.state(), ...outputs]) {
+        expect(text).not.toMatch(/PRIVATE KEY/);
+        for (const body of bodies) {
+          expect(text).not.toContain(body);
+        }
+      }
+      for (const master of lab.masters) {
+        expect(await shellOn(lab, master, "cat /root/arguments.seen 2>/dev/null || true")).toBe("");
+        const found = await shellOn(
+          lab,
+          master,
+          "grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /tmp /run /var/tmp /dev/shm /root/.bash_history /var/log 2>/dev/null || true",
+        );
+        expect(found).toBe("");
+      }
+    },
+    1 * minutes,
+  );
+});
+
+describe("a cluster that this stack has rotated before", () => {
+  test(
+    "one more SAN replaces only that leaf and the steps, and restarts nothing",
+    async () => {
+      const before = await readAllFacts(lab);
+      const masters = stack.settings["masters"];
+      stack.configure({
+        masters: Array.isArray(masters)
+          ? masters.map((master, index) => (index === 1 ? { ...master, extraSans: ["etcd.lab.internal", "etcd-2.example.org"] } : master))
+          : [],
+      });
+      const replaced = await planned("replace");
+      expect(replaced.filter((name) => [...authorities, ...leaves].includes(name))).toEqual(
+        expect.arrayContaining(["master-2-etcd-server", "master-2-etcd-peer"]),
+      );
+      expect(replaced.filter((name) => [...authorities, ...leaves].includes(name))).toHaveLength(2);
+      expect(replaced).toEqual(expect.arrayContaining(steps));
+      await upUnderTraffic("san");
+      const after = await readAllFacts(lab);
+      expect(processesOf(after)).toEqual(processesOf(before));
+      expect(after["master-1"]).toEqual(before["master-1"]);
+      expect(
+        await shellOn(
+          lab,
+          master("master-2"),
+          ": | openssl s_client -connect 10.77.0.12:2379 2>/dev/null | openssl x509 -noout -text | grep -o etcd-2.example.org",
+        ),
+      ).toContain("etcd-2.example.org");
+    },
+    5 * minutes,
+  );
+
+  test(
+    "a new rotation replaces every authority, leaf and step",
+    async () => {
+      const before = await readAllFacts(lab);
+      stack.configure({ rotation: "2026-12" });
+      expect(await planned("replace")).toEqual(expect.arrayContaining([...authorities, ...leaves, ...steps]));
+      expect(await readAllFacts(lab)).toEqual(before);
+      await upUnderTraffic("rotation");
+      await expectRotated(before);
+      expect((await stack.preview("--expect-no-changes")).code).toBe(0);
+    },
+    10 * minutes,
+  );
+
+  test.each(["backup", "trust", "issue", "settle", "retire", "verify"])(
+    "%s done again by hand on a cluster that is well restarts nothing",
+    async (phase) => {
+      const before = await readAllFacts(lab);
+      const run = await stack.up("--replace", `**::${phase}-master-2`);
+      expect(run.code, run.output).toBe(0);
+      expect(run.output).toContain(`${phase}-master-2 replaced`);
+      expect(await readAllFacts(lab)).toEqual(before);
+    },
+    3 * minutes,
+  );
+
+  test(
+    "a phase alone either does its part safely or stops with exit 3",
+    async () => {
+      stack.configure({ rotation: "2027-01" });
+      const before = await readAllFacts(lab);
+      // keys and certificates, then issue without trust: nobody would accept the new leaves
+      const only = (...targets: string[]) =>
+        stack.up(
+          ...["**index:Rollout::rollout", "**index:CertificateAuthority::**", "**index:LeafCertificate::**", ...targets].flatMap((target) => [
+            "--target",
+            target,
+          ]),
+        );
+      const run = await only("**tls:index:**", "**::issue-master-1");
+      expect(run.code).not.toBe(0);
+      expect(run.output).toMatch(/exit status 3|Process exited with status 3/);
+      expect(run.output).toMatch(/Cannot issue: 10\.77\.0\.1\d:2379 does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up/);
+      expect(filesOf(await readAllFacts(lab))).toEqual(filesOf(before));
+      const retire = await only("**::retire-master-2");
+      expect(retire.code).not.toBe(0);
+      expect(retire.output).toMatch(/Cannot retire: 10\.77\.0\.1\d:2379 does not serve a leaf of the wanted authority; run the whole rollout: pulumi up/);
+      expect(filesOf(await readAllFacts(lab))).toEqual(filesOf(before));
+      expect(processesOf(await readAllFacts(lab))).toEqual(processesOf(before));
+      expect((await stack.up()).code).toBe(0);
+      await expectRotated(before);
+    },
+    10 * minutes,
+  );
+
+  test(
+    "destroy removes state and touches no master",
+    async () => {
+      const before = await readAllFacts(lab);
+      const run = await stack.run("destroy", "--stack", stack.name, "--yes", "--skip-preview", "--non-interactive");
+      expect(run.code, run.output).toBe(0);
+      expect(await readAllFacts(lab)).toEqual(before);
+      expect((await etcd("get /data/1 --print-value-only")).trim()).toBe("xx");
+    },
+    2 * minutes,
+  );
+});
+
+function master(name: string) {
+  const found = lab.masters.find((each) => each.name === name);
+  if (found === undefined) {
+    throw new Error(`No ${name}`);
+  }
+  return found;
+}
+
+function processesOf(facts: Record<string, MasterFacts>) {
+  return Object.values(facts).map((each) => each.processes);
+}
+
+function filesOf(facts: Record<string, MasterFacts>) {
+  return Object.values(facts).map((each) => each.files);
+}
+
+/** etcdctl as a person on a master would run it. */
+async function etcd(command: string): Promise<string> {
+  const pki = "/etc/kubernetes/pki/etcd";
+  return shellOn(
+    lab,
+    master("master-1"),
+    `ETCDCTL_API=3 etcdctl --endpoints=https://10.77.0.11:2379 --cacert=${pki}/ca.pem --cert=${pki}/etcd-client.pem --key=${pki}/etcd-client-key.pem ${command}`,
+  );
+}
+
+/** Everything that a rotation promises, by commands that know nothing of the program. */
+async function expectRotated(before: Record<string, MasterFacts>): Promise<void> {
+  const after = await readAllFacts(lab);
+  for (const { name, address, etcdName } of lab.masters) {
+    const [old, now] = [before[name], after[name]];
+    for (const port of ["2379", "2380"]) {
+      expect(now?.served[port], `${name}:${port} serves a new certificate`).not.toBe(old?.served[port]);
+    }
+    // owners and modes as before, for every file; contents changed for etcd's own
+    expect(owners(now)).toEqual(owners(old));
+    for (const file of [
+      "ca.pem",
+      "peer-ca.pem",
+      "etcd-server.pem",
+      "etcd-server-key.pem",
+      `${etcdName}.pem`,
+      `${etcdName}-key.pem`,
+      "etcd-client.pem",
+      "etcd-client-key.pem",
+    ]) {
+      expect(now?.files[`${certificates}/${file}`]?.hash).not.toBe(old?.files[`${certificates}/${file}`]?.hash);
+    }
+    const years = await shellOn(
+      lab,
+      master(name),
+      `for port in 2379 2380; do : | openssl s_client -connect ${address}:$port 2>/dev/null | openssl x509 -noout -enddate; done; openssl x509 -in ${certificates}/ca.pem -noout -enddate`,
+    );
+    expect(years.match(/ 20(75|76|77) GMT/g)).toHaveLength(3);
+    // the original authority's client is refused, the present one is accepted
+    const connect = (folder: string) =>
+      runOn(
+        lab,
+        master(name),
+        `ETCDCTL_API=3 etcdctl --dial-timeout=2s --command-timeout=3s --endpoints=https://${address}:2379 --cacert=${certificates}/ca.pem --cert=${folder}/etcd-client.pem --key=${folder}/etcd-client-key.pem endpoint health`,
+      );
+    expect((await connect("/root/original")).code).not.toBe(0);
+    expect((await connect(certificates)).code).toBe(0);
+    expect((await connect("/etc/kubernetes/pki/etcd")).code).toBe(0);
+  }
+}
+
+function owners(facts: MasterFacts | undefined) {
+  return Object.fromEntries(Object.entries(facts?.files ?? {}).map(([path, { owner }]) => [path, owner]));
+}

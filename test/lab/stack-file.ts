@@ -1,0 +1,37 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Lab } from "./topology.ts";
+
+/** What a test changes in the stack file; merged over the lab's own settings. */
+export type Overrides = Readonly<Record<string, unknown>>;
+
+const folder = join(import.meta.dirname, "..", "..", "stacks");
+
+/** Where Pulumi looks for a stack's settings. */
+export function stackFile(stack: string): string {
+  return join(folder, `Pulumi.${stack}.yaml`);
+}
+
+/** The settings with which this program takes over a lab. */
+export function labSettings(lab: Lab, rotation: string): Record<string, unknown> {
+  return {
+    rotation,
+    masters: lab.masters.map((master) => ({
+      name: master.name,
+      address: master.address,
+      etcdName: master.etcdName,
+      hostKey: master.hostKey,
+      extraSans: ["etcd.lab.internal"],
+    })),
+    ssh: { privateKeyPath: lab.sshKeyPath },
+    pauseBetweenMasters: "2s",
+    gate: "60s",
+    ...(lab.masters.length < 3 ? { allowOutage: true } : {}),
+  };
+}
+
+/** Writes a stack file; JSON is YAML. The encryption salt of an existing stack stays. */
+export function writeStackFile(stack: string, settings: Overrides, salt?: string): void {
+  const config = Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]));
+  writeFileSync(stackFile(stack), `${JSON.stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), config }, null, 2)}\n`, { mode: 0o600 });
+}

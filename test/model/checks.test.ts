@@ -1,0 +1,180 @@
+import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import { type Identity, isAddress, type MasterSpec, refusals, sansOf, subjectOf } from "../../components/model/checks.ts";
+import type { Found, FoundMaster } from "../../components/model/found.ts";
+import { ackLayout } from "../../components/model/layout.ts";
+import { changed, fileOf, foundAs, makePems, receipt, specs } from "./cluster.ts";
+import { makeAuthority, makeLeaf } from "./openssl.ts";
+
+const found = foundAs(makePems("current"));
+const identity: Identity = { owner: "etcd-rotation/test", takeOver: undefined, lastClusterId: receipt.cluster };
+const authority = makeAuthority("/CN=any");
+
+function reasons(of: Found = found, masters = specs, as = identity, isOutageAllowed = false): string[] {
+  return refusals(of, masters, ackLayout, as, isOutageAllowed);
+}
+
+function withLeaf(id: string, subject: string, sans: string): (master: FoundMaster) => Partial<FoundMaster> {
+  const row = ackLayout.find((each) => each.id === id);
+  const { certPem } = makeLeaf(authority, { subject, sans });
+  return (master) => ({ files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, certPem) }) } });
+}
+
+const flags =
+  (...words: string[]) =>
+  (master: FoundMaster) => ({ processes: { ...master.processes, etcd: { identity: "x", isStale: false, flags: words } } });
+const ownSans = "DNS:localhost,DNS:master-2,DNS:10.77.0.12-name-2,IP:127.0.0.1,IP:10.77.0.12";
+
+test("masters that are well are no reason not to begin", () => {
+  expect(reasons()).toEqual([]);
+});
+
+describe("one reason for one thing that is wrong", () => {
+  const bad: readonly [string, (master: FoundMaster) => Partial<FoundMaster>, string][] = [
+    [
+      "a path that is not in use",
+      flags("--trusted-ca-file=/data/ca.pem"),
+      "Cannot rotate master-2: etcd runs with --trusted-ca-file=/data/ca.pem, the layout has /var/lib/etcd/cert/ca.pem; set layout.paths.etcd-ca to the path in use",
+    ],
+    [
+      "a name that would be lost",
+      withLeaf("etcd-server", "/CN=etcd-server", `${ownSans},DNS:etcd.example,IP:10.9.9.9`),
+      "Cannot rotate master-2: its etcd-server certificate has DNS:etcd.example, IP:10.9.9.9, which the new one would lose; add to masters[master-2].extraSans: etcd.example, 10.9.9.9",
+    ],
+    [
+      "a subject that cannot be written",
+      withLeaf("etcd-peer", "/O=a/O=b/emailAddress=c", ownSans),
+      'Cannot keep the subject "O=a, O=b, emailAddress=c" of etcd-peer on master-2: O, emailAddress cannot be repeated or is not supported; set masters[master-2].subjects.etcd-peer',
+    ],
+    [
+      "a clock ahead",
+      (master) => ({ clock: master.operatorClock + 31 }),
+      "Cannot issue certificates for master-2: its clock is 31 s ahead of this machine's; expected at most 30 s. Set the clocks (timedatectl), then run again",
+    ],
+    [
+      "a clock behind",
+      (master) => ({ clock: master.operatorClock - 90 }),
+      "Cannot issue certificates for master-2: its clock is 90 s behind this machine's; expected at most 30 s. Set the clocks (timedatectl), then run again",
+    ],
+    [
+      "a receipt of another stack",
+      () => ({ receipt: { ...receipt, owner: "etcd-rotation/prod" } }),
+      "Cannot rotate master-2 as etcd-rotation/test: its receipt belongs to etcd-rotation/prod; expected this stack. To take it over on purpose, set takeOver: etcd-rotation/prod",
+    ],
+    [
+      "another cluster on one master",
+      () => ({ clusterId: "7" }),
+      `Cannot rotate: the masters belong to different etcd clusters (${receipt.cluster}, 7); expected one`,
+    ],
+  ];
+  test.each(bad)("%s", (_, change, reason) => {
+    expect(reasons(changed(found, "master-2", change))).toEqual([reason]);
+  });
+
+  test("another cluster on all of them", () => {
+    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`;
+    expect(reasons(foundAs(makePems("x"), { clusterId: "7" }))).toEqual([reason]);
+    expect(reasons(foundAs(makePems("x"), { clusterId: "7", receipt: undefined }), specs, { ...identity, lastClusterId: undefined })).toEqual([]);
+  });
+
+  test("a member that the stack file does not list", () => {
+    const two = { masters: found.masters.slice(0, 2) };
+    expect(reasons(two, specs.slice(0, 2), identity, true)).toEqual([
+      "Cannot rotate: etcd has a member at 10.77.0.13 (3 members) that masters does not list (2); add it to masters",
+    ]);
+  });
+
+  test("a master that is not a member", () => {
+    const members = found.masters[0]?.members.slice(0, 2) ?? [];
+    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members })) })).toEqual([
+      "Cannot rotate: masters lists master-3 at 10.77.0.13, which is not a member of etcd; expected one of 10.77.0.11, 10.77.0.12",
+    ]);
+  });
+
+  test.each([
+    [1, "a single master"],
+    [2, "2 masters"],
+  ])("%d masters without leave for an outage", (count, words) => {
+    const few = { masters: found.masters.slice(0, count).map((master) => ({ ...master, members: master.members.slice(0, count) })) };
+    expect(reasons(few, specs.slice(0, count))).toEqual([
+      `Cannot rotate ${words} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`,
+    ]);
+    expect(reasons(few, specs.slice(0, count), identity, true)).toEqual([]);
+  });
+
+  test("several things at once are all said", () => {
+    const bads = bad.slice(0, 4).reduce((of, [, change]) => changed(of, "master-2", (master) => ({ ...master, ...change(master) })), found);
+    expect(reasons(bads)).toHaveLength(4);
+  });
+});
+
+describe("no reason", () => {
+  test.each<[string, (master: FoundMaster) => Partial<FoundMaster>]>([
+    ["for the path behind a link", (master) => ({ ...flags("--trusted-ca-file=/data/ca.pem")(master), files: moved(master) })],
+    ["for a flag of the layout", flags("--trusted-ca-file=/var/lib/etcd/cert/ca.pem", "--peer-cert-file=/var/lib/etcd/cert/10.77.0.12-name-2.pem")],
+    ["for the names of a client", withLeaf("etcd-client", "/CN=etcd-client", "DNS:whatever")],
+    ["for a clock that is 30 s off", (master) => ({ clock: master.operatorClock - 30 })],
+    ["without a receipt", () => ({ receipt: undefined })],
+    ["for a member that does not answer", () => ({ members: [], clusterId: "" })],
+  ])("%s", (_, change) => {
+    expect(reasons(changed(found, "master-2", change))).toEqual([]);
+  });
+
+  test("for another stack's receipt that is to be taken over", () => {
+    const theirs = foundAs(makePems("x"), { receipt: { ...receipt, owner: "etcd-rotation/prod" } });
+    expect(reasons(theirs, specs, { ...identity, takeOver: "etcd-rotation/prod" })).toEqual([]);
+  });
+
+  test("for two spellings of one IPv6 address", () => {
+    const sans = `${ownSans},IP:fd00:0:0:0:0:0:0:12`;
+    const masters = specs.map((spec) => ({ ...spec, extraSans: ["FD00::12"] }));
+    expect(reasons(changed(found, "master-2", withLeaf("etcd-server", "/CN=etcd-server", sans)), masters)).toEqual([]);
+  });
+});
+
+function moved(master: FoundMaster): FoundMaster["files"] {
+  const file = master.files["etcd-ca"];
+  return { ...master.files, ...(file === undefined ? {} : { "etcd-ca": { ...file, realPath: "/data/ca.pem" } }) };
+}
+
+describe("the new leaves", () => {
+  const spec: MasterSpec = {
+    name: "master-1",
+    address: "10.77.0.11",
+    etcdName: "10.77.0.11-name-1",
+    extraSans: ["etcd.example", "10.77.0.11", "*.etcd.example", "fd00::0:1"],
+    subjects: { "etcd-peer": ["O=lab", "CN=peer"] },
+  };
+
+  test("have these names, once each, sorted", () => {
+    const sans = [
+      "DNS:*.etcd.example",
+      "DNS:10.77.0.11-name-1",
+      "DNS:etcd.example",
+      "DNS:localhost",
+      "DNS:master-1",
+      "IP:10.77.0.11",
+      "IP:127.0.0.1",
+      "IP:fd00::1",
+    ];
+    expect([sansOf("etcd-server", spec), sansOf("etcd-peer", spec), sansOf("etcd-client", spec)]).toEqual([sans, sans, []]);
+  });
+
+  test("have the subject of the stack file, else the current one, else the default", () => {
+    const [current] = certificatesIn(makeLeaf(authority, { subject: "/O=a, b/CN=old" }).certPem);
+    expect(subjectOf("etcd-peer", spec, current)).toEqual(["O=lab", "CN=peer"]);
+    expect(subjectOf("etcd-server", spec, current)).toEqual(["O=a, b", "CN=old"]);
+    expect(subjectOf("etcd-server", spec, undefined)).toEqual(["CN=etcd-server"]);
+    expect(subjectOf("etcd-client", spec, undefined)).toEqual(["CN=etcd-client"]);
+    expect(subjectOf("etcd-peer", { ...spec, subjects: {} }, undefined)).toEqual(["CN=10.77.0.11-name-1"]);
+  });
+});
+
+test.each([
+  ["10.77.0.11", true],
+  ["fd00::1", true],
+  ["10.77.0.11-name-1", false],
+  ["etcd.example", false],
+])("isAddress of %s is %s", (text, expected) => {
+  expect(isAddress(text)).toBe(expected);
+});

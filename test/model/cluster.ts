@@ -1,0 +1,107 @@
+import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
+import type { MasterSpec } from "../../components/model/checks.ts";
+import type { Found, FoundFile, FoundMaster, Receipt } from "../../components/model/found.ts";
+import { ackLayout, type Row } from "../../components/model/layout.ts";
+import { fingerprintsOf, type Wanted, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
+import { type Issued, makeAuthority, makeLeaf } from "./openssl.ts";
+
+/** Three masters, as in an ACK dedicated cluster. */
+export const specs: readonly MasterSpec[] = [1, 2, 3].map((number) => ({
+  name: `master-${number}`,
+  address: `10.77.0.1${number}`,
+  etcdName: `10.77.0.1${number}-name-${number}`,
+  extraSans: [],
+  subjects: {},
+}));
+
+export const names = specs.map((spec) => spec.name);
+
+/** All authorities and leaves of one stack state; `shared` uses one authority for both roles, as ACK does at first. */
+export function makePems(label: string, shape: "shared" | "separate" = "separate"): WantedPems {
+  const etcd = makeAuthority(`/CN=etcd-ca ${label}`);
+  const peer = shape === "shared" ? etcd : makeAuthority(`/CN=etcd-peer-ca ${label}`);
+  return {
+    authorities: { etcd: etcd.certPem, "etcd-peer": peer.certPem },
+    leaves: Object.fromEntries(specs.map((spec) => [spec.name, leavesOf(spec, etcd, peer)])),
+  };
+}
+
+/** New leaves of every master under the authority that `pems` has already. */
+function leavesOf(spec: MasterSpec, etcd: Issued, peer: Issued) {
+  const sans = `DNS:localhost,DNS:${spec.name},DNS:${spec.etcdName},IP:127.0.0.1,IP:${spec.address}`;
+  return {
+    "etcd-server": makeLeaf(etcd, { subject: "/CN=etcd-server", sans }),
+    "etcd-peer": makeLeaf(peer, { subject: `/CN=${spec.etcdName}`, sans }),
+    "etcd-client": makeLeaf(etcd, { subject: "/CN=etcd-client", uses: "clientAuth" }),
+  };
+}
+
+/** By row id: what lies on a master's disk. */
+export type Disk = Readonly<Record<string, string>>;
+
+/** The disk that a finished rollout of `pems` leaves. */
+export function diskOf(pems: WantedPems, master: string): Disk {
+  return Object.fromEntries(ackLayout.map((row) => [row.id, wantedPem(pems, master, row)]));
+}
+
+/** What the survey reads of a row's file. */
+export function fileOf(row: Row, text: string): FoundFile {
+  const common = { isPresent: true, ownerAndMode: `${row.owner} ${row.mode}`, realPath: row.path };
+  return row.kind === "key" ? { ...common, publicKey: publicKeyOf(text), certificates: [] } : { ...common, publicKey: "-", certificates: certificatesIn(text) };
+}
+
+export const receipt: Receipt = {
+  owner: "etcd-rotation/test",
+  cluster: "14841639068965178418",
+  rollout: 4,
+  attempt: "a4",
+  rotation: "2026-11",
+  authorities: "",
+  phase: "verify",
+  isComplete: true,
+};
+
+/** A healthy master with these files, all of them read by its processes. */
+export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster> = {}): FoundMaster {
+  const number = names.indexOf(name) + 1;
+  const files = Object.fromEntries(ackLayout.flatMap((row) => (disk[row.id] === undefined ? [] : [[row.id, fileOf(row, disk[row.id] ?? "")]])));
+  const leaf = (id: string) => certificatesIn(disk[id] ?? "")[0];
+  const [server, peer] = [leaf("etcd-server"), leaf("etcd-peer")];
+  return {
+    name,
+    clock: 1_795_000_000,
+    operatorClock: 1_795_000_000,
+    files,
+    processes: {
+      etcd: { identity: `boot-${number} 101 5000`, isStale: false, flags: [] },
+      "kube-apiserver": { identity: `boot-${number} 202 6000`, isStale: false, flags: [] },
+    },
+    served: { ...(server === undefined ? {} : { 2379: server }), ...(peer === undefined ? {} : { 2380: peer }) },
+    etcd: "healthy",
+    isLeader: number === 2,
+    clusterId: receipt.cluster,
+    version: "3.5.21",
+    members: specs.map((spec, index) => `${index + 1}a, started, ${spec.etcdName}, https://${spec.address}:2380, https://${spec.address}:2379, false`),
+    isApiReady: true,
+    receipt,
+    backups: [3, 4],
+    leftovers: [],
+    lock: undefined,
+    clients: specs.map((spec) => spec.address),
+    ...change,
+  };
+}
+
+/** Every master as a finished rollout of `pems` leaves it. */
+export function foundAs(pems: WantedPems, change: Partial<FoundMaster> = {}): Found {
+  return { masters: names.map((name) => masterWith(name, diskOf(pems, name), change)) };
+}
+
+/** `found` with one master changed. */
+export function changed(found: Found, name: string, change: (master: FoundMaster) => Partial<FoundMaster>): Found {
+  return { masters: found.masters.map((master) => (master.name === name ? { ...master, ...change(master) } : master)) };
+}
+
+export function wantedOf(pems: WantedPems): Wanted {
+  return fingerprintsOf(pems, ackLayout, receipt.rotation);
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import { differences } from "../../components/model/differences.ts";
+import type { FoundMaster } from "../../components/model/found.ts";
+import { ackLayout } from "../../components/model/layout.ts";
+import { changed, fileOf, foundAs, makePems, receipt, wantedOf } from "./cluster.ts";
+
+const pems = makePems("wanted");
+const other = makePems("other");
+const wanted = wantedOf(pems);
+const asWanted = foundAs(pems);
+const otherLeaf = certificatesIn(other.leaves["master-2"]?.["etcd-server"].certPem ?? "")[0];
+
+test("masters that are as wanted differ in nothing", () => {
+  expect(differences(asWanted, wanted, ackLayout)).toEqual([]);
+  expect(differences(asWanted, undefined, ackLayout)).toEqual([]);
+});
+
+test("what a rollout cannot or need not change is no difference", () => {
+  const found = foundAs(pems, { etcd: "slow", isApiReady: false, clients: ["10.0.0.9"], lock: "someone", clock: 0, backups: [], isLeader: false, members: [] });
+  expect(differences(found, wanted, ackLayout)).toEqual([]);
+});
+
+type Change = (master: FoundMaster) => Partial<FoundMaster>;
+const processes =
+  (component: string, isStale: boolean): Change =>
+  (master) => ({ processes: { ...master.processes, [component]: { identity: "x 1 2", isStale, flags: [] } } });
+
+/** Deviations that show whatever is wanted. */
+const always: readonly [string, Change][] = [
+  ["no rollout has been recorded yet", () => ({ receipt: undefined })],
+  ["rollout 4 was interrupted in phase issue", () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } })],
+  ["/var/lib/etcd-rotation/journal is left over from an interrupted step", () => ({ leftovers: ["/var/lib/etcd-rotation/journal"] })],
+  ["etcd is not running", (master) => ({ processes: without(master.processes, "etcd") })],
+  ["kube-apiserver is not running", (master) => ({ processes: without(master.processes, "kube-apiserver") })],
+  ["etcd runs with trust files that have changed since its start", processes("etcd", true)],
+  ["kube-apiserver runs with trust files that have changed since its start", processes("kube-apiserver", true)],
+  ["nothing is served on 2379", (master) => ({ served: only(master, 2380) })],
+  ["nothing is served on 2380", (master) => ({ served: only(master, 2379) })],
+];
+
+function without(running: FoundMaster["processes"], component: string): FoundMaster["processes"] {
+  return Object.fromEntries(Object.entries(running).filter(([each]) => each !== component));
+}
+
+function only(master: FoundMaster, port: number): FoundMaster["served"] {
+  return Object.fromEntries(Object.entries(master.served).filter(([each]) => Number(each) === port));
+}
+
+/** Deviations that show only when it is known what is wanted. */
+const againstWanted: readonly [string, Change][] = [
+  ['rotation was "2025-01"', () => ({ receipt: { ...receipt, rotation: "2025-01" } })],
+  [
+    "2379 serves another certificate than the wanted one",
+    (master) => ({ served: { ...master.served, ...(otherLeaf === undefined ? {} : { 2379: otherLeaf }) } }),
+  ],
+  [
+    "2380 serves another certificate than the wanted one",
+    (master) => ({ served: { ...master.served, ...(otherLeaf === undefined ? {} : { 2380: otherLeaf }) } }),
+  ],
+];
+
+describe("one deviation is one difference", () => {
+  test.each([...always, ...againstWanted])("%s", (what, change) => {
+    const found = changed(asWanted, "master-2", change);
+    const between = found.masters[1]?.receipt === undefined ? [{ master: "master-1", what: "the masters' receipts name different attempts" }] : [];
+    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-2", what }, ...between]);
+  });
+
+  test.each(always)("%s, also before it is known what is wanted", (what, change) => {
+    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toContainEqual({ master: "master-2", what });
+  });
+
+  test.each(againstWanted)("%s, only once it is known what is wanted", (_, change) => {
+    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toEqual([]);
+  });
+
+  test.each(ackLayout.map((row) => row.id))("%s is missing", (id) => {
+    const found = changed(asWanted, "master-3", (master) => ({ files: Object.fromEntries(Object.entries(master.files).filter(([each]) => each !== id)) }));
+    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${id} is missing` }]);
+  });
+
+  test.each(ackLayout)("$id is not the wanted one", (row) => {
+    const text = {
+      trust: other.authorities.etcd,
+      cert: other.leaves["master-1"]?.["etcd-peer"].certPem ?? "",
+      key: other.leaves["master-1"]?.["etcd-peer"].keyPem ?? "",
+    }[row.kind];
+    const found = changed(asWanted, "master-3", (master) => ({ files: { ...master.files, [row.id]: fileOf(row, text) } }));
+    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${row.id} is not the wanted one` }]);
+  });
+
+  test.each(ackLayout.filter((row) => row.kind === "trust"))("$id that trusts one authority more is not the wanted one", (row) => {
+    const text = `${pems.authorities[row.authority]}${other.authorities.etcd}`;
+    const found = changed(asWanted, "master-1", (master) => ({ files: { ...master.files, [row.id]: fileOf(row, text) } }));
+    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: `${row.id} is not the wanted one` }]);
+  });
+});
+
+test("complete receipts of different attempts are a difference", () => {
+  const found = changed(asWanted, "master-3", () => ({ receipt: { ...receipt, attempt: "a3", rollout: 3 } }));
+  expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: "the masters' receipts name different attempts" }]);
+});

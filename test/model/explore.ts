@@ -1,0 +1,102 @@
+import type { WantedPems } from "../../components/model/wanted.ts";
+import { names } from "./cluster.ts";
+import { apply, diskNameOf, type Issuers, nameOf, type Operation, operationsOf, putBack, refusedIn, type Ways, type World } from "./masters.ts";
+
+export interface Explored {
+  /** every connection that was refused in any state, sorted */
+  readonly refused: readonly string[];
+  /** how many different states of the three disks were reached */
+  readonly disks: number;
+  /** how many runs were started */
+  readonly starts: number;
+}
+
+/** More would mean that interrupted runs never come to an end. */
+const limit = 5000;
+
+/**
+ * Walks every state that any number of interrupted runs towards `wanted` can reach: each run may end after any write or
+ * restart, or put its step back there; the next one surveys what it finds, whichever master is out by then.
+ * States with equal disks are taken together: a process may have loaded whatever it may have in any of them.
+ * So more is checked than can happen, never less.
+ */
+export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways: Ways = {}): Explored {
+  const plans = new Map<string, readonly Operation[]>();
+  const runFrom = (world: World, ill: string | undefined) => {
+    const key = `${diskNameOf(world)} ${ill}`;
+    const operations = plans.get(key) ?? operationsOf(world, wanted, { ...ways, ill });
+    plans.set(key, operations);
+    return operations;
+  };
+  const byDisk = new Map<string, World>();
+  const refused = new Set<string>();
+  /** names of the disks from which runs are still to be started; a Set, so that each waits once */
+  const waiting = new Set<string>();
+  /** goes on to the state after `operation`, and starts runs from there when there is anything new about it */
+  const visit = (world: World, operation: Operation) => {
+    const after = apply(world, operation);
+    if (after === world) {
+      return world;
+    }
+    const name = diskNameOf(after);
+    const known = byDisk.get(name);
+    const merged = known === undefined ? after : withLoadedOf(known, after);
+    if (known === undefined || nameOf(merged) !== nameOf(known)) {
+      byDisk.set(name, merged);
+      waiting.add(name);
+      refusedIn(merged, issuers).forEach((each) => {
+        refused.add(each);
+      });
+    }
+    return after;
+  };
+  byDisk.set(diskNameOf(start), start);
+  waiting.add(diskNameOf(start));
+  let starts = 0;
+  for (const name of waiting) {
+    waiting.delete(name);
+    starts += 1;
+    const world = byDisk.get(name);
+    if (world === undefined || starts > limit) {
+      throw new Error(`Cannot come to an end after ${starts} runs`);
+    }
+    for (const ill of [undefined, ...names]) {
+      const operations = runFrom(world, ill);
+      let [current, beforeStep] = [world, world];
+      operations.forEach((operation, at) => {
+        const previous = operations[at - 1];
+        beforeStep = previous?.phase === operation.phase && previous.master === operation.master ? beforeStep : current;
+        current = visit(current, operation);
+        // a gate is at the end of a step; a step that ends earlier leaves what an interrupted one leaves
+        const next = operations[at + 1];
+        if (next?.phase !== operation.phase || next.master !== operation.master) {
+          putBack(beforeStep, operations, at).reduce(visit, current);
+        }
+      });
+    }
+  }
+  return { refused: [...refused].sort(), disks: byDisk.size, starts };
+}
+
+function withLoadedOf(world: World, other: World): World {
+  const loaded = Object.entries(world.loaded).map(([process, texts]): [string, string[]] => [
+    process,
+    [...new Set([...texts, ...(other.loaded[process] ?? [])])].sort(),
+  ]);
+  return { ...world, loaded: Object.fromEntries(loaded) };
+}
+
+/** What is refused on the way of one run that nothing interrupts. */
+export function refusedDuring(world: World, wanted: WantedPems, issuers: Issuers, ways: Ways): string[] {
+  let current = world;
+  const refused = operationsOf(world, wanted, ways).flatMap((operation) => {
+    current = apply(current, operation);
+    return refusedIn(current, issuers);
+  });
+  return [...new Set(refused)];
+}
+
+/** The masters after a run that nothing interrupts. */
+export function finish(world: World, wanted: WantedPems, ways: Ways = {}): World {
+  return operationsOf(world, wanted, ways).reduce(apply, world);
+}

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import { parseSurvey } from "../../components/model/found.ts";
+import { ackLayout } from "../../components/model/layout.ts";
+import { makeAuthority } from "./openssl.ts";
+
+const { certPem } = makeAuthority("/CN=etcd-ca");
+const other = makeAuthority("/CN=other").certPem;
+const base64 = (text: string) => Buffer.from(text, "utf8").toString("base64");
+const rows = ackLayout.slice(0, 5).filter(({ id }) => ["etcd-ca", "etcd-server", "etcd-server-key"].includes(id));
+
+const lines = [
+  "survey 1",
+  "clock 1795000000",
+  "file 0 present etcd:etcd 644 - /data/etcd cert/ca.pem",
+  `pem 0 ${base64(certPem + other)}`,
+  "file 1 absent",
+  "file 2 present etcd:etcd 600 aabb /var/lib/etcd/cert/etcd-server-key.pem",
+  "leftover /var/lib/etcd/cert/.stage",
+  "leftover /var/lib/etcd/cert/.stage",
+  "client 10.77.0.11",
+  "client 10.0.0.9",
+  "process etcd stale boot-1 101 5000",
+  `arguments etcd ${base64("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
+  "process kube-apiserver absent",
+  "etcd no leader",
+  "cluster 14841639068965178418",
+  "version 3.5.21",
+  "database 20480",
+  "leader",
+  `member ${base64("1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false\n")}`,
+  `served 2379 ${base64(certPem)}`,
+  `served 2380 ${base64("no certificate")}`,
+  `receipt ${base64("version=1\nowner=p/s\ncluster=148\nrollout=4\nattempt=a4\nrotation=a=b\nauthorities=x,y\nphase=verify\ncomplete=1\n")}`,
+  "backup 3",
+  "backup 4",
+  `lock ${base64("p/s since 10:00\n")}`,
+  "api ready",
+  "free 123",
+  "end",
+];
+
+describe("parseSurvey", () => {
+  test("reads every fact", () => {
+    const file = {
+      isPresent: true,
+      ownerAndMode: "etcd:etcd 644",
+      publicKey: "-",
+      realPath: "/data/etcd cert/ca.pem",
+      certificates: certificatesIn(certPem + other),
+    };
+    expect(parseSurvey("master-1", lines.join("\n"), rows, 1_795_000_003)).toEqual({
+      name: "master-1",
+      clock: 1_795_000_000,
+      operatorClock: 1_795_000_003,
+      files: {
+        "etcd-ca": file,
+        "etcd-server": { isPresent: false, ownerAndMode: "", publicKey: "", realPath: "", certificates: [] },
+        "etcd-server-key": {
+          isPresent: true,
+          ownerAndMode: "etcd:etcd 600",
+          publicKey: "aabb",
+          realPath: "/var/lib/etcd/cert/etcd-server-key.pem",
+          certificates: [],
+        },
+      },
+      processes: {
+        etcd: {
+          identity: "boot-1 101 5000",
+          isStale: true,
+          flags: ["--name=x-name-1", "--cert-file=/a b.pem", "--client-cert-auth", "--trusted-ca-file=/ca.pem"],
+        },
+      },
+      served: { 2379: certificatesIn(certPem)[0] },
+      etcd: "no leader",
+      isLeader: true,
+      clusterId: "14841639068965178418",
+      version: "3.5.21",
+      members: ["1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false\n"],
+      isApiReady: true,
+      receipt: { owner: "p/s", cluster: "148", rollout: 4, attempt: "a4", rotation: "a=b", authorities: "x,y", phase: "verify", isComplete: true },
+      backups: [3, 4],
+      leftovers: ["/var/lib/etcd/cert/.stage"],
+      lock: "p/s since 10:00",
+      clients: ["10.77.0.11", "10.0.0.9"],
+    });
+  });
+
+  test("a new master has no receipt, no backup, no lock", () => {
+    const found = parseSurvey("master-1", "survey 1\nclock 1\napi not-ready\nend\n", rows, 1);
+    expect([found.receipt, found.backups, found.lock, found.isApiReady, found.isLeader, found.files["etcd-ca"]?.isPresent]).toEqual([
+      undefined,
+      [],
+      undefined,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test("an unfinished rollout is not complete", () => {
+    const text = `survey 1\nreceipt ${base64("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
+    expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({ rollout: 4, phase: "trust", isComplete: false });
+  });
+
+  test("no part of a survey passes for one", () => {
+    const text = `${lines.join("\n")}\n`;
+    for (let length = 0; length < text.length - 1; length += 1) {
+      const part = text.slice(0, length);
+      const message = `Cannot survey master-1: the answer is not complete; saw ${JSON.stringify(part.slice(0, 200))}, expected a survey`;
+      expect(() => parseSurvey("master-1", part, rows, 1)).toThrow(new Error(message));
+    }
+  });
+
+  test("what comes before a survey is an error, such as a banner", () => {
+    expect(() => parseSurvey("master-1", "Welcome\nsurvey 1\nend\n", rows, 1)).toThrow(
+      new Error('Cannot survey master-1: the answer is not complete; saw "Welcome\\nsurvey 1\\nend\\n", expected a survey'),
+    );
+  });
+});

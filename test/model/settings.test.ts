@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkSettings, readSettings } from "../../stacks/settings.ts";
+
+const secret = "c2VjcmV0IHRoYXQgbXVzdCBub3Qgc2hvdw==";
+const privateKey = `-----BEGIN OPENSSH PRIVATE KEY-----\n${secret}\n-----END OPENSSH PRIVATE KEY-----\n`;
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC";
+const masters = [1, 2, 3].map((number) => ({
+  name: `master-${number}`,
+  address: `10.77.0.1${number}`,
+  etcdName: `10.77.0.1${number}-name-${number}`,
+  hostKey,
+}));
+const [first, ...others] = masters;
+const good = { rotation: "2026-11", masters, ssh: { privateKey } };
+const folder = mkdtempSync(join(tmpdir(), "settings test "));
+
+beforeAll(async () => {
+  await pulumi.runtime.setMocks({ newResource: ({ name }) => ({ id: name, state: {} }), call: () => ({}) }, "etcd-rotation", "lab");
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function complaint(values: unknown): string {
+  try {
+    checkSettings(values);
+  } catch (error) {
+    expect(pulumi.RunError.isInstance(error)).toBe(true);
+    return error instanceof Error ? error.message : String(error);
+  }
+  return "none";
+}
+
+function withMaster(change: object): unknown {
+  return { ...good, masters: [{ ...first, ...change }, ...others] };
+}
+
+test("a short stack file has these settings", () => {
+  expect(checkSettings(good)).toEqual({
+    rotation: "2026-11",
+    masters: masters.map((master) => ({ ...master, extraSans: [], subjects: {} })),
+    ssh: { user: "root", port: 22, privateKey, agent: false },
+    certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
+    layout: { paths: {} },
+    drain: 2,
+    pauseBetweenMasters: 10,
+    gate: 300,
+    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
+    allowOutage: false,
+  });
+});
+
+describe("readSettings", () => {
+  test("reads this project's keys: objects as JSON, strings as they are", () => {
+    pulumi.runtime.setAllConfig({
+      "etcd-rotation:rotation": "2026",
+      "etcd-rotation:masters": JSON.stringify(masters),
+      "etcd-rotation:ssh": JSON.stringify({ agent: true }),
+      "etcd-rotation:allowOutage": "true",
+      "etcd-rotation:gate": "60s",
+      "pulumi:tags": "{}",
+    });
+    expect(readSettings()).toMatchObject({ rotation: "2026", masters, ssh: { agent: true }, allowOutage: true, gate: 60 });
+  });
+
+  test("refuses an unknown key of this project", () => {
+    pulumi.runtime.setAllConfig({ "etcd-rotation:rotations": "2026" });
+    expect(() => readSettings()).toThrow('stack file: Unrecognized key: "rotations"');
+  });
+});
+
+describe("the private key from a file", () => {
+  test("is read", () => {
+    const file = join(folder, "id_ed25519");
+    writeFileSync(file, privateKey);
+    expect(checkSettings({ ...good, ssh: { privateKeyPath: file } }).ssh.privateKey).toBe(privateKey);
+    const bastion = { host: "bastion.example", hostKey: "unchecked", privateKeyPath: file };
+    expect(checkSettings({ ...good, ssh: { privateKey, bastion } }).ssh.bastion?.privateKey).toBe(privateKey);
+  });
+
+  test("that is missing is an error", () => {
+    const file = join(folder, "missing");
+    expect(complaint({ ...good, ssh: { privateKeyPath: file } })).toBe(
+      `Cannot read ssh.privateKeyPath "${file}": ENOENT: no such file or directory, open '${file}'`,
+    );
+  });
+});
+
+describe("a bad stack file is refused", () => {
+  test("with its name and the way out", () => {
+    expect(complaint({ ...good, gate: "9s" })).toBe(
+      "Cannot use the stack file of lab:\n  etcd-rotation:gate: expected at least 10s; saw \"9s\"\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack lab",
+    );
+  });
+
+  const oneKey = "expected exactly one of privateKey, privateKeyPath and agent: true, found";
+  const malformed = "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format";
+  const aDuration = 'expected a whole number and s, m, h, d or y, such as "60d"';
+  const aHostKey = 'expected a host key such as "ssh-ed25519 AAAA…" (ssh-keyscan prints it), or "unchecked"';
+  const bad: readonly [string, unknown, string[]][] = [
+    ["an unknown key", { ...good, foo: 1 }, ['stack file: Unrecognized key: "foo"']],
+    ["an unknown key of a master", withMaster({ hostkey: "x" }), ['etcd-rotation:masters[0]: Unrecognized key: "hostkey"']],
+    ["no rotation", { ...good, rotation: undefined }, ["etcd-rotation:rotation: Invalid input: expected string, received undefined; saw nothing"]],
+    ["an empty rotation", { ...good, rotation: "" }, ['etcd-rotation:rotation: expected 1 to 48 letters, digits, dots, underscores or hyphens; saw ""']],
+    [
+      "a rotation with spaces",
+      { ...good, rotation: "a b" },
+      ['etcd-rotation:rotation: expected 1 to 48 letters, digits, dots, underscores or hyphens; saw "a b"'],
+    ],
+    ["no masters", { ...good, masters: undefined }, ["etcd-rotation:masters: Invalid input: expected array, received undefined; saw nothing"]],
+    ["an empty list of masters", { ...good, masters: [] }, ["etcd-rotation:masters: Too small: expected array to have >=1 items"]],
+    [
+      "a master twice",
+      { ...good, masters: [first, first] },
+      [
+        'etcd-rotation:masters[1].name: expected a value that no other master has; masters[0] has it too; saw "master-1"',
+        'etcd-rotation:masters[1].address: expected a value that no other master has; masters[0] has it too; saw "10.77.0.11"',
+        'etcd-rotation:masters[1].etcdName: expected a value that no other master has; masters[0] has it too; saw "10.77.0.11-name-1"',
+      ],
+    ],
+    ["a bad name", withMaster({ name: "Master_1" }), ['etcd-rotation:masters[0].name: expected lower-case letters, digits, dots and hyphens; saw "Master_1"']],
+    ["a bad address", withMaster({ address: "10.77.0.256" }), ['etcd-rotation:masters[0].address: expected an IPv4 or IPv6 address; saw "10.77.0.256"']],
+    ["a bad etcd name", withMaster({ etcdName: "a b" }), ['etcd-rotation:masters[0].etcdName: expected etcd\'s --name; saw "a b"']],
+    ["a bad port", withMaster({ port: 65_536 }), ["etcd-rotation:masters[0].port: Too big: expected number to be <=65535; saw 65536"]],
+    [
+      "a bad name in a certificate",
+      withMaster({ extraSans: ["a b"] }),
+      ['etcd-rotation:masters[0].extraSans[0]: expected a DNS name or an IP address; saw "a b"'],
+    ],
+    [
+      "a bad subject",
+      withMaster({ subjects: { "etcd-peer": ["x"] } }),
+      ['etcd-rotation:masters[0].subjects.etcd-peer[0]: expected attributes such as "CN=etcd-server"; saw "x"'],
+    ],
+    ["a bad host key", withMaster({ hostKey: "AAAAC3" }), [`etcd-rotation:masters[0].hostKey: ${aHostKey}; saw "AAAAC3"`]],
+    ["no host key", withMaster({ hostKey: undefined }), ["etcd-rotation:masters[0].hostKey: Invalid input: expected string, received undefined; saw nothing"]],
+    ["no key source", { ...good, ssh: {} }, [`etcd-rotation:ssh: ${oneKey} 0`]],
+    ["two key sources", { ...good, ssh: { privateKey, agent: true } }, [`etcd-rotation:ssh: ${oneKey} 2`]],
+    ["a bastion without a key source", { ...good, ssh: { privateKey, bastion: { host: "b", hostKey } } }, [`etcd-rotation:ssh.bastion: ${oneKey} 0`]],
+    ["a malformed PEM", { ...good, ssh: { privateKey: privateKey.replace("END", "EN") } }, [`etcd-rotation:ssh.privateKey: ${malformed}`]],
+    ["a key in the place of its path", { ...good, ssh: { privateKeyPath: privateKey } }, ["etcd-rotation:ssh.privateKeyPath: expected the path of a file"]],
+    [
+      "renewBefore as long as validity",
+      { ...good, certificates: { validity: "60d" } },
+      ["etcd-rotation:certificates.renewBefore: expected less than certificates.validity; saw nothing"],
+    ],
+    [
+      "renewBefore longer than validity",
+      { ...good, certificates: { validity: "1y", renewBefore: "366d" } },
+      ['etcd-rotation:certificates.renewBefore: expected less than certificates.validity; saw "366d"'],
+    ],
+    ["a validity that is too long", { ...good, certificates: { validity: "101y" } }, ['etcd-rotation:certificates.validity: expected 1h to 100y; saw "101y"']],
+    [
+      "a validity that is too short",
+      { ...good, certificates: { validity: "59m", renewBefore: "1m" } },
+      ['etcd-rotation:certificates.validity: expected 1h to 100y; saw "59m"'],
+    ],
+    ["a bad duration", { ...good, certificates: { validity: "1w" } }, [`etcd-rotation:certificates.validity: ${aDuration}; saw "1w"`]],
+    [
+      "a duration without a unit",
+      { ...good, pauseBetweenMasters: 10 },
+      ["etcd-rotation:pauseBetweenMasters: Invalid input: expected string, received number; saw 10"],
+    ],
+    [
+      "another algorithm",
+      { ...good, certificates: { algorithm: "DSA" } },
+      ['etcd-rotation:certificates.algorithm: Invalid option: expected one of "ECDSA-P256"|"ECDSA-P384"|"RSA-2048"|"RSA-3072"|"RSA-4096"; saw "DSA"'],
+    ],
+    [
+      "a long drain",
+      { ...good, drain: "6s" },
+      ['etcd-rotation:drain: expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s; saw "6s"'],
+    ],
+    ["no backups", { ...good, backup: { keep: 0 } }, ["etcd-rotation:backup.keep: Too small: expected number to be >=1; saw 0"]],
+    ["a relative folder", { ...good, backup: { directory: "backups" } }, ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"']],
+    ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
+    ["a relative path", { ...good, layout: { paths: { "etcd-ca": "x" } } }, ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"']],
+    ["a word for a yes or no", { ...good, allowOutage: "yes" }, ['etcd-rotation:allowOutage: Invalid input: expected boolean, received string; saw "yes"']],
+    ["an empty takeOver", { ...good, takeOver: "" }, ['etcd-rotation:takeOver: Too small: expected string to have >=1 characters; saw ""']],
+  ];
+  test.each(bad)("for %s", (_, values, lines) => {
+    expect(complaint(values).split("\n").slice(1, -1)).toEqual(lines.map((line) => `  ${line}`));
+  });
+
+  const leaks: readonly [string, unknown][] = [
+    ["ssh itself", { ...good, ssh: "hunter2" }],
+    ["its bastion", { ...good, ssh: { privateKey, bastion: "hunter2" } }],
+    ["a passphrase that is a number", { ...good, ssh: { privateKey, passphrase: 17_283_945 } }],
+    ["a key that is no key", { ...good, ssh: { privateKey: "hunter2" } }],
+    ["a key in the place of a host key", withMaster({ hostKey: privateKey })],
+    ["a key in the place of a bastion's host key", { ...good, ssh: { privateKey, bastion: { host: "b", agent: true, hostKey: privateKey } } }],
+    ["a key in the place of its path", { ...good, ssh: { privateKeyPath: privateKey } }],
+    ["a key in the place of a user", { ...good, ssh: { privateKey, user: privateKey, port: "x" } }],
+    ["a key in the place of the masters", { ...good, masters: privateKey }],
+    ["a key in the place of the rotation", { ...good, rotation: privateKey }],
+  ];
+  test.each(leaks)("without showing a secret in %s", (_, values) => {
+    const text = complaint(values);
+    expect(text).not.toBe("none");
+    expect(text).not.toContain(secret);
+    expect(text).not.toContain("hunter2");
+    expect(text).not.toContain("17283945");
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from "vitest";
+import type { Certificate } from "../../components/model/certificate.ts";
+import type { Found } from "../../components/model/found.ts";
+import { ackLayout } from "../../components/model/layout.ts";
+import { planRollout } from "../../components/model/plan.ts";
+import type { Wanted } from "../../components/model/wanted.ts";
+import { describePlan } from "../../components/model/words.ts";
+import { changed, foundAs, makePems, specs, wantedOf } from "./cluster.ts";
+
+const current = makePems("current");
+const next = makePems("next");
+const end = Date.UTC(2027, 0, 22);
+
+/** The same survey with ends that a test can write down: etcd-server a day before all the others. */
+function dated(of: Found): Found {
+  const at = (certificate: Certificate, id: string) => ({ ...certificate, notAfter: id === "etcd-server" ? end : end + 86_400_000 });
+  return {
+    masters: of.masters.map((master) => ({
+      ...master,
+      files: Object.fromEntries(
+        Object.entries(master.files).map(([id, file]) => [id, { ...file, certificates: file.certificates.map((each) => at(each, id)) }]),
+      ),
+    })),
+  };
+}
+
+function words(of: Found, wanted: Wanted | undefined): string[] {
+  const plan = planRollout(of, ackLayout, 0);
+  return describePlan({
+    found: of,
+    wanted,
+    rows: ackLayout,
+    plan,
+    rollout: 5,
+    rotation: "2026-12",
+    pauseSeconds: 10,
+    addresses: specs.map(({ address }) => address),
+  });
+}
+
+const ends = [1, 2, 3].map((number) => `  master-${number}: first to expire is etcd-server, on 2027-01-22`);
+const found = dated(foundAs(current));
+
+describe("the plan in words", () => {
+  test("when there is nothing to do", () => {
+    expect(words(found, wantedOf(current))).toEqual(["Nothing to do: every master serves the wanted certificates.", ...ends]);
+  });
+
+  test("while a rotation is previewed", () => {
+    expect(words(found, undefined)).toEqual([
+      'Rollout 5 (rotation "2026-12", rolling):',
+      "  because new certificates will be issued",
+      "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
+      "  trust:  master-1, then master-2, then master-3: old and new authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+      "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",
+      "  settle: master-1, master-2, master-3: checks; no restart",
+      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+      "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
+      ...ends,
+    ]);
+  });
+
+  test("when one thing differs and everything is trusted already", () => {
+    const stale = changed(found, "master-2", (master) => ({ processes: { ...master.processes, etcd: { identity: "x", isStale: true, flags: [] } } }));
+    expect(words(stale, wantedOf(current)).slice(0, 8)).toEqual([
+      'Rollout 5 (rotation "2026-12", rolling):',
+      "  because master-2: etcd runs with trust files that have changed since its start",
+      "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
+      "  trust:  master-1, then master-2, then master-3: already trusted; restarts only where a process is stale",
+      "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",
+      "  settle: master-1, master-2, master-3: checks; no restart",
+      "  retire: master-2, then master-3, then master-1: only the wanted authorities; restarts only where a trust file changes",
+      "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
+    ]);
+  });
+
+  test("with other wanted certificates names each file that differs", () => {
+    const reasons = words(found, wantedOf(next)).filter((line) => line.startsWith("  because master-1"));
+    expect(reasons).toEqual([
+      ...ackLayout.map((row) => `  because master-1: ${row.id} is not the wanted one`),
+      "  because master-1: 2379 serves another certificate than the wanted one",
+      "  because master-1: 2380 serves another certificate than the wanted one",
+    ]);
+  });
+
+  test("when it is a recovery", () => {
+    const down = dated(foundAs(current, { etcd: "does not answer" }));
+    expect(words(down, undefined).slice(0, 7)).toEqual([
+      'Rollout 5 (rotation "2026-12", recovery):',
+      "  because etcd has no quorum: 0 of 3 members are healthy",
+      "  because new certificates will be issued",
+      "  This is a recovery: all masters are started together, and etcd and the API servers are down until they are.",
+      "  backup, trust, issue: master-1, master-2, master-3: files only",
+      "  settle: master-1, master-2, master-3: etcd together, then kube-apiserver",
+      "  retire: master-2, then master-3, then master-1: old authorities go; etcd and kube-apiserver restart, one master at a time",
+    ]);
+  });
+
+  test("with notices of foreign clients and held locks", () => {
+    const noticed = changed(found, "master-3", () => ({ clients: ["10.77.0.11", "127.0.0.1", "::1", "10.0.0.9", "10.0.0.8"], lock: "etcd-rotation/prod" }));
+    expect(words(noticed, undefined).slice(-2)).toEqual([
+      "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9, 10.0.0.8",
+      "  notice: master-3 is locked by etcd-rotation/prod",
+    ]);
+  });
+
+  test("when no certificate can be read", () => {
+    const bare = changed(found, "master-1", () => ({ files: {} }));
+    expect(words(bare, undefined)).toContain("  master-1: no certificate could be read");
+  });
+});

@@ -1,0 +1,97 @@
+# The backup: whole or not there, never overwritten, and good enough to restore by hand.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() { start_master; }
+teardown() { stop_master; }
+
+folder() {
+  printf '%s/backup/rollout-%s' "$(state)" "$1"
+}
+
+facts() {
+  (cd "$ROOT" && find var/lib/etcd/cert etc -type f -printf '%U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+}
+
+@test "a backup holds every file, its manifest restores a master by hand, and it is never overwritten" {
+  local before kind sum owner mode path made
+  rm "$(at etcd-client)"
+  before=$(facts)
+  step 'PHASE=backup TAKE_SNAPSHOT=1'
+  expect_code 0
+  [ "${OUT##*$'\n'}" = 'done attempt-7 backup master-1' ]
+  [ "$(stat -c %a "$(folder 7)" "$(folder 7)/files")" = $'700\n700' ]
+  [ "$(<"$(folder 7)/snapshot.db")" = snapshot ]
+  [ "$(head -n 4 "$(folder 7)/manifest")" = $'attempt=attempt-7\nrollout=7\nrotation=it\'s "2026" $HOME `id` \\ *\nowner=etcd-rotation/production' ]
+  [ "$(grep -c '^file ' "$(folder 7)/manifest")" = 10 ]
+  grep -qxF "absent $(at etcd-client)" "$(folder 7)/manifest"
+  made=$(find "$(folder 7)" -printf '%i %C@ %p\n')
+
+  # the same attempt finds it, and so does another one that finds the same files; with other files it is not touched
+  step 'PHASE=backup'
+  expect_code 0
+  step 'PHASE=backup ATTEMPT=attempt-8'
+  expect_code 0
+  printf '\n' >>"$(at etcd-server)"
+  step 'PHASE=backup ATTEMPT=attempt-8'
+  expect_code 3
+  expect_says 'belongs to another attempt'
+  [ "$(find "$(folder 7)" -printf '%i %C@ %p\n')" = "$made" ]
+
+  # the master loses everything; by hand, from the manifest alone
+  find "$ROOT/var/lib/etcd/cert" "$ROOT/etc" -type f -delete
+  while read -r kind sum owner mode path; do
+    [ "$kind" = file ] || continue
+    [ "$(sha256sum <"$(folder 7)/files$path")" = "$sum  -" ]
+    cp "$(folder 7)/files$path" "$path"
+    chown "${owner/UNKNOWN:UNKNOWN/4242:4243}" "$path"
+    chmod "$mode" "$path"
+  done <"$(folder 7)/manifest"
+  [ "$(facts)" = "$before" ]
+}
+
+@test "a backup that was killed is not taken for a whole one" {
+  IN_PROCESS=1 KILL_AT=20 step 'PHASE=backup'
+  [ "$CODE" = 137 ]
+  [ ! -e "$(folder 7)" ] && [ -e "$(folder 7).new" ]
+  [ "$(call 'backup_numbers')" = '' ]
+  IN_PROCESS=1 step 'PHASE=backup'
+  expect_code 0
+  [ "$(call 'backup_numbers')" = 7 ]
+  [ ! -e "$(folder 7).new" ]
+}
+
+@test "a disk that is too small, and a member that gives no snapshot, are refused" {
+  mkdir -p "$(state)/backup"
+  on_master mount -t tmpfs -o size=8M tmpfs "$(state)/backup"
+  step 'PHASE=backup'
+  expect_code 3
+  expect_says '8192 KiB free; expected at least 65536 KiB'
+  [ "$(on_master ls -A "$(state)/backup")" = '' ]
+  on_master umount "$(state)/backup"
+  printf '%s' "$((1 << 50))" >"$FAKE/db-size"
+  step 'PHASE=backup TAKE_SNAPSHOT=1'
+  expect_code 3
+  expect_says 'KiB free; expected at least'
+  : >"$FAKE/sick"
+  step 'PHASE=backup TAKE_SNAPSHOT=1'
+  expect_code 4
+  expect_says 'nothing was changed'
+  [ ! -e "$(folder 7)" ]
+}
+
+@test "pruning keeps the original set, incomplete rollouts and the newest complete ones" {
+  local number
+  for number in 1 2 3 4 5 6 7; do
+    mkdir -p "$(folder "$number")"
+    printf 'complete=1\n' >"$(folder "$number")/receipt"
+  done
+  # the original set has no receipt; 6 was never completed
+  rm "$(folder 1)/receipt"
+  printf 'complete=0\n' >"$(folder 6)/receipt"
+  call prune_backups
+  [ "$(call 'backup_numbers' | sort -n | tr '\n' ' ')" = '1 4 5 6 7 ' ]
+}

@@ -1,0 +1,8 @@
+# The list of what older bash, OpenSSL and coreutils do not have catches each of its examples, and nothing harmless.
+
+bats_require_minimum_version 1.5.0
+
+@test "every ban catches its example, and harmless lines pass" {
+  PATH=$BATS_TEST_DIRNAME/../../node_modules/.bin:$PATH run -0 node "$BATS_TEST_DIRNAME/ban-list.ts"
+  [ "$output" = '' ]
+}

@@ -1,0 +1,117 @@
+# Writing: what changes, what does not, and what is refused.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() { start_master; }
+teardown() { stop_master; }
+
+everything() {
+  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
+}
+
+inodes() {
+  (cd "$ROOT" && find var/lib/etcd etc -printf '%i %T@ %C@ %p\n')
+}
+
+@test "unchanged files are not touched and nothing restarts" {
+  local before events
+  before=$(inodes)
+  events=$(<"$FAKE/events")
+  step "$(everything old)"
+  expect_code 0
+  [ "$(inodes)" = "$before" ]
+  [ "$(<"$FAKE/events")" = "$events" ]
+  [ -z "$(leftovers)" ]
+  [ "${OUT##*$'\n'}" = 'done attempt-7 trust master-1' ]
+}
+
+@test "a new set is written with the old owners and modes, links stay, and each component restarts once" {
+  local moved="$ROOT/data disk" id
+  # a moved folder with a link in its place, a linked file, and owners and modes of their own
+  mkdir "$moved"
+  mv "$ROOT/var/lib/etcd/cert" "$moved/cert"
+  ln -s "$moved/cert" "$ROOT/var/lib/etcd/cert"
+  mv "$(at apiserver-etcd-ca)" "$moved/api-ca.pem"
+  ln -s "$moved/api-ca.pem" "$(at apiserver-etcd-ca)"
+  chown 77:78 "$(at etcd-peer)" "$(at etcd-server-key)"
+  chmod 640 "$(at etcd-peer)" "$(at etcd-server-key)"
+  : >"$FAKE/events"
+  step "$(everything new)"
+  expect_code 0
+  while read -r id _; do
+    [ "$id" != etcd-client ] && [ "$id" != etcd-client-key ] || continue
+    cmp "$(at "$id")" "$(content_of new "$id")"
+  done <"$ROWS"
+  [ -L "$ROOT/var/lib/etcd/cert" ] && [ -L "$(at apiserver-etcd-ca)" ] && [ ! -L "$(at etcd-ca)" ]
+  [ "$(stat -L -c '%u:%g %a' "$(at etcd-peer)" "$(at etcd-server-key)" "$(at etcd-ca)" "$(at etcd-peer-key)" "$(at apiserver-etcd-client-key)")" = \
+    $'77:78 640\n77:78 640\n4242:4243 644\n4242:4243 600\n0:0 600' ]
+  # the client leaf without wanted content is as it was
+  cmp "$(at etcd-client)" "$(content_of old etcd-client)"
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+  [ -z "$(leftovers)" ]
+}
+
+@test "a file that is not there gets the row's owner and mode, and a key that others can read loses that" {
+  rm "$(at etcd-server)" "$(at etcd-peer-ca)"
+  chmod 644 "$(at etcd-server-key)"
+  cp "$(content_of old etcd-server)" "$FAKE/served"
+  printf 'SERVER_CERT=%q\n' "$FAKE/served" >>"$FAKE/paths"
+  step "$(everything old)"
+  expect_code 0
+  step "$(everything new)"
+  [ "$(stat -c '%u:%g %a' "$(at etcd-server)" "$(at etcd-peer-ca)" "$(at etcd-server-key)")" = $'4242:4243 644\n4242:4243 644\n4242:4243 640' ]
+}
+
+@test "a key that does not match its certificate is refused before any rename" {
+  local before
+  before=$(inodes)
+  step "$(want etcd-server "$SUITE/new/server.pem")"$'\n'"$(want etcd-server-key "$SUITE/stranger/server-key.pem")"
+  expect_code 5
+  [ "$(inodes | grep -v 'var/lib/etcd/cert$')" = "$(printf '%s\n' "$before" | grep -v 'var/lib/etcd/cert$')" ]
+  [ -z "$(leftovers)" ]
+}
+
+@test "a certificate without its key in the same step is refused" {
+  step "$(want etcd-server "$SUITE/new/server.pem")"
+  expect_code 5
+  cmp "$(at etcd-server)" "$SUITE/old/server.pem"
+  [ -z "$(leftovers)" ]
+}
+
+@test "trust files that are empty, garbage or half garbage are refused" {
+  local bad=$BATS_TEST_TMPDIR/bad.pem before
+  before=$(inodes | grep '\.pem$')
+  printf '\n' >"$bad"
+  step "$(want etcd-ca "$bad")"
+  expect_code 5
+  printf 'not a certificate\n' >"$bad"
+  step "$(want etcd-ca "$bad")"
+  expect_code 5
+  { cat "$SUITE/new/ca.pem"; printf -- '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'; } >"$bad"
+  step "$(want etcd-ca "$bad")"
+  expect_code 5
+  [ "$(inodes | grep '\.pem$')" = "$before" ]
+  [ -z "$(leftovers)" ]
+}
+
+@test "a folder that is missing is refused before any change" {
+  rm -rf "$ROOT/etc/kubernetes/pki/etcd"
+  mkdir -p "$FAKE/elsewhere"
+  cp "$SUITE/old/ca.pem" "$FAKE/elsewhere/ca.pem"
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"
+  expect_code 3
+  expect_says "$ROOT/etc/kubernetes/pki/etcd"
+  cmp "$(at etcd-ca)" "$SUITE/old/ca.pem"
+}
+
+@test "the data block brings every character over, and a last line without its end" {
+  local odd=$BATS_TEST_TMPDIR/odd.pem
+  { printf '# it'"'"'s "odd" $HOME `id` \\ *\n'; printf '%s' "$(cat "$SUITE/new/ca.pem")"; } >"$odd"
+  step "$(want etcd-ca "$odd")"
+  expect_code 0
+  cmp "$(at etcd-ca)" "$odd"
+  grep -qxF 'rotation=it'"'"'s "2026" $HOME `id` \ *' "$(state)/receipt"
+}

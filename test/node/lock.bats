@@ -1,0 +1,95 @@
+# One changing script at a time, and what happens without a connection or with half a script.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() {
+  start_master
+  HOLD='phase_trust() { : >"$FAKE/inside"; until [ -e "$FAKE/go" ]; do sleep 0.05; done; }'
+}
+teardown() { stop_master; }
+
+# hold: a step that keeps the lock until $FAKE/go exists
+hold() {
+  script step "$1" >"$FAKE/holder"
+  on_master setsid --wait bash -s <"$FAKE/holder" >"$FAKE/holder-out" 2>&1 3>&- &
+  HOLDER=$!
+  until [ -e "$FAKE/inside" ]; do sleep 0.05; done
+}
+
+@test "a second step waits; after the gate time it ends with 3 and names holder, stack and age" {
+  hold "$HOLD"
+  step "GATE_SECONDS=0 OWNER=other/stack"
+  expect_code 3
+  [[ $ERR =~ "Cannot lock $(state)/lock: held for "[0-9]+" s by pid "[0-9]+", etcd-rotation/production trust attempt-7; wait" ]]
+  # the waiting one did not wipe the holder's name
+  grep -q '^[0-9]* etcd-rotation/production trust attempt-7 [0-9]*$' "$(state)/lock"
+  (
+    sleep 0.3
+    : >"$FAKE/go"
+  ) 3>&- &
+  step "GATE_SECONDS=60 OWNER=etcd-rotation/production"
+  expect_code 0
+  wait "$HOLDER"
+  [ "$(<"$FAKE/holder-out")" = 'done attempt-7 trust master-1' ]
+}
+
+@test "a child that outlives a killed step does not hold the lock" {
+  hold 'phase_trust() { : >"$FAKE/inside"; printf "%s" "$$" >"$FAKE/main-pid"; sleep 1000; }'
+  on_master bash -c 'kill -KILL "$(cat "$FAKE/main-pid")"'
+  wait "$HOLDER" || :
+  on_master bash -c 'for each in /proc/[0-9]*; do tr "\0" " " <"$each/cmdline"; done 2>/dev/null' | grep -q 'sleep 1000'
+  step 'GATE_SECONDS=0'
+  expect_code 0
+}
+
+@test "a step whose connection is gone in the middle finishes" {
+  local code=0
+  script step "$(want_set new etcd-ca apiserver-etcd-ca)"$'\n''receipt_put_real=$(declare -f write_files); eval "real_$receipt_put_real"; write_files() { kill -HUP "$$"; kill -PIPE "$$"; : >"$FAKE/hung-up"; real_write_files; }' >"$FAKE/script"
+  mkfifo "$FAKE/out"
+  on_master setsid --wait bash -s <"$FAKE/script" >"$FAKE/out" 2>&1 3>&- &
+  # the only reader goes away at once
+  : <"$FAKE/out"
+  wait "$!" || code=$?
+  [ "$code" = 0 ]
+  [ -e "$FAKE/hung-up" ]
+  cmp "$(at etcd-ca)" "$SUITE/new/ca.pem"
+  cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
+  grep -qx 'phase=trust' "$(state)/receipt"
+  [ -z "$(leftovers)" ]
+}
+
+@test "a script that is cut anywhere before its last line runs nothing" {
+  local i size before
+  RANDOM=${SEED:-$$}
+  printf '# seed %s\n' "${SEED:-$$}" >&3
+  script step "$(want_set new etcd-ca etcd-server etcd-server-key)" >"$FAKE/script"
+  size=$(($(stat -c %s "$FAKE/script") - $(printf 'main </dev/null\n' | wc -c)))
+  before=$(cd "$ROOT" && find . -printf '%i %C@ %p\n')
+  : >"$FAKE/argv"
+  for i in {1..25}; do
+    head -c "$(((RANDOM * 32768 + RANDOM) % size))" "$FAKE/script" >"$FAKE/cut"
+    on_master bash -s <"$FAKE/cut" >"$FAKE/stdout" 2>/dev/null 3>&- || :
+    [ ! -s "$FAKE/stdout" ]
+  done
+  head -c "$size" "$FAKE/script" | on_master bash -s >"$FAKE/stdout" 3>&-
+  [ ! -s "$FAKE/stdout" ] && [ ! -s "$FAKE/argv" ]
+  [ "$(cd "$ROOT" && find . -printf '%i %C@ %p\n')" = "$before" ]
+}
+
+@test "another owner's master is refused with 3, takeOver accepts it, an unknown phase is 2" {
+  local before
+  before=$(cd "$ROOT" && find . -name lock -prune -o -printf '%i %C@ %p\n')
+  step "OWNER=other/stack"
+  expect_code 3
+  expect_says 'its receipt belongs to etcd-rotation/production; to take it over set takeOver: etcd-rotation/production'
+  step "PHASE=everything"
+  expect_code 2
+  expect_says "Cannot run phase 'everything'"
+  [ "$(cd "$ROOT" && find . -name lock -prune -o -printf '%i %C@ %p\n' | grep -v 'var/lib/etcd-rotation$')" = "$(printf '%s\n' "$before" | grep -v 'var/lib/etcd-rotation$')" ]
+  step "OWNER=other/stack TAKE_OVER=etcd-rotation/production"
+  expect_code 0
+  grep -qx 'owner=other/stack' "$(state)/receipt"
+}

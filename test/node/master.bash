@@ -1,0 +1,199 @@
+# A master for the tests: real files under a root with a space in its name, real processes in namespaces of its own,
+# and fakes for systemd, etcdctl and (but for REAL_TLS) the servers behind openssl s_client.
+
+# start_master: a new one, with the old set, everything running and healthy. Sets ROOT, FAKE, MASTER_PID.
+start_master() {
+  local -r here=$BATS_TEST_DIRNAME
+  local base=/dev/shm id owner mode path name
+  [ -w "$base" ] || base=$BATS_TEST_TMPDIR
+  # in memory: each write is fsynced, and a disk would be most of the time
+  BASE=$(mktemp -d "$base/etcd-rotation.XXXXXX")
+  ROOT="$BASE/a master"
+  FAKE="$BASE/fake state"
+  mkdir -p "$ROOT" "$FAKE"/{bin,exe,members,data} "$ROOT"/var/lib/etcd/cert "$ROOT"/etc/kubernetes/pki/etcd "$ROOT"/var/lib/etcd-rotation
+  chmod 700 "$ROOT"/var/lib/etcd-rotation
+  cp /bin/bash "$FAKE/exe/etcd"
+  cp /bin/bash "$FAKE/exe/kube-apiserver"
+  mkfifo "$FAKE/fifo"
+  # every external command of the scripts: their arguments are looked at
+  for name in awk base64 basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep head install mv \
+    readlink rm rmdir sed setsid sha256sum sort stat sync systemctl tail timeout tr uniq wc; do ln -s "$here/fakes/command" "$FAKE/bin/$name"; done
+  ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"
+  printf '0\n' >"$FAKE/count"
+  printf 4242 >"$FAKE/cluster-id"
+  printf 1 >"$FAKE/leader"
+  printf 20480 >"$FAKE/db-size"
+  printf '1, started, 10.9.0.1-name-1, https://10.9.0.1:2380, https://10.9.0.1:2379, false\n' >"$FAKE/member-list"
+  : >"$FAKE/argv"
+  DATA=${DATA:-$SUITE/data} ROWS=${ROWS:-$SUITE/rows}
+  while read -r id _ _ owner mode path; do
+    path=${path/@ROOT@/$ROOT}
+    cp "$(content_of old "$id")" "$path"
+    chown "$owner" "$path"
+    chmod "$mode" "$path"
+  done <"$SUITE/rows"
+  {
+    printf 'ADDRESS=10.9.0.1\n'
+    printf 'SERVER_CA=%q\nSERVER_CERT=%q\nPEER_CA=%q\nPEER_CERT=%q\nCLIENT_CA=%q\n' "$(at etcd-ca)" "$(at etcd-server)" "$(at etcd-peer-ca)" "$(at etcd-peer)" "$(at apiserver-etcd-ca)"
+  } >"$FAKE/paths"
+  unshare --pid --fork --mount-proc --net --uts --kill-child "$here/fakes/init" "$FAKE" 10.9.0.1/32 </dev/null >/dev/null 2>&1 3>&- &
+  UNSHARE_PID=$!
+  until [ -p "$FAKE/wait" ]; do sleep 0.02; done
+  MASTER_PID=$(cat "/proc/$UNSHARE_PID/task/$UNSHARE_PID/children")
+  MASTER_PID=${MASTER_PID% }
+  on_master "$here/fakes/systemctl" restart --no-block etcd
+  on_master "$here/fakes/systemctl" restart kubelet
+  call 'record_start etcd; record_start kube-apiserver'
+  printf '0\n' >"$FAKE/count"
+  : >"$FAKE/argv"
+}
+
+# call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
+call() {
+  script step "${2:-}" | sed '$d' >"$FAKE/script"
+  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN=\n%s\n' "$1" >>"$FAKE/script"
+  on_master bash -s <"$FAKE/script" 3>&-
+}
+
+# stop_master: nothing of it is left, and nothing asked a fake for something that it does not know
+stop_master() {
+  local code=0
+  [ -n "${BASE:-}" ] || return 0
+  if [ -e "$FAKE/unknown" ]; then
+    cat "$FAKE/unknown"
+    code=1
+  fi
+  kill -KILL "$MASTER_PID" "$UNSHARE_PID" 2>/dev/null || :
+  wait "$UNSHARE_PID" 2>/dev/null || :
+  rm -rf "$BASE"
+  return "$code"
+}
+
+# content_of SET ID: the file of that set for a row of the layout
+content_of() {
+  case $2 in
+    etcd-ca | apiserver-etcd-ca) printf '%s/%s/ca.pem' "$SUITE" "$1" ;;
+    etcd-peer-ca) printf '%s/%s/peer-ca.pem' "$SUITE" "$1" ;;
+    etcd-server) printf '%s/%s/server.pem' "$SUITE" "$1" ;;
+    etcd-server-key) printf '%s/%s/server-key.pem' "$SUITE" "$1" ;;
+    etcd-peer) printf '%s/%s/peer.pem' "$SUITE" "$1" ;;
+    etcd-peer-key) printf '%s/%s/peer-key.pem' "$SUITE" "$1" ;;
+    *-key) printf '%s/%s/client-key.pem' "$SUITE" "$1" ;;
+    *) printf '%s/%s/client.pem' "$SUITE" "$1" ;;
+  esac
+}
+
+# at ID: the path of a row on this master
+at() {
+  local id rest path
+  while read -r id _ _ _ _ path; do
+    [ "$id" != "$1" ] || rest=${path/@ROOT@/$ROOT}
+  done <"$SUITE/rows"
+  printf '%s' "${rest:?no row $1}"
+}
+
+# want ID FILE: an assignment for the data block: the row's wanted content
+want() {
+  local id index rest content
+  while read -r id index rest; do
+    [ "$id" = "$1" ] || continue
+    # the x keeps the last line's end
+    content=$(
+      cat "$2"
+      printf x
+    )
+    printf 'FILE_CONTENT[%d]=%q\n' "$index" "${content%x}"
+  done <"$ROWS"
+}
+
+# want_set SET ID...: several rows of one set
+want_set() {
+  local id
+  local -r set=$1
+  shift
+  for id in "$@"; do want "$id" "$(content_of "$set" "$id")"; done
+}
+
+# script NAME [ASSIGNMENTS]: the step or the survey with its data, as it would come over the connection
+script() {
+  local whole data
+  whole=$(<"$SUITE/$1.sh")
+  data=$(<"$DATA")
+  data=${data//@ROOT@/$ROOT}
+  printf '%s\n' "${whole%%@DATA@*}" "$data" \
+    "STATE_DIR='$ROOT/var/lib/etcd-rotation'" "HEALTH_SECONDS=1" \
+    "API_CA='$ROOT/etc/kubernetes/pki/apiserver-ca.crt'" "API_CLIENT_KEY=/nonexistent" \
+    "LISTINGS=()" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null'
+}
+
+# on_master COMMAND...: inside the master's namespaces, with the fakes first
+on_master() {
+  local commands="$FAKE/bin:"
+  [ -z "${IN_PROCESS:-}" ] || commands=
+  nsenter -t "$MASTER_PID" -p -m -n -u -- env FAKE="$FAKE" FAKE_COMMANDS="$BATS_TEST_DIRNAME/fakes" \
+    PATH="$commands$PATH" "$@"
+}
+
+# step [ASSIGNMENTS]: runs it in a process group of its own. Sets CODE, OUT (stdout) and ERR (stderr).
+step() {
+  CODE=0
+  printf '0\n' >"$FAKE/count"
+  script step "${1:-}" >"$FAKE/script"
+  on_master env ${KILL_AT:+KILL_AT="$KILL_AT"} ${KILL_BEFORE:+KILL_BEFORE="$KILL_BEFORE"} ${REAL_TLS:+REAL_TLS=1} \
+    setsid --wait bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&- || CODE=$?
+  OUT=$(<"$FAKE/stdout")
+  ERR=$(<"$FAKE/stderr")
+}
+
+# expect_code CODE: of the last step; shows what it said otherwise
+expect_code() {
+  [ "$CODE" = "$1" ] || {
+    printf 'exit code %s, expected %s\nstdout: %s\nstderr: %s\n' "$CODE" "$1" "$OUT" "$ERR"
+    return 1
+  }
+}
+
+# expect_says TEXT: on stderr
+expect_says() {
+  case $ERR in
+    *"$1"*) ;;
+    *)
+      printf 'stderr does not hold: %s\nstderr: %s\n' "$1" "$ERR"
+      return 1
+      ;;
+  esac
+}
+
+# facts_of: owner, mode and content of everything in the layout's folders and links, to compare
+facts_of() {
+  (
+    cd "$ROOT" && find var/lib/etcd etc \( -type f -o -type l -o -type d \) -printf '%y %U:%G %m %p -> %l\n' | LC_ALL=C sort
+    find var/lib/etcd etc -type f -exec sha256sum {} + | LC_ALL=C sort
+  )
+}
+
+# leftovers: staging folders, drafts and journals
+leftovers() {
+  find "$ROOT" \( -name '.etcd-rotation*' -o -name '*.new' -o -name 'journal*' \) -print
+}
+
+state() {
+  printf '%s/var/lib/etcd-rotation' "$ROOT"
+}
+
+# host_pid COMPONENT: its process as seen from here
+host_pid() {
+  local pid inner
+  pid=$(<"$FAKE/$1.pid")
+  for inner in /proc/[0-9]*/exe; do
+    case $(readlink "$inner") in
+      "$FAKE/exe/$1")
+        inner=${inner#/proc/}
+        printf '%s' "${inner%/exe}"
+        return
+        ;;
+    esac
+  done
+  printf 'no process of %s, which is %s inside\n' "$1" "$pid" >&2
+  return 1
+}

@@ -1,0 +1,85 @@
+# A gate that fails: what was there before comes back, with the processes that read it.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() { start_master; }
+teardown() { stop_master; }
+
+facts() {
+  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+}
+
+@test "an etcd that the new trust file makes unhealthy gets the old one back: exit 5" {
+  local before
+  before=$(facts)
+  cp "$SUITE/new/ca.pem" "$FAKE/bad-trust"
+  : >"$FAKE/events"
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"
+  expect_code 5
+  expect_says 'the previous files are back and master-1 is healthy'
+  [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart etcd' ]
+  cmp "$FAKE/loaded-etcd/2379" "$SUITE/old/ca.pem"
+  [ -z "$(leftovers)" ]
+  case $OUT in *done*) false ;; esac
+}
+
+@test "still unhealthy with the old files: exit 6, the journal stays, and a later run with a good gate goes on" {
+  local before
+  before=$(facts)
+  : >"$FAKE/sick-after-restart"
+  step "$(want_set new etcd-ca)"
+  expect_code 6
+  expect_says "They are kept in $(state)/journal"
+  [ "$(facts)" = "$before" ]
+  cmp "$(state)"/journal/*/data "$SUITE/old/ca.pem"
+  rm "$FAKE/sick" "$FAKE/sick-after-restart"
+  step "$(want_set new etcd-ca)"
+  expect_code 0
+  cmp "$(at etcd-ca)" "$SUITE/new/ca.pem"
+  cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
+  [ -z "$(leftovers)" ]
+}
+
+@test "a precondition that is not met ends the step before any change: exit 3 without quorum, 4 in ill health" {
+  local before
+  before=$(facts)
+  # a member of three, of which no other answers
+  step "$(want_set new etcd-ca)"$'\n'"ALLOW_OUTAGE=0 MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3)"
+  expect_code 3
+  expect_says 'a restart would lose quorum: 0 other members answer'
+  [ "$(facts)" = "$before" ]
+  : >"$FAKE/sick"
+  step "$(want_set new etcd-ca)"
+  expect_code 4
+  expect_says 'nothing was changed'
+  [ "$(facts)" = "$before" ]
+  [ ! -e "$(state)/journal" ]
+}
+
+@test "an etcd that does not start again is put back, and said" {
+  : >"$FAKE/etcd-does-not-start"
+  step "$(want_set new etcd-ca)"
+  expect_code 6
+  rm "$FAKE/etcd-does-not-start"
+  step "$(want_set new etcd-ca)"
+  expect_code 0
+  cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
+}
+
+@test "issue puts back leaves that etcd does not serve" {
+  step "PHASE=trust"$'\n'"$(want etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"$'\n'"$(want etcd-peer-ca <(cat "$SUITE/old/peer-ca.pem" "$SUITE/new/peer-ca.pem"))"$'\n'"$(want apiserver-etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"
+  expect_code 0
+  cp "$SUITE/old/server.pem" "$FAKE/serves-other"
+  step "PHASE=issue"$'\n'"$(want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key)"
+  expect_code 5
+  cmp "$(at etcd-server)" "$SUITE/old/server.pem"
+  cmp "$(at etcd-server-key)" "$SUITE/old/server-key.pem"
+  rm "$FAKE/serves-other"
+  step "PHASE=issue"$'\n'"$(want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key)"
+  expect_code 0
+  [ "${OUT##*$'\n'}" = 'done attempt-7 issue master-1' ]
+}

@@ -1,0 +1,65 @@
+# Keys: never in output, arguments or files that stay behind.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() {
+  start_master
+  mkdir "$FAKE/tmp"
+  export TMPDIR="$FAKE/tmp"
+}
+teardown() { stop_master; }
+
+# seen_in PLACES...: names of files that hold a line of a key of the new or old set
+seen_in() {
+  local set leaf
+  for set in old new; do
+    for leaf in server peer client; do sed -n 2p "$SUITE/$set/$leaf-key.pem"; done
+  done >"$BATS_TEST_TMPDIR/lines"
+  grep -rlF -f "$BATS_TEST_TMPDIR/lines" "$@" | LC_ALL=C sort
+}
+
+everything() {
+  want_set new etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
+}
+
+@test "a whole issue step shows no key and leaves none outside its place" {
+  step "PHASE=trust"$'\n'"$(want etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"$'\n'"$(want etcd-peer-ca <(cat "$SUITE/old/peer-ca.pem" "$SUITE/new/peer-ca.pem"))"$'\n'"$(want apiserver-etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"
+  expect_code 0
+  : >"$FAKE/argv"
+  step "PHASE=issue"$'\n'"$(want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key)"
+  expect_code 0
+  # the step did ask openssl and did write, by name
+  grep -q '^openssl s_client' "$FAKE/argv" && grep -q '^dd of=' "$FAKE/argv" && grep -q '^cmp ' "$FAKE/argv"
+  [ -z "$(seen_in "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr")" ]
+  [ "$(cat "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr" | grep -c -e 'PRIVATE')" = 0 ]
+  [ -z "$(ls -A "$FAKE/tmp")" ]
+  [ "$(seen_in "$ROOT")" = "$(printf '%s\n' "$(at apiserver-etcd-client-key)" "$(at etcd-peer-key)" "$(at etcd-client-key)" "$(at etcd-server-key)" | LC_ALL=C sort)" ]
+}
+
+@test "a killed step leaves keys only in folders that nobody else can enter, and the next start removes them" {
+  local point file folder
+  RANDOM=${SEED:-$$}
+  printf '# seed %s\n' "${SEED:-$$}" >&3
+  export IN_PROCESS=1
+  for point in 40 $((RANDOM % 90 + 20)) $((RANDOM % 90 + 20)); do
+    KILL_AT=$point step "$(everything)"
+    while IFS= read -r file; do
+      case $file in
+        */cert/*-key.pem | */etcd/*-key.pem) [ "$(stat -c %a "$file")" = 600 ] ;;
+        *)
+          folder=$(dirname "$file")
+          [ "$(stat -c %a "$folder")" = 700 ] || [ "$(stat -c %a "$(dirname "$folder")")" = 700 ]
+          ;;
+      esac
+    done < <(seen_in "$ROOT")
+    [ -z "$(ls -A "$FAKE/tmp")" ]
+  done
+  unset KILL_AT
+  step "$(everything)"
+  expect_code 0
+  [ -z "$(leftovers)" ]
+  [ "$(seen_in "$ROOT" | wc -l)" = 4 ]
+}

@@ -1,0 +1,49 @@
+# The survey: what the program reads from it, and that it changes nothing.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() { start_master; }
+teardown() { stop_master; }
+
+@test "the survey is read by the model, shows no key and writes nothing" {
+  local before facts
+  mkdir -p "$(state)/backup/rollout-3" "$(state)/backup/rollout-4.new" "$ROOT/var/lib/etcd/cert/.etcd-rotation.new" "$(state)/journal"
+  before=$(cd "$ROOT" && find . -printf '%i %T@ %C@ %p\n')
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&-
+  [ "$(cd "$ROOT" && find . -printf '%i %T@ %C@ %p\n')" = "$before" ]
+  [ "$(awk '$1 == "pem" { print $3 }' "$FAKE/stdout" | while read -r each; do base64 -d <<<"$each"; done | cat - "$FAKE/stdout" | grep -c 'PRIVATE')" = 0 ]
+  diff "$FAKE/stderr" /dev/null
+  facts=$(PATH=$BATS_TEST_DIRNAME/../../node_modules/.bin:$PATH node "$BATS_TEST_DIRNAME/parse-survey.ts" "$ROOT" <"$FAKE/stdout")
+  diff <(printf '%s\n' "$facts") - <<EXPECTED
+etcd healthy, leader true, api true, cluster 4242, version 3.4.23
+processes etcd fresh, kube-apiserver fresh
+flags --trusted-ca-file=$(at etcd-ca) --etcd-cafile=$(at apiserver-etcd-ca)
+served 2379 CN=server old, 2380 CN=peer old
+receipt etcd-rotation/production 7 it's "2026" \$HOME \`id\` \\ * complete false
+backups 3
+leftovers $ROOT/var/lib/etcd/cert/.etcd-rotation $(state)/journal
+etcd-server present 4242:4243-less 644 CN=server old
+etcd-server-key 600 matches its certificate true
+lock undefined
+EXPECTED
+}
+
+@test "the survey of a master that is down is complete, and says so" {
+  kill -KILL "$(host_pid etcd)" "$(host_pid kube-apiserver)"
+  until ! host_pid etcd 2>/dev/null && ! host_pid kube-apiserver 2>/dev/null; do sleep 0.05; done
+  rm "$(at etcd-client)" "$(at etcd-client-key)"
+  rm -r "$(state)"
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  [ "$(head -n 1 "$FAKE/stdout")" = 'survey 1' ] && [ "$(tail -n 1 "$FAKE/stdout")" = end ]
+  cut -c 1-200 "$FAKE/stdout"
+  grep -qx 'process etcd absent' "$FAKE/stdout"
+  grep -qx 'etcd the unit etcd is not active' "$FAKE/stdout"
+  grep -qx 'file 7 absent' "$FAKE/stdout"
+  grep -qx 'api not-ready' "$FAKE/stdout"
+  [ ! -e "$(state)" ]
+}
