@@ -5,7 +5,7 @@ import { LeafCertificate } from "./components/leaf-certificate.ts";
 import { foundLeaf, sansOf, subjectOf } from "./components/model/checks.ts";
 import { type Leaf, leafProfiles } from "./components/model/layout.ts";
 import { Rollout } from "./components/rollout.ts";
-import { readSettings } from "./stacks/settings.ts";
+import { readSettings } from "./stacks/stack-config.ts";
 
 // 1. What is asked for, and what is there: read only, and every reason not to begin comes before any key is made.
 const settings = readSettings();

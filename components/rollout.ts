@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { CertificateAuthority } from "./certificate-authority.ts";
-import { type Cluster, commonData, connectionTo } from "./cluster.ts";
+import { type Cluster, connectionTo } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { contentsFor } from "./model/contents.ts";
@@ -11,6 +11,7 @@ import { renderStepData } from "./model/step-data.ts";
 import { fingerprintsOf, type Wanted, type WantedPems } from "./model/wanted.ts";
 import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
+import { commonData } from "./survey/targets.ts";
 
 export interface RolloutArgs {
   readonly cluster: Cluster;

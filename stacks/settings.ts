@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
 import { ackLayout, leaves } from "../components/model/layout.ts";
@@ -88,25 +87,21 @@ const schema = z.strictObject({
 
 export type Settings = z.output<typeof schema>;
 
-/**
- * Reads and checks the stack file; the only reader of configuration.
- * @throws pulumi.RunError naming each key, what was seen and what is allowed
- */
-export function readSettings(): Settings {
-  const project = `${pulumi.getProject()}:`;
-  const values = Object.entries(pulumi.runtime.allConfig()).flatMap(([key, text]): [string, unknown][] =>
-    key.startsWith(project) ? [[key.slice(project.length), parseValue(text)]] : [],
-  );
-  return checkSettings(Object.fromEntries(values));
+/** A stack file that cannot be used; the message is for the person who wrote it. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
 }
 
-/** @throws pulumi.RunError like `readSettings` */
-export function checkSettings(values: unknown): Settings {
+/**
+ * Checks the values of a stack file, fills in the defaults and reads the private key.
+ * @throws SettingsError naming each key, what was seen and what is allowed
+ */
+export function checkSettings(values: unknown, stack: string): Settings {
   const result = schema.safeParse(values);
   if (!result.success) {
     const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values)}: ${issue.message}${seen(issue, values)}`);
-    throw new pulumi.RunError(
-      `Cannot use the stack file of ${pulumi.getStack()}:\n${lines.join("\n")}\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack ${pulumi.getStack()}`,
+    throw new SettingsError(
+      `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack ${stack}`,
     );
   }
   const { ssh: login } = result.data;
@@ -123,20 +118,7 @@ function privateKeyOf(settings: { readonly privateKey?: string | undefined; read
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    // biome-ignore lint/style/useErrorCause: a RunError has no cause, and its message is all that Pulumi shows
-    throw new pulumi.RunError(`Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** Pulumi keeps objects, lists, numbers and booleans as JSON, and strings as they are. */
-function parseValue(text: string): unknown {
-  if (!/^([[{].*|true|false|)$/s.test(text)) {
-    return text;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
+    throw new SettingsError(`Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
 }
 

@@ -64,6 +64,11 @@ export interface Found {
   readonly masters: readonly FoundMaster[];
 }
 
+/** A row that may be missing, and is missing everywhere, is none of this cluster's. */
+export function presentRows(table: readonly Row[], found: Found): Row[] {
+  return table.filter((row) => row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true));
+}
+
 const absent: FoundFile = { isPresent: false, ownerAndMode: "", publicKey: "", realPath: "", certificates: [] };
 
 /**

@@ -1,10 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks.js";
 import { vi } from "vitest";
-import type { Cluster, ClusterArgs } from "../../components/cluster.ts";
+import type { Cluster } from "../../components/cluster.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
+import type { ClusterArgs } from "../../components/survey/targets.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
 
 /** What the engine is asked to register. */

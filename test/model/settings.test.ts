@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkSettings, readSettings } from "../../stacks/settings.ts";
+import { checkSettings, SettingsError } from "../../stacks/settings.ts";
+import { readSettings } from "../../stacks/stack-config.ts";
 
 const secret = "c2VjcmV0IHRoYXQgbXVzdCBub3Qgc2hvdw==";
 const privateKey = `-----BEGIN OPENSSH PRIVATE KEY-----\n${secret}\n-----END OPENSSH PRIVATE KEY-----\n`;
@@ -28,9 +29,9 @@ afterAll(() => {
 
 function complaint(values: unknown): string {
   try {
-    checkSettings(values);
+    checkSettings(values, "lab");
   } catch (error) {
-    expect(pulumi.RunError.isInstance(error)).toBe(true);
+    expect(error).toBeInstanceOf(SettingsError);
     return error instanceof Error ? error.message : String(error);
   }
   return "none";
@@ -41,7 +42,7 @@ function withMaster(change: object): unknown {
 }
 
 test("a short stack file has these settings", () => {
-  expect(checkSettings(good)).toEqual({
+  expect(checkSettings(good, "lab")).toEqual({
     rotation: "2026-11",
     masters: masters.map((master) => ({ ...master, extraSans: [], subjects: {} })),
     ssh: { user: "root", port: 22, privateKey, agent: false },
@@ -72,15 +73,25 @@ describe("readSettings", () => {
     pulumi.runtime.setAllConfig({ "etcd-rotation:rotations": "2026" });
     expect(() => readSettings()).toThrow('stack file: Unrecognized key: "rotations"');
   });
+
+  test("tells Pulumi to show the message alone", () => {
+    pulumi.runtime.setAllConfig({});
+    try {
+      readSettings();
+      expect.fail("expected an error");
+    } catch (error) {
+      expect(pulumi.RunError.isInstance(error)).toBe(true);
+    }
+  });
 });
 
 describe("the private key from a file", () => {
   test("is read", () => {
     const file = join(folder, "id_ed25519");
     writeFileSync(file, privateKey);
-    expect(checkSettings({ ...good, ssh: { privateKeyPath: file } }).ssh.privateKey).toBe(privateKey);
+    expect(checkSettings({ ...good, ssh: { privateKeyPath: file } }, "lab").ssh.privateKey).toBe(privateKey);
     const bastion = { host: "bastion.example", hostKey: "unchecked", privateKeyPath: file };
-    expect(checkSettings({ ...good, ssh: { privateKey, bastion } }).ssh.bastion?.privateKey).toBe(privateKey);
+    expect(checkSettings({ ...good, ssh: { privateKey, bastion } }, "lab").ssh.bastion?.privateKey).toBe(privateKey);
   });
 
   test("that is missing is an error", () => {

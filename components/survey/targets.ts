@@ -1,0 +1,88 @@
+import type { MasterSpec } from "../model/checks.ts";
+import type { Row } from "../model/layout.ts";
+import type { StepData } from "../model/step-data.ts";
+import type { Access } from "./ssh.ts";
+import type { SurveyTarget } from "./survey.ts";
+
+/** What of the settings decides how masters are reached and treated; durations in seconds. */
+export interface ClusterArgs {
+  readonly rotation: string;
+  readonly masters: readonly (MasterSpec & {
+    readonly host?: string | undefined;
+    readonly port?: number | undefined;
+    readonly user?: string | undefined;
+    readonly hostKey: string;
+  })[];
+  readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
+  readonly layout: { readonly paths: Readonly<Partial<Record<string, string>>> };
+  readonly drain: number;
+  readonly pauseBetweenMasters: number;
+  readonly gate: number;
+  readonly backup: { readonly keep: number; readonly directory: string };
+  readonly allowOutage: boolean;
+  readonly takeOver?: string | undefined;
+}
+
+/** How a user logs in; the key as text. */
+export interface Login {
+  readonly user: string;
+  readonly port: number;
+  readonly privateKey?: string | undefined;
+  readonly passphrase?: string | undefined;
+  readonly agent: boolean;
+}
+
+/** Where to look, and what each master's survey is told. */
+export function surveyTargets(args: ClusterArgs, owner: string, rows: readonly Row[]): SurveyTarget[] {
+  return args.masters.map((master) => ({ access: accessTo(args, master), bastion: bastionOf(args), data: surveyData(args, owner, rows, master) }));
+}
+
+/** How a master is reached. */
+export function accessTo({ ssh }: ClusterArgs, master: ClusterArgs["masters"][number]): Access {
+  return { ...credentials(ssh), host: master.host ?? master.address, port: master.port ?? ssh.port, user: master.user ?? ssh.user, hostKey: master.hostKey };
+}
+
+/** The machine on the way to every master; undefined when they are reached directly. */
+export function bastionOf({ ssh }: ClusterArgs): Access | undefined {
+  return ssh.bastion === undefined
+    ? undefined
+    : { ...credentials(ssh.bastion), host: ssh.bastion.host, port: ssh.bastion.port, user: ssh.bastion.user, hostKey: ssh.bastion.hostKey };
+}
+
+function credentials({ privateKey, passphrase, agent }: Login): Pick<Access, "privateKey" | "passphrase" | "agentSocket"> {
+  return { privateKey, passphrase, agentSocket: agent ? process.env["SSH_AUTH_SOCK"] : undefined };
+}
+
+function surveyData(args: ClusterArgs, owner: string, rows: readonly Row[], master: ClusterArgs["masters"][number]): StepData {
+  return {
+    ...commonData(args, owner, rows, master),
+    phase: "survey",
+    contents: {},
+    heirAddresses: [],
+    clusterId: "",
+    rollout: 0,
+    attempt: "",
+    authorities: [],
+    mode: "rolling",
+    takesSnapshot: false,
+    gateSeconds: 0,
+  };
+}
+
+/** What every script on a master is told, whatever the phase. */
+export function commonData(args: ClusterArgs, owner: string, rows: readonly Row[], master: ClusterArgs["masters"][number]) {
+  return {
+    master,
+    memberAddresses: args.masters.map((each) => each.address),
+    rows,
+    owner,
+    takeOver: args.takeOver ?? "",
+    rotation: args.rotation,
+    isOutageAllowed: args.allowOutage,
+    backupFolder: args.backup.directory,
+    backupsToKeep: args.backup.keep,
+    drainSeconds: args.drain,
+    pauseSeconds: args.pauseBetweenMasters,
+    gateSeconds: args.gate,
+  };
+}
