@@ -217,7 +217,7 @@ describe("a cluster that this stack has rotated before", () => {
             target,
           ]),
         );
-      const run = await only("**tls:index:**", "**::issue-master-1");
+      const run = await only("**tls:index/**", "**::issue-master-1");
       expect(run.code).not.toBe(0);
       expect(run.output).toMatch(/exit status 3|Process exited with status 3/);
       expect(run.output).toMatch(/Cannot issue: 10\.77\.0\.1\d:2379 does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up/);
