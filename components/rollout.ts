@@ -32,7 +32,7 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
-    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation)));
+    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation, cluster.owner)));
     this.attempt = this.wanted.apply((wanted) => decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan));
 
     const planned = stepsOf(

@@ -22,7 +22,7 @@ export interface Identity {
 }
 
 /** How far a master's clock may be from the operator's: the tls provider backdates nothing, and etcd warns above 1 s. */
-const clockToleranceSeconds = 30;
+export const clockToleranceSeconds = 30;
 
 /** Every reason not to begin, each with what was seen, what was expected and the way out. Empty when all is well. */
 export function refusals(found: Found, masters: readonly MasterSpec[], rows: readonly Row[], identity: Identity, isOutageAllowed: boolean): string[] {
@@ -108,9 +108,9 @@ function membershipRefusals(found: Found, masters: readonly MasterSpec[]): strin
   if (rows === undefined) {
     return [];
   }
-  const addresses = rows.map((row) => /https?:\/\/\[?([^\]/,]+?)\]?:\d+/.exec(row)?.[1] ?? row);
-  const missing = addresses.filter((address) => !masters.some((master) => master.address === address));
-  const extra = masters.filter((master) => !addresses.includes(master.address));
+  const addresses = rows.map(peerAddress);
+  const missing = addresses.filter((address) => !masters.some((master) => normalAddress(master.address) === address));
+  const extra = masters.filter((master) => !addresses.includes(normalAddress(master.address)));
   return [
     ...missing.map(
       (address) => `Cannot rotate: etcd has a member at ${address} (${rows.length} members) that masters does not list (${masters.length}); add it to masters`,
@@ -121,6 +121,12 @@ function membershipRefusals(found: Found, masters: readonly MasterSpec[]): strin
   ];
 }
 
+/** The address in a row of `etcdctl member list`, from the first URL in it, which is the peer's. */
+function peerAddress(row: string): string {
+  const [url = ""] = /https?:\/\/[^,\s]+/.exec(row) ?? [];
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : row;
+}
+
 function clusterRefusals(found: Found, identity: Identity): string[] {
   const ids = [...new Set(found.masters.map((master) => master.clusterId).filter((each) => each !== ""))];
   const [id] = ids;
@@ -128,7 +134,8 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
     return [`Cannot rotate: the masters belong to different etcd clusters (${ids.join(", ")}); expected one`];
   }
   const known = [identity.lastClusterId, ...found.masters.map((master) => master.receipt?.cluster)].find((each) => each !== undefined && each !== "");
-  return id === undefined || known === undefined || id === known || identity.takeOver !== undefined
+  const isTakenOver = found.masters.some((master) => master.receipt !== undefined && master.receipt.owner === identity.takeOver);
+  return id === undefined || known === undefined || id === known || isTakenOver
     ? []
     : [
         `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,

@@ -48,7 +48,10 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   if (!receipt.isComplete) {
     return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
   }
-  return wanted !== undefined && receipt.rotation !== wanted.rotation ? [`rotation was "${receipt.rotation}"`] : [];
+  return [
+    ...(wanted !== undefined && receipt.rotation !== wanted.rotation ? [`rotation was "${receipt.rotation}"`] : []),
+    ...(wanted !== undefined && receipt.owner !== wanted.owner ? [`the receipt belongs to ${receipt.owner}`] : []),
+  ];
 }
 
 function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {

@@ -14,6 +14,8 @@ export interface FoundMaster {
   readonly served: Readonly<Record<number, Certificate>>;
   /** "healthy", or what is wrong */
   readonly etcd: string;
+  /** a linearizable read through this member succeeds: what quorum is counted by */
+  readonly doesAnswer: boolean;
   readonly isLeader: boolean;
   /** decimal, as etcd's status prints it; empty when the member does not answer */
   readonly clusterId: string;
@@ -93,6 +95,7 @@ export function parseSurvey(name: string, text: string, rows: readonly Row[], op
     processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, of("arguments")))),
     served: Object.fromEntries(of("served").flatMap((line) => parseServed(line))),
     etcd: one("etcd"),
+    doesAnswer: facts.includes("answers"),
     isLeader: facts.includes("leader"),
     clusterId: one("cluster"),
     version: one("version"),

@@ -45,12 +45,15 @@ function orderOf(found: Found): string[] {
   return [...names(false), ...names(true)];
 }
 
-/** Quorum that is lost already, or a member that is out because of its certificates: waiting for health would be in vain. */
+/**
+ * Quorum that is lost already, or a member that is out because of its certificates: waiting for health would be in vain.
+ * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
+ */
 function recoveryCauses(found: Found, rows: readonly Row[], now: number): string[] {
   const out = found.masters.filter((master) => master.etcd !== "healthy");
-  const healthy = found.masters.length - out.length;
+  const answering = found.masters.filter((master) => master.doesAnswer).length;
   const quorum = Math.floor(found.masters.length / 2) + 1;
-  const lost = healthy < quorum ? [`etcd has no quorum: ${healthy} of ${found.masters.length} members are healthy`] : [];
+  const lost = answering < quorum ? [`etcd has no quorum: ${answering} of ${found.masters.length} members answer`] : [];
   return [...lost, ...out.flatMap((master) => certificateFaults(master, rows, now))];
 }
 

@@ -1,3 +1,4 @@
+import { clockToleranceSeconds } from "./checks.ts";
 import { ackListings, ackSurroundings, type Placed, pathOn, type Row } from "./layout.ts";
 import type { Mode, Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
@@ -63,6 +64,7 @@ export function renderStepData(data: StepData): string {
     PAUSE_SECONDS: data.pauseSeconds,
     GATE_SECONDS: data.gateSeconds,
     HEALTH_SECONDS: healthSeconds,
+    CLOCK_SECONDS: clockToleranceSeconds + healthSeconds,
     ETCD_UNIT: ackSurroundings.etcdUnit,
     KUBELET_UNIT: ackSurroundings.kubeletUnit,
     ETCD_CLIENT_PORT: ackSurroundings.etcdClientPort,

@@ -11,6 +11,8 @@ export interface WantedPems {
 /** The same as fingerprints: what `differences` compares. Public. */
 export interface Wanted {
   readonly rotation: string;
+  /** `<project>/<stack>`, which the receipts are to name */
+  readonly owner: string;
   /** SHA-256 of each authority's certificate */
   readonly authorities: Readonly<Record<Authority, string>>;
   /** by master name, then row id: fingerprint of the certificate, or SHA-256 of the key's public key */
@@ -18,9 +20,10 @@ export interface Wanted {
 }
 
 /** Names every wanted file without showing a key. */
-export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], rotation: string): Wanted {
+export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], rotation: string, owner: string): Wanted {
   return {
     rotation,
+    owner,
     authorities: { etcd: fingerprintOf(pems.authorities.etcd), "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]) },
     files: Object.fromEntries(
       Object.keys(pems.leaves).map((master) => [

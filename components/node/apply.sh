@@ -39,7 +39,11 @@ record_fresh_components() {
   local component
   [ "$MODE" = rolling ] || return 0
   for component in etcd kube-apiserver; do
-    is_stale "$component" || record_start "$component" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+    if is_stale "$component"; then
+      STALE_BEFORE="$STALE_BEFORE $component"
+    else
+      record_start "$component" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+    fi
   done
 }
 
@@ -58,7 +62,12 @@ restart_stale() {
 
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
-  [ "$ALLOW_OUTAGE" != 1 ] || return 0
+  if [ "$1" = kube-apiserver ] && is_inside_kubelet; then
+    PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service, so that a kubelet restart would end every pod; expected a cgroup of its own"
+    return 1
+  fi
+  # with three and more a restart is no outage, whatever is allowed
+  [ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0
   case $1 in
     etcd)
       quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; } ;;
@@ -100,14 +109,25 @@ put_back_restart() {
   if [ "$MODE" = recovery ] || ! is_stale "$1"; then return 0; fi
   case $1 in
     etcd)
-      if is_etcd_healthy; then may_restart etcd || return 1; fi
+      if is_etcd_healthy; then
+        ! was_stale etcd || return 0
+        may_restart etcd || return 1
+      fi
       restart_etcd
       ;;
     kube-apiserver)
-      if is_api_ready; then may_restart kube-apiserver || return 1; fi
+      if is_api_ready; then
+        ! was_stale kube-apiserver || return 0
+        may_restart kube-apiserver || return 1
+      fi
       restart_api_server
       ;;
   esac
+}
+
+# was_stale COMPONENT: before this step; the files that are back were never in use by the process, so one that serves is left alone
+was_stale() {
+  case "$STALE_BEFORE " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 }
 
 # require_free_space: 16 MiB on every file system that is written to, so that the way back is never blocked by a full disk

@@ -13,6 +13,7 @@ backup() {
   install -d -m 700 "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot create $BACKUP_DIR"
   # whatever rollout it was that a kill interrupted here
   rm -rf "$BACKUP_DIR"/rollout-*.new
+  [ "$TAKE_SNAPSHOT" != 1 ] || drop_repeated_snapshots
   require_snapshot_space
   install -d -m 700 "$target.new" "$target.new/files" || fail "$EXIT_PRECONDITION" "Cannot create $target.new"
   {
@@ -59,13 +60,23 @@ snapshot() {
   say "snapshot $status"
 }
 
-# require_snapshot_space: the database, as large as it is, and 64 MiB more
+# drop_repeated_snapshots: of a series of failed tries only the first one's stays; a backup holds the receipt from before
+# its rollout, so one with an incomplete receipt was taken in the middle of a series. Its files stay.
+drop_repeated_snapshots() {
+  local receipt
+  for receipt in "$BACKUP_DIR"/rollout-*/receipt; do
+    [ -f "$receipt" ] && ! grep -qx 'complete=1' "$receipt" || continue
+    rm -f "${receipt%/receipt}/snapshot.db"
+  done
+}
+
+# require_snapshot_space: 64 MiB for the files; the database, as large as it is, and 512 MiB for etcd itself
 require_snapshot_space() {
   local free need=65536 size
   if [ "$TAKE_SNAPSHOT" = 1 ]; then
     size=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields | status_field DBSize) ||
       fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
-    need=$((need + ${size:-0} / 1024))
+    need=$((need + ${size:-0} / 1024 + 524288))
   fi
   free=$(df -Pk "$BACKUP_DIR" | awk 'NR == 2 { print $4 }')
   [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"

@@ -10,7 +10,7 @@ ctl() {
 
 # client_url ADDRESS / all_client_urls
 client_url() {
-  printf 'https://%s:%s' "$1" "$ETCD_CLIENT_PORT"
+  printf 'https://%s' "$(host_port "$1" "$ETCD_CLIENT_PORT")"
 }
 all_client_urls() {
   local address urls=''
@@ -48,14 +48,15 @@ quorum_without_me() {
 # etcd_problem: what is wrong with this member, in words; nothing when it is healthy.
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
-  local status address own_applied=0 applied
+  local status address own_applied=0 applied alarms
   systemctl is-active --quiet "$ETCD_UNIT" || { printf 'the unit %s is not active' "$ETCD_UNIT"; return; }
   member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
   status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
     { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
   [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'the member is a learner'; return; }
-  [ -z "$(ctl "$(client_url "$ADDRESS")" alarm list)" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
+  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
+  [ -z "$alarms" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   for address in "${MEMBER_ADDRESSES[@]}"; do
     [ "$address" != "$ADDRESS" ] || continue
@@ -71,7 +72,7 @@ etcd_problem() {
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
 is_peer_accepted_by() {
-  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" -key "$PEER_KEY" -verify_return_error)" = 200 ]
+  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" -key "$PEER_KEY" -verify 5 -verify_return_error)" = 200 ]
 }
 
 # is_etcd_healthy: keeps the reason in PROBLEM

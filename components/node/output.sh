@@ -4,6 +4,17 @@
 
 readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_PUT_BACK_UNHEALTHY=6
 
+# prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags
+prepare_environment() {
+  local name
+  PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
+  for name in "${!ETCDCTL_@}"; do unset "$name"; done
+  command -v etcdctl >/dev/null || {
+    printf '%s: Cannot find etcdctl in %s; expected it on every master. Install it, or link it into /usr/local/bin\n' "$MASTER" "$PATH" >&2
+    exit "$EXIT_PRECONDITION"
+  }
+}
+
 # say WORDS...: progress; a connection that is gone must not stop the work
 say() {
   printf '%s %s: %s\n' "$MASTER" "$PHASE" "$*" >&2 2>/dev/null || :

@@ -65,7 +65,7 @@ require_health() {
 
 # require_valid_here: nothing is backdated, so a master whose clock is behind waits until its own clock agrees
 require_valid_here() {
-  wait_until "$HEALTH_SECONDS" are_leaves_valid ||
+  wait_until "$CLOCK_SECONDS" are_leaves_valid ||
     fail "$EXIT_PRECONDITION" "Cannot issue: the new leaves are not valid yet by the clock of $MASTER ($(date -u)); nothing was changed. Set the clock (timedatectl), then run pulumi up again"
 }
 
@@ -139,7 +139,8 @@ main() {
   umask 077
   # once begun, a step finishes or puts back, with or without its connection
   trap '' HUP PIPE
-  RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN=''
+  RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN='' STALE_BEFORE=''
+  prepare_environment
   case $PHASE in
     backup | trust | issue | settle | retire | verify) with_lock run_phase ;;
     *) fail "$EXIT_USAGE" "Cannot run phase '$PHASE': expected backup, trust, issue, settle, retire or verify" ;;

@@ -21,7 +21,7 @@ survey_file() {
   [ "${FILE_KIND[$i]}" != key ] || public=$(key_public_key <"$path")
   fact "file $i present $(stat -L -c '%U:%G %a' "$path") $public $(real_path "$path")"
   # certificates only: a key never leaves its master
-  [ "${FILE_KIND[$i]}" = key ] || fact "pem $i $(one_line <"$path")"
+  [ "${FILE_KIND[$i]}" = key ] || fact "pem $i $(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$path" | one_line)"
   # what an interrupted step left behind
   ! compgen -G "$(stage_of "$path")*" >/dev/null || fact "leftover $(stage_of "$path")"
 }
@@ -43,6 +43,7 @@ survey_member() {
   local status problem
   problem=$(etcd_problem)
   fact "etcd ${problem:-healthy}"
+  if member_answers "$ADDRESS"; then fact answers; fi
   status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields || :)
   fact "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   fact "version $(printf '%s\n' "$status" | status_field Version)"
@@ -96,5 +97,6 @@ survey_state() {
 
 main() {
   set -uo pipefail
+  prepare_environment
   survey
 }

@@ -1,5 +1,10 @@
 # Certificates on disk and as served. Keys reach openssl through a pipe or their own file, never an argument.
 
+# host_port ADDRESS PORT: as URLs and openssl write it
+host_port() {
+  case $1 in *:*) printf '[%s]:%s' "$1" "$2" ;; *) printf '%s:%s' "$1" "$2" ;; esac
+}
+
 # tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such as -cert and -key.
 # Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client late.
 # Only the first line is waited for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
@@ -7,18 +12,18 @@ tls_status() {
   local -r host=$1 port=$2 path=$3
   local line=''
   shift 3
-  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$host:$port" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$path" "$host")) || :
+  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$(host_port "$host" "$port")" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$path" "$(host_port "$host" "$port")")) || :
   case $line in HTTP/1.[01]\ *) line=${line#* } && printf '%s' "${line%% *}" ;; esac
 }
 
 # served_leaf HOST PORT: the PEM certificate that is served; no client certificate needed
 served_leaf() {
-  { printf '' | timeout 5 openssl s_client -connect "$1:$2" 2>/dev/null || :; } | openssl x509 2>/dev/null
+  { printf '' | timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null || :; } | openssl x509 2>/dev/null
 }
 
 # accepted_names HOST PORT: subjects of the authorities that the RUNNING process accepts clients from, sorted
 accepted_names() {
-  { printf '' | timeout 5 openssl s_client -connect "$1:$2" 2>/dev/null || :; } |
+  { printf '' | timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null || :; } |
     awk '/Acceptable client certificate CA names/ { names = 1; next }
       /^(Client Certificate Types|Requested Signature|Shared|Peer|Server Temp|---)/ { names = 0 }
       names' | LC_ALL=C sort
@@ -52,6 +57,7 @@ is_pair() {
 }
 
 # is_issued_by CA: the certificate on stdin ends in CA, used as server or client, and is valid now
+# (not in an authority that the system trusts; OpenSSL 1.0.2 also says OK after an error)
 is_issued_by() {
-  openssl verify -CAfile "$1" >/dev/null 2>&1
+  [ "$(SSL_CERT_DIR=/nonexistent SSL_CERT_FILE=/nonexistent openssl verify -CAfile "$1" 2>&1)" = 'stdin: OK' ]
 }

@@ -13,7 +13,7 @@ verify() {
   served_is_on_disk "$ETCD_PEER_PORT" "$PEER_CERT" || refuse "$ADDRESS:$ETCD_PEER_PORT does not serve $PEER_CERT"
   etcd_names_match || refuse 'etcd accepts other authorities than the wanted ones'
   # kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection does
-  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ] ||
+  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify 5 -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ] ||
     refuse "$ADDRESS:$ETCD_CLIENT_PORT refuses $CLIENT_CERT"
   verify_old_is_refused
   verify_write_and_read

@@ -125,6 +125,21 @@ describe("no reason", () => {
     expect(reasons(theirs, specs, { ...identity, takeOver: "etcd-rotation/prod" })).toEqual([]);
   });
 
+  test("for another cluster that is taken over from the stack that its receipts name, and for no other", () => {
+    const theirs = (owner: string) => foundAs(makePems("x"), { receipt: { ...receipt, owner }, clusterId: "77" });
+    const as: Identity = { ...identity, takeOver: "etcd-rotation/prod" };
+    expect(reasons(theirs("etcd-rotation/prod"), specs, as)).toEqual([]);
+    // a takeOver that was left in the stack file
+    expect(reasons(theirs("etcd-rotation/test"), specs, as)).toEqual([expect.stringContaining("the masters belong to etcd cluster 77, this stack to")]);
+    expect(reasons(foundAs(makePems("x"), { receipt: undefined, clusterId: "77" }), specs, as)).toHaveLength(1);
+  });
+
+  test("for members whose IPv6 addresses are spelled otherwise", () => {
+    const masters = specs.map((spec, index) => ({ ...spec, address: `fd00:0::${index + 1}`, extraSans: [spec.address] }));
+    const members = specs.map((_, index) => `${index}a, started, x, https://[fd00::${index + 1}]:2380, https://[fd00::${index + 1}]:2379, false`);
+    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members })) }, masters)).toEqual([]);
+  });
+
   test("for two spellings of one IPv6 address", () => {
     const sans = `${ownSans},IP:fd00:0:0:0:0:0:0:12`;
     const masters = specs.map((spec) => ({ ...spec, extraSans: ["FD00::12"] }));

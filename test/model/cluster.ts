@@ -78,6 +78,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     },
     served: { ...(server === undefined ? {} : { 2379: server }), ...(peer === undefined ? {} : { 2380: peer }) },
     etcd: "healthy",
+    doesAnswer: true,
     isLeader: number === 2,
     clusterId: receipt.cluster,
     version: "3.5.21",
@@ -103,5 +104,5 @@ export function changed(found: Found, name: string, change: (master: FoundMaster
 }
 
 export function wantedOf(pems: WantedPems): Wanted {
-  return fingerprintsOf(pems, ackLayout, receipt.rotation);
+  return fingerprintsOf(pems, ackLayout, receipt.rotation, receipt.owner);
 }

@@ -50,6 +50,7 @@ function only(master: FoundMaster, port: number): FoundMaster["served"] {
 /** Deviations that show only when it is known what is wanted. */
 const againstWanted: readonly [string, Change][] = [
   ['rotation was "2025-01"', () => ({ receipt: { ...receipt, rotation: "2025-01" } })],
+  ["the receipt belongs to etcd-rotation/before", () => ({ receipt: { ...receipt, owner: "etcd-rotation/before" } })],
   [
     "2379 serves another certificate than the wanted one",
     (master) => ({ served: { ...master.served, ...(otherLeaf === undefined ? {} : { 2379: otherLeaf }) } }),

@@ -42,7 +42,9 @@ export function settled(pems: WantedPems): World {
 }
 
 export function foundIn(world: World, ill?: string): Found {
-  return { masters: names.map((name) => masterWith(name, world.disks[name] ?? {}, name === ill ? { etcd: "its member does not answer" } : {})) };
+  return {
+    masters: names.map((name) => masterWith(name, world.disks[name] ?? {}, name === ill ? { etcd: "its member does not answer", doesAnswer: false } : {})),
+  };
 }
 
 /** Everything that a rollout towards `pems` does to these masters, in its order. */

@@ -46,7 +46,7 @@ describe("the snapshot", () => {
   test("comes from the first healthy member", () => {
     expect(plan().snapshotFrom).toBe("master-1");
     expect(plan(changed(found, "master-1", () => ({ etcd: "slow" }))).snapshotFrom).toBe("master-2");
-    expect(plan(foundAs(separate, { etcd: "down" })).snapshotFrom).toBeUndefined();
+    expect(plan(foundAs(separate, { etcd: "down", doesAnswer: false })).snapshotFrom).toBeUndefined();
   });
 });
 
@@ -113,15 +113,19 @@ describe("the mode", () => {
 
   test("is recovery without quorum", () => {
     const ill = changed(
-      changed(found, "master-1", () => ({ etcd: "down" })),
+      changed(found, "master-1", () => ({ etcd: "down", doesAnswer: false })),
       "master-2",
-      () => ({ etcd: "down" }),
+      () => ({ etcd: "down", doesAnswer: false }),
     );
-    expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum: 1 of 3 members are healthy"]]);
+    expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum: 1 of 3 members answer"]]);
+  });
+
+  test("is rolling while members answer, however ill they are: an alarm is raised for all, and is no reason to stop them", () => {
+    expect(plan(foundAs(separate, { etcd: "an alarm is raised (etcdctl alarm list)" }))).toMatchObject({ mode: "rolling", causes: [] });
   });
 
   const end = Date.UTC(2026, 10, 20);
-  const out = changed(found, "master-2", () => ({ etcd: "down" }));
+  const out = changed(found, "master-2", () => ({ etcd: "down", doesAnswer: false }));
   const expired = (of: Found, id: string) => changed(of, "master-2", (master) => ({ files: { ...master.files, [id]: endingAt(master.files[id], end) } }));
 
   test("is recovery when a member is out and its leaf has ended, from its very end on", () => {

@@ -84,10 +84,10 @@ describe("the plan in words", () => {
   });
 
   test("when it is a recovery", () => {
-    const down = dated(foundAs(current, { etcd: "does not answer" }));
+    const down = dated(foundAs(current, { etcd: "does not answer", doesAnswer: false }));
     expect(words(down, undefined).slice(0, 7)).toEqual([
       'Rollout 5 (rotation "2026-12", recovery):',
-      "  because etcd has no quorum: 0 of 3 members are healthy",
+      "  because etcd has no quorum: 0 of 3 members answer",
       "  because new certificates will be issued",
       "  This is a recovery: all masters are started together, and etcd and the API servers are down until they are.",
       "  backup, trust, issue: master-1, master-2, master-3: files only",

@@ -95,3 +95,18 @@ facts() {
   call prune_backups
   [ "$(call 'backup_numbers' | sort -n | tr '\n' ' ')" = '1 4 5 6 7 ' ]
 }
+
+@test "of a series of failed tries the first snapshot stays, and all files do" {
+  local number
+  for number in 4 5 6; do
+    mkdir -p "$(folder "$number")/files"
+    : >"$(folder "$number")/snapshot.db"
+  done
+  # 4 was taken of a whole set; 5 and 6 in the middle of what 4 had begun
+  printf 'complete=1\n' >"$(folder 4)/receipt"
+  printf 'complete=0\n' >"$(folder 5)/receipt"
+  printf 'complete=0\n' >"$(folder 6)/receipt"
+  call drop_repeated_snapshots
+  [ -e "$(folder 4)/snapshot.db" ] && [ ! -e "$(folder 5)/snapshot.db" ] && [ ! -e "$(folder 6)/snapshot.db" ]
+  [ -d "$(folder 5)/files" ] && [ -d "$(folder 6)/files" ]
+}

@@ -83,3 +83,27 @@ facts() {
   expect_code 0
   [ "${OUT##*$'\n'}" = 'done attempt-7 issue master-1' ]
 }
+
+@test "a process that serves is not restarted into files that it has never run with" {
+  : >"$FAKE/events"
+  # somebody changed the file under a running etcd, and the step that would have mended it is put back
+  cp "$SUITE/stranger/ca.pem" "$(at etcd-ca)"
+  call 'is_stale etcd'
+  call "STALE_BEFORE=' etcd'; put_back_restart etcd"
+  [ "$(<"$FAKE/events")" = '' ]
+  # one that had run with what is back is restarted
+  call "put_back_restart etcd" || :
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+}
+
+@test "allowOutage takes no check away where there are three members" {
+  call 'may_restart etcd'
+  call '! may_restart etcd; [ "$PROBLEM" = "a restart would lose quorum: 0 other members answer, the cluster has 1" ]' 'MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3)'
+}
+
+@test "settings of etcdctl in the environment, and a path without it" {
+  call 'export ETCDCTL_CACERT=/elsewhere; prepare_environment; [ -z "${ETCDCTL_CACERT+x}" ]'
+  run call 'command() { return 1; }; prepare_environment'
+  [ "$status" = 3 ]
+  case $output in *'Cannot find etcdctl in '*) ;; *) false ;; esac
+}

@@ -45,5 +45,6 @@ EXPECTED
   grep -qx 'etcd the unit etcd is not active' "$FAKE/stdout"
   grep -qx 'file 7 absent' "$FAKE/stdout"
   grep -qx 'api not-ready' "$FAKE/stdout"
+  [ "$(grep -cx answers "$FAKE/stdout")" = 0 ]
   [ ! -e "$(state)" ]
 }
