@@ -48,6 +48,7 @@ export default {
   expires: rollout.report.expires,
   served: rollout.report.served,
   authorities: rollout.wanted.authorities,
+  kubernetes: { stays: rollout.stays, carriers: rollout.report.carriers },
 };
 
 function hours(seconds: number): number {

@@ -14,7 +14,9 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     found: cluster.found,
     wanted,
     rows: cluster.rows,
+    kubernetes: cluster.kubernetes,
     plan: cluster.plan,
+    renewals: cluster.renewals(wanted),
     rollout: nextRollout(cluster.found),
     rotation: cluster.args.rotation,
     pauseSeconds: cluster.args.pauseBetweenMasters,
@@ -25,7 +27,9 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     return;
   }
   rollout.report.apply((report) =>
-    wanted !== undefined && differences(cluster.found, wanted, cluster.rows).length > 0 ? pulumi.log.info(describeReport(report).join("\n")) : undefined,
+    wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
+      ? pulumi.log.info(describeReport(report).join("\n"))
+      : undefined,
   );
 }
 

@@ -2,8 +2,10 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { refusals } from "./model/checks.ts";
 import { type Found, presentRows } from "./model/found.ts";
-import { ackLayout, type Row, withPaths } from "./model/layout.ts";
+import { ackKubernetes, ackLayout, type KubernetesRow, type Row, withPaths } from "./model/layout.ts";
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
+import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
+import type { Wanted } from "./model/wanted.ts";
 import type { Access } from "./survey/ssh.ts";
 import { takeSurvey } from "./survey/survey.ts";
 import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/targets.ts";
@@ -13,7 +15,11 @@ export interface Cluster {
   readonly args: ClusterArgs;
   readonly found: Found;
   readonly rows: readonly Row[];
+  /** Kubernetes' own files that are looked after; empty when they are left alone */
+  readonly kubernetes: readonly KubernetesRow[];
   readonly plan: RolloutPlan;
+  /** what of these files is renewed; the wanted set is unknown while a rotation is being previewed */
+  readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
   readonly clusterId: string;
   readonly owner: string;
 }
@@ -25,8 +31,10 @@ export interface Cluster {
 export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
   const table = withPaths(ackLayout, args.layout.paths);
+  const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
+  const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
   const [found, lastClusterId] = await Promise.all([
-    takeSurvey(surveyTargets(args, owner, table)).catch((error: unknown) => {
+    takeSurvey(surveyTargets(args, owner, [...table, ...kubernetesTable])).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
     ownClusterId(),
@@ -37,7 +45,11 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   }
   const rows = presentRows(table, found);
   const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? lastClusterId ?? "";
-  return { args, found, rows, plan: planRollout(found, rows, Date.now()), clusterId, owner };
+  const now = Date.now();
+  const plan = planRollout(found, rows, now);
+  const kubernetes = presentRows(kubernetesTable, found);
+  const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
+  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner };
 }
 
 /** The steps' connection to a master; secret, since it holds the key. */

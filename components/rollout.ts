@@ -3,11 +3,12 @@ import type { CertificateAuthority } from "./certificate-authority.ts";
 import { type Cluster, connectionTo } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { contentsFor } from "./model/contents.ts";
+import { authorityContents, contentsFor } from "./model/contents.ts";
 import type { Authority, Leaf } from "./model/layout.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
+import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
-import { renderStepData } from "./model/step-data.ts";
+import { renderStepData, type StepData } from "./model/step-data.ts";
 import { fingerprintsOf, type Wanted, type WantedPems } from "./model/wanted.ts";
 import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
@@ -27,13 +28,16 @@ export class Rollout extends pulumi.ComponentResource {
   readonly attempt: pulumi.Output<Attempt>;
   /** what verify saw on every master; fails when a step has not run in this attempt */
   readonly report: pulumi.Output<Report>;
+  /** Kubernetes certificates that cannot be renewed here, until when they last, and why */
+  readonly stays: pulumi.Output<readonly string[]>;
 
   constructor(name: string, args: RolloutArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
     this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation, cluster.owner)));
-    this.attempt = this.wanted.apply((wanted) => decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan));
+    this.attempt = this.wanted.apply((wanted) => decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, cluster.renewals(wanted)));
+    this.stays = this.wanted.apply((wanted) => cluster.renewals(wanted).notices);
 
     const planned = stepsOf(
       cluster.plan,
@@ -45,9 +49,11 @@ export class Rollout extends pulumi.ComponentResource {
       if (master === undefined) {
         throw new Error(`Cannot find master "${each.master}" of the plan`);
       }
+      // what settle has signed on one master, retire brings to all
+      const settled = each.phase === "retire" ? planned.filter(({ phase }) => phase === "settle").flatMap((own) => steps.get(stepName(own))?.stdout ?? []) : [];
       const script = pulumi
-        .all([pems, this.wanted, this.attempt])
-        .apply(([known, wanted, attempt]) => stepScript(renderStepData(dataOf(cluster, each, master, known, wanted, attempt))));
+        .all([pems, this.wanted, this.attempt, pulumi.all(settled)])
+        .apply(([texts, wanted, attempt, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { pems: texts, wanted, attempt, settled: said }))));
       const stepArgs = {
         phase: each.phase,
         master: each.master,
@@ -81,18 +87,45 @@ function pemOf({ certPem, keyPem }: LeafCertificate) {
   return { certPem, keyPem };
 }
 
-function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], pems: WantedPems, wanted: Wanted, attempt: Attempt) {
+interface Known {
+  readonly pems: WantedPems;
+  readonly wanted: Wanted;
+  readonly attempt: Attempt;
+  /** standard outputs of settle, for retire */
+  readonly settled: readonly string[];
+}
+
+function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
+  const { pems, wanted, attempt, settled } = known;
+  const renewals = cluster.renewals(wanted);
+  const found = cluster.found.masters.find(({ name }) => name === master.name);
+  // the paths that the running processes use
+  const kubernetes = cluster.kubernetes.map((row) => ({ ...row, path: found?.files[row.id]?.path || row.path }));
+  const authorities =
+    found === undefined || planned.phase !== "retire" ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(settled, attempt.id));
   const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
-    ...commonData(cluster.args, cluster.owner, cluster.rows, master),
+    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    contents: contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems),
+    contents: { ...contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
+    renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     rollout: attempt.rollout,
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     mode: cluster.plan.mode,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
+  };
+}
+
+function renewalOf({ args }: Cluster, { phase, master }: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {
+  const signing = Object.entries(authorities).flatMap(([group, plan]) => (plan.kind === "sign" && plan.on === master ? group : []));
+  return {
+    groups: phase === "retire" ? (leaves[master] ?? []).map(({ group }) => group) : [],
+    authorities: phase === "settle" ? signing : [],
+    purpose,
+    keepKeys: args.kubernetes.keepKeys,
+    validitySeconds: args.certificates.validity,
   };
 }

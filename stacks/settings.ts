@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
-import { ackLayout, leaves } from "../components/model/layout.ts";
+import { ackKubernetes, ackLayout, leaves } from "../components/model/layout.ts";
 
 const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
 const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
@@ -19,6 +19,8 @@ const hostKey = z
   );
 const san = z.string().regex(/^[A-Za-z0-9*.:-]+$/, "expected a DNS name or an IP address");
 const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=etcd-server"');
+
+const rotation = z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens");
 
 const master = z.strictObject({
   name,
@@ -55,7 +57,7 @@ const ssh = z
   .check(needsOneKey);
 
 const schema = z.strictObject({
-  rotation: z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens"),
+  rotation,
   masters: z.array(master).min(1).check(areDistinct),
   ssh,
   certificates: z
@@ -74,7 +76,10 @@ const schema = z.strictObject({
         context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
       }
     }),
-  layout: z.strictObject({ paths: z.partialRecord(z.enum(ackLayout.map((row) => row.id)), path).default({}) }).prefault({}),
+  layout: z.strictObject({ paths: z.partialRecord(z.enum([...ackLayout, ...ackKubernetes].map((row) => row.id)), path).default({}) }).prefault({}),
+  kubernetes: z
+    .strictObject({ renew: z.enum(["auto", "never"]).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) })
+    .prefault({}),
   drain: duration
     .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
     .default(2),

@@ -42,6 +42,8 @@ async function main(): Promise<number> {
   try {
     const lab = await startLab({ name }, { signal: interrupted.signal });
     stack = await LabStack.create(lab, "2026-11");
+    // as on a real cluster: Kubernetes' own certificates too
+    stack.configure({ kubernetes: undefined });
     await show(lab, stack);
     title("Where to look next");
     process.stdout.write(
@@ -85,7 +87,7 @@ async function show(lab: Lab, stack: LabStack): Promise<void> {
   process.stdout.write(await listings(lab));
 }
 
-/** The end of every etcd certificate on the first master, in the form of the official check. */
+/** The end of every certificate on the first master, in the form of the official check. */
 async function listings(lab: Lab): Promise<string> {
   const [first] = lab.masters;
   if (first === undefined) {
@@ -94,7 +96,7 @@ async function listings(lab: Lab): Promise<string> {
   const ends = await shellOn(
     lab,
     first,
-    'for f in /var/lib/etcd/cert/*.pem /etc/kubernetes/pki/etcd/*.pem; do e=$(openssl x509 -in "$f" -noout -enddate 2>/dev/null) && printf "%-50s %s\\n" "$f" "$e"; done',
+    'for f in /var/lib/etcd/cert/*.pem /etc/kubernetes/pki/etcd/*.pem /etc/kubernetes/pki/*.crt; do e=$(openssl x509 -in "$f" -noout -enddate 2>/dev/null) && printf "%-50s %s\\n" "$f" "$e"; done',
   );
   return `\nOn ${first.name}:\n${ends}`;
 }

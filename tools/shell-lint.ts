@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ackLayout } from "../components/model/layout.ts";
-import { renderStepData } from "../components/model/step-data.ts";
+import { noRenewal, renderStepData } from "../components/model/step-data.ts";
 import { stepScript, surveyScript } from "../components/node/scripts.ts";
 import { type Finding, findBanned } from "./shell-lint/ban-list.ts";
 
@@ -117,6 +117,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     rotation: "rotation",
     authorities: [],
     mode: "rolling",
+    renewal: noRenewal,
     takesSnapshot: false,
     isOutageAllowed: false,
     backupFolder: "/backup",

@@ -3,6 +3,7 @@ import { differences } from "./differences.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import type { Row } from "./layout.ts";
 import type { RolloutPlan } from "./plan.ts";
+import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** One try at a rollout; its id is the trigger of every step. */
@@ -16,13 +17,13 @@ export interface Attempt {
  * Otherwise a new one: a number that no receipt and no backup has, and a hash over all that the steps depend on.
  * A failed or killed run changes what is found (each step writes its receipt), so the next run walks all phases again.
  */
-export function decideAttempt(found: Found, wanted: Wanted, rows: readonly Row[], plan: RolloutPlan): Attempt {
+export function decideAttempt(found: Found, wanted: Wanted, rows: readonly Row[], plan: RolloutPlan, renewals?: RenewalPlan): Attempt {
   const [first] = found.masters;
-  if (differences(found, wanted, rows).length === 0 && first?.receipt !== undefined) {
+  if (differences(found, wanted, rows, renewals).length === 0 && first?.receipt !== undefined) {
     return { rollout: first.receipt.rollout, id: first.receipt.attempt };
   }
   const rollout = nextRollout(found);
-  return { rollout, id: sha256(JSON.stringify([rollout, wanted, plan.mode, found.masters.map(lastingFacts)])).slice(0, 16) };
+  return { rollout, id: sha256(JSON.stringify([rollout, wanted, plan.mode, renewals?.purpose ?? "", found.masters.map(lastingFacts)])).slice(0, 16) };
 }
 
 /** One more than any number in a receipt or backup on any master: never reused, even when the state is lost. */

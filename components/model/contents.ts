@@ -1,6 +1,8 @@
 import { certificatesIn } from "./certificate.ts";
-import type { Row } from "./layout.ts";
+import type { FoundMaster } from "./found.ts";
+import type { KubernetesRow, Row } from "./layout.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
+import type { RenewalPlan } from "./renewals.ts";
 import { type WantedPems, wantedPem } from "./wanted.ts";
 
 /** Which files a phase writes on a master, and what: the whole of trust before issue before retire. */
@@ -22,6 +24,28 @@ export function contentsFor(phase: Phase, master: string, rows: readonly Row[], 
     default:
       return phase satisfies never;
   }
+}
+
+/** The certificates of Kubernetes' authorities that retire brings to a master, by row id. */
+export function authorityContents(
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+  plans: RenewalPlan["authorities"],
+  signed: Readonly<Partial<Record<string, string>>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    rows.flatMap((row): [string, string][] => {
+      if (row.kind !== "authority") {
+        return [];
+      }
+      const plan = plans[row.signer];
+      const pem = plan.kind === "copy" && plan.to.includes(master.name) ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined;
+      const [next] = certificatesIn(pem ?? "");
+      const [present, ...others] = master.files[row.id]?.certificates ?? [];
+      // the same key as before, or whoever holds the present certificate would be refused; others in the file stay trusted
+      return next !== undefined && next.publicKey === present?.publicKey ? [[row.id, [next, ...others].map((each) => each.pem).join("")]] : [];
+    }),
+  );
 }
 
 /** The wanted authority first, then what stays trusted until retire. */

@@ -1,5 +1,6 @@
 import type { Found, FoundFile, FoundMaster } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
+import { mastersOf, type RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** One way in which a master is not as wanted. */
@@ -12,22 +13,39 @@ export interface Difference {
  * Everything in which the masters are not as wanted; empty exactly when there is nothing to do.
  * The one judgement behind the plan, its words and verification.
  * @param wanted undefined while it is not known yet (a rotation being previewed): then only what is wrong in any case
+ * @param renewals of Kubernetes' own certificates; undefined where these are left alone
  */
-export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
-  return [...found.masters.flatMap((master) => differencesOn(master, wanted, rows)), ...differencesBetween(found)];
+export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[], renewals?: RenewalPlan): Difference[] {
+  return [
+    ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
+    ...(renewals === undefined ? [] : renewalDifferences(found, renewals)),
+    ...differencesBetween(found),
+  ];
+}
+
+/** One per master and reason. */
+function renewalDifferences(found: Found, { leaves, authorities }: RenewalPlan): Difference[] {
+  return found.masters.flatMap(({ name }) => {
+    const own = leaves[name] ?? [];
+    const reasons = [...new Set(own.map(({ reason }) => reason))];
+    const renewed = Object.entries(authorities).filter(([, plan]) => mastersOf(plan, found).includes(name));
+    return [
+      ...renewed.map(([authority]) => ({ master: name, what: `${authority} is to be renewed with the same key` })),
+      ...reasons.map((reason) => ({
+        master: name,
+        what: `${own.flatMap((each) => (each.reason === reason ? each.group : [])).join(", ")}: to be renewed, since ${reason}`,
+      })),
+    ];
+  });
 }
 
 function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
   const say = (what: string): Difference => ({ master: master.name, what });
-  const list = [...receiptDifferences(master, wanted), ...master.leftovers.map((path) => `${path} is left over from an interrupted step`)];
-  for (const component of components) {
-    const process = master.processes[component];
-    if (process === undefined) {
-      list.push(`${component} is not running`);
-    } else if (process.isStale) {
-      list.push(`${component} runs with trust files that have changed since its start`);
-    }
-  }
+  const list = [
+    ...receiptDifferences(master, wanted),
+    ...master.leftovers.map((path) => `${path} is left over from an interrupted step`),
+    ...processDifferences(master),
+  ];
   for (const row of rows) {
     const file = master.files[row.id];
     if (file === undefined || !file.isPresent) {
@@ -38,6 +56,17 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
   }
   list.push(...servedDifferences(master, wanted));
   return list.map(say);
+}
+
+function processDifferences({ processes }: FoundMaster): string[] {
+  return components.flatMap((component) => {
+    const process = processes[component];
+    if (process === undefined) {
+      // whether the others run is their own business
+      return component === "etcd" || component === "kube-apiserver" ? [`${component} is not running`] : [];
+    }
+    return process.isStale ? [`${component} runs with files that have changed since its start`] : [];
+  });
 }
 
 function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {

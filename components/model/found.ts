@@ -1,5 +1,5 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
-import type { Component, Row } from "./layout.ts";
+import type { Component, FileRow } from "./layout.ts";
 
 /** What the survey read from one master; public data only. */
 export interface FoundMaster {
@@ -38,7 +38,10 @@ export interface FoundFile {
   readonly ownerAndMode: string;
   /** for keys: SHA-256 of the public key */
   readonly publicKey: string;
+  /** the layout's, or what the flags of the running process say */
+  readonly path: string;
   readonly realPath: string;
+  /** of a kubeconfig: the client's, where it is embedded */
   readonly certificates: readonly Certificate[];
 }
 
@@ -60,6 +63,8 @@ export interface Receipt {
   readonly authorities: string;
   readonly phase: string;
   readonly isComplete: boolean;
+  /** by group of Kubernetes files: what the last renewal was for */
+  readonly renewed: Readonly<Record<string, string>>;
 }
 
 export interface Found {
@@ -67,17 +72,17 @@ export interface Found {
 }
 
 /** A row that may be missing, and is missing everywhere, is none of this cluster's. */
-export function presentRows(table: readonly Row[], found: Found): Row[] {
+export function presentRows<T extends FileRow>(table: readonly T[], found: Found): T[] {
   return table.filter((row) => row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true));
 }
 
-const absent: FoundFile = { isPresent: false, ownerAndMode: "", publicKey: "", realPath: "", certificates: [] };
+const absent: FoundFile = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
 
 /**
  * Reads the survey script's lines (components/node/survey.sh).
  * @throws Error when the text is not a complete survey
  */
-export function parseSurvey(name: string, text: string, rows: readonly Row[], operatorClock: number): FoundMaster {
+export function parseSurvey(name: string, text: string, rows: readonly FileRow[], operatorClock: number): FoundMaster {
   const facts = text.split("\n").filter((line) => line !== "");
   if (facts[0] !== "survey 1" || facts.at(-1) !== "end") {
     throw new Error(`Cannot survey ${name}: the answer is not complete; saw ${JSON.stringify(text.slice(0, 200))}, expected a survey`);
@@ -86,12 +91,13 @@ export function parseSurvey(name: string, text: string, rows: readonly Row[], op
   const one = (kind: string) => of(kind)[0] ?? "";
   const pems = new Map(of("pem").map((line) => splitOnce(line)));
   const files = new Map(of("file").map((line) => splitOnce(line)));
+  const paths = new Map(of("path").map((line) => splitOnce(line)));
   const receipt = one("receipt");
   return {
     name,
     clock: Number(one("clock")),
     operatorClock,
-    files: Object.fromEntries(rows.map((row, index) => [row.id, parseFile(files.get(String(index)), pems.get(String(index)))])),
+    files: Object.fromEntries(rows.map((row, index) => [row.id, parseFile(files.get(String(index)), pems.get(String(index)), paths.get(String(index)))])),
     processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, of("arguments")))),
     served: Object.fromEntries(of("served").flatMap((line) => parseServed(line))),
     etcd: one("etcd"),
@@ -109,8 +115,8 @@ export function parseSurvey(name: string, text: string, rows: readonly Row[], op
   };
 }
 
-function parseFile(line: string | undefined, pem: string | undefined): FoundFile {
-  const [state, owner, mode, publicKey, ...path] = (line ?? "absent").split(" ");
+function parseFile(line: string | undefined, pem: string | undefined, path: string | undefined): FoundFile {
+  const [state, owner, mode, publicKey, ...realPath] = (line ?? "absent").split(" ");
   if (state !== "present") {
     return absent;
   }
@@ -118,7 +124,8 @@ function parseFile(line: string | undefined, pem: string | undefined): FoundFile
     isPresent: true,
     ownerAndMode: `${owner} ${mode}`,
     publicKey: publicKey ?? "",
-    realPath: path.join(" "),
+    path: path ?? "",
+    realPath: realPath.join(" "),
     certificates: pem === undefined ? [] : certificatesIn(decode(pem)),
   };
 }
@@ -163,6 +170,7 @@ function parseReceipt(text: string): Receipt {
     authorities: get("authorities"),
     phase: get("phase"),
     isComplete: get("complete") === "1",
+    renewed: Object.fromEntries([...values].flatMap(([key, value]) => (key.startsWith("renewed.") ? [[key.slice("renewed.".length), value]] : []))),
   };
 }
 

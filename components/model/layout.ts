@@ -1,5 +1,5 @@
-/** A process on a master that reads files of the layout, in the order in which they are restarted. */
-export const components = ["etcd", "kube-apiserver"] as const;
+/** A process on a master that reads files of the layout, in the order in which they are restarted: a kubelet that restarts forgets the back-off of its pods. */
+export const components = ["etcd", "kube-apiserver", "kubelet", "kube-controller-manager", "kube-scheduler"] as const;
 export type Component = (typeof components)[number];
 
 /** An authority of this program. Client and peer trust are apart, so that no client can pose as a member. */
@@ -17,13 +17,24 @@ export type Leaf = (typeof leaves)[number];
  */
 export type Reload = "handshake" | "restart";
 
-/** One file on a master. */
-export interface Row {
+/** One file on a master, as far as scripts treat it. */
+export interface FileRow {
   readonly id: string;
   /** `{etcdName}` and `{address}` stand for the master's */
   readonly path: string;
+  readonly kind: "trust" | "cert" | "key" | "authority" | "authority-key" | "kubeconfig";
+  /** a certificate and its key, or a file that stands alone: what is written together */
+  readonly group: string;
+  /** for a file that does not exist yet; an existing one keeps its own */
+  readonly owner: string;
+  readonly mode: string;
+  /** left alone on a cluster that does not have it */
+  readonly optional?: true;
+}
+
+/** A file whose content comes from the state. */
+export interface Row extends FileRow {
   readonly kind: "trust" | "cert" | "key";
-  /** a certificate and its key, or a trust file: what is written together */
   readonly group: "server-trust" | "peer-trust" | "api-trust" | "server" | "peer" | "client" | "api-client";
   /** whose certificate it is (trust), or who signed it */
   readonly authority: Authority;
@@ -34,11 +45,31 @@ export interface Row {
   readonly reload: Reload;
   /** the flag of the reader's process that names the path */
   readonly flag?: string;
-  /** for a file that does not exist yet; an existing one keeps its own */
-  readonly owner: string;
-  readonly mode: string;
-  /** left alone on a cluster that does not have it */
-  readonly optional?: true;
+}
+
+/** An authority of Kubernetes, whose key stays on the masters: the group of its certificate and key. */
+export type KubernetesAuthority = "cluster-ca" | "front-proxy-ca";
+
+/** A file that is renewed on the master, with the authority key that lives there. */
+export interface KubernetesRow extends FileRow {
+  readonly kind: "cert" | "key" | "authority" | "authority-key" | "kubeconfig";
+  /** who signs it; an authority signs itself */
+  readonly signer: KubernetesAuthority;
+  /** the processes that read it only when they start */
+  readonly restarts: readonly Component[];
+  /** where a running process says what path it uses: component and flag */
+  readonly flag?: readonly [Component, string];
+  /** where it is served; one that is on disk and not served there is not in use */
+  readonly port?: number;
+  readonly optional: true;
+}
+
+/** The components that read a file only when they start. */
+export function startReaders(row: Row | KubernetesRow): readonly Component[] {
+  if ("restarts" in row) {
+    return row.restarts;
+  }
+  return row.reader === "none" || row.reload !== "restart" ? [] : [row.reader];
 }
 
 /** What is asked of each leaf; key usages as RFC 5280 section 4.2.1.3 and 4.2.1.12 name them. */
@@ -61,10 +92,7 @@ const etcdFile = { reader: "etcd", owner: "etcd:etcd" } as const;
 const apiFile = { reader: "kube-apiserver", owner: "root:root" } as const;
 const clientFile = { reader: "none", owner: "etcd:etcd" } as const;
 
-/**
- * An ACK dedicated master (source: the flags in its etcd.service and kube-apiserver manifest).
- * Kubernetes' own certificates and kubeconfigs belong here as rows of the readers that retire restarts.
- */
+/** An ACK dedicated master (source: the flags in its etcd.service and kube-apiserver manifest). */
 // biome-ignore format: a table, a row per line
 export const ackLayout: readonly Row[] = [
   { id: "etcd-ca", path: "/var/lib/etcd/cert/ca.pem", kind: "trust", group: "server-trust", authority: "etcd", accepts: ["etcd-client", "etcd-server"], reload: "restart", flag: "--trusted-ca-file", mode: "644", ...etcdFile },
@@ -80,6 +108,37 @@ export const ackLayout: readonly Row[] = [
   { id: "apiserver-etcd-client-key", path: "/etc/kubernetes/pki/etcd/etcd-client-key.pem", kind: "key", group: "api-client", authority: "etcd", leaf: "etcd-client", reload: "handshake", flag: "--etcd-keyfile", mode: "600", ...apiFile },
 ];
 
+const kubernetesFile = { owner: "root:root", optional: true } as const;
+
+/**
+ * Kubernetes' own certificates and kubeconfigs on an ACK dedicated master. Who reads them when:
+ * kube-apiserver takes its serving pair, its client authorities and both client pairs while it runs
+ * (k8s.io/apiserver dynamiccertificates since 1.17, client-go cert_rotation since 1.18, aggregator since 1.20);
+ * a kubeconfig with embedded certificates is read once (client-go transport: "treat cert as static if either key or
+ * cert was data"); kube-controller-manager reads --root-ca-file once (kubernetes#137410), the kubelet its serving pair
+ * (before 1.31) and its client authority.
+ */
+// biome-ignore format: a table, a row per line
+export const ackKubernetes: readonly KubernetesRow[] = [
+  { id: "cluster-ca", path: "/etc/kubernetes/pki/apiserver-ca.crt", kind: "authority", group: "cluster-ca", signer: "cluster-ca", restarts: ["kubelet", "kube-controller-manager"], flag: ["kube-apiserver", "--client-ca-file"], mode: "644", ...kubernetesFile },
+  { id: "cluster-ca-key", path: "/etc/kubernetes/pki/apiserver-ca.key", kind: "authority-key", group: "cluster-ca", signer: "cluster-ca", restarts: [], flag: ["kube-controller-manager", "--cluster-signing-key-file"], mode: "600", ...kubernetesFile },
+  { id: "front-proxy-ca", path: "/etc/kubernetes/pki/front-proxy-ca.crt", kind: "authority", group: "front-proxy-ca", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--requestheader-client-ca-file"], mode: "644", ...kubernetesFile },
+  { id: "front-proxy-ca-key", path: "/etc/kubernetes/pki/front-proxy-ca.key", kind: "authority-key", group: "front-proxy-ca", signer: "front-proxy-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "apiserver", path: "/etc/kubernetes/pki/apiserver.crt", kind: "cert", group: "apiserver", signer: "cluster-ca", restarts: [], port: 6443, flag: ["kube-apiserver", "--tls-cert-file"], mode: "644", ...kubernetesFile },
+  { id: "apiserver-key", path: "/etc/kubernetes/pki/apiserver.key", kind: "key", group: "apiserver", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--tls-private-key-file"], mode: "600", ...kubernetesFile },
+  { id: "apiserver-kubelet-client", path: "/etc/kubernetes/pki/apiserver-kubelet-client.crt", kind: "cert", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--kubelet-client-certificate"], mode: "644", ...kubernetesFile },
+  { id: "apiserver-kubelet-client-key", path: "/etc/kubernetes/pki/apiserver-kubelet-client.key", kind: "key", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--kubelet-client-key"], mode: "600", ...kubernetesFile },
+  { id: "front-proxy-client", path: "/etc/kubernetes/pki/front-proxy-client.crt", kind: "cert", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--proxy-client-cert-file"], mode: "644", ...kubernetesFile },
+  { id: "front-proxy-client-key", path: "/etc/kubernetes/pki/front-proxy-client.key", kind: "key", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--proxy-client-key-file"], mode: "600", ...kubernetesFile },
+  { id: "kubelet-server", path: "/var/lib/kubelet/pki/kubelet.crt", kind: "cert", group: "kubelet-server", signer: "cluster-ca", restarts: ["kubelet"], port: 10250, flag: ["kubelet", "--tls-cert-file"], mode: "644", ...kubernetesFile },
+  { id: "kubelet-server-key", path: "/var/lib/kubelet/pki/kubelet.key", kind: "key", group: "kubelet-server", signer: "cluster-ca", restarts: ["kubelet"], flag: ["kubelet", "--tls-private-key-file"], mode: "600", ...kubernetesFile },
+  { id: "admin.conf", path: "/etc/kubernetes/admin.conf", kind: "kubeconfig", group: "admin.conf", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "controller-manager.conf", path: "/etc/kubernetes/controller-manager.conf", kind: "kubeconfig", group: "controller-manager.conf", signer: "cluster-ca", restarts: ["kube-controller-manager"], flag: ["kube-controller-manager", "--kubeconfig"], mode: "600", ...kubernetesFile },
+  { id: "scheduler.conf", path: "/etc/kubernetes/scheduler.conf", kind: "kubeconfig", group: "scheduler.conf", signer: "cluster-ca", restarts: ["kube-scheduler"], flag: ["kube-scheduler", "--kubeconfig"], mode: "600", ...kubernetesFile },
+  { id: "kubelet.conf", path: "/etc/kubernetes/kubelet.conf", kind: "kubeconfig", group: "kubelet.conf", signer: "cluster-ca", restarts: ["kubelet"], flag: ["kubelet", "--kubeconfig"], mode: "600", ...kubernetesFile },
+  { id: "root-kubeconfig", path: "/root/.kube/config", kind: "kubeconfig", group: "root-kubeconfig", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+];
+
 /** The three listings of the official page, as globs. */
 export const ackListings = ["/var/lib/etcd/cert/*.pem", "/etc/kubernetes/pki/etcd/*.pem", "/etc/kubernetes/pki/*.crt"] as const;
 
@@ -90,6 +149,7 @@ export const ackSurroundings = {
   etcdClientPort: 2379,
   etcdPeerPort: 2380,
   apiPort: 6443,
+  kubeletPort: 10250,
   apiCa: "/etc/kubernetes/pki/apiserver-ca.crt",
   apiClientCert: "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
   apiClientKey: "/etc/kubernetes/pki/apiserver-kubelet-client.key",
@@ -108,12 +168,12 @@ export interface Placed {
 }
 
 /** The rows with a cluster's own paths in place of the defaults. */
-export function withPaths(table: readonly Row[], paths: Readonly<Partial<Record<string, string>>>): Row[] {
+export function withPaths<T extends FileRow>(table: readonly T[], paths: Readonly<Partial<Record<string, string>>>): T[] {
   return table.map((row) => ({ ...row, path: paths[row.id] ?? row.path }));
 }
 
 /** A row's path on one master. */
-export function pathOn(master: Placed, row: Row): string {
+export function pathOn(master: Placed, row: FileRow): string {
   return fillIn(row.path, master);
 }
 

@@ -7,6 +7,8 @@ export interface Report {
   readonly attempt: string;
   /** by `<master> <role>`: the SHA-256 that is served, or used by the client, and the ISO day of its end */
   readonly served: Readonly<Record<string, string>>;
+  /** who still holds an earlier certificate of a Kubernetes authority, until when, and what to run */
+  readonly carriers: readonly string[];
   /** the three listings of the official page: path on a master and the certificate's end */
   readonly listings: readonly string[];
   /** ISO day of the first certificate to end, over all masters */
@@ -39,6 +41,7 @@ export function readReports(attempt: Attempt, planned: readonly PlannedStep[], s
     rollout: attempt.rollout,
     attempt: attempt.id,
     served: Object.fromEntries(served.map(({ what, fingerprint, end }) => [what, `${fingerprint} until ${end}`])),
+    carriers: lines.filter((line) => line.startsWith("carrier ")).map((line) => line.slice("carrier ".length)),
     listings: lines.filter((line) => line.startsWith("listing ")).map((line) => line.slice("listing ".length)),
     expires: ends[0] ?? "",
   };
@@ -56,6 +59,7 @@ export function describeReport(report: Report): string[] {
       const [master = "", path = "", ...notAfter] = line.split(" ");
       return `${master} ${path} notAfter=${notAfter.join(" ")}`;
     }),
+    ...(report.carriers.length === 0 ? [] : ["Earlier certificates of the Kubernetes authorities, same key, are still held by:", ...report.carriers]),
     "etcd CA and certs have successfully rotated!",
   ];
 }

@@ -1,5 +1,5 @@
 import { clockToleranceSeconds } from "./checks.ts";
-import { ackListings, ackSurroundings, type Placed, pathOn, type Row } from "./layout.ts";
+import { ackListings, ackSurroundings, components, type KubernetesRow, type Placed, pathOn, type Row, startReaders } from "./layout.ts";
 import type { Mode, Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
 
@@ -10,7 +10,7 @@ export interface StepData {
   readonly memberAddresses: readonly string[];
   /** members that leadership may go to, the best first */
   readonly heirAddresses: readonly string[];
-  readonly rows: readonly Row[];
+  readonly rows: readonly (Row | KubernetesRow)[];
   /** by row id: the text to write; a row without one is left alone */
   readonly contents: Readonly<Record<string, string>>;
   /** `<project>/<stack>` */
@@ -23,6 +23,7 @@ export interface StepData {
   /** fingerprints, for the receipt */
   readonly authorities: readonly string[];
   readonly mode: Mode;
+  readonly renewal: StepRenewal;
   readonly takesSnapshot: boolean;
   readonly isOutageAllowed: boolean;
   readonly backupFolder: string;
@@ -33,13 +34,29 @@ export interface StepData {
   readonly gateSeconds: number;
 }
 
+/** What a step does about Kubernetes' own certificates. */
+export interface StepRenewal {
+  /** groups that retire renews */
+  readonly groups: readonly string[];
+  /** authorities that settle signs and prints */
+  readonly authorities: readonly string[];
+  /** what the receipt notes for each renewed group */
+  readonly purpose: string;
+  readonly keepKeys: boolean;
+  readonly validitySeconds: number;
+}
+
+export const noRenewal: StepRenewal = { groups: [], authorities: [], purpose: "", keepKeys: false, validitySeconds: 0 };
+
 const stateFolder = "/var/lib/etcd-rotation";
+/** On a file system in memory; no key is ever written there. */
+const scratchFolder = "/run/etcd-rotation";
 /** How long ill health at the start of a step may last; longer means that something is wrong. */
 const healthSeconds = 15;
 
 /** The data as shell assignments that a script begins with. */
 export function renderStepData(data: StepData): string {
-  const column = (value: (row: Row) => string) => data.rows.map(value);
+  const column = (value: (row: Row | KubernetesRow) => string) => data.rows.map(value);
   const path = (id: string) => data.rows.filter((row) => row.id === id).map((row) => pathOn(data.master, row))[0] ?? "";
   return assignments({
     PHASE: data.phase,
@@ -57,7 +74,14 @@ export function renderStepData(data: StepData): string {
     MODE: data.mode,
     TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,
     ALLOW_OUTAGE: data.isOutageAllowed ? 1 : 0,
+    RENEW_GROUPS: data.renewal.groups,
+    SIGN_AUTHORITIES: data.renewal.authorities,
+    RENEW_PURPOSE: data.renewal.purpose,
+    KEEP_KEYS: data.renewal.keepKeys ? 1 : 0,
+    VALIDITY_SECONDS: data.renewal.validitySeconds,
+    COMPONENTS: components.join(" "),
     STATE_DIR: stateFolder,
+    SCRATCH_DIR: scratchFolder,
     BACKUP_DIR: data.backupFolder,
     KEEP: data.backupsToKeep,
     DRAIN_SECONDS: data.drainSeconds,
@@ -70,9 +94,10 @@ export function renderStepData(data: StepData): string {
     ETCD_CLIENT_PORT: ackSurroundings.etcdClientPort,
     ETCD_PEER_PORT: ackSurroundings.etcdPeerPort,
     API_PORT: ackSurroundings.apiPort,
-    API_CA: ackSurroundings.apiCa,
-    API_CLIENT_CERT: ackSurroundings.apiClientCert,
-    API_CLIENT_KEY: ackSurroundings.apiClientKey,
+    KUBELET_PORT: ackSurroundings.kubeletPort,
+    API_CA: path("cluster-ca") || ackSurroundings.apiCa,
+    API_CLIENT_CERT: path("apiserver-kubelet-client") || ackSurroundings.apiClientCert,
+    API_CLIENT_KEY: path("apiserver-kubelet-client-key") || ackSurroundings.apiClientKey,
     SERVER_CA: path("etcd-ca"),
     SERVER_CERT: path("etcd-server"),
     PEER_CA: path("etcd-peer-ca"),
@@ -86,8 +111,9 @@ export function renderStepData(data: StepData): string {
     FILE_PATH: column((row) => pathOn(data.master, row)),
     FILE_KIND: column((row) => row.kind),
     FILE_GROUP: column((row) => row.group),
-    FILE_READER: column((row) => row.reader),
-    FILE_RELOAD: column((row) => row.reload),
+    FILE_RESTARTS: column((row) => startReaders(row).join(" ")),
+    FILE_SIGNER: column((row) => ("signer" in row ? row.signer : "")),
+    FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).join(" ") : "")),
     FILE_OWNER: column((row) => row.owner),
     FILE_MODE: column((row) => row.mode),
     FILE_CONTENT: column((row) => data.contents[row.id] ?? ""),

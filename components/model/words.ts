@@ -1,7 +1,8 @@
 import { differences } from "./differences.ts";
 import type { Found } from "./found.ts";
-import type { Row } from "./layout.ts";
+import type { KubernetesRow, Row } from "./layout.ts";
 import { day, type RolloutPlan } from "./plan.ts";
+import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What the words need besides the survey. */
@@ -10,7 +11,9 @@ export interface WordsInput {
   /** undefined while a rotation is being previewed */
   readonly wanted: Wanted | undefined;
   readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
   readonly plan: RolloutPlan;
+  readonly renewals: RenewalPlan;
   readonly rollout: number;
   readonly rotation: string;
   readonly pauseSeconds: number;
@@ -20,9 +23,9 @@ export interface WordsInput {
 
 /** The plan for a person: why, which master, in which order, which restarts, what expires when. */
 export function describePlan(input: WordsInput): string[] {
-  const found = differences(input.found, input.wanted, input.rows);
+  const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
-    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input)];
+    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input), ...stays(input)];
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
@@ -32,6 +35,7 @@ export function describePlan(input: WordsInput): string[] {
     ),
     ...steps(input),
     ...expiries(input),
+    ...stays(input),
     ...notices(input),
   ];
 }
@@ -41,7 +45,7 @@ function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string
   return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
 }
 
-function steps({ plan, wanted, found, rows, pauseSeconds }: WordsInput): string[] {
+function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput): string[] {
   const names = found.masters.map((master) => master.name).join(", ");
   if (plan.mode === "recovery") {
     return [
@@ -58,20 +62,29 @@ function steps({ plan, wanted, found, rows, pauseSeconds }: WordsInput): string[
         .filter((row) => row.kind === "trust")
         .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
     );
+  const isRenewing = Object.values(renewals.leaves).some((own) => own.length > 0);
+  const renewing = isRenewing
+    ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
+    : "";
   const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
   return [
     `  backup: ${names}: files of each, etcd snapshot from ${plan.snapshotFrom ?? "none"}; no restart`,
     `  trust:  ${plan.order.trust.join(", then ")}: ${isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${restarts}`}`,
     `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; no restart`,
     `  settle: ${names}: checks; no restart`,
-    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}`,
+    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}${renewing}`,
     `  verify: ${names}: what is served and accepted; no restart`,
   ];
 }
 
-function expiries({ found, rows }: WordsInput): string[] {
+/** What a rollout cannot change. */
+function stays({ renewals }: WordsInput): string[] {
+  return renewals.notices.map((notice) => `  notice: ${notice}`);
+}
+
+function expiries({ found, rows, kubernetes }: WordsInput): string[] {
   return found.masters.map((master) => {
-    const ends = rows.flatMap((row) =>
+    const ends = [...rows, ...kubernetes].flatMap((row) =>
       row.kind === "key" ? [] : (master.files[row.id]?.certificates ?? []).map((certificate): [string, number] => [row.id, certificate.notAfter]),
     );
     const first = ends.toSorted((a, b) => a[1] - b[1])[0];

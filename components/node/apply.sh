@@ -3,13 +3,15 @@
 
 # apply_files: needs FILE_CONTENT; exits 3 before any change when a restart would not be safe
 apply_files() {
+  local component
   require_free_space
   require_safe_restarts
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
   record_fresh_components
   write_files || put_back 'a file could not be written'
-  restart_stale etcd || put_back "etcd: ${PROBLEM:-not healthy}"
-  restart_stale kube-apiserver || put_back "kube-apiserver: ${PROBLEM:-not ready}"
+  for component in $PHASE_COMPONENTS; do
+    restart_stale "$component" || put_back "$component: ${PROBLEM:-not healthy}"
+  done
   pass_gate || put_back "$PROBLEM"
   journal_drop || fail "$EXIT_UNHEALTHY" "Cannot remove $STATE_DIR/journal"
 }
@@ -18,8 +20,10 @@ apply_files() {
 require_safe_restarts() {
   local component
   [ "$MODE" = rolling ] || return 0
-  for component in etcd kube-apiserver; do
+  for component in $PHASE_COMPONENTS; do
     needs_restart "$component" || continue
+    # whether the others run at all is not this program's business
+    case $component in etcd | kube-apiserver) ;; *) [ -n "$(identity "$component")" ] || continue ;; esac
     may_restart "$component" || fail "$EXIT_PRECONDITION" "Cannot start $PHASE: $PROBLEM; nothing was changed"
   done
 }
@@ -28,7 +32,7 @@ require_safe_restarts() {
 needs_restart() {
   local i
   for i in "${!FILE_PATH[@]}"; do
-    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] && is_written "$i" || continue
+    reads_at_start "$1" "$i" && is_written "$i" || continue
     is_wanted "$i" || return 0
   done
   is_stale "$1"
@@ -38,7 +42,8 @@ needs_restart() {
 record_fresh_components() {
   local component
   [ "$MODE" = rolling ] || return 0
-  for component in etcd kube-apiserver; do
+  for component in $PHASE_COMPONENTS; do
+    [ -n "$(identity "$component")" ] || continue
     if is_stale "$component"; then
       STALE_BEFORE="$STALE_BEFORE $component"
     else
@@ -52,17 +57,33 @@ restart_stale() {
   PROBLEM=''
   if [ "$MODE" = recovery ]; then return 0; fi
   if ! is_stale "$1"; then return 0; fi
-  may_restart "$1" || return 1
-  RESTARTED=1
+  case $1 in
+    etcd | kube-apiserver)
+      may_restart "$1" || return 1
+      RESTARTED=1
+      ;;
+    # whether they run at all is not this program's business
+    *)
+      [ -n "$(identity "$1")" ] || return 0
+      may_restart "$1" || return 1
+      ;;
+  esac
+  restart_component "$1"
+}
+
+# restart_component COMPONENT
+restart_component() {
   case $1 in
     etcd) restart_etcd ;;
     kube-apiserver) restart_api_server ;;
+    kubelet) restart_kubelet ;;
+    *) restart_controller "$1" ;;
   esac
 }
 
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
-  if [ "$1" = kube-apiserver ] && is_inside_kubelet; then
+  if [ "$1" != etcd ] && is_inside_kubelet; then
     PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service, so that a kubelet restart would end every pod; expected a cgroup of its own"
     return 1
   fi
@@ -85,6 +106,8 @@ pass_gate() {
   if [ "$PHASE" = issue ]; then wait_until "$HEALTH_SECONDS" are_leaves_served || return 1; fi
   PROBLEM='kube-apiserver is not ready'
   wait_until "$GATE_SECONDS" is_api_ready || return 1
+  # kube-apiserver looks for new files once a minute where nothing tells it
+  if [ "$PHASE" = retire ]; then wait_until "$GATE_SECONDS" is_kubernetes_well || return 1; fi
   PROBLEM=''
 }
 
@@ -94,13 +117,21 @@ put_back() {
   if [ ! -d "$STATE_DIR/journal" ]; then
     fail "$EXIT_UNHEALTHY" "nothing had been changed; see journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
   fi
+  # a journal of a retire step that was killed has more readers than this phase
+  [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
   journal_put_back ||
     fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
-  if put_back_restart etcd && put_back_restart kube-apiserver && pass_gate; then
+  if put_back_restarts && pass_gate; then
     journal_drop || :
     fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
   fi
   fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+}
+
+# put_back_restarts: of every component that this phase may have restarted
+put_back_restarts() {
+  local component
+  for component in $PHASE_COMPONENTS; do put_back_restart "$component" || return 1; done
 }
 
 # put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be restarted
@@ -122,6 +153,7 @@ put_back_restart() {
       fi
       restart_api_server
       ;;
+    *) [ -z "$(identity "$1")" ] || restart_component "$1" ;;
   esac
 }
 

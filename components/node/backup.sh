@@ -4,7 +4,7 @@
 # backup: created aside, fsynced, renamed; an existing one is never overwritten
 backup() {
   local -r target=$BACKUP_DIR/rollout-$ROLLOUT
-  local path
+  local i path
   if [ -d "$target" ]; then
     [ "$(sed -n 's/^attempt=//p' "$target/manifest")" = "$ATTEMPT" ] || holds_these_files "$target" || fail "$EXIT_PRECONDITION" "Cannot back up: $target exists already and belongs to another attempt; run pulumi up again"
     say "backup $target exists"
@@ -18,7 +18,10 @@ backup() {
   install -d -m 700 "$target.new" "$target.new/files" || fail "$EXIT_PRECONDITION" "Cannot create $target.new"
   {
     printf 'attempt=%s\nrollout=%s\nrotation=%s\nowner=%s\n' "$ATTEMPT" "$ROLLOUT" "$ROTATION" "$OWNER"
-    for path in "${FILE_PATH[@]}"; do
+    for i in "${!FILE_PATH[@]}"; do
+      path=${FILE_PATH[$i]}
+      # never written, so never put back: no second copy of it
+      [ "${FILE_KIND[$i]}" != authority-key ] || continue
       [ -e "$path" ] || { printf 'absent %s\n' "$path"; continue; }
       install -d -m 700 "$target.new/files$(dirname "$path")" && cp -a -- "$(real_path "$path")" "$target.new/files$path" ||
         fail "$EXIT_PRECONDITION" "Cannot copy $path to $target.new"
@@ -36,8 +39,10 @@ backup() {
 
 # holds_these_files BACKUP: it is of the files as they are now, by an attempt that was cut before it changed anything
 holds_these_files() {
-  local path
-  for path in "${FILE_PATH[@]}"; do
+  local i path
+  for i in "${!FILE_PATH[@]}"; do
+    path=${FILE_PATH[$i]}
+    [ "${FILE_KIND[$i]}" != authority-key ] || continue
     if [ -e "$path" ]; then
       cmp -s -- "$path" "$1/files$path" || return 1
     else

@@ -42,6 +42,8 @@ journal_put_back() {
     [ -f "$entry/path" ] || continue
     case $entry in *.new/) continue ;; esac
     path=$(cat "$entry/path")
+    # first: a renewal that is noted and gone would never be made again
+    forget_renewal "$path" || return 1
     [ ! -f "$entry/absent" ] || { rm -f -- "$(real_path "$path")" || return 1; }
     [ -f "$entry/data" ] || continue
     cmp -s -- "$entry/data" "$path" && same_owner "$entry/data" "$path" && continue
@@ -83,7 +85,7 @@ stage_content() {
   else
     chown "$2" -- "$draft" && chmod "$3" -- "$draft" || return 1
   fi
-  case $4 in key) chmod o-rwx -- "$draft" || return 1 ;; esac
+  case $4 in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
   dd of="$draft" conv=fsync,notrunc status=none
 }
 
@@ -136,6 +138,7 @@ write_files() {
       [ "${FILE_KIND[$j]}" = key ] && [ "${FILE_GROUP[$j]}" = "${FILE_GROUP[$i]}" ] && is_written "$j" && group+=("$j")
     done
     group_is_wanted "${group[@]}" || write_group "${group[@]}" || return 1
+    note_renewal "${FILE_GROUP[$i]}" || return 1
   done
 }
 
@@ -155,7 +158,7 @@ write_group() {
     case ${FILE_KIND[$i]} in
       cert) certificate=$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")") ;;
       key) key=$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")") ;;
-      trust) holds_only_certificates "$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")")" || return 1 ;;
+      trust | authority) holds_only_certificates "$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")")" || return 1 ;;
     esac
   done
   if [ -n "$certificate" ]; then

@@ -32,6 +32,7 @@ phase_settle() {
       ;;
     recovery) settle_recovery ;;
   esac
+  sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
@@ -40,7 +41,10 @@ phase_retire() {
   MODE=rolling
   require_health
   require_wanted_served
+  PHASE_COMPONENTS=$COMPONENTS
+  make_renewals
   apply_files
+  note_kept_groups || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   pause_if_restarted
 }
 
@@ -139,7 +143,9 @@ main() {
   umask 077
   # once begun, a step finishes or puts back, with or without its connection
   trap '' HUP PIPE
-  RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN='' STALE_BEFORE=''
+  RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN='' STALE_BEFORE='' KEPT_GROUPS='' LINKED_GROUPS=''
+  # what restarts in trust; retire knows more
+  PHASE_COMPONENTS='etcd kube-apiserver'
   prepare_environment
   case $PHASE in
     backup | trust | issue | settle | retire | verify) with_lock run_phase ;;
@@ -152,6 +158,7 @@ run_phase() {
   owner=$(receipt_get owner)
   [ -z "$owner" ] || [ "$owner" = "$OWNER" ] || [ "$owner" = "$TAKE_OVER" ] ||
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
+  rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
   "phase_$PHASE"
   result "done $ATTEMPT $PHASE $MASTER"

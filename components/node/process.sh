@@ -22,27 +22,31 @@ start_epoch() {
 # pid_of COMPONENT: its process on this master, or nothing
 pid_of() {
   case $1 in
-    etcd) etcd_pid ;;
+    etcd) unit_pid "$ETCD_UNIT" ;;
+    kubelet) unit_pid "$KUBELET_UNIT" ;;
+    # of a name the kernel keeps 15 characters
     *) host_pid_named "$1" ;;
   esac
 }
 
-# etcd_pid: the unit's main process, or nothing
-etcd_pid() {
+# unit_pid UNIT: its main process, or nothing
+unit_pid() {
   local pid
-  pid=$(systemctl show -p MainPID "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
+  pid=$(systemctl show -p MainPID "$1" 2>/dev/null | cut -d = -f 2)
   case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
 }
 
 # host_pid_named COMM: a process of that name in the master's own network, in a container or not
 # (a pod of the same name in its own network, such as a nested cluster's, is somebody else's)
 host_pid_named() {
-  local dir own comm
+  local dir own comm program
   own=$(readlink /proc/self/ns/net)
   for dir in /proc/[0-9]*; do
     # a builtin: there are hundreds of processes, and this is asked again and again while one starts
     { IFS= read -r comm <"$dir/comm"; } 2>/dev/null || continue
-    [ "$comm" = "$1" ] || continue
+    [ "$comm" = "${1:0:15}" ] || continue
+    # kube-controllers looks like kube-controller-manager there
+    [ "${#1}" -le 15 ] || { IFS= read -r -d '' program <"$dir/cmdline" || :; [ "${program##*/}" = "$1" ] || continue; } 2>/dev/null
     [ "$(readlink "$dir/ns/net" 2>/dev/null)" = "$own" ] || continue
     printf '%s' "${dir#/proc/}"
     return 0

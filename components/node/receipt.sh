@@ -6,19 +6,21 @@ receipt_get() {
   [ ! -f "$file" ] || sed -n "s/^$1=//p" "$file" | head -n 1
 }
 
-# receipt_put COMPLETE [COMPONENT RECORD]: writes the whole receipt anew; a RECORD replaces that component's
+# receipt_put COMPLETE [KEY VALUE]: writes the whole receipt anew; what is noted of components and renewals stays, but for KEY,
+# which gets VALUE or, without one, goes
 receipt_put() {
-  local -r file=$STATE_DIR/receipt
-  local component record
+  local -r file=$STATE_DIR/receipt key=${2:-}
+  local line
   install -d -m 700 "$STATE_DIR" || return 1
   {
     printf 'version=1\nowner=%s\ncluster=%s\nrollout=%s\nattempt=%s\nrotation=%s\nauthorities=%s\nphase=%s\ncomplete=%s\n' \
       "$OWNER" "$CLUSTER_ID" "$ROLLOUT" "$ATTEMPT" "$ROTATION" "$AUTHORITIES" "$PHASE" "$1"
-    for component in etcd kube-apiserver; do
-      record=$(receipt_get "component.$component")
-      [ "${2:-}" != "$component" ] || record=$3
-      [ -z "$record" ] || printf 'component.%s=%s\n' "$component" "$record"
-    done
+    if [ -f "$file" ]; then
+      while IFS= read -r line; do
+        case $line in component.* | renewed.*) [ "${line%%=*}" = "$key" ] || printf '%s\n' "$line" ;; esac
+      done <"$file"
+    fi
+    [ -z "${3:-}" ] || printf '%s=%s\n' "$key" "$3"
   } | replace_file "$file.new" "$file" 600
 }
 
@@ -32,18 +34,31 @@ flush() {
   sync -- "$@" 2>/dev/null || sync
 }
 
+# reads_at_start COMPONENT INDEX: that file, and only when it starts
+reads_at_start() {
+  case " ${FILE_RESTARTS[$2]} " in *" $1 "*) ;; *) return 1 ;; esac
+  # a file of Kubernetes that is not there is none of this master's
+  [ -z "${FILE_SIGNER[$2]}" ] || [ -e "${FILE_PATH[$2]}" ]
+}
+
+# reads_nothing COMPONENT: no file that is looked after
+reads_nothing() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || return 1; done
+}
+
 # start_digest COMPONENT: one hash over the files that COMPONENT reads only at its start
 start_digest() {
   local i
   for i in "${!FILE_PATH[@]}"; do
-    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] || continue
+    reads_at_start "$1" "$i" || continue
     printf '%s %s\n' "${FILE_PATH[$i]}" "$(sha256sum <"${FILE_PATH[$i]}" 2>/dev/null)"
   done | sha256sum | cut -c 1-32
 }
 
 # record_start COMPONENT: notes that its current process has read the files as they are now
 record_start() {
-  receipt_put 0 "$1" "$(identity "$1") $(start_digest "$1")"
+  receipt_put 0 "component.$1" "$(identity "$1") $(start_digest "$1")"
 }
 
 # is_stale COMPONENT: its process may not have read what is now on disk; in doubt, true
@@ -51,6 +66,7 @@ is_stale() {
   local now record ticks
   now=$(identity "$1")
   [ -n "$now" ] || return 0
+  ! reads_nothing "$1" || return 1
   record=$(receipt_get "component.$1")
   # a record of this very process decides
   case $record in "$now "*) [ "$record" != "$now $(start_digest "$1")" ] && return 0 || return 1 ;; esac
@@ -64,7 +80,7 @@ is_stale() {
 newest_change() {
   local i path newest=0 changed
   for i in "${!FILE_PATH[@]}"; do
-    [ "${FILE_READER[$i]}" = "$1" ] && [ "${FILE_RELOAD[$i]}" = restart ] || continue
+    reads_at_start "$1" "$i" || continue
     path=${FILE_PATH[$i]}
     while [ "$path" != / ] && [ "$path" != . ]; do
       if [ "$path" = "${FILE_PATH[$i]}" ] || [ -L "$path" ]; then

@@ -10,20 +10,62 @@ one_line() {
   base64 | tr -d '\n'
 }
 
+# resolve_paths: Kubernetes' files lie where the running processes say
+resolve_paths() {
+  local i component flag found default
+  for i in "${!FILE_PATH[@]}"; do
+    [ -n "${FILE_SIGNER[$i]}" ] || continue
+    default=${FILE_PATH[$i]}
+    if [ -n "${FILE_FLAG[$i]}" ]; then
+      read -r component flag < <(printf '%s\n' "${FILE_FLAG[$i]}")
+      found=$(flag_value "$component" "$flag")
+      [ -z "$found" ] || FILE_PATH[i]=$found
+    elif [ "${FILE_KIND[$i]}" = authority-key ]; then
+      # beside its certificate, unless a flag says otherwise
+      found=${FILE_PATH[$(row_of "${FILE_GROUP[$i]}" authority)]}
+      FILE_PATH[i]=${found%.*}.${default##*.}
+    fi
+    fact "path $i ${FILE_PATH[$i]}"
+  done
+  i=$(row_of cluster-ca authority)
+  [ -z "$i" ] || API_CA=${FILE_PATH[$i]}
+  i=$(row_of apiserver-kubelet-client cert)
+  [ -z "$i" ] || { API_CLIENT_CERT=${FILE_PATH[$i]} && API_CLIENT_KEY=${FILE_PATH[$(row_of apiserver-kubelet-client key)]}; }
+}
+
+# flag_value COMPONENT FLAG: what its running process was given, as FLAG=VALUE or FLAG VALUE
+flag_value() {
+  local pid
+  pid=$(pid_of "$1")
+  [ -n "$pid" ] || return 0
+  tr '\0' '\n' <"/proc/$pid/cmdline" | awk -v flag="$2" '
+    wanted { print; exit }
+    { sub(/^--?/, "--") }
+    index($0, flag "=") == 1 { print substr($0, length(flag) + 2); exit }
+    $0 == flag { wanted = 1 }'
+}
+
 survey_file() {
   local -r i=$1
   local -r path=${FILE_PATH[$1]}
-  local public='-'
+  local public='-' real stage
   if [ ! -e "$path" ]; then
     fact "file $i absent"
     return
   fi
-  [ "${FILE_KIND[$i]}" != key ] || public=$(key_public_key <"$path")
-  fact "file $i present $(stat -L -c '%U:%G %a' "$path") $public $(real_path "$path")"
+  # of Kubernetes' keys only an authority's is asked for: whether it can sign
+  case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
+  real=$(real_path "$path")
+  fact "file $i present $(stat -L -c '%U:%G %a' "$path") $public $real"
   # certificates only: a key never leaves its master
-  [ "${FILE_KIND[$i]}" = key ] || fact "pem $i $(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$path" | one_line)"
+  case ${FILE_KIND[$i]} in
+    key | authority-key) ;;
+    kubeconfig) fact "pem $i $(certificate_in "$i" | one_line)" ;;
+    *) fact "pem $i $(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$path" | one_line)" ;;
+  esac
   # what an interrupted step left behind
-  ! compgen -G "$(stage_of "$path")*" >/dev/null || fact "leftover $(stage_of "$path")"
+  stage=${real%/*}/.etcd-rotation
+  ! compgen -G "$stage*" >/dev/null || fact "leftover $stage"
 }
 
 survey_process() {
@@ -43,7 +85,8 @@ survey_member() {
   local status problem
   problem=$(etcd_problem)
   fact "etcd ${problem:-healthy}"
-  if member_answers "$ADDRESS"; then fact answers; fi
+  # a healthy member has answered
+  if [ -z "$problem" ] || member_answers "$ADDRESS"; then fact answers; fi
   status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields || :)
   fact "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   fact "version $(printf '%s\n' "$status" | status_field Version)"
@@ -54,7 +97,7 @@ survey_member() {
 
 survey_served() {
   local pem port
-  for port in "$ETCD_CLIENT_PORT" "$ETCD_PEER_PORT"; do
+  for port in "$ETCD_CLIENT_PORT" "$ETCD_PEER_PORT" "$API_PORT" "$KUBELET_PORT"; do
     pem=$(served_leaf "$ADDRESS" "$port" || :)
     [ -z "$pem" ] || fact "served $port $(printf '%s\n' "$pem" | one_line)"
   done
@@ -70,10 +113,12 @@ survey_clients() {
 survey() {
   local i
   fact 'survey 1'
+  resolve_paths
   fact "clock $(date +%s)"
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
   exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served) 8< <(survey_state)
+  exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
   for i in "${!FILE_PATH[@]}"; do survey_file "$i"; done
   survey_clients
   cat <&4
@@ -81,6 +126,7 @@ survey() {
   cat <&6
   cat <&7
   cat <&8
+  cat <&9
   fact 'end'
 }
 

@@ -7,12 +7,12 @@ host_port() {
 
 # tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such as -cert and -key.
 # Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client late.
-# Only the first line is waited for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
+# TLS_HEADERS, when set, holds further header lines, each with its end. Only the first line is waited for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
 tls_status() {
   local -r host=$1 port=$2 path=$3
   local line=''
   shift 3
-  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$(host_port "$host" "$port")" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$path" "$(host_port "$host" "$port")")) || :
+  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$(host_port "$host" "$port")" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n%s\r\n' "$path" "$(host_port "$host" "$port")" "${TLS_HEADERS:-}")) || :
   case $line in HTTP/1.[01]\ *) line=${line#* } && printf '%s' "${line%% *}" ;; esac
 }
 

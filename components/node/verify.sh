@@ -2,13 +2,15 @@
 
 # verify: fails the step with the first thing that is not as wanted
 verify() {
-  local i
+  local i component
   for i in "${!FILE_PATH[@]}"; do
     is_written "$i" || continue
     is_wanted "$i" || refuse "${FILE_PATH[$i]} is not the wanted file"
   done
-  ! is_stale etcd || refuse 'etcd has not read its trust files since they changed'
-  ! is_stale kube-apiserver || refuse 'kube-apiserver has not read its trust file since it changed'
+  for component in $COMPONENTS; do
+    case $component in etcd | kube-apiserver) ;; *) [ -n "$(identity "$component")" ] || continue ;; esac
+    ! is_stale "$component" || refuse "$component has not read its files since they changed"
+  done
   served_is_on_disk "$ETCD_CLIENT_PORT" "$SERVER_CERT" || refuse "$ADDRESS:$ETCD_CLIENT_PORT does not serve $SERVER_CERT"
   served_is_on_disk "$ETCD_PEER_PORT" "$PEER_CERT" || refuse "$ADDRESS:$ETCD_PEER_PORT does not serve $PEER_CERT"
   etcd_names_match || refuse 'etcd accepts other authorities than the wanted ones'
@@ -17,13 +19,20 @@ verify() {
     refuse "$ADDRESS:$ETCD_CLIENT_PORT refuses $CLIENT_CERT"
   verify_old_is_refused
   verify_write_and_read
+  wait_until "$HEALTH_SECONDS" is_kubernetes_well || refuse "$PROBLEM"
   served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT" | report_served etcd-server
   served_leaf "$ADDRESS" "$ETCD_PEER_PORT" | report_served etcd-peer
   report_served etcd-client <"$CLIENT_CERT"
   # a leaf ends with its authority at the latest
   report_served etcd-ca <"$SERVER_CA"
   report_served etcd-peer-ca <"$PEER_CA"
+  for i in "${!FILE_PATH[@]}"; do
+    case ${FILE_KIND[$i]} in
+      cert | kubeconfig | authority) [ -z "${FILE_SIGNER[$i]}" ] || [ -z "$(certificate_in "$i")" ] || certificate_in "$i" | report_served "${FILE_GROUP[$i]}" ;;
+    esac
+  done
   report_listings
+  [ "$ADDRESS" != "${MEMBER_ADDRESSES[0]}" ] || report_carriers || :
 }
 
 # refuse WORDS...

@@ -1,5 +1,4 @@
 import { type Found, type FoundMaster, parseSurvey } from "../model/found.ts";
-import type { Row } from "../model/layout.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";
 import { type Access, runOverSsh } from "./ssh.ts";
@@ -28,7 +27,7 @@ export async function takeSurvey(targets: readonly SurveyTarget[]): Promise<Foun
 }
 
 async function look({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
-  const rows: readonly Row[] = data.rows;
+  const { rows } = data;
   const started = Date.now();
   const answer = await runOverSsh(access, bastion, remoteShell(access.user), surveyScript(renderStepData(data)), surveyMilliseconds);
   if (answer.code !== 0) {

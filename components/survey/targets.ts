@@ -1,6 +1,7 @@
 import type { MasterSpec } from "../model/checks.ts";
-import type { Row } from "../model/layout.ts";
-import type { StepData } from "../model/step-data.ts";
+import type { KubernetesRow, Row } from "../model/layout.ts";
+import type { RenewalPolicy } from "../model/renewals.ts";
+import { noRenewal, type StepData } from "../model/step-data.ts";
 import type { Access } from "./ssh.ts";
 import type { SurveyTarget } from "./survey.ts";
 
@@ -14,6 +15,8 @@ export interface ClusterArgs {
     readonly hostKey: string;
   })[];
   readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
+  readonly certificates: { readonly validity: number; readonly renewBefore: number };
+  readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
   readonly layout: { readonly paths: Readonly<Partial<Record<string, string>>> };
   readonly drain: number;
   readonly pauseBetweenMasters: number;
@@ -33,7 +36,7 @@ export interface Login {
 }
 
 /** Where to look, and what each master's survey is told. */
-export function surveyTargets(args: ClusterArgs, owner: string, rows: readonly Row[]): SurveyTarget[] {
+export function surveyTargets(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[]): SurveyTarget[] {
   return args.masters.map((master) => ({ access: accessTo(args, master), bastion: bastionOf(args), data: surveyData(args, owner, rows, master) }));
 }
 
@@ -53,7 +56,7 @@ function credentials({ privateKey, passphrase, agent }: Login): Pick<Access, "pr
   return { privateKey, passphrase, agentSocket: agent ? process.env["SSH_AUTH_SOCK"] : undefined };
 }
 
-function surveyData(args: ClusterArgs, owner: string, rows: readonly Row[], master: ClusterArgs["masters"][number]): StepData {
+function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]): StepData {
   return {
     ...commonData(args, owner, rows, master),
     phase: "survey",
@@ -64,13 +67,14 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly Row[], mast
     attempt: "",
     authorities: [],
     mode: "rolling",
+    renewal: noRenewal,
     takesSnapshot: false,
     gateSeconds: 0,
   };
 }
 
 /** What every script on a master is told, whatever the phase. */
-export function commonData(args: ClusterArgs, owner: string, rows: readonly Row[], master: ClusterArgs["masters"][number]) {
+export function commonData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]) {
   return {
     master,
     memberAddresses: args.masters.map((each) => each.address),

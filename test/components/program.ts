@@ -5,6 +5,7 @@ import type { Cluster } from "../../components/cluster.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
+import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/survey/targets.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
 
@@ -58,6 +59,8 @@ export const args: ClusterArgs = {
   rotation: "2026-12",
   masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
   ssh: { user: "root", port: 22, privateKey: "the operator's key", agent: false },
+  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000 },
+  kubernetes: { renew: "auto", keepKeys: false },
   layout: { paths: {} },
   drain: 2,
   pauseBetweenMasters: 10,
@@ -86,7 +89,9 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
     args: settings,
     found,
     rows: ackLayout,
+    kubernetes: [],
     plan: planRollout(found, ackLayout, 0),
+    renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     clusterId: receipt.cluster,
     owner: "etcd-rotation/test",
   };

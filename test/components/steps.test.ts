@@ -39,7 +39,7 @@ describe("every step", () => {
       expect(lines).toContain(`ATTEMPT='${attempt}'`);
       expect(lines).toContain("ROLLOUT='5'");
       expect(lines).toContain("ROTATION='2026-12'");
-      expect(lines.slice(-2)).toEqual(["main </dev/null", ""]);
+      expect(lines.slice(-3)).toEqual(["main </dev/null", "}", ""]);
     }
   });
 

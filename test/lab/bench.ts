@@ -8,10 +8,11 @@ import { LabStack } from "./stack.ts";
 import { startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
-const usage = `Usage: npm run bench [-- --json]
+const usage = `Usage: npm run bench [-- --json] [-- --kubernetes]
 
 Measures one rotation of three masters in a fresh lab: wall time of preview and up, time per phase, restarts per
-component, and the longest gaps of etcd writes and API requests through the load balancer. Needs npm run setup.
+component, and the longest gaps of etcd writes and API requests through the load balancer. --kubernetes renews Kubernetes' own
+certificates in the same rollout. Needs npm run setup.
 `;
 
 const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
@@ -28,13 +29,18 @@ interface Result {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "boolean", default: false }, help: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: { json: { type: "boolean", default: false }, kubernetes: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  });
   if (values.help) {
     process.stdout.write(usage);
     return;
   }
   const lab = await startLab({ name: "lab-bench" });
   const stack = await LabStack.create(lab, "2026-11");
+  if (values.kubernetes) {
+    stack.configure({ kubernetes: undefined });
+  }
   try {
     // adoption first: the measured rotation is the ordinary one
     mustPass(await stack.up());

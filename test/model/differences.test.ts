@@ -33,8 +33,8 @@ const always: readonly [string, Change][] = [
   ["/var/lib/etcd-rotation/journal is left over from an interrupted step", () => ({ leftovers: ["/var/lib/etcd-rotation/journal"] })],
   ["etcd is not running", (master) => ({ processes: without(master.processes, "etcd") })],
   ["kube-apiserver is not running", (master) => ({ processes: without(master.processes, "kube-apiserver") })],
-  ["etcd runs with trust files that have changed since its start", processes("etcd", true)],
-  ["kube-apiserver runs with trust files that have changed since its start", processes("kube-apiserver", true)],
+  ["etcd runs with files that have changed since its start", processes("etcd", true)],
+  ["kube-apiserver runs with files that have changed since its start", processes("kube-apiserver", true)],
   ["nothing is served on 2379", (master) => ({ served: only(master, 2380) })],
   ["nothing is served on 2380", (master) => ({ served: only(master, 2379) })],
 ];

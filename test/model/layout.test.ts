@@ -82,7 +82,7 @@ describe("the layout of an ACK master", () => {
 
   test("knows these words, in the order of restarts", () => {
     expect([components, authorities, leaves]).toEqual([
-      ["etcd", "kube-apiserver"],
+      ["etcd", "kube-apiserver", "kubelet", "kube-controller-manager", "kube-scheduler"],
       ["etcd", "etcd-peer"],
       ["etcd-server", "etcd-peer", "etcd-client"],
     ]);

@@ -32,6 +32,8 @@ export interface Ways {
 }
 
 const trustRows = ackLayout.filter((row) => row.kind === "trust");
+/** Kubernetes' other components read no file of these. */
+const restarted = components.filter((component) => component === "etcd" || component === "kube-apiserver");
 /** Milliseconds since 1970 when nothing has expired. */
 const now = 0;
 
@@ -62,7 +64,7 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
         const rows = ackLayout.filter((row) => row.group === group && contents[row.id] !== undefined);
         return { kind: "write", phase, master, texts: Object.fromEntries(rows.map((row) => [row.id, contents[row.id] ?? ""])) };
       });
-      return [...writes, ...(restarts.includes(phase) ? components.map((component): Operation => ({ kind: "restart", phase, master, component })) : [])];
+      return [...writes, ...(restarts.includes(phase) ? restarted.map((component): Operation => ({ kind: "restart", phase, master, component })) : [])];
     });
 }
 
@@ -97,7 +99,7 @@ export function putBack(before: World, operations: readonly Operation[], at: num
   const undone = written
     .toReversed()
     .map((each): Operation => ({ kind: "write", phase, master, texts: texts(before, master, each.kind === "write" ? each.texts : {}) }));
-  return [...undone, ...components.map((component): Operation => ({ kind: "restart", phase, master, component }))];
+  return [...undone, ...restarted.map((component): Operation => ({ kind: "restart", phase, master, component }))];
 }
 
 function texts(world: World, master: string, of: Disk): Disk {

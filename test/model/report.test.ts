@@ -10,7 +10,7 @@ const done = Object.fromEntries(planned.map((step) => [stepName(step), `done a5 
 const hash = "ab".repeat(32);
 const verified = {
   ...done,
-  "verify-master-1": `refused master-1 1\nserved master-1 etcd-server ${hash} Nov 10 12:00:00 2076 GMT\nlisting master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT\ndone a5 verify master-1\n`,
+  "verify-master-1": `refused master-1 1\nserved master-1 etcd-server ${hash} Nov 10 12:00:00 2076 GMT\nlisting master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT\ncarrier master-1 kubeconfigs until 2036-11-12\ndone a5 verify master-1\n`,
   "verify-master-2": `served master-2 etcd-peer ${hash} Nov  9 23:59:59 2076 GMT\nlisting master-2 /var/lib/etcd/cert/ca.pem Nov 10 12:00:00 2076 GMT\ndone a5 verify master-2\n`,
 };
 
@@ -20,6 +20,7 @@ describe("readReports", () => {
       rollout: 5,
       attempt: "a5",
       served: { "master-1 etcd-server": `${hash} until 2076-11-10`, "master-2 etcd-peer": `${hash} until 2076-11-09` },
+      carriers: ["master-1 kubeconfigs until 2036-11-12"],
       listings: ["master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT", "master-2 /var/lib/etcd/cert/ca.pem Nov 10 12:00:00 2076 GMT"],
       expires: "2076-11-09",
     });
@@ -54,6 +55,8 @@ test("the summary lists the certificates and says last that it is done", () => {
   expect(describeReport(readReports(attempt, planned, verified))).toEqual([
     "master-1 /etc/kubernetes/pki/ca.crt notAfter=Nov 12 12:00:00 2036 GMT",
     "master-2 /var/lib/etcd/cert/ca.pem notAfter=Nov 10 12:00:00 2076 GMT",
+    "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
+    "master-1 kubeconfigs until 2036-11-12",
     "etcd CA and certs have successfully rotated!",
   ]);
 });

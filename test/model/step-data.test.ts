@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { ackLayout } from "../../components/model/layout.ts";
-import { renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { specs } from "./cluster.ts";
 
 const [master] = specs;
@@ -20,6 +20,7 @@ const data: StepData = {
   rotation: "2026-12",
   authorities: ["aa", "bb"],
   mode: "rolling",
+  renewal: noRenewal,
   takesSnapshot: true,
   isOutageAllowed: false,
   backupFolder: "/var/lib/etcd rotation/backups",
@@ -43,9 +44,10 @@ describe("what a script is told", () => {
       .map((line) => line.replace(/=.*$/, ""));
     expect(names.join(" ")).toBe(
       "PHASE MASTER ADDRESS MEMBER_ADDRESSES HEIR_ADDRESSES OWNER TAKE_OVER CLUSTER_ID ROLLOUT ATTEMPT ROTATION AUTHORITIES MODE TAKE_SNAPSHOT ALLOW_OUTAGE " +
-        "STATE_DIR BACKUP_DIR KEEP DRAIN_SECONDS PAUSE_SECONDS GATE_SECONDS HEALTH_SECONDS CLOCK_SECONDS ETCD_UNIT KUBELET_UNIT ETCD_CLIENT_PORT ETCD_PEER_PORT API_PORT " +
+        "RENEW_GROUPS SIGN_AUTHORITIES RENEW_PURPOSE KEEP_KEYS VALIDITY_SECONDS COMPONENTS " +
+        "STATE_DIR SCRATCH_DIR BACKUP_DIR KEEP DRAIN_SECONDS PAUSE_SECONDS GATE_SECONDS HEALTH_SECONDS CLOCK_SECONDS ETCD_UNIT KUBELET_UNIT ETCD_CLIENT_PORT ETCD_PEER_PORT API_PORT KUBELET_PORT " +
         "API_CA API_CLIENT_CERT API_CLIENT_KEY SERVER_CA SERVER_CERT PEER_CA PEER_CERT PEER_KEY CLIENT_CA CLIENT_CERT CLIENT_KEY LISTINGS " +
-        "FILE_PATH FILE_KIND FILE_GROUP FILE_READER FILE_RELOAD FILE_OWNER FILE_MODE FILE_CONTENT",
+        "FILE_PATH FILE_KIND FILE_GROUP FILE_RESTARTS FILE_SIGNER FILE_FLAG FILE_OWNER FILE_MODE FILE_CONTENT",
     );
   });
 
@@ -66,8 +68,8 @@ describe("what a script is told", () => {
   });
 
   test("are the layout's rows, one column each, with this master's paths", () => {
-    const lengths = ["PATH", "KIND", "GROUP", "READER", "RELOAD", "OWNER", "MODE", "CONTENT"].map((column) => `\${#FILE_${column}[@]}`);
-    expect(inBash(...lengths)).toEqual(["11", "11", "11", "11", "11", "11", "11", "11"]);
+    const lengths = ["PATH", "KIND", "GROUP", "RESTARTS", "SIGNER", "FLAG", "OWNER", "MODE", "CONTENT"].map((column) => `\${#FILE_${column}[@]}`);
+    expect(inBash(...lengths)).toEqual(["11", "11", "11", "11", "11", "11", "11", "11", "11"]);
     expect(inBash("${FILE_PATH[5]}", "$PEER_CERT", "${FILE_CONTENT[0]}", "${FILE_CONTENT[1]}", "${FILE_MODE[6]}")).toEqual([
       "/var/lib/etcd/cert/10.77.0.11-name-1.pem",
       "/var/lib/etcd/cert/10.77.0.11-name-1.pem",

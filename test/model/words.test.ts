@@ -3,6 +3,7 @@ import type { Certificate } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
+import { planRenewals } from "../../components/model/renewals.ts";
 import type { Wanted } from "../../components/model/wanted.ts";
 import { describePlan } from "../../components/model/words.ts";
 import { changed, foundAs, makePems, specs, wantedOf } from "./cluster.ts";
@@ -30,7 +31,9 @@ function words(of: Found, wanted: Wanted | undefined): string[] {
     found: of,
     wanted,
     rows: ackLayout,
+    kubernetes: [],
     plan,
+    renewals: planRenewals(of, [], { renew: "auto", rotation: undefined, keepKeys: false, validity: 0, renewBefore: 0 }, undefined, [], 0),
     rollout: 5,
     rotation: "2026-12",
     pauseSeconds: 10,
@@ -64,7 +67,7 @@ describe("the plan in words", () => {
     const stale = changed(found, "master-2", (master) => ({ processes: { ...master.processes, etcd: { identity: "x", isStale: true, flags: [] } } }));
     expect(words(stale, wantedOf(current)).slice(0, 8)).toEqual([
       'Rollout 5 (rotation "2026-12", rolling):',
-      "  because master-2: etcd runs with trust files that have changed since its start",
+      "  because master-2: etcd runs with files that have changed since its start",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
       "  trust:  master-1, then master-2, then master-3: already trusted; restarts only where a process is stale",
       "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",

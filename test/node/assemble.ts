@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ackLayout, pathOn, type Row } from "../../components/model/layout.ts";
-import { renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { ackKubernetes, ackLayout, type KubernetesRow, pathOn, type Row } from "../../components/model/layout.ts";
+import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { stepScript, surveyScript } from "../../components/node/scripts.ts";
 
 /**
@@ -20,7 +20,9 @@ const rows: readonly Row[] = ackLayout.map((row) => ({ ...row, path: `@ROOT@${ro
 // the kill tests run hundreds of times: a trust file and a pair
 const few = new Set(["etcd-ca", "etcd-server", "etcd-server-key"]);
 
-function data(of: readonly Row[]): string {
+const kubernetes: readonly (Row | KubernetesRow)[] = [...rows, ...ackKubernetes.map((row) => ({ ...row, path: `@ROOT@${row.path}` }))];
+
+function data(of: readonly (Row | KubernetesRow)[]): string {
   const plain: StepData = {
     phase: "trust",
     master,
@@ -37,6 +39,7 @@ function data(of: readonly Row[]): string {
     rotation: `it's "2026" $HOME \`id\` \\ *`,
     authorities: ["aa", "bb"],
     mode: "rolling",
+    renewal: noRenewal,
     takesSnapshot: false,
     isOutageAllowed: true,
     backupFolder: "@ROOT@/var/lib/etcd-rotation/backup",
@@ -55,9 +58,11 @@ function write(name: string, text: string): void {
 write("step.sh", stepScript(mark));
 write("survey.sh", surveyScript(mark));
 write("data", data(rows));
+write("data-kubernetes", data(kubernetes));
 write("data-few", data(rows.filter((row) => few.has(row.id))));
 for (const [name, of] of [
   ["rows", rows],
+  ["rows-kubernetes", kubernetes],
   ["rows-few", rows.filter((row) => few.has(row.id))],
 ] as const) {
   write(name, of.map((row, index) => `${row.id} ${index} ${row.kind} ${row.owner} ${row.mode} ${pathOn(master, row)}\n`).join(""));

@@ -139,7 +139,8 @@ expect_no_open_keys() {
     [ "$CODE" = 137 ]
     expect_no_open_keys
     KILL_AT=$second step "$FAST"$'\n'"$(wanted new)"
-    [ "$CODE" = 137 ]
+    # one that finds much of the work done may have put back before its moment comes
+    [ "$CODE" = 137 ] || [ "$CODE" = 5 ]
     expect_no_open_keys
     step "$FAST"$'\n'"$(wanted new)"
     n="$first, then $second"

@@ -66,7 +66,7 @@ hold() {
   RANDOM=${SEED:-$$}
   printf '# seed %s\n' "${SEED:-$$}" >&3
   script step "$(want_set new etcd-ca etcd-server etcd-server-key)" >"$FAKE/script"
-  size=$(($(stat -c %s "$FAKE/script") - $(printf 'main </dev/null\n' | wc -c)))
+  size=$(($(stat -c %s "$FAKE/script") - $(printf '}\n' | wc -c)))
   before=$(cd "$ROOT" && find . -printf '%i %C@ %p\n')
   : >"$FAKE/argv"
   for i in {1..25}; do
@@ -74,7 +74,7 @@ hold() {
     on_master bash -s <"$FAKE/cut" >"$FAKE/stdout" 2>/dev/null 3>&- || :
     [ ! -s "$FAKE/stdout" ]
   done
-  head -c "$size" "$FAKE/script" | on_master bash -s >"$FAKE/stdout" 3>&-
+  head -c "$size" "$FAKE/script" | on_master bash -s >"$FAKE/stdout" 2>/dev/null 3>&- || :
   [ ! -s "$FAKE/stdout" ] && [ ! -s "$FAKE/argv" ]
   [ "$(cd "$ROOT" && find . -printf '%i %C@ %p\n')" = "$before" ]
 }

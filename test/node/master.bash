@@ -16,7 +16,7 @@ start_master() {
   cp /bin/bash "$FAKE/exe/kube-apiserver"
   mkfifo "$FAKE/fifo"
   # every external command of the scripts: their arguments are looked at
-  for name in awk base64 basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep head install mv \
+  for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep head install mv \
     readlink rm rmdir sed setsid sha256sum sort stat sync systemctl tail timeout tr uniq wc; do ln -s "$here/fakes/command" "$FAKE/bin/$name"; done
   ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"
   printf '0\n' >"$FAKE/count"
@@ -50,8 +50,8 @@ start_master() {
 
 # call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
 call() {
-  script step "${2:-}" | sed '$d' >"$FAKE/script"
-  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE=\n%s\n' "$1" >>"$FAKE/script"
+  script step "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
+  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE= KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS=\n%s\n' "$1" >>"$FAKE/script"
   on_master bash -s <"$FAKE/script" 3>&-
 }
 
@@ -123,7 +123,7 @@ script() {
   printf '%s\n' "${whole%%@DATA@*}" "$data" \
     "STATE_DIR='$ROOT/var/lib/etcd-rotation'" "HEALTH_SECONDS=1" \
     "API_CA='$ROOT/etc/kubernetes/pki/apiserver-ca.crt'" "API_CLIENT_KEY=/nonexistent" \
-    "LISTINGS=()" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null'
+    "LISTINGS=()" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null' '}'
 }
 
 # on_master COMMAND...: inside the master's namespaces, with the fakes first

@@ -1,0 +1,220 @@
+import { describe, expect, test } from "vitest";
+import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
+import { authorityContents } from "../../components/model/contents.ts";
+import { differences } from "../../components/model/differences.ts";
+import type { Found, FoundFile, FoundMaster } from "../../components/model/found.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { planRenewals, type RenewalPolicy, renewedRows, signedAuthorities } from "../../components/model/renewals.ts";
+import { changed, foundAs, makePems, names, receipt, wantedOf } from "./cluster.ts";
+import { type Issued, makeAuthority, makeLeaf } from "./openssl.ts";
+
+const pems = makePems("current");
+const wanted = wantedOf(pems);
+const etcdAuthority = wanted.authorities.etcd;
+const now = Date.UTC(2026, 10, 24);
+const years = 365 * 86_400_000;
+const policy: RenewalPolicy = { renew: "auto", rotation: undefined, keepKeys: false, validity: 50 * 365 * 86_400, renewBefore: 60 * 86_400 };
+const signers = { "cluster-ca": makeAuthority("/CN=kubernetes"), "front-proxy-ca": makeAuthority("/CN=front-proxy-ca") };
+const certificateOf = ({ certPem }: Issued): Certificate => {
+  const [certificate] = certificatesIn(certPem);
+  if (certificate === undefined) {
+    throw new Error("Cannot read a certificate that was just made");
+  }
+  return certificate;
+};
+const leaves = new Map(ackKubernetes.filter(({ kind }) => kind === "cert" || kind === "kubeconfig").map((row) => [row.id, leafOf(row.id)]));
+const groups = [...leaves.keys()];
+
+function leafOf(id: string): Certificate {
+  const row = ackKubernetes.find((each) => each.id === id);
+  const subject = id === "root-kubeconfig" || id === "admin.conf" ? "/CN=kubernetes-admin" : `/CN=${id}`;
+  return certificateOf(makeLeaf(signers[row?.signer ?? "cluster-ca"], { subject }));
+}
+
+/** Kubernetes' files of a master, with these ends. */
+function filesWith(leafEnd: number, authorityEnd: number): Record<string, FoundFile> {
+  const file = (id: string, certificates: readonly Certificate[], publicKey = "-"): [string, FoundFile] => [
+    id,
+    { isPresent: true, ownerAndMode: "root:root 600", publicKey, path: `/pki/${id}`, realPath: `/pki/${id}`, certificates },
+  ];
+  return Object.fromEntries(
+    ackKubernetes.map((row) => {
+      const authority = certificateOf(signers[row.signer]);
+      switch (row.kind) {
+        case "authority":
+          return file(row.id, [{ ...authority, notAfter: authorityEnd }]);
+        case "authority-key":
+          return file(row.id, [], authority.publicKey);
+        case "key":
+          return file(row.id, [], "some key");
+        case "cert":
+        case "kubeconfig": {
+          const leaf = leaves.get(row.id);
+          return file(row.id, leaf === undefined ? [] : [{ ...leaf, notAfter: leafEnd }]);
+        }
+        default:
+          return row.kind satisfies never;
+      }
+    }),
+  );
+}
+
+function found({ leafEnd = now + 50 * years, authorityEnd = now + 50 * years, purpose = `${etcdAuthority.slice(0, 16)}/` } = {}): Found {
+  const renewed = purpose === "" ? {} : Object.fromEntries(groups.map((group) => [group, purpose]));
+  const well = foundAs(pems, { receipt: { ...receipt, renewed } });
+  return { masters: well.masters.map((master) => ({ ...master, files: { ...master.files, ...filesWith(leafEnd, authorityEnd) } })) };
+}
+
+function plan(of: Found, change: Partial<RenewalPolicy> = {}, authority: string | undefined = etcdAuthority) {
+  return planRenewals(of, ackKubernetes, { ...policy, ...change }, authority, ["master-2", "master-3", "master-1"], now);
+}
+
+const reasonsOn = (of: Found, change: Partial<RenewalPolicy> = {}, authority: string | undefined = etcdAuthority) =>
+  Object.values(plan(of, change, authority).leaves).map((own) => [...new Set(own.map(({ reason }) => reason))]);
+const all = (reason: string) => [[reason], [reason], [reason]];
+const withFile = (of: Found, id: string, change: Partial<FoundFile>) =>
+  changed(of, "master-2", (master) => {
+    const file = master.files[id];
+    return file === undefined ? {} : { files: { ...master.files, [id]: { ...file, ...change } } };
+  });
+
+describe("what is renewed", () => {
+  test("nothing, when everything was renewed for this etcd authority and lasts", () => {
+    const { leaves: own, authorities, notices } = plan(found());
+    expect(own).toEqual({ "master-1": [], "master-2": [], "master-3": [] });
+    expect(authorities).toEqual({ "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } });
+    expect(notices).toEqual([]);
+    expect(differences(found(), wanted, ackLayout, plan(found()))).toEqual([]);
+  });
+
+  test("everything, when the etcd authority is new, not known yet, or was never recorded", () => {
+    expect(reasonsOn(found(), {}, "ff".repeat(32))).toEqual(all("the etcd authority is new"));
+    expect(planRenewals(found(), ackKubernetes, policy, undefined, names, now).leaves["master-3"]?.map(({ group }) => group)).toEqual(groups);
+    expect(reasonsOn(found({ purpose: "" }))).toEqual(all("the etcd authority is new"));
+  });
+
+  test("everything, when kubernetes.rotation asks, also with renew: never", () => {
+    expect(reasonsOn(found(), { rotation: "r2" })).toEqual(all('kubernetes.rotation is "r2"'));
+    expect(reasonsOn(found(), { rotation: "r2", renew: "never" }, "ff".repeat(32))).toEqual(all('kubernetes.rotation is "r2"'));
+    expect(reasonsOn(found({ purpose: `${etcdAuthority.slice(0, 16)}/r2` }), { rotation: "r2" })).toEqual([[], [], []]);
+  });
+
+  test("what is near its end, and only where renewing helps", () => {
+    expect(reasonsOn(found({ leafEnd: now + 59 * 86_400_000 }))).toEqual(all("it ends on 2027-01-22"));
+    expect(reasonsOn(found({ leafEnd: now + 61 * 86_400_000 }))).toEqual([[], [], []]);
+    expect(reasonsOn(found({ leafEnd: now + 59 * 86_400_000 }), { renew: "never" })).toEqual([[], [], []]);
+  });
+
+  test("no row, when nothing ever asks", () => {
+    expect(renewedRows(ackKubernetes, { ...policy, renew: "never" })).toEqual([]);
+    expect(renewedRows(ackKubernetes, { ...policy, renew: "never", rotation: "r" })).toEqual(ackKubernetes);
+  });
+
+  test("no certificate of somebody else: not under this authority, not served, a user's own kubeconfig", () => {
+    const stranger = certificateOf(makeLeaf(makeAuthority("/CN=kubernetes"), { subject: "/CN=x" }));
+    const of = found({ purpose: "" });
+    const groupsOn = (one: Found) => plan(one).leaves["master-2"]?.map(({ group }) => group) ?? [];
+    expect(groupsOn(withFile(of, "scheduler.conf", { certificates: [stranger] }))).toEqual(groups.filter((group) => group !== "scheduler.conf"));
+    expect(groupsOn(changed(of, "master-2", (master) => ({ served: { ...master.served, 10250: stranger } })))).not.toContain("kubelet-server");
+    const own = certificateOf(makeLeaf(signers["cluster-ca"], { subject: "/CN=me" }));
+    expect(groupsOn(withFile(of, "root-kubeconfig", { certificates: [own] }))).not.toContain("root-kubeconfig");
+    expect(groupsOn(withFile(of, "kubelet.conf", { certificates: [] }))).not.toContain("kubelet.conf");
+  });
+});
+
+describe("an authority whose key cannot sign on a master", () => {
+  test.each<[string, Partial<FoundFile>, string]>([
+    ["missing", { isPresent: false }, "the key of cluster-ca is not on this master"],
+    ["another one, or encrypted", { publicKey: "e3b0" }, "the key of cluster-ca (/pki/cluster-ca-key) is encrypted, or does not belong to its certificate"],
+  ])("%s: nothing under it is touched there, and it is a notice, not a difference", (_, change, reason) => {
+    const of = withFile(found({ purpose: "", leafEnd: now + 20 * 86_400_000 }), "cluster-ca-key", change);
+    const { leaves: own, notices } = plan(of);
+    expect(own["master-2"]?.map(({ group }) => group)).toEqual(["front-proxy-client"]);
+    expect(own["master-1"]?.map(({ group }) => group)).toEqual(groups);
+    expect(notices).toContain(`master-2: apiserver stays until 2026-12-14: ${reason}`);
+    expect(notices).toHaveLength(groups.length - 1);
+  });
+
+  test("on every master: clean, with notices", () => {
+    const noKey = (master: FoundMaster): FoundMaster => {
+      const { "cluster-ca-key": own, "front-proxy-ca-key": proxy, ...files } = master.files;
+      expect([own, proxy]).not.toContain(undefined);
+      return { ...master, files };
+    };
+    const of = { masters: found({ purpose: "", leafEnd: now + 20 * 86_400_000 }).masters.map(noKey) };
+    expect(differences(of, wanted, ackLayout, plan(of))).toEqual([]);
+    expect(plan(of).notices).toHaveLength(3 * groups.length);
+  });
+});
+
+describe("an authority", () => {
+  test("is signed once, on the first master in the order of retire that can, when leaves would outlive it", () => {
+    const of = found({ purpose: "", authorityEnd: now + 10 * years });
+    expect(plan(of).authorities["cluster-ca"]).toEqual({ kind: "sign", on: "master-2" });
+    expect(plan(withFile(of, "cluster-ca-key", { isPresent: false })).authorities["cluster-ca"]).toEqual({ kind: "sign", on: "master-3" });
+    expect(plan(found({ authorityEnd: now + 10 * years })).authorities["cluster-ca"]).toEqual({ kind: "keep" });
+  });
+
+  test("that one master has already is copied to the others, byte for byte", () => {
+    const of = found({ purpose: "", authorityEnd: now + 10 * years });
+    const renewed = { ...certificateOf(signers["cluster-ca"]), notAfter: now + 50 * years, fingerprint: "new" };
+    const half = withFile(of, "cluster-ca", { certificates: [renewed] });
+    expect(plan(half).authorities["cluster-ca"]).toEqual({ kind: "copy", pem: renewed.pem, to: ["master-1", "master-3"] });
+  });
+
+  test("from a settle step of this attempt goes to retire, and no other key's does", () => {
+    const { certPem } = signers["cluster-ca"];
+    const stdout = `${certPem
+      .trim()
+      .split("\n")
+      .map((line) => `authority cluster-ca ${line}\n`)
+      .join("")}done a5 settle master-2\n`;
+    const signed = signedAuthorities(["done a5 settle master-1\n", stdout], "a5");
+    expect(signed).toEqual({ "cluster-ca": certPem });
+    expect(signedAuthorities([stdout], "a6")).toEqual({});
+    const [master] = found().masters;
+    const plans = { "cluster-ca": { kind: "sign", on: "master-2" }, "front-proxy-ca": { kind: "keep" } } as const;
+    expect(master && authorityContents(master, ackKubernetes, plans, signed)).toEqual({ "cluster-ca": certPem });
+    expect(master && authorityContents(master, ackKubernetes, plans, { "cluster-ca": makeAuthority("/CN=kubernetes").certPem })).toEqual({});
+  });
+});
+
+test("a resumed run renews only where the last one has not", () => {
+  const [token, old] = [`${etcdAuthority.slice(0, 16)}/`, "0123456789abcdef/"];
+  const renewed = { ...Object.fromEntries(groups.map((group) => [group, old])), apiserver: token, "admin.conf": `${token} kept` };
+  const of = changed(found({ purpose: old }), "master-2", () => ({ receipt: { ...receipt, renewed } }));
+  const { leaves: own } = plan(of);
+  expect(own["master-1"]?.map(({ group }) => group)).toEqual(groups);
+  expect(own["master-2"]?.map(({ group }) => group)).toEqual(groups.filter((group) => group !== "apiserver" && group !== "admin.conf"));
+});
+
+test("what could not be made is tried again for another purpose", () => {
+  const of = found({ purpose: `${etcdAuthority.slice(0, 16)}/ kept` });
+  expect(plan(of).leaves["master-1"]).toEqual([]);
+  expect(plan(of, { rotation: "r2" }).leaves["master-1"]?.map(({ group }) => group)).toEqual(groups);
+  const authority = changed(found({ purpose: "", authorityEnd: now + 10 * years }), "master-2", () => ({
+    receipt: { ...receipt, renewed: { "cluster-ca": `${etcdAuthority.slice(0, 16)}/ kept` } },
+  }));
+  expect(plan(authority).authorities["cluster-ca"]).toEqual({ kind: "sign", on: "master-3" });
+  expect(plan(authority).notices).toEqual(["master-2: cluster-ca stays until 2036-11-21: openssl could not make one like it; renew it by hand"]);
+});
+
+test("other authorities in the same file stay trusted", () => {
+  const [master] = found().masters;
+  const other = certificateOf(makeAuthority("/CN=other"));
+  const file = master?.files["cluster-ca"];
+  const bundle = master &&
+    file && { ...master, files: { ...master.files, "cluster-ca": { ...file, certificates: [certificateOf(signers["cluster-ca"]), other] } } };
+  const plans = { "cluster-ca": { kind: "sign", on: "master-2" }, "front-proxy-ca": { kind: "keep" } } as const;
+  const { certPem } = signers["cluster-ca"];
+  expect(bundle && authorityContents(bundle, ackKubernetes, plans, { "cluster-ca": certPem })).toEqual({
+    "cluster-ca": `${certPem}${other.pem}`,
+  });
+});
+
+test("differences say what, and why, a line for each reason", () => {
+  const of = changed(found(), "master-2", () => ({ receipt: { ...receipt, renewed: {} } }));
+  expect(differences(of, wanted, ackLayout, plan(of))).toEqual([
+    { master: "master-2", what: `${groups.join(", ")}: to be renewed, since the etcd authority is new` },
+  ]);
+});

@@ -1,0 +1,155 @@
+# Kubernetes' own certificates: made anew with real OpenSSL, and compared by its own word.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() {
+  start_master
+  PKI="$ROOT/etc/kubernetes/pki" CONF="$ROOT/etc/kubernetes"
+  export DATA=$SUITE/data-kubernetes ROWS=$SUITE/rows-kubernetes
+  authority apiserver-ca rsa:2048 /O=lab/CN=kubernetes
+  authority front-proxy-ca ec /CN=front-proxy-ca
+  leaf apiserver-ca apiserver rsa:2048 "/O=one/O=two/CN=kube apiserver, käse" $'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid,issuer:always\nsubjectAltName=IP:10.9.0.1,IP:fd00::1,DNS:kubernetes,URI:spiffe://cluster/ns\n1.2.3.4=DER:0402abcd\nnsComment=made by hand\ncertificatePolicies=1.2.3.5'
+  leaf front-proxy-ca front-proxy-client ec /CN=front-proxy-client $'extendedKeyUsage=clientAuth'
+  leaf apiserver-ca admin ec /O=system:masters/CN=kubernetes-admin $'keyUsage=digitalSignature\nextendedKeyUsage=clientAuth'
+  kubeconfig "$CONF/admin.conf" admin
+  chmod 640 "$CONF/admin.conf"
+  rm "$PKI"/admin.{crt,key}
+}
+teardown() { stop_master; }
+
+authority() {
+  new_key "$2" "$PKI/$1.key"
+  openssl req -x509 -new -key "$PKI/$1.key" -days 100 -subj "$3" -out "$PKI/$1.crt"
+}
+
+new_key() {
+  case $1 in
+    ec) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$2" ;;
+    *) openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$2" 2>/dev/null ;;
+  esac
+}
+
+# leaf AUTHORITY NAME KEY SUBJECT EXTENSIONS
+leaf() {
+  new_key "$3" "$PKI/$2.key"
+  openssl req -new -utf8 -key "$PKI/$2.key" -subj "$4" -out "$PKI/request" 2>/dev/null
+  openssl x509 -req -in "$PKI/request" -CA "$PKI/$1.crt" -CAkey "$PKI/$1.key" -CAcreateserial -days 20 -out "$PKI/$2.crt" -extfile <(printf '%s\n' "$5") 2>/dev/null
+  rm -f "$PKI/request" "$PKI"/*.srl
+}
+
+kubeconfig() {
+  printf '%s\n' 'apiVersion: v1' 'clusters:' "- {name: k, cluster: {server: \"https://10.9.0.1:6443\", certificate-authority-data: $(base64 -w0 <"$PKI/apiserver-ca.crt")}}" \
+    'users:' '- name: admin' '  user:' "    client-certificate-data: \"$(base64 -w0 <"$PKI/$2.crt")\"" "    client-key-data: $(base64 -w0 <"$PKI/$2.key")" >"$1"
+}
+
+# said FILE: what must stay, by OpenSSL's own word
+said() {
+  openssl x509 -in "$1" -noout -subject -issuer -nameopt oneline,show_type
+  openssl x509 -in "$1" -noout -ext basicConstraints,keyUsage,extendedKeyUsage,subjectAltName,certificatePolicies,nsComment 2>/dev/null
+  openssl x509 -in "$1" -noout -text | grep -A 1 -e 1.2.3.4 -e 'Public Key Algorithm' -e 'ASN1 OID' || :
+}
+
+embedded() {
+  sed -n "s/.*$1: \"\{0,1\}\([A-Za-z0-9+/=]*\).*/\1/p" "$CONF/admin.conf" | base64 -d
+}
+
+renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1'
+
+@test "new keys, the same subjects, names, uses and everything else; owners and modes stay; no key without its certificate" {
+  cp -r "$CONF" "$FAKE/before"
+  embedded client-certificate-data >"$FAKE/before/admin.crt"
+  chown 77:78 "$PKI/apiserver.key"
+  call 'make_renewals; [ "$KEPT_GROUPS" = "" ]; write_files' "$renew"
+  diff <(said "$FAKE/before/pki/apiserver.crt") <(said "$PKI/apiserver.crt")
+  diff <(said "$FAKE/before/pki/front-proxy-client.crt") <(said "$PKI/front-proxy-client.crt")
+  embedded client-certificate-data >"$FAKE/admin.crt"
+  diff <(said "$FAKE/before/admin.crt") <(said "$FAKE/admin.crt")
+  call "is_pair '$PKI/apiserver.crt' '$PKI/apiserver.key' && is_pair '$PKI/front-proxy-client.crt' '$PKI/front-proxy-client.key'"
+  embedded client-key-data >"$FAKE/admin.key"
+  call "is_pair '$FAKE/admin.crt' '$FAKE/admin.key'"
+  [ "$(sha256sum <"$FAKE/before/pki/apiserver.key")" != "$(sha256sum <"$PKI/apiserver.key")" ]
+  openssl verify -CAfile "$PKI/apiserver-ca.crt" "$PKI/apiserver.crt" "$FAKE/admin.crt"
+  openssl verify -CAfile "$PKI/front-proxy-ca.crt" "$PKI/front-proxy-client.crt"
+  # never beyond its authority, backdated by minutes, another serial number
+  [ "$(openssl x509 -in "$PKI/apiserver.crt" -noout -enddate)" = "$(openssl x509 -in "$PKI/apiserver-ca.crt" -noout -enddate)" ]
+  openssl x509 -in "$PKI/apiserver.crt" -noout -checkend $((99 * 86400))
+  [ "$(openssl x509 -in "$PKI/apiserver.crt" -noout -serial)" != "$(openssl x509 -in "$FAKE/before/pki/apiserver.crt" -noout -serial)" ]
+  [ "$(date -d "$(openssl x509 -in "$PKI/apiserver.crt" -noout -startdate | cut -d = -f 2)" +%s)" -le "$(($(date +%s) - 290))" ]
+  [ "$(stat -c '%u:%g %a' "$PKI/apiserver.key" "$CONF/admin.conf" | tr '\n' ' ')" = '77:78 600 0:0 640 ' ]
+  # everything else in the kubeconfig is as it was
+  diff <(sed 's/\(client-[a-z]*-data\): .*/\1/' "$FAKE/before/admin.conf") <(sed 's/\(client-[a-z]*-data\): .*/\1/' "$CONF/admin.conf")
+  [ "$(grep -c '^renewed\.[a-z.-]*=abc/1$' "$(state)/receipt")" = 3 ]
+  [ ! -e "$ROOT/run/etcd-rotation" ]
+  [ "$(grep -c PRIVATE "$FAKE/argv")" = 0 ]
+}
+
+@test "keepKeys keeps them" {
+  cp "$PKI/apiserver.key" "$FAKE/before.key"
+  call 'make_renewals; write_files' "$renew KEEP_KEYS=1"
+  [ "$(openssl pkey -in "$FAKE/before.key" -pubout)" = "$(openssl pkey -in "$PKI/apiserver.key" -pubout)" ]
+  call "is_pair '$PKI/apiserver.crt' '$PKI/apiserver.key'"
+}
+
+@test "an authority is signed anew with its own key, subject and key identifier, and printed; kubeconfigs get it" {
+  local -r identifier=subjectKeyIdentifier
+  cp -r "$CONF" "$FAKE/before"
+  call 'sign_authorities' 'SIGN_AUTHORITIES=(cluster-ca) VALIDITY_SECONDS=1576800000' 2>/dev/null | sed -n 's/^authority cluster-ca //p' >"$FAKE/signed.crt"
+  cmp "$FAKE/before/pki/apiserver-ca.crt" "$PKI/apiserver-ca.crt"
+  diff <(said "$PKI/apiserver-ca.crt") <(said "$FAKE/signed.crt")
+  [ "$(openssl x509 -in "$PKI/apiserver-ca.crt" -noout -ext "$identifier")" = "$(openssl x509 -in "$FAKE/signed.crt" -noout -ext "$identifier")" ]
+  case $(openssl x509 -in "$FAKE/signed.crt" -noout -enddate) in *' 2076 GMT') ;; *) false ;; esac
+  # both accept what the other has signed
+  openssl verify -CAfile "$FAKE/signed.crt" <(embedded client-certificate-data)
+  call 'make_renewals; write_files' "$renew $(want cluster-ca "$FAKE/signed.crt")"
+  openssl verify -CAfile "$FAKE/before/pki/apiserver-ca.crt" "$PKI/apiserver.crt"
+  cmp "$PKI/apiserver-ca.crt" "$FAKE/signed.crt"
+  cmp <(embedded certificate-authority-data) "$FAKE/signed.crt"
+  case $(openssl x509 -in "$PKI/apiserver.crt" -noout -enddate) in *' 2076 GMT') ;; *) false ;; esac
+}
+
+@test "what cannot be made like the present one stays, and is noted; what is put back is not noted as renewed" {
+  leaf apiserver-ca apiserver ec /CN=kube-apiserver $'extendedKeyUsage=serverAuth\nnsCaRevocationUrl=http://x'
+  cp "$PKI/apiserver.crt" "$FAKE/apiserver.crt"
+  call 'make_renewals; write_files; note_kept_groups; note_renewal front-proxy-client' "$renew" 2>"$FAKE/said"
+  cmp "$FAKE/apiserver.crt" "$PKI/apiserver.crt"
+  grep -q 'apiserver stays: it cannot be made anew' "$FAKE/said"
+  grep -qx 'renewed.apiserver=abc/1 kept' "$(state)/receipt"
+  grep -qx 'renewed.admin.conf=abc/1' "$(state)/receipt"
+  call 'journal_put_back'
+  [ "$(grep '^renewed' "$(state)/receipt")" = 'renewed.apiserver=abc/1 kept' ]
+}
+
+@test "an authority that cannot be made like the present one stays, and nothing waits for it" {
+  new_key ec "$PKI/apiserver-ca.key"
+  openssl req -x509 -new -key "$PKI/apiserver-ca.key" -days 100 -subj /CN=kubernetes -addext nsCaRevocationUrl=http://x -out "$PKI/apiserver-ca.crt"
+  [ "$(call 'sign_authorities' 'SIGN_AUTHORITIES=(cluster-ca front-proxy-ca) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1' 2>"$FAKE/said" | cut -d ' ' -f 2 | sort -u)" = front-proxy-ca ]
+  grep -q 'cluster-ca stays: openssl cannot make' "$FAKE/said"
+  grep -qx 'renewed.cluster-ca=abc/1 kept' "$(state)/receipt"
+}
+
+@test "a link to another kubeconfig is renewed with it, once, and put back as it was" {
+  mkdir -p "$ROOT/root/.kube"
+  ln -s "$CONF/admin.conf" "$ROOT/root/.kube/config"
+  cp "$CONF/admin.conf" "$FAKE/admin.conf"
+  call 'make_renewals; write_files; note_kept_groups; [ -L "${FILE_PATH[$(row_of root-kubeconfig kubeconfig)]}" ]; journal_put_back' "${renew/admin.conf/admin.conf root-kubeconfig}"
+  cmp "$CONF/admin.conf" "$FAKE/admin.conf"
+}
+
+@test "a file that is not there makes nobody stale, and a component that reads nothing is fresh" {
+  local kubelet
+  # the fake master has no kubelet unit: a process that stands for it
+  kubelet='identity() { printf "boot 1 5000"; }; newest_change() { printf 0; }'
+  call "$kubelet; ! is_stale kubelet"
+  call "$kubelet; record_start kubelet; rm -f '$ROOT/var/lib/kubelet/pki/kubelet.crt'; ! is_stale kubelet"
+}
+
+@test "a kubeconfig that embeds nothing, or two users, is left alone" {
+  printf 'users: [{user: {client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem}}]\n' >"$CONF/admin.conf"
+  call 'make_renewals; [ "$KEPT_GROUPS" = " admin.conf" ]' "$renew"
+  kubeconfig "$CONF/admin.conf" front-proxy-client
+  sed '/client-/p' "$CONF/admin.conf" >"$CONF/twice" && mv "$CONF/twice" "$CONF/admin.conf"
+  call 'make_renewals; [ "$KEPT_GROUPS" = " admin.conf" ]' "$renew"
+}
