@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
 import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { LabStack, type Run } from "./stack.ts";
+import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
 import { saveEvidence } from "./support/evidence.ts";
 import { breakEtcd, type Fault, mendEtcd } from "./support/faulty-etcd.ts";
 import { insideAll, masterNamed } from "./support/inside.ts";
@@ -12,6 +13,8 @@ import { type Lab, startLab, stopLab } from "./topology.ts";
 // A gate that fails stops the rollout at its master; what it had changed is put back, and the others go on serving.
 
 const minutes = 60_000;
+/** the one of the two endings that a sample leaves out; in the whole matrix none */
+const left = isWholeMatrix() ? undefined : 1 - new Dice(readSeed("gates.test.ts")).number(2);
 const certificates = "/var/lib/etcd/cert";
 const labName = `lab-gates-${process.pid}`;
 let lab: Lab;
@@ -67,7 +70,7 @@ async function expectStoppedAtSecond({ run, before, first, second, third }: Fail
 }
 
 describe("a gate that fails on the second master", () => {
-  test(
+  test.skipIf(left === 0)(
     "puts back and exits with 5 when that makes the master healthy; the next up finishes",
     async () => {
       const violations = await underTraffic(lab, "put-back", async () => {
@@ -103,7 +106,7 @@ describe("a gate that fails on the second master", () => {
     40 * minutes,
   );
 
-  test(
+  test.skipIf(left === 1)(
     "exits with 6 and keeps the journal when even that does not; the others serve, and the next up finishes",
     async () => {
       const violations = await underTraffic(lab, "unhealthy", async () => {
