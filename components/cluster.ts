@@ -46,8 +46,8 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const rows = presentRows(table, found);
   const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? lastClusterId ?? "";
   const now = Date.now();
-  const plan = planRollout(found, rows, now);
   const kubernetes = presentRows(kubernetesTable, found);
+  const plan = planRollout(found, rows, kubernetes, now);
   const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
   return { args, found, rows, kubernetes, plan, renewals, clusterId, owner };
 }

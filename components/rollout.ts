@@ -36,8 +36,12 @@ export class Rollout extends pulumi.ComponentResource {
     const { cluster } = args;
     const pems = pemsOf(args);
     this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation, cluster.owner)));
-    this.attempt = this.wanted.apply((wanted) => decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, cluster.renewals(wanted)));
-    this.stays = this.wanted.apply((wanted) => cluster.renewals(wanted).notices);
+    const decided = this.wanted.apply((wanted) => {
+      const renewals = cluster.renewals(wanted);
+      return { wanted, renewals, attempt: decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, renewals) };
+    });
+    this.attempt = decided.attempt;
+    this.stays = decided.renewals.notices;
 
     const planned = stepsOf(
       cluster.plan,
@@ -49,11 +53,11 @@ export class Rollout extends pulumi.ComponentResource {
       if (master === undefined) {
         throw new Error(`Cannot find master "${each.master}" of the plan`);
       }
-      // what settle has signed on one master, retire brings to all
-      const settled = each.phase === "retire" ? planned.filter(({ phase }) => phase === "settle").flatMap((own) => steps.get(stepName(own))?.stdout ?? []) : [];
+      // what backup has signed on one master is brought to all
+      const backups = planned.filter(({ phase }) => phase === "backup" && renews(cluster, each)).flatMap((own) => steps.get(stepName(own))?.stdout ?? []);
       const script = pulumi
-        .all([pems, this.wanted, this.attempt, pulumi.all(settled)])
-        .apply(([texts, wanted, attempt, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { pems: texts, wanted, attempt, settled: said }))));
+        .all([pems, decided, pulumi.all(backups)])
+        .apply(([texts, known, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))));
       const stepArgs = {
         phase: each.phase,
         master: each.master,
@@ -91,18 +95,23 @@ interface Known {
   readonly pems: WantedPems;
   readonly wanted: Wanted;
   readonly attempt: Attempt;
-  /** standard outputs of settle, for retire */
-  readonly settled: readonly string[];
+  readonly renewals: RenewalPlan;
+  /** standard outputs of backup */
+  readonly signed: readonly string[];
+}
+
+/** Kubernetes' certificates are renewed where their readers restart next: in a recovery all is started in settle. */
+function renews({ plan }: Cluster, { phase }: PlannedStep): boolean {
+  return phase === (plan.mode === "recovery" ? "issue" : "retire");
 }
 
 function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
-  const { pems, wanted, attempt, settled } = known;
-  const renewals = cluster.renewals(wanted);
+  const { pems, wanted, attempt, renewals, signed } = known;
   const found = cluster.found.masters.find(({ name }) => name === master.name);
   // the paths that the running processes use
   const kubernetes = cluster.kubernetes.map((row) => ({ ...row, path: found?.files[row.id]?.path || row.path }));
   const authorities =
-    found === undefined || planned.phase !== "retire" ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(settled, attempt.id));
+    found === undefined || !renews(cluster, planned) ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
   const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
     ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master),
@@ -119,11 +128,13 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
   };
 }
 
-function renewalOf({ args }: Cluster, { phase, master }: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {
+function renewalOf(cluster: Cluster, planned: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {
+  const { args } = cluster;
+  const { phase, master } = planned;
   const signing = Object.entries(authorities).flatMap(([group, plan]) => (plan.kind === "sign" && plan.on === master ? group : []));
   return {
-    groups: phase === "retire" ? (leaves[master] ?? []).map(({ group }) => group) : [],
-    authorities: phase === "settle" ? signing : [],
+    groups: renews(cluster, planned) ? (leaves[master] ?? []).map(({ group }) => group) : [],
+    authorities: phase === "backup" ? signing : [],
     purpose,
     keepKeys: args.kubernetes.keepKeys,
     validitySeconds: args.certificates.validity,

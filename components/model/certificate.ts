@@ -15,6 +15,8 @@ export interface Certificate {
   readonly sans: readonly string[];
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex */
   readonly publicKey: string;
+  /** object identifiers of the extended key usages; empty where there is no such extension, and so no limit */
+  readonly uses: readonly string[];
 }
 
 const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -70,6 +72,7 @@ function describe(pem: string, parsed: X509Certificate): Certificate {
       .filter((part) => part !== "")
       .map((part) => (part.startsWith("IP Address:") ? `IP:${normalAddress(part.slice("IP Address:".length))}` : part)),
     publicKey: sha256(parsed.publicKey.export({ type: "spki", format: "der" })),
+    uses: parsed.keyUsage ?? [],
   };
 }
 

@@ -50,6 +50,8 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
     const file = master.files[row.id];
     if (file === undefined || !file.isPresent) {
       list.push(`${row.id} is missing`);
+    } else if (!file.isReadable) {
+      list.push(`${row.id} cannot be read by ${row.reader}`);
     } else if (wanted !== undefined && digestOf(row, file) !== wanted.files[master.name]?.[row.id]) {
       list.push(`${row.id} is not the wanted one`);
     }

@@ -36,6 +36,8 @@ export interface FoundMaster {
 export interface FoundFile {
   readonly isPresent: boolean;
   readonly ownerAndMode: string;
+  /** by the user that its reader runs as */
+  readonly isReadable: boolean;
   /** for keys: SHA-256 of the public key */
   readonly publicKey: string;
   /** the layout's, or what the flags of the running process say */
@@ -76,7 +78,7 @@ export function presentRows<T extends FileRow>(table: readonly T[], found: Found
   return table.filter((row) => row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true));
 }
 
-const absent: FoundFile = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
+const absent = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
 
 /**
  * Reads the survey script's lines (components/node/survey.sh).
@@ -92,12 +94,18 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
   const pems = new Map(of("pem").map((line) => splitOnce(line)));
   const files = new Map(of("file").map((line) => splitOnce(line)));
   const paths = new Map(of("path").map((line) => splitOnce(line)));
+  const unreadable = new Set(of("unreadable"));
   const receipt = one("receipt");
   return {
     name,
     clock: Number(one("clock")),
     operatorClock,
-    files: Object.fromEntries(rows.map((row, index) => [row.id, parseFile(files.get(String(index)), pems.get(String(index)), paths.get(String(index)))])),
+    files: Object.fromEntries(
+      rows.map((row, index) => {
+        const file = parseFile(files.get(String(index)), pems.get(String(index)), paths.get(String(index)));
+        return [row.id, { ...file, isReadable: file.isPresent && !unreadable.has(String(index)) }];
+      }),
+    ),
     processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, of("arguments")))),
     served: Object.fromEntries(of("served").flatMap((line) => parseServed(line))),
     etcd: one("etcd"),
@@ -115,7 +123,7 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
   };
 }
 
-function parseFile(line: string | undefined, pem: string | undefined, path: string | undefined): FoundFile {
+function parseFile(line: string | undefined, pem: string | undefined, path: string | undefined): Omit<FoundFile, "isReadable"> {
   const [state, owner, mode, publicKey, ...realPath] = (line ?? "absent").split(" ");
   if (state !== "present") {
     return absent;

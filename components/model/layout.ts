@@ -72,6 +72,9 @@ export function startReaders(row: Row | KubernetesRow): readonly Component[] {
   return row.reader === "none" || row.reload !== "restart" ? [] : [row.reader];
 }
 
+/** The object identifiers of the extended key usages, RFC 5280 section 4.2.1.12. */
+export const useIdentifiers = { server_auth: "1.3.6.1.5.5.7.3.1", client_auth: "1.3.6.1.5.5.7.3.2" } as const;
+
 /** What is asked of each leaf; key usages as RFC 5280 section 4.2.1.3 and 4.2.1.12 name them. */
 export const leafProfiles = {
   // a server leaf is etcd's own client towards its gateway (etcd#9785): without clientAuth the gateway answers 503
@@ -84,7 +87,7 @@ export const leafProfiles = {
 export interface LeafProfile {
   readonly authority: Authority;
   readonly commonName: string;
-  readonly uses: readonly string[];
+  readonly uses: readonly (keyof typeof useIdentifiers)[];
   readonly sans: "server" | "none";
 }
 

@@ -1,6 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
+import { apiFaults, certificateFaults } from "./faults.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import { type Row, servedLeaves } from "./layout.ts";
+import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
 export type Phase = (typeof phases)[number];
@@ -21,9 +22,12 @@ export interface RolloutPlan {
   readonly trusted: Readonly<Record<string, Readonly<Record<string, readonly Certificate[]>>>>;
 }
 
-/** @param now milliseconds since 1970 */
-export function planRollout(found: Found, rows: readonly Row[], now: number): RolloutPlan {
-  const causes = recoveryCauses(found, rows, now);
+/**
+ * @param kubernetes Kubernetes' own files that are looked after
+ * @param now milliseconds since 1970
+ */
+export function planRollout(found: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): RolloutPlan {
+  const causes = recoveryCauses(found, rows, kubernetes, now);
   const trust = orderOf(found);
   return {
     mode: causes.length === 0 ? "rolling" : "recovery",
@@ -46,31 +50,22 @@ function orderOf(found: Found): string[] {
 }
 
 /**
- * Quorum that is lost already, or a member that is out because of its certificates: waiting for health would be in vain.
+ * Quorum that is lost already, a member that is out because of its certificates, or an API server that everybody refuses because
+ * of its own: waiting for health would be in vain.
  * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
  */
-function recoveryCauses(found: Found, rows: readonly Row[], now: number): string[] {
-  const out = found.masters.filter((master) => master.etcd !== "healthy");
-  const answering = found.masters.filter((master) => master.doesAnswer).length;
-  const quorum = Math.floor(found.masters.length / 2) + 1;
-  const lost = answering < quorum ? [`etcd has no quorum: ${answering} of ${found.masters.length} members answer`] : [];
-  return [...lost, ...out.flatMap((master) => certificateFaults(master, rows, now))];
-}
-
-/** What is wrong with the files that etcd and kube-apiserver use on a master. */
-function certificateFaults(master: FoundMaster, rows: readonly Row[], now: number): string[] {
-  return rows.flatMap((row) => {
-    const [leaf] = master.files[row.id]?.certificates ?? [];
-    if (row.kind !== "cert" || row.reader === "none" || leaf === undefined) {
-      return [];
-    }
-    const key = rows.find((other) => other.kind === "key" && other.group === row.group);
-    const isPair = key === undefined || master.files[key.id]?.publicKey === leaf.publicKey;
-    return [
-      ...(leaf.notAfter <= now ? [`${master.name}: ${row.id} expired on ${day(leaf.notAfter)}`] : []),
-      ...(isPair ? [] : [`${master.name}: ${row.id} does not belong to its key`]),
-    ];
-  });
+function recoveryCauses({ masters }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): string[] {
+  const out = masters.filter((master) => master.etcd !== "healthy");
+  const answering = masters.filter((master) => master.doesAnswer).length;
+  const quorum = Math.floor(masters.length / 2) + 1;
+  const lost = answering < quorum ? [`etcd has no quorum that answers: ${answering} of ${masters.length} members do`] : [];
+  const stale = out.filter((master) => master.processes.etcd?.isStale === true && !master.doesAnswer);
+  return [
+    ...lost,
+    ...out.flatMap((master) => certificateFaults(master, masters, rows, now)),
+    ...stale.map((master) => `${master.name}: etcd does not answer, and runs with files that have changed since its start`),
+    ...masters.flatMap((master) => apiFaults(master, kubernetes, now)),
+  ];
 }
 
 /** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it, on any master. */
@@ -100,11 +95,6 @@ function unique(certificates: readonly Certificate[]): Certificate[] {
   return [...new Map(certificates.map((certificate) => [certificate.fingerprint, certificate])).values()];
 }
 
-/** `2026-11-23` of a time in milliseconds since 1970, UTC. */
-export function day(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
-}
-
 /** One step: a phase on a master, after other steps. */
 export interface PlannedStep {
   readonly phase: Phase;
@@ -120,20 +110,26 @@ export function stepName(step: { readonly phase: Phase; readonly master: string 
   return `${step.phase}-${step.master}`;
 }
 
-/** All steps in their order; between two phases, and between two masters of a rolling phase, stands a gate. */
+/** All steps in their order; between two phases, and between two masters of a phase that restarts something, stands a gate. */
 export function stepsOf(plan: RolloutPlan, masters: readonly string[]): PlannedStep[] {
   const steps: PlannedStep[] = [];
   for (const phase of phases) {
     const before = steps.filter((step) => step.phase === phases[phases.indexOf(phase) - 1]).map(stepName);
+    const together = masters.map((master) => ({ phase, master, after: before, heirs: [] }));
     switch (phase) {
       case "backup":
       case "settle":
       case "verify":
-        steps.push(...masters.map((master) => ({ phase, master, after: before, heirs: [] })));
+        steps.push(...together);
         break;
       case "trust":
       case "issue":
       case "retire":
+        // in a recovery both only write files
+        if (plan.mode === "recovery" && phase !== "retire") {
+          steps.push(...together);
+          break;
+        }
         plan.order[phase].forEach((master, index, order) => {
           const done = order.slice(0, index);
           steps.push({

@@ -1,7 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
+import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
-import { day } from "./plan.ts";
 
 /** When Kubernetes' own certificates are renewed, and how; durations in seconds. */
 export interface RenewalPolicy {
@@ -84,7 +84,7 @@ export function mastersOf(plan: AuthorityPlan, found: Found): readonly string[] 
   }
 }
 
-/** The certificates that a `settle` step of this attempt has signed, by authority, from its standard output. */
+/** The certificates that a `backup` step of this attempt has signed, by authority, from its standard output. */
 export function signedAuthorities(stdouts: readonly string[], attempt: string): Readonly<Partial<Record<string, string>>> {
   const lines = stdouts
     .map((stdout) => stdout.split("\n").filter((line) => line !== ""))

@@ -36,9 +36,9 @@ export interface StepData {
 
 /** What a step does about Kubernetes' own certificates. */
 export interface StepRenewal {
-  /** groups that retire renews */
+  /** groups that this step renews */
   readonly groups: readonly string[];
-  /** authorities that settle signs and prints */
+  /** authorities that backup signs and prints */
   readonly authorities: readonly string[];
   /** what the receipt notes for each renewed group */
   readonly purpose: string;
@@ -111,6 +111,8 @@ export function renderStepData(data: StepData): string {
     FILE_PATH: column((row) => pathOn(data.master, row)),
     FILE_KIND: column((row) => row.kind),
     FILE_GROUP: column((row) => row.group),
+    // who has to be able to read it; the others run as root
+    FILE_READER: column((row) => ("reader" in row && row.reader === "etcd" ? row.reader : "")),
     FILE_RESTARTS: column((row) => startReaders(row).join(" ")),
     FILE_SIGNER: column((row) => ("signer" in row ? row.signer : "")),
     FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).join(" ") : "")),

@@ -1,7 +1,8 @@
+import { day } from "./day.ts";
 import { differences } from "./differences.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
-import { day, type RolloutPlan } from "./plan.ts";
+import type { RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -47,12 +48,15 @@ function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string
 
 function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput): string[] {
   const names = found.masters.map((master) => master.name).join(", ");
+  const isRenewing = Object.values(renewals.leaves).some((own) => own.length > 0);
   if (plan.mode === "recovery") {
     return [
-      "  This is a recovery: all masters are started together, and etcd and the API servers are down until they are.",
-      `  backup, trust, issue: ${names}: files only`,
-      `  settle: ${names}: etcd together, then kube-apiserver`,
-      `  retire: ${plan.order.retire.join(", then ")}: old authorities go; etcd and kube-apiserver restart, one master at a time`,
+      "  This is a recovery: etcd and the API servers are started on all masters together, and are down until then; containers keep running.",
+      `  backup: ${names}, side by side: files of each, ${plan.snapshotFrom === undefined ? "no etcd snapshot, since no member is healthy: a copy of the data of each that is stopped" : `etcd snapshot from ${plan.snapshotFrom}`}`,
+      `  trust, issue: ${names}, side by side: files only${isRenewing ? "; Kubernetes certificates are renewed" : ""}`,
+      `  settle: ${names}, together: etcd where it does not answer or has new files, then kube-apiserver${isRenewing ? ", the kubelet, controller manager and scheduler" : ""}`,
+      `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time`,
+      `  verify: ${names}: what is served and accepted; no restart`,
     ];
   }
   const isTrustDone =
@@ -62,7 +66,6 @@ function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput
         .filter((row) => row.kind === "trust")
         .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
     );
-  const isRenewing = Object.values(renewals.leaves).some((own) => own.length > 0);
   const renewing = isRenewing
     ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
     : "";

@@ -121,6 +121,10 @@ put_back() {
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
   journal_put_back ||
     fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
+  if [ "$MODE" = recovery ]; then
+    journal_drop || :
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started. Mend the cause on $MASTER, then run pulumi up again"
+  fi
   if put_back_restarts && pass_gate; then
     journal_drop || :
     fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
@@ -137,7 +141,7 @@ put_back_restarts() {
 # put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be restarted
 # at once; one that serves only when the others can do without it.
 put_back_restart() {
-  if [ "$MODE" = recovery ] || ! is_stale "$1"; then return 0; fi
+  if ! is_stale "$1"; then return 0; fi
   case $1 in
     etcd)
       if is_etcd_healthy; then

@@ -70,22 +70,23 @@ stage_of() {
   printf '%s/.etcd-rotation' "$(dirname "$real")"
 }
 
-# stage_content PATH OWNER MODE: stdin, complete and fsynced, under PATH's final name in the staging folder's draft;
-# owner, group, mode and label of an existing file are kept; set before the content is there
+# stage_content INDEX: stdin, complete and fsynced, under the file's final name in the staging folder's draft; owner, group,
+# mode and label of an existing file are kept, unless its reader cannot read it; set before the content is there
 stage_content() {
+  local -r path=${FILE_PATH[$1]}
   local real draft
-  real=$(real_path "$1") || return 1
-  draft=$(stage_of "$1").new
+  real=$(real_path "$path") || return 1
+  draft=$(stage_of "$path").new
   install -d -m 700 "$draft" || return 1
   draft=$draft/$(basename "$real")
   (umask 077 && : >"$draft") || return 1
-  if [ -e "$real" ]; then
+  if [ -e "$real" ]; then chcon --reference="$real" -- "$draft" 2>/dev/null || :; fi
+  if [ -e "$real" ] && can_be_read "$1"; then
     chown --reference="$real" -- "$draft" && chmod --reference="$real" -- "$draft" || return 1
-    chcon --reference="$real" -- "$draft" 2>/dev/null || :
   else
-    chown "$2" -- "$draft" && chmod "$3" -- "$draft" || return 1
+    chown "${FILE_OWNER[$1]}" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
   fi
-  case $4 in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
+  case ${FILE_KIND[$1]} in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
   dd of="$draft" conv=fsync,notrunc status=none
 }
 
@@ -114,9 +115,22 @@ finish_stages() {
   rm -rf "$STATE_DIR/journal.done" "$STATE_DIR"/journal/*.new
 }
 
-# is_wanted INDEX: the file holds exactly the wanted content
+# is_wanted INDEX: the file holds exactly the wanted content, for its reader to read
 is_wanted() {
-  printf '%s' "${FILE_CONTENT[$1]}" | cmp -s -- - "${FILE_PATH[$1]}"
+  printf '%s' "${FILE_CONTENT[$1]}" | cmp -s -- - "${FILE_PATH[$1]}" && can_be_read "$1"
+}
+
+# can_be_read INDEX: by the user that its reader runs as
+can_be_read() {
+  local user owner mode
+  [ "${FILE_READER[$1]}" = etcd ] || return 0
+  user=$(etcd_user)
+  # it reads all
+  [ "$user" != root ] || return 0
+  read -r owner mode < <(stat -L -c '%U %a' "${FILE_PATH[$1]}")
+  # most files, without a process more; the folder's rights are etcd's own
+  case $owner$mode in "$user"[4567]??) return 0 ;; esac
+  runuser -u "$user" -- test -r "${FILE_PATH[$1]}" 2>/dev/null
 }
 
 # is_written INDEX: this step has content for the file
@@ -153,7 +167,7 @@ write_group() {
   local i folder certificate='' key=''
   for i in "$@"; do journal_add "${FILE_PATH[$i]}" || return 1; done
   for i in "$@"; do
-    printf '%s' "${FILE_CONTENT[$i]}" | stage_content "${FILE_PATH[$i]}" "${FILE_OWNER[$i]}" "${FILE_MODE[$i]}" "${FILE_KIND[$i]}" || return 1
+    printf '%s' "${FILE_CONTENT[$i]}" | stage_content "$i" || return 1
     folder=$(stage_of "${FILE_PATH[$i]}")
     case ${FILE_KIND[$i]} in
       cert) certificate=$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")") ;;

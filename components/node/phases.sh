@@ -4,6 +4,7 @@ phase_backup() {
   # all masters do this before any is changed: a rollout never starts on a cluster that is not well
   require_health
   backup
+  sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
@@ -20,7 +21,8 @@ phase_issue() {
     require_wanted_accepted
     ! is_stale kube-apiserver || fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
   fi
-  apply_files
+  # in a recovery Kubernetes' certificates come along: nothing answers before all are right
+  apply_renewals
 }
 
 phase_settle() {
@@ -32,7 +34,6 @@ phase_settle() {
       ;;
     recovery) settle_recovery ;;
   esac
-  sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
@@ -42,10 +43,15 @@ phase_retire() {
   require_health
   require_wanted_served
   PHASE_COMPONENTS=$COMPONENTS
+  apply_renewals
+  pause_if_restarted
+}
+
+# apply_renewals: the files of this phase, and new certificates for RENEW_GROUPS among them
+apply_renewals() {
   make_renewals
   apply_files
   note_kept_groups || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
-  pause_if_restarted
 }
 
 phase_verify() {

@@ -36,6 +36,13 @@ unit_pid() {
   case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
 }
 
+# etcd_user: that its unit runs as
+etcd_user() {
+  local user
+  user=$(systemctl show -p User "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
+  printf '%s' "${user:-root}"
+}
+
 # host_pid_named COMM: a process of that name in the master's own network, in a container or not
 # (a pod of the same name in its own network, such as a nested cluster's, is somebody else's)
 host_pid_named() {

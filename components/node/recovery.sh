@@ -1,9 +1,9 @@
 # Settling a recovery: every master's files are right, so all are started together.
 
 # settle_recovery: a crash copy of a stopped member's data, then etcd (killed: a stopping leader wastes up to 11 s on
-# handing over to members that also stop), then kube-apiserver
+# handing over to members that also stop), then kube-apiserver and what else has new files
 settle_recovery() {
-  local old
+  local old component
   old=$(identity etcd)
   # one that answers has nothing to gain from a kill, however ill it is otherwise
   if [ -z "$old" ] || is_stale etcd || ! wait_until "$HEALTH_SECONDS" member_answers "$ADDRESS"; then
@@ -20,6 +20,11 @@ settle_recovery() {
   if is_stale kube-apiserver || ! is_api_ready; then
     restart_api_server || fail "$EXIT_UNHEALTHY" "Cannot settle: $PROBLEM. See the logs of kube-apiserver on $MASTER, then run pulumi up again"
   fi
+  for component in $COMPONENTS; do
+    case $component in etcd | kube-apiserver) continue ;; esac
+    [ -n "$(identity "$component")" ] && is_stale "$component" || continue
+    restart_component "$component" || fail "$EXIT_UNHEALTHY" "Cannot settle: $PROBLEM. See journalctl -u $KUBELET_UNIT on $MASTER, then run pulumi up again"
+  done
   # judged last, so that kube-apiserver has had its turn
   wait_until "$GATE_SECONDS" is_etcd_healthy ||
     fail "$EXIT_UNHEALTHY" "Cannot settle: etcd is not healthy: $PROBLEM. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"

@@ -55,6 +55,7 @@ survey_file() {
   fi
   # of Kubernetes' keys only an authority's is asked for: whether it can sign
   case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
+  can_be_read "$i" || fact "unreadable $i"
   real=$(real_path "$path")
   fact "file $i present $(stat -L -c '%U:%G %a' "$path") $public $real"
   # certificates only: a key never leaves its master
@@ -83,15 +84,19 @@ survey_process() {
 
 survey_member() {
   local status problem
+  # one that does not even say this says nothing, and each question would wait for it
+  if [ -z "$(served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT")" ] || ! status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields); then
+    if systemctl is-active --quiet "$ETCD_UNIT"; then fact "etcd no status from $(client_url "$ADDRESS")"; else fact "etcd the unit $ETCD_UNIT is not active"; fi
+    return
+  fi
   problem=$(etcd_problem)
   fact "etcd ${problem:-healthy}"
   # a healthy member has answered
   if [ -z "$problem" ] || member_answers "$ADDRESS"; then fact answers; fi
-  status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields || :)
   fact "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   fact "version $(printf '%s\n' "$status" | status_field Version)"
   fact "database $(printf '%s\n' "$status" | status_field DBSize)"
-  [ -z "$status" ] || [ "$(printf '%s\n' "$status" | status_field Leader)" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || fact leader
+  [ "$(printf '%s\n' "$status" | status_field Leader)" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || fact leader
   ctl "$(client_url "$ADDRESS")" member list | while IFS= read -r row; do fact "member $(printf '%s' "$row" | one_line)"; done || :
 }
 

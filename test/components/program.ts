@@ -90,7 +90,7 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
     found,
     rows: ackLayout,
     kubernetes: [],
-    plan: planRollout(found, ackLayout, 0),
+    plan: planRollout(found, ackLayout, [], 0),
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     clusterId: receipt.cluster,
     owner: "etcd-rotation/test",

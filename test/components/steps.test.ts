@@ -77,9 +77,10 @@ test("the steps wait for each other: phases for the whole one before, masters of
     "settle-master-1": all("issue", 1, 2, 3),
     "settle-master-2": all("issue", 1, 2, 3),
     "settle-master-3": all("issue", 1, 2, 3),
-    "retire-master-2": all("settle", 1, 2, 3),
-    "retire-master-3": [...all("retire", 2), ...all("settle", 1, 2, 3)],
-    "retire-master-1": [...all("retire", 2, 3), ...all("settle", 1, 2, 3)],
+    // what backup has signed
+    "retire-master-2": [...all("backup", 1, 2, 3), ...all("settle", 1, 2, 3)],
+    "retire-master-3": [...all("backup", 1, 2, 3), ...all("retire", 2), ...all("settle", 1, 2, 3)],
+    "retire-master-1": [...all("backup", 1, 2, 3), ...all("retire", 2, 3), ...all("settle", 1, 2, 3)],
     "verify-master-1": all("retire", 1, 2, 3),
     "verify-master-2": all("retire", 1, 2, 3),
     "verify-master-3": all("retire", 1, 2, 3),

@@ -13,7 +13,7 @@ const asWanted = foundAs(pems);
 const other = makePems("other");
 
 function decide(found: Found, asked: Wanted = wanted): Attempt {
-  return decideAttempt(found, asked, ackLayout, planRollout(found, ackLayout, 0));
+  return decideAttempt(found, asked, ackLayout, planRollout(found, ackLayout, [], 0));
 }
 
 describe("decideAttempt", () => {
@@ -63,7 +63,7 @@ describe("decideAttempt", () => {
   });
 
   test("is another one in another mode", () => {
-    const plan = planRollout(asWanted, ackLayout, 0);
+    const plan = planRollout(asWanted, ackLayout, [], 0);
     const before = decideAttempt(asWanted, wantedOf(other), ackLayout, plan);
     expect(decideAttempt(asWanted, wantedOf(other), ackLayout, { ...plan, mode: "recovery" }).id).not.toBe(before.id);
   });
@@ -73,7 +73,7 @@ describe("decideAttempt", () => {
     const seen = new Set<string>();
     const first = decide(found, wantedOf(other));
     seen.add(first.id);
-    const steps = stepsOf(planRollout(found, ackLayout, 0), names).filter(({ phase }) => phase !== "verify");
+    const steps = stepsOf(planRollout(found, ackLayout, [], 0), names).filter(({ phase }) => phase !== "verify");
     for (const { phase, master } of steps) {
       found = changed(found, master, () => ({ receipt: { ...receipt, rollout: first.rollout, attempt: first.id, phase, isComplete: false } }));
       seen.add(decide(found, wantedOf(other)).id);

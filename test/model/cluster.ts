@@ -46,7 +46,7 @@ export function diskOf(pems: WantedPems, master: string): Disk {
 
 /** What the survey reads of a row's file. */
 export function fileOf(row: Row, text: string): FoundFile {
-  const common = { isPresent: true, ownerAndMode: `${row.owner} ${row.mode}`, path: row.path, realPath: row.path };
+  const common = { isPresent: true, ownerAndMode: `${row.owner} ${row.mode}`, isReadable: true, path: row.path, realPath: row.path };
   return row.kind === "key" ? { ...common, publicKey: publicKeyOf(text), certificates: [] } : { ...common, publicKey: "-", certificates: certificatesIn(text) };
 }
 

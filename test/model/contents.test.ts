@@ -8,7 +8,7 @@ import { openssl } from "./openssl.ts";
 
 const current = makePems("current");
 const next = makePems("next");
-const plan = planRollout(foundAs(current), ackLayout, 0);
+const plan = planRollout(foundAs(current), ackLayout, [], 0);
 const leaves = next.leaves["master-2"];
 
 function contents(phase: Phase, pems = next) {

@@ -37,6 +37,7 @@ const lines = [
   "backup 3",
   "backup 4",
   `lock ${base64("p/s since 10:00\n")}`,
+  "unreadable 2",
   "api ready",
   "free 123",
   "end",
@@ -47,6 +48,7 @@ describe("parseSurvey", () => {
     const file = {
       isPresent: true,
       ownerAndMode: "etcd:etcd 644",
+      isReadable: true,
       publicKey: "-",
       path: "/data/link/ca.pem",
       realPath: "/data/etcd cert/ca.pem",
@@ -58,10 +60,11 @@ describe("parseSurvey", () => {
       operatorClock: 1_795_000_003,
       files: {
         "etcd-ca": file,
-        "etcd-server": { isPresent: false, ownerAndMode: "", path: "", publicKey: "", realPath: "", certificates: [] },
+        "etcd-server": { isPresent: false, ownerAndMode: "", isReadable: false, path: "", publicKey: "", realPath: "", certificates: [] },
         "etcd-server-key": {
           isPresent: true,
           ownerAndMode: "etcd:etcd 600",
+          isReadable: false,
           publicKey: "aabb",
           path: "",
           realPath: "/var/lib/etcd/cert/etcd-server-key.pem",

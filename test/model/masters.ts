@@ -51,7 +51,7 @@ export function foundIn(world: World, ill?: string): Found {
 
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
 export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): Operation[] {
-  const plan = ways.plan ?? planRollout(foundIn(world, ways.ill), ackLayout, now);
+  const plan = ways.plan ?? planRollout(foundIn(world, ways.ill), ackLayout, [], now);
   const steps = stepsOf(plan, names);
   const ordered = ways.order === undefined ? steps : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
   const restarts = ways.restarts ?? ["trust", "retire"];

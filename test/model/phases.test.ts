@@ -100,14 +100,14 @@ describe("other ways refuse connections", () => {
 
   test("a union from an earlier survey", () => {
     const start = halfDone(settled(separate), abandoned, 21);
-    const plan = planRollout(foundIn(settled(separate)), ackLayout, 0);
+    const plan = planRollout(foundIn(settled(separate)), ackLayout, [], 0);
     expect(refusedDuring(start, next, issuers, { plan })).toContain("etcd-peer-ca on master-3 refuses etcd-peer of master-1");
   });
 });
 
 describe("the steps that write follow one another", () => {
   test.each([undefined, ...names])("with %s out", (ill) => {
-    const steps = stepsOf(planRollout(foundIn(settled(separate), ill), ackLayout, 0), names);
+    const steps = stepsOf(planRollout(foundIn(settled(separate), ill), ackLayout, [], 0), names);
     const byName = new Map(steps.map((step) => [stepName(step), step]));
     const allBefore = (step: PlannedStep | undefined): string[] => (step?.after ?? []).flatMap((name) => [name, ...allBefore(byName.get(name))]);
     const changing = steps.filter((step) => ["trust", "issue", "retire"].includes(step.phase));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { day, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import { planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
 import { changed, diskOf, foundAs, makePems, masterWith, names } from "./cluster.ts";
 
 const separate = makePems("separate");
@@ -12,7 +12,7 @@ const found = foundAs(separate);
 const now = Date.UTC(2026, 10, 23);
 
 function plan(of: Found = found, at = now): RolloutPlan {
-  return planRollout(of, ackLayout, at);
+  return planRollout(of, ackLayout, [], at);
 }
 
 /** The common names of what stays trusted, by trust row. */
@@ -117,7 +117,7 @@ describe("the mode", () => {
       "master-2",
       () => ({ etcd: "down", doesAnswer: false }),
     );
-    expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum: 1 of 3 members answer"]]);
+    expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum that answers: 1 of 3 members do"]]);
   });
 
   test("is rolling while members answer, however ill they are: an alarm is raised for all, and is no reason to stop them", () => {
@@ -143,8 +143,12 @@ describe("the mode", () => {
     expect(plan(expired(found, "etcd-peer")).causes).toEqual([]);
   });
 
-  test.each(["etcd-client", "etcd-ca"])("is rolling when only %s has ended, which stops no process", (id) => {
-    expect(plan(expired(out, id)).causes).toEqual([]);
+  test("is rolling when only etcd-client has ended, which no process reads", () => {
+    expect(plan(expired(out, "etcd-client")).causes).toEqual([]);
+  });
+
+  test("is recovery when a member is out and the authority in a trust file has ended", () => {
+    expect(plan(expired(out, "etcd-ca")).causes).toEqual(["master-2: etcd-ca expired on 2026-11-20"]);
   });
 });
 
@@ -154,10 +158,6 @@ function endingAt(file: Found["masters"][number]["files"][string] | undefined, n
   }
   return { ...file, certificates: file.certificates.map((certificate) => ({ ...certificate, notAfter })) };
 }
-
-test("day is that of UTC", () => {
-  expect([day(0), day(Date.UTC(2026, 10, 23, 23, 59, 59, 999))]).toEqual(["1970-01-01", "2026-11-23"]);
-});
 
 describe("the steps", () => {
   test("of three masters", () => {

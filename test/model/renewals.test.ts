@@ -35,7 +35,7 @@ function leafOf(id: string): Certificate {
 function filesWith(leafEnd: number, authorityEnd: number): Record<string, FoundFile> {
   const file = (id: string, certificates: readonly Certificate[], publicKey = "-"): [string, FoundFile] => [
     id,
-    { isPresent: true, ownerAndMode: "root:root 600", publicKey, path: `/pki/${id}`, realPath: `/pki/${id}`, certificates },
+    { isPresent: true, ownerAndMode: "root:root 600", isReadable: true, publicKey, path: `/pki/${id}`, realPath: `/pki/${id}`, certificates },
   ];
   return Object.fromEntries(
     ackKubernetes.map((row) => {

@@ -26,7 +26,7 @@ function dated(of: Found): Found {
 }
 
 function words(of: Found, wanted: Wanted | undefined): string[] {
-  const plan = planRollout(of, ackLayout, 0);
+  const plan = planRollout(of, ackLayout, [], 0);
   return describePlan({
     found: of,
     wanted,
@@ -88,14 +88,16 @@ describe("the plan in words", () => {
 
   test("when it is a recovery", () => {
     const down = dated(foundAs(current, { etcd: "does not answer", doesAnswer: false }));
-    expect(words(down, undefined).slice(0, 7)).toEqual([
+    expect(words(down, undefined).slice(0, 9)).toEqual([
       'Rollout 5 (rotation "2026-12", recovery):',
-      "  because etcd has no quorum: 0 of 3 members answer",
+      "  because etcd has no quorum that answers: 0 of 3 members do",
       "  because new certificates will be issued",
-      "  This is a recovery: all masters are started together, and etcd and the API servers are down until they are.",
-      "  backup, trust, issue: master-1, master-2, master-3: files only",
-      "  settle: master-1, master-2, master-3: etcd together, then kube-apiserver",
-      "  retire: master-2, then master-3, then master-1: old authorities go; etcd and kube-apiserver restart, one master at a time",
+      "  This is a recovery: etcd and the API servers are started on all masters together, and are down until then; containers keep running.",
+      "  backup: master-1, master-2, master-3, side by side: files of each, no etcd snapshot, since no member is healthy: a copy of the data of each that is stopped",
+      "  trust, issue: master-1, master-2, master-3, side by side: files only",
+      "  settle: master-1, master-2, master-3, together: etcd where it does not answer or has new files, then kube-apiserver",
+      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time",
+      "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
     ]);
   });
 

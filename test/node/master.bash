@@ -92,6 +92,14 @@ at() {
   printf '%s' "${rest:?no row $1}"
 }
 
+# index_of ID: of a row in the data block
+index_of() {
+  local id index rest
+  while read -r id index rest; do
+    [ "$id" != "$1" ] || printf '%s\n' "$index"
+  done <"$ROWS"
+}
+
 # want ID FILE: an assignment for the data block: the row's wanted content
 want() {
   local id index rest content

@@ -1,0 +1,96 @@
+import { type Certificate, hasIssued } from "./certificate.ts";
+import { day } from "./day.ts";
+import type { FoundMaster } from "./found.ts";
+import { type FileRow, type KubernetesRow, leafProfiles, type Row, useIdentifiers } from "./layout.ts";
+
+/**
+ * What is wrong with the files of a master that etcd and kube-apiserver read, in words: why a member that is out may be out.
+ * @param masters all of them: each has to accept the others
+ * @param now milliseconds since 1970
+ */
+export function certificateFaults(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
+  const used = rows.filter((row) => row.reader !== "none");
+  const faults = used.flatMap((row) => [
+    ...fileFaults(master, row, now),
+    ...(row.kind === "cert" ? leafFaults(master, row, used) : []),
+    ...(row.kind === "cert" ? acceptanceFaults(master, row, masters, used) : []),
+    ...(row.kind === "trust" ? trustFaults(master, row, masters, used) : []),
+  ]);
+  return faults.map((fault) => `${master.name}: ${fault}`);
+}
+
+/** Why kube-apiserver, although it runs, may be refused by everybody: certificates of its own that have expired. */
+export function apiFaults(master: FoundMaster, rows: readonly KubernetesRow[], now: number): string[] {
+  const used = master.isApiReady ? [] : rows.filter((row) => row.flag?.[0] === "kube-apiserver");
+  return used.flatMap((row) => expiry(master, row, now)).map((fault) => `${master.name}: ${fault}`);
+}
+
+/** Of one file by itself. */
+function fileFaults(master: FoundMaster, row: Row, now: number): string[] {
+  const file = master.files[row.id];
+  if (file === undefined || !file.isPresent) {
+    return [`${row.id} is missing`];
+  }
+  if (!file.isReadable) {
+    return [`${row.id} cannot be read by ${row.reader} (${file.ownerAndMode})`];
+  }
+  if (row.kind !== "key" && file.certificates.length === 0) {
+    return [`${row.id} holds no certificate`];
+  }
+  return expiry(master, row, now);
+}
+
+/** A trust file has expired when all in it have. */
+function expiry(master: FoundMaster, row: FileRow, now: number): string[] {
+  const certificates = master.files[row.id]?.certificates ?? [];
+  const judged = row.kind === "trust" ? certificates : certificates.slice(0, 1);
+  const end = Math.max(...judged.map(({ notAfter }) => notAfter));
+  return judged.length > 0 && end <= now ? [`${row.id} expired on ${day(end)}`] : [];
+}
+
+function leafFaults(master: FoundMaster, row: Row, rows: readonly Row[]): string[] {
+  const leaf = leafIn(master, row);
+  if (leaf === undefined || row.leaf === undefined) {
+    return [];
+  }
+  const key = rows.find((other) => other.kind === "key" && other.group === row.group);
+  const isPair = key === undefined || master.files[key.id]?.publicKey === leaf.publicKey;
+  const lacking = leaf.uses.length === 0 ? [] : leafProfiles[row.leaf].uses.filter((use) => !leaf.uses.includes(useIdentifiers[use]));
+  return [...(isPair ? [] : [`${row.id} does not belong to its key`]), ...lacking.map((use) => `${row.id} may not be used for ${use}`)];
+}
+
+/** Masters whose trust files refuse this leaf. */
+function acceptanceFaults(master: FoundMaster, row: Row, masters: readonly FoundMaster[], rows: readonly Row[]): string[] {
+  return trustsOf(row, rows).flatMap((trust) => {
+    const refusing = masters.filter((other) => isChecked(row, trust, master, other) && refuses(other, trust, leafIn(master, row)));
+    return refusing.length === 0 ? [] : [`${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`];
+  });
+}
+
+/** Other masters whose leaves this trust file refuses. */
+function trustFaults(master: FoundMaster, trust: Row, masters: readonly FoundMaster[], rows: readonly Row[]): string[] {
+  return rows
+    .filter((row) => row.kind === "cert" && trustsOf(row, rows).includes(trust))
+    .flatMap((row) => {
+      const refused = masters.filter((other) => other !== master && isChecked(row, trust, other, master) && refuses(master, trust, leafIn(other, row)));
+      return refused.length === 0 ? [] : [`${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`];
+    });
+}
+
+function trustsOf(row: Row, rows: readonly Row[]): Row[] {
+  return rows.filter((trust) => trust.kind === "trust" && row.leaf !== undefined && (trust.accepts ?? []).includes(row.leaf));
+}
+
+/** etcd's gateway is a client of its own server, and of no other. */
+function isChecked(row: Row, trust: Row, holder: FoundMaster, checker: FoundMaster): boolean {
+  return row.leaf !== "etcd-server" || trust.reader !== "etcd" || holder === checker;
+}
+
+function refuses(checker: FoundMaster, trust: Row, leaf: Certificate | undefined): boolean {
+  const authorities = checker.files[trust.id]?.certificates ?? [];
+  return leaf !== undefined && authorities.length > 0 && !authorities.some((authority) => hasIssued(authority, leaf));
+}
+
+function leafIn(master: FoundMaster, row: Row): Certificate | undefined {
+  return master.files[row.id]?.certificates[0];
+}
