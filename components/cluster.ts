@@ -6,8 +6,9 @@ import { ackKubernetes, ackLayout, type KubernetesRow, type Row, withPaths } fro
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
 import type { Wanted } from "./model/wanted.ts";
+import { claimMasters } from "./survey/claim.ts";
 import type { Access } from "./survey/ssh.ts";
-import { takeSurvey } from "./survey/survey.ts";
+import { type SurveyTarget, takeSurvey } from "./survey/survey.ts";
 import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/targets.ts";
 
 /** A cluster as found, and what is going to be done with it. */
@@ -33,8 +34,9 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const table = withPaths(ackLayout, args.layout.paths);
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
   const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
+  const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [found, lastClusterId] = await Promise.all([
-    takeSurvey(surveyTargets(args, owner, [...table, ...kubernetesTable])).catch((error: unknown) => {
+    look(targets, owner).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
     ownClusterId(),
@@ -50,6 +52,14 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const plan = planRollout(found, rows, kubernetes, now);
   const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
   return { args, found, rows, kubernetes, plan, renewals, clusterId, owner };
+}
+
+/** In an update the masters are claimed first, so that nobody else changes them after the survey. */
+async function look(targets: readonly SurveyTarget[], owner: string): Promise<Found> {
+  if (!pulumi.runtime.isDryRun()) {
+    await claimMasters(targets, owner);
+  }
+  return takeSurvey(targets);
 }
 
 /** The steps' connection to a master; secret, since it holds the key. */

@@ -35,7 +35,8 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
-    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, cluster.args.rotation, cluster.owner)));
+    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, isHeld: cluster.args.holdBefore === "retire" };
+    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)));
     const decided = this.wanted.apply((wanted) => {
       const renewals = cluster.renewals(wanted);
       return { wanted, renewals, attempt: decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, renewals) };
@@ -124,6 +125,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     mode: cluster.plan.mode,
+    isHeld: wanted.isHeld && (planned.phase === "retire" || planned.phase === "verify"),
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
 }

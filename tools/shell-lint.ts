@@ -117,6 +117,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     rotation: "rotation",
     authorities: [],
     mode: "rolling",
+    isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
     isOutageAllowed: false,

@@ -18,7 +18,8 @@ export interface Difference {
 export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[], renewals?: RenewalPlan): Difference[] {
   return [
     ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
-    ...(renewals === undefined ? [] : renewalDifferences(found, renewals)),
+    // they are renewed in retire
+    ...(renewals === undefined || wanted?.isHeld === true ? [] : renewalDifferences(found, renewals)),
     ...differencesBetween(found),
   ];
 }
@@ -52,7 +53,7 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
       list.push(`${row.id} is missing`);
     } else if (!file.isReadable) {
       list.push(`${row.id} cannot be read by ${row.reader}`);
-    } else if (wanted !== undefined && digestOf(row, file) !== wanted.files[master.name]?.[row.id]) {
+    } else if (wanted !== undefined && !isAsWanted(row, file, master.name, wanted)) {
       list.push(`${row.id} is not the wanted one`);
     }
   }
@@ -76,7 +77,7 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   if (receipt === undefined) {
     return ["no rollout has been recorded yet"];
   }
-  if (!receipt.isComplete) {
+  if (!(receipt.isComplete || (wanted?.isHeld === true && receipt.phase === "settle"))) {
     return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
   }
   return [
@@ -100,6 +101,12 @@ function differencesBetween(found: Found): Difference[] {
   const attempts = new Set(found.masters.map((master) => master.receipt?.attempt));
   const [first] = found.masters;
   return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
+}
+
+/** While the rollout is held, a trust file may hold others besides the wanted authority. */
+function isAsWanted(row: Row, file: FoundFile, master: string, { files, isHeld }: Wanted): boolean {
+  const wanted = files[master]?.[row.id];
+  return isHeld && row.kind === "trust" ? file.certificates.some(({ fingerprint }) => fingerprint === wanted) : digestOf(row, file) === wanted;
 }
 
 function digestOf(row: Row, file: FoundFile): string {

@@ -11,6 +11,8 @@ export interface Report {
   readonly carriers: readonly string[];
   /** the three listings of the official page: path on a master and the certificate's end */
   readonly listings: readonly string[];
+  /** the rollout has stopped before retire, as asked */
+  readonly isHeld: boolean;
   /** ISO day of the first certificate to end, over all masters */
   readonly expires: string;
 }
@@ -41,6 +43,7 @@ export function readReports(attempt: Attempt, planned: readonly PlannedStep[], s
     rollout: attempt.rollout,
     attempt: attempt.id,
     served: Object.fromEntries(served.map(({ what, fingerprint, end }) => [what, `${fingerprint} until ${end}`])),
+    isHeld: lines.some((line) => line.startsWith("held ")),
     carriers: lines.filter((line) => line.startsWith("carrier ")).map((line) => line.slice("carrier ".length)),
     listings: lines.filter((line) => line.startsWith("listing ")).map((line) => line.slice("listing ".length)),
     expires: ends[0] ?? "",
@@ -54,6 +57,9 @@ function isoDay(text: string): string {
 
 /** The summary that a person reads at the end. */
 export function describeReport(report: Report): string[] {
+  if (report.isHeld) {
+    return ["Held before retire: the new certificates are served, and old and new authorities are trusted. To go on, remove holdBefore and run pulumi up."];
+  }
   return [
     ...report.listings.map((line) => {
       const [master = "", path = "", ...notAfter] = line.split(" ");

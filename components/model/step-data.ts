@@ -23,6 +23,8 @@ export interface StepData {
   /** fingerprints, for the receipt */
   readonly authorities: readonly string[];
   readonly mode: Mode;
+  /** the step does nothing, since the rollout stops before it */
+  readonly isHeld: boolean;
   readonly renewal: StepRenewal;
   readonly takesSnapshot: boolean;
   readonly isOutageAllowed: boolean;
@@ -48,7 +50,8 @@ export interface StepRenewal {
 
 export const noRenewal: StepRenewal = { groups: [], authorities: [], purpose: "", keepKeys: false, validitySeconds: 0 };
 
-const stateFolder = "/var/lib/etcd-rotation";
+/** What this program keeps on a master. */
+export const stateFolder = "/var/lib/etcd-rotation";
 /** On a file system in memory; no key is ever written there. */
 const scratchFolder = "/run/etcd-rotation";
 /** How long ill health at the start of a step may last; longer means that something is wrong. */
@@ -72,6 +75,7 @@ export function renderStepData(data: StepData): string {
     ROTATION: data.rotation,
     AUTHORITIES: data.authorities.join(","),
     MODE: data.mode,
+    HELD: data.isHeld ? 1 : 0,
     TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,
     ALLOW_OUTAGE: data.isOutageAllowed ? 1 : 0,
     RENEW_GROUPS: data.renewal.groups,

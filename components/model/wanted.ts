@@ -13,6 +13,8 @@ export interface Wanted {
   readonly rotation: string;
   /** `<project>/<stack>`, which the receipts are to name */
   readonly owner: string;
+  /** the rollout stops before retire, with the old authorities still trusted */
+  readonly isHeld: boolean;
   /** SHA-256 of each authority's certificate */
   readonly authorities: Readonly<Record<Authority, string>>;
   /** by master name, then row id: fingerprint of the certificate, or SHA-256 of the key's public key */
@@ -20,10 +22,9 @@ export interface Wanted {
 }
 
 /** Names every wanted file without showing a key. */
-export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], rotation: string, owner: string): Wanted {
+export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], asked: Pick<Wanted, "rotation" | "owner" | "isHeld">): Wanted {
   return {
-    rotation,
-    owner,
+    ...asked,
     authorities: { etcd: fingerprintOf(pems.authorities.etcd), "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]) },
     files: Object.fromEntries(
       Object.keys(pems.leaves).map((master) => [

@@ -18,6 +18,8 @@ export interface WordsInput {
   readonly rollout: number;
   readonly rotation: string;
   readonly pauseSeconds: number;
+  /** retire and verify wait for holdBefore to be removed */
+  readonly isHeld: boolean;
   /** addresses of the masters, to tell foreign etcd clients apart */
   readonly addresses: readonly string[];
 }
@@ -26,6 +28,12 @@ export interface WordsInput {
 export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
+    if (input.wanted.isHeld) {
+      return [
+        "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
+        ...notices(input),
+      ];
+    }
     return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input), ...stays(input)];
   }
   return [
@@ -46,19 +54,35 @@ function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string
   return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
 }
 
-function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput): string[] {
-  const names = found.masters.map((master) => master.name).join(", ");
-  const isRenewing = Object.values(renewals.leaves).some((own) => own.length > 0);
-  if (plan.mode === "recovery") {
-    return [
-      "  This is a recovery: etcd and the API servers are started on all masters together, and are down until then; containers keep running.",
-      `  backup: ${names}, side by side: files of each, ${plan.snapshotFrom === undefined ? "no etcd snapshot, since no member is healthy: a copy of the data of each that is stopped" : `etcd snapshot from ${plan.snapshotFrom}`}`,
-      `  trust, issue: ${names}, side by side: files only${isRenewing ? "; Kubernetes certificates are renewed" : ""}`,
-      `  settle: ${names}, together: etcd where it does not answer or has new files, then kube-apiserver${isRenewing ? ", the kubelet, controller manager and scheduler" : ""}`,
-      `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time`,
-      `  verify: ${names}: what is served and accepted; no restart`,
-    ];
-  }
+function steps(input: WordsInput): string[] {
+  const names = namesIn(input);
+  const middle = input.plan.mode === "recovery" ? recoverySteps(input) : rollingSteps(input);
+  return input.isHeld
+    ? [...middle.slice(0, -1), "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted"]
+    : [...middle, `  verify: ${names}: what is served and accepted; no restart`];
+}
+
+/** All but verify; retire comes last. */
+function recoverySteps(input: WordsInput): string[] {
+  const { plan } = input;
+  const names = namesIn(input);
+  const snapshot =
+    plan.snapshotFrom === undefined
+      ? "no etcd snapshot, since no member is healthy: a copy of the data of each that is stopped"
+      : `etcd snapshot from ${plan.snapshotFrom}`;
+  return [
+    "  This is a recovery: etcd and the API servers are started on all masters together, and are down until then; containers keep running.",
+    `  backup: ${names}, side by side: files of each, ${snapshot}`,
+    `  trust, issue: ${names}, side by side: files only${isRenewing(input) ? "; Kubernetes certificates are renewed" : ""}`,
+    `  settle: ${names}, together: etcd where it does not answer or has new files, then kube-apiserver${isRenewing(input) ? ", the kubelet, controller manager and scheduler" : ""}`,
+    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time`,
+  ];
+}
+
+/** All but verify; retire comes last. */
+function rollingSteps(input: WordsInput): string[] {
+  const { plan, wanted, found, rows, pauseSeconds } = input;
+  const names = namesIn(input);
   const isTrustDone =
     wanted !== undefined &&
     found.masters.every((master) =>
@@ -66,7 +90,7 @@ function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput
         .filter((row) => row.kind === "trust")
         .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
     );
-  const renewing = isRenewing
+  const renewing = isRenewing(input)
     ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
     : "";
   const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
@@ -76,8 +100,15 @@ function steps({ plan, wanted, found, rows, renewals, pauseSeconds }: WordsInput
     `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; no restart`,
     `  settle: ${names}: checks; no restart`,
     `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}${renewing}`,
-    `  verify: ${names}: what is served and accepted; no restart`,
   ];
+}
+
+function namesIn({ found }: WordsInput): string {
+  return found.masters.map((master) => master.name).join(", ");
+}
+
+function isRenewing({ renewals }: WordsInput): boolean {
+  return Object.values(renewals.leaves).some((own) => own.length > 0);
 }
 
 /** What a rollout cannot change. */

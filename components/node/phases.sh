@@ -161,6 +161,12 @@ main() {
 
 run_phase() {
   local owner
+  if [ "$HELD" = 1 ]; then
+    say "held: old and new authorities are trusted; to go on, remove holdBefore and run pulumi up"
+    result "held $MASTER"
+    result "done $ATTEMPT $PHASE $MASTER"
+    return
+  fi
   owner=$(receipt_get owner)
   [ -z "$owner" ] || [ "$owner" = "$OWNER" ] || [ "$owner" = "$TAKE_OVER" ] ||
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"

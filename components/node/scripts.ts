@@ -11,18 +11,25 @@ export function stepScript(data: string): string {
   return script(step, data);
 }
 
+/** The script that claims a master; what follows it on standard input keeps the claim. */
+export function claimScript(data: string): string {
+  return group(["output", "claim"], data, "main");
+}
+
 /** The script of the survey: reads only. */
 export function surveyScript(data: string): string {
   return script(survey, data);
 }
 
-/**
- * One group, which bash reads to its end before it runs anything of it: a transfer that is cut runs nothing.
- * No child can read the rest of standard input.
- */
+/** No child can read the rest of standard input. */
 function script(parts: readonly string[], data: string): string {
+  return group(parts, data, "main </dev/null");
+}
+
+/** One group, which bash reads to its end before it runs anything of it: a transfer that is cut runs nothing. */
+function group(parts: readonly string[], data: string, call: string): string {
   const functions = parts.map((part) => readFileSync(new URL(`${part}.sh`, import.meta.url), "utf8")).join("\n");
-  return ["{", `eval "$(printf '%s' '${packed(functions)}' | base64 -d | gunzip)"`, data, "main </dev/null\n}\n"].join("\n");
+  return ["{", `eval "$(printf '%s' '${packed(functions)}' | base64 -d | gunzip)"`, data, `${call}\n}\n`].join("\n");
 }
 
 /**

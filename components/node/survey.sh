@@ -139,9 +139,9 @@ survey_state() {
   if [ -f "$STATE_DIR/receipt" ]; then fact "receipt $(one_line <"$STATE_DIR/receipt")"; fi
   backup_numbers | while read -r i; do fact "backup $i"; done
   [ ! -d "$STATE_DIR/journal" ] || fact "leftover $STATE_DIR/journal"
-  if [ -f "$STATE_DIR/lock" ] && ! flock -n "$STATE_DIR/lock" true; then
-    fact "lock $(head -n 1 "$STATE_DIR/lock" | one_line)"
-  fi
+  for i in lock claim; do
+    [ ! -f "$STATE_DIR/$i" ] || flock -n "$STATE_DIR/$i" true || fact "$i $(head -n 1 "$STATE_DIR/$i" | one_line)"
+  done
   if is_api_ready; then fact 'api ready'; else fact 'api not-ready'; fi
   df -Pk "$(dirname "$STATE_DIR")" | awk 'NR == 2 { print "free " $4 }'
 }

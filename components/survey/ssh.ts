@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createConnection } from "node:net";
 import { Client, type ConnectConfig } from "ssh2";
 
 /** How one machine is reached. Keys stay in memory. */
@@ -36,6 +37,55 @@ export async function runOverSsh(target: Access, bastion: Access | undefined, co
     }
   } finally {
     jump?.end();
+  }
+}
+
+/** A command that goes on until `end`, or until this process ends, which it does not keep from ending. */
+export interface Running {
+  readonly firstLine: string;
+  end(): void;
+}
+
+/**
+ * Starts a command with `input` on its standard input, and a line more every few seconds; resolves with its first line.
+ * @throws Error `Cannot connect to <host>: …` with the way out
+ */
+export async function startOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, secondsBetweenLines: number): Promise<Running> {
+  const first = bastion ?? target;
+  const socket = createConnection(first.port, first.host);
+  const outer = await connect(first, { sock: socket });
+  const client = bastion === undefined ? outer : await connect(target, { sock: await forward(outer, target) });
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  client.once("close", () => reject(new Error(`Cannot work on ${target.host}: the connection was cut`)));
+  client.exec(command, (error, stream) => {
+    if (error !== undefined) {
+      reject(new Error(`Cannot run a command on ${target.host}: ${error.message}`));
+      return;
+    }
+    const [stdout, stderr]: [string[], string[]] = [[], []];
+    stream.on("data", (chunk: Buffer) => {
+      stdout.push(chunk.toString("utf8"));
+      const [line = "", rest] = stdout.join("").split("\n");
+      if (rest !== undefined) {
+        resolve(line);
+      }
+    });
+    stream.stderr.on("data", (chunk: Buffer) => stderr.push(chunk.toString("utf8")));
+    stream.once("close", () => reject(new Error(`Cannot work on ${target.host}: ${stderr.join("").trim().slice(-400)}`)));
+    stream.write(input);
+    setInterval(() => stream.writable && stream.write("\n"), secondsBetweenLines * 1000).unref();
+  });
+  const end = () => {
+    client.end();
+    outer.end();
+  };
+  try {
+    const firstLine = await promise;
+    socket.unref();
+    return { firstLine, end };
+  } catch (error) {
+    end();
+    throw error;
   }
 }
 

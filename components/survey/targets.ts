@@ -23,6 +23,7 @@ export interface ClusterArgs {
   readonly gate: number;
   readonly backup: { readonly keep: number; readonly directory: string };
   readonly allowOutage: boolean;
+  readonly holdBefore?: "retire" | undefined;
   readonly takeOver?: string | undefined;
 }
 
@@ -67,6 +68,7 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     attempt: "",
     authorities: [],
     mode: "rolling",
+    isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
     gateSeconds: 0,

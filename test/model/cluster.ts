@@ -105,5 +105,5 @@ export function changed(found: Found, name: string, change: (master: FoundMaster
 }
 
 export function wantedOf(pems: WantedPems): Wanted {
-  return fingerprintsOf(pems, ackLayout, receipt.rotation, receipt.owner);
+  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, isHeld: false });
 }

@@ -102,3 +102,34 @@ test("complete receipts of different attempts are a difference", () => {
   const found = changed(asWanted, "master-3", () => ({ receipt: { ...receipt, attempt: "a3", rollout: 3 } }));
   expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: "the masters' receipts name different attempts" }]);
 });
+
+describe("while a rollout is held before retire", () => {
+  const held = { ...wanted, isHeld: true };
+  const settled = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "settle" } });
+  const trusting = (row: string, text: string) =>
+    changed(settled, "master-2", (master) => ({ files: { ...master.files, [row]: { ...master.files[row], ...fileOf(rowOf(row), text) } } }));
+  const rowOf = (id: string) => {
+    const row = ackLayout.find((each) => each.id === id);
+    if (row === undefined) {
+      throw new Error(id);
+    }
+    return row;
+  };
+
+  test("nothing differs when the earlier authorities are still trusted", () => {
+    const both = trusting("etcd-ca", pems.authorities.etcd + other.authorities.etcd);
+    expect(differences(both, held, ackLayout)).toEqual([]);
+    expect(differences(both, wanted, ackLayout).map(({ what }) => what)).toEqual([
+      "rollout 4 was interrupted in phase settle",
+      "rollout 4 was interrupted in phase settle",
+      "etcd-ca is not the wanted one",
+      "rollout 4 was interrupted in phase settle",
+    ]);
+  });
+
+  test("a trust file without the wanted authority differs, and so does a rollout that ended earlier", () => {
+    expect(differences(trusting("etcd-ca", other.authorities.etcd), held, ackLayout)).toEqual([{ master: "master-2", what: "etcd-ca is not the wanted one" }]);
+    const early = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "issue" } });
+    expect(differences(early, held, ackLayout).map(({ what }) => what)).toContain("rollout 4 was interrupted in phase issue");
+  });
+});

@@ -22,6 +22,7 @@ describe("readReports", () => {
       served: { "master-1 etcd-server": `${hash} until 2076-11-10`, "master-2 etcd-peer": `${hash} until 2076-11-09` },
       carriers: ["master-1 kubeconfigs until 2036-11-12"],
       listings: ["master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT", "master-2 /var/lib/etcd/cert/ca.pem Nov 10 12:00:00 2076 GMT"],
+      isHeld: false,
       expires: "2076-11-09",
     });
   });
@@ -58,5 +59,12 @@ test("the summary lists the certificates and says last that it is done", () => {
     "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
     "master-1 kubeconfigs until 2036-11-12",
     "etcd CA and certs have successfully rotated!",
+  ]);
+});
+
+test("a rollout that is held says so, and not that it is done", () => {
+  const held = { ...done, "verify-master-1": "held master-1\ndone a5 verify master-1\n" };
+  expect(describeReport(readReports(attempt, planned, held))).toEqual([
+    "Held before retire: the new certificates are served, and old and new authorities are trusted. To go on, remove holdBefore and run pulumi up.",
   ]);
 });

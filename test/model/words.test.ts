@@ -37,6 +37,7 @@ function words(of: Found, wanted: Wanted | undefined): string[] {
     rollout: 5,
     rotation: "2026-12",
     pauseSeconds: 10,
+    isHeld: wanted?.isHeld === true,
     addresses: specs.map(({ address }) => address),
   });
 }
@@ -98,6 +99,22 @@ describe("the plan in words", () => {
       "  settle: master-1, master-2, master-3, together: etcd where it does not answer or has new files, then kube-apiserver",
       "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time",
       "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
+    ]);
+  });
+
+  test("when retire is held: planned, and once it is held with whom to look for", () => {
+    const wanted = { ...wantedOf(current), isHeld: true };
+    expect(words(found, { ...wantedOf(next), isHeld: true }).filter((line) => line.includes("retire"))).toEqual([
+      "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted",
+    ]);
+    expect(
+      words(
+        changed(found, "master-1", () => ({ clients: ["10.0.0.9"] })),
+        wanted,
+      ),
+    ).toEqual([
+      "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
+      "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9",
     ]);
   });
 

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ackKubernetes, ackLayout, type KubernetesRow, pathOn, type Row } from "../../components/model/layout.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
-import { stepScript, surveyScript } from "../../components/node/scripts.ts";
+import { claimScript, stepScript, surveyScript } from "../../components/node/scripts.ts";
 
 /**
  * Writes what the bats tests put together, into the folder that is named as argument: the step and the survey
@@ -39,6 +39,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     rotation: `it's "2026" $HOME \`id\` \\ *`,
     authorities: ["aa", "bb"],
     mode: "rolling",
+    isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
     isOutageAllowed: true,
@@ -57,6 +58,7 @@ function write(name: string, text: string): void {
 
 write("step.sh", stepScript(mark));
 write("survey.sh", surveyScript(mark));
+write("claim.sh", claimScript(mark));
 write("data", data(rows));
 write("data-kubernetes", data(kubernetes));
 write("data-few", data(rows.filter((row) => few.has(row.id))));

@@ -93,3 +93,44 @@ hold() {
   expect_code 0
   grep -qx 'owner=other/stack' "$(state)/receipt"
 }
+
+# claim NAME [SECONDS]: a run that claims the master, until its standard input ends; says what came out of it
+claim() {
+  local whole
+  whole=$(<"$SUITE/claim.sh")
+  printf '%s\n' "${whole%%@DATA@*}" "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim OWNER='$1' CLAIMANT='me@here pid 7' CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
+  # shellcheck disable=SC2094 # the fifo keeps standard input open
+  { cat "$FAKE/claim-$1"; cat "$FAKE/open-$1"; } | on_master bash -s >"$FAKE/claim-$1.out" 2>&1 3>&-
+}
+
+@test "a run claims the master until its connection ends; another one is told who it is" {
+  mkfifo "$FAKE/open-first" "$FAKE/open-second"
+  claim first &
+  first=$!
+  sleep 1000 3>&- >"$FAKE/open-first" &
+  keeper=$!
+  until [ -s "$FAKE/claim-first.out" ]; do sleep 0.05; done
+  [ "$(<"$FAKE/claim-first.out")" = claimed ]
+  : >"$FAKE/open-second" 3>&- &
+  claim second
+  [[ $(<"$FAKE/claim-second.out") =~ ^'claimed by '[0-9]+' first me@here pid 7'$ ]]
+  kill "$keeper"
+  wait "$first"
+  : >"$FAKE/open-second" &
+  claim second
+  [ "$(<"$FAKE/claim-second.out")" = claimed ]
+}
+
+@test "a run that has gone silent loses its claim" {
+  mkfifo "$FAKE/open-first"
+  sleep 1000 3>&- >"$FAKE/open-first" &
+  keeper=$!
+  claim first 1 &
+  first=$!
+  until [ -s "$FAKE/claim-first.out" ]; do sleep 0.05; done
+  [ "$(<"$FAKE/claim-first.out")" = claimed ]
+  # its connection is still open
+  until flock -n "$(state)/claim" true; do sleep 0.05; done
+  kill "$keeper"
+  wait "$first"
+}
