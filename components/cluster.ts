@@ -41,7 +41,8 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
     }),
     ownClusterId(),
   ]);
-  const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId }, args.allowOutage);
+  const allowed = { outage: args.allowOutage, renewal: kubernetesTable.length > 0 };
+  const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId }, allowed);
   if (reasons.length > 0) {
     throw new pulumi.RunError(reasons.join("\n"));
   }

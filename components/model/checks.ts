@@ -1,6 +1,7 @@
 import { type Certificate, normalAddress } from "./certificate.ts";
+import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import { fillIn, type Leaf, leafProfiles, leaves, type Placed, pathOn, type Row } from "./layout.ts";
+import { ackSurroundings, fillIn, type Leaf, leafProfiles, leaves, type Placed, pathOn, type Row } from "./layout.ts";
 
 /** A master as the stack file describes it. */
 export interface MasterSpec extends Placed {
@@ -24,8 +25,16 @@ export interface Identity {
 /** How far a master's clock may be from the operator's: the tls provider backdates nothing, and etcd warns above 1 s. */
 export const clockToleranceSeconds = 30;
 
+/** What the stack file lets a rollout do. */
+export interface Allowed {
+  /** restarts of one of one or two masters */
+  readonly outage: boolean;
+  /** renewal of Kubernetes' own certificates */
+  readonly renewal: boolean;
+}
+
 /** Every reason not to begin, each with what was seen, what was expected and the way out. Empty when all is well. */
-export function refusals(found: Found, masters: readonly MasterSpec[], rows: readonly Row[], identity: Identity, isOutageAllowed: boolean): string[] {
+export function refusals(found: Found, masters: readonly MasterSpec[], rows: readonly Row[], identity: Identity, allowed: Allowed): string[] {
   return found.masters
     .flatMap((master) => {
       const spec = masters.find((each) => each.name === master.name);
@@ -37,9 +46,20 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
             ...subjectRefusals(master, spec, rows),
             ...clockRefusals(master),
             ...ownerRefusals(master, identity),
+            ...(allowed.renewal ? [] : servedRefusals(master)),
           ];
     })
-    .concat(membershipRefusals(found, masters), clusterRefusals(found, identity), outageRefusals(masters, isOutageAllowed));
+    .concat(membershipRefusals(found, masters), clusterRefusals(found, identity), allowed.outage ? [] : outageRefusals(masters));
+}
+
+/** No gate would ever pass, and nobody could use the API server. */
+function servedRefusals(master: FoundMaster): string[] {
+  const served = master.served[ackSurroundings.apiPort];
+  return served === undefined || served.notAfter > master.operatorClock * 1000
+    ? []
+    : [
+        `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and kubernetes.renew is never; expected a valid one. Set kubernetes.renew: auto, then run again`,
+      ];
 }
 
 /** A path that the running process does not use would be rotated without any effect. */
@@ -142,8 +162,8 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
       ];
 }
 
-function outageRefusals(masters: readonly MasterSpec[], isOutageAllowed: boolean): string[] {
-  return masters.length >= 3 || isOutageAllowed
+function outageRefusals(masters: readonly MasterSpec[]): string[] {
+  return masters.length >= 3
     ? []
     : [
         `Cannot rotate ${masters.length === 1 ? "a single master" : `${masters.length} masters`} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`,

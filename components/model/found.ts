@@ -29,6 +29,8 @@ export interface FoundMaster {
   readonly leftovers: readonly string[];
   /** the holder of the lock, when it is held */
   readonly lock: string | undefined;
+  /** the run that has claimed this master: owner, user, machine and process */
+  readonly claim: string | undefined;
   /** addresses with an established connection to etcd's client port */
   readonly clients: readonly string[];
 }
@@ -119,6 +121,7 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     backups: of("backup").map(Number),
     leftovers: [...new Set(of("leftover"))],
     lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
+    claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
     clients: of("client"),
   };
 }

@@ -130,7 +130,10 @@ function notices({ found, addresses }: WordsInput): string[] {
   const foreign = [...new Set(found.masters.flatMap((master) => master.clients))].filter(
     (address) => !addresses.includes(address) && address !== "127.0.0.1" && address !== "::1",
   );
-  const held = found.masters.flatMap((master) => (master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]));
+  const held = found.masters.flatMap((master) => [
+    ...(master.claim === undefined ? [] : [`  notice: ${master.name} is being worked on by ${master.claim}`]),
+    ...(master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]),
+  ]);
   return [
     ...(foreign.length === 0 ? [] : [`  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`]),
     ...held,

@@ -9,7 +9,7 @@ import { saveEvidence } from "./support/evidence.ts";
 import { type ForeignOptions, type ForeignSet, layDown, makeForeignSet, past, restartEtcd, restartKubernetes } from "./support/foreign.ts";
 import { inside, insideAll, masterNamed } from "./support/inside.ts";
 import { until } from "./support/until.ts";
-import { assertWell, type Baseline, readHealth, takeBaseline } from "./support/well.ts";
+import { assertWell, type Baseline, isServing, readHealth, takeBaseline } from "./support/well.ts";
 import { type Lab, type LabMaster, startLab, stopLab } from "./topology.ts";
 
 // Clusters that are broken already: the same `pulumi up`, and nothing to switch on.
@@ -42,10 +42,6 @@ beforeEach(({ task }) => {
 
 const etcdHealth = async () => Object.fromEntries(Object.entries(await readHealth(lab)).map(([name, health]) => [name, health["etcd"]]));
 
-async function isWell(): Promise<boolean> {
-  return Object.values(await readHealth(lab)).every((health) => health["etcd"] === "healthy" && health["api"] === "ok");
-}
-
 function makeSet(options: ForeignOptions = {}): Promise<ForeignSet> {
   sets += 1;
   return makeForeignSet(lab, String(sets), options);
@@ -59,7 +55,7 @@ async function rotateByHand(options: ForeignOptions = {}): Promise<ForeignSet> {
   }
   await restartEtcd(lab.masters);
   await restartKubernetes(lab.masters);
-  await until("the masters are well with the other set", isWell);
+  await until("the masters are well with the other set", () => isServing(lab));
   return set;
 }
 

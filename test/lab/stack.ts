@@ -60,6 +60,17 @@ export class LabStack {
     return copy;
   }
 
+  /** The same stack as another person has it who knows nothing of this one's state: in a backend of its own. */
+  async elsewhere(backend: string): Promise<LabStack> {
+    const other = new LabStack(this.lab, this.name, this.settings, join(this.lab.folder, `state-${backend}`));
+    mkdirSync(other.backend, { recursive: true, mode: 0o700 });
+    const made = await other.run("stack", "init", other.name);
+    if (made.code !== 0) {
+      throw new Error(made.output);
+    }
+    return other;
+  }
+
   /** Merges settings over the present ones; undefined takes a key away. */
   configure(overrides: Overrides): void {
     this.settings = Object.fromEntries(Object.entries({ ...this.settings, ...overrides }).filter(([, value]) => value !== undefined));

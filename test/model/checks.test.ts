@@ -10,8 +10,8 @@ const found = foundAs(makePems("current"));
 const identity: Identity = { owner: "etcd-rotation/test", takeOver: undefined, lastClusterId: receipt.cluster };
 const authority = makeAuthority("/CN=any");
 
-function reasons(of: Found = found, masters = specs, as = identity, isOutageAllowed = false): string[] {
-  return refusals(of, masters, ackLayout, as, isOutageAllowed);
+function reasons(of: Found = found, masters = specs, as = identity, outage = false, renewal = true): string[] {
+  return refusals(of, masters, ackLayout, as, { outage, renewal });
 }
 
 function withLeaf(id: string, subject: string, sans: string): (master: FoundMaster) => Partial<FoundMaster> {
@@ -27,6 +27,18 @@ const ownSans = "DNS:localhost,DNS:master-2,DNS:10.77.0.12-name-2,IP:127.0.0.1,I
 
 test("masters that are well are no reason not to begin", () => {
   expect(reasons()).toEqual([]);
+});
+
+test("an API server whose certificate has expired, where it is not to be renewed", () => {
+  const [served] = certificatesIn(authority.certPem).map((certificate) => ({ ...certificate, notAfter: Date.UTC(2026, 10, 20) }));
+  const clock = Date.UTC(2026, 10, 20) / 1000;
+  const at = (operatorClock: number) =>
+    changed(found, "master-2", () => ({ clock: operatorClock, operatorClock, ...(served === undefined ? {} : { served: { 6443: served } }) }));
+  expect(reasons(at(clock), specs, identity, false, false)).toEqual([
+    "Cannot rotate master-2: kube-apiserver serves a certificate that expired on 2026-11-20, and kubernetes.renew is never; expected a valid one. Set kubernetes.renew: auto, then run again",
+  ]);
+  expect(reasons(at(clock - 1), specs, identity, false, false)).toEqual([]);
+  expect(reasons(at(clock))).toEqual([]);
 });
 
 describe("one reason for one thing that is wrong", () => {

@@ -89,6 +89,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     backups: [3, 4],
     leftovers: [],
     lock: undefined,
+    claim: undefined,
     clients: specs.map((spec) => spec.address),
     ...change,
   };

@@ -37,6 +37,7 @@ const lines = [
   "backup 3",
   "backup 4",
   `lock ${base64("p/s since 10:00\n")}`,
+  `claim ${base64("1795000000 p/s me@here pid 7\n")}`,
   "unreadable 2",
   "api ready",
   "free 123",
@@ -100,6 +101,7 @@ describe("parseSurvey", () => {
       backups: [3, 4],
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
+      claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
     });
   });

@@ -119,9 +119,14 @@ describe("the plan in words", () => {
   });
 
   test("with notices of foreign clients and held locks", () => {
-    const noticed = changed(found, "master-3", () => ({ clients: ["10.77.0.11", "127.0.0.1", "::1", "10.0.0.9", "10.0.0.8"], lock: "etcd-rotation/prod" }));
-    expect(words(noticed, undefined).slice(-2)).toEqual([
+    const noticed = changed(found, "master-3", () => ({
+      clients: ["10.77.0.11", "127.0.0.1", "::1", "10.0.0.9", "10.0.0.8"],
+      lock: "etcd-rotation/prod",
+      claim: "etcd-rotation/prod me@here pid 7",
+    }));
+    expect(words(noticed, undefined).slice(-3)).toEqual([
       "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9, 10.0.0.8",
+      "  notice: master-3 is being worked on by etcd-rotation/prod me@here pid 7",
       "  notice: master-3 is locked by etcd-rotation/prod",
     ]);
   });

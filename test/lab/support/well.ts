@@ -44,10 +44,16 @@ export async function assertServing(lab: Lab, names: readonly string[]): Promise
   }
 }
 
-/** Every leaf on every master lies there with its own key, also in the middle of a rollout. */
-export async function assertPaired(lab: Lab): Promise<void> {
-  for (const [name, health] of Object.entries(await readHealth(lab))) {
-    expect({ name, pairs: health["pairs"] }).toEqual({ name, pairs: "4 of 4" });
+/** Whether every member and every API server serves. */
+export async function isServing(lab: Lab): Promise<boolean> {
+  return Object.values(await readHealth(lab)).every((health) => health["etcd"] === "healthy" && health["api"] === "ok");
+}
+
+/** Every leaf on these masters lies there with its own key, also in the middle of a rollout. */
+export async function assertPaired(lab: Lab, masters = lab.masters): Promise<void> {
+  const health = await readHealth({ ...lab, masters });
+  for (const { name } of masters) {
+    expect({ name, pairs: health[name]?.["pairs"] }).toEqual({ name, pairs: "4 of 4" });
   }
 }
 

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, beforeEach, onTestFailed } from "vitest";
+import { LabStack } from "../stack.ts";
+import { type Lab, startLab, stopLab } from "../topology.ts";
+import { saveEvidence } from "./evidence.ts";
+import { type Baseline, takeBaseline } from "./well.ts";
+
+/** What the tests of one file work with; there once they begin. */
+export interface LabOfTests {
+  lab: Lab;
+  stack: LabStack;
+  readonly baseline: Baseline;
+}
+
+const minutes = 60_000;
+
+/** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
+export function useLab(name: string, rotation: string, prepare: (stack: LabStack) => void = () => undefined): LabOfTests {
+  const labName = `lab-${name}-${process.pid}`;
+  let parts: LabOfTests | undefined;
+  const there = (): LabOfTests => {
+    if (parts === undefined) {
+      throw new Error(`Cannot use the lab '${labName}' before it is up`);
+    }
+    return parts;
+  };
+  beforeAll(async () => {
+    const lab = await startLab({ name: labName });
+    const stack = await LabStack.create(lab, rotation);
+    prepare(stack);
+    parts = { lab, stack, baseline: await takeBaseline(lab) };
+  }, 10 * minutes);
+  afterAll(async () => {
+    await stopLab(labName);
+    parts?.stack.remove();
+  }, 5 * minutes);
+  beforeEach(({ task }) => {
+    onTestFailed(() => saveEvidence(there().lab, `${name} ${task.suite?.name ?? ""} ${task.name}`), 2 * minutes);
+  });
+  return {
+    get lab() {
+      return there().lab;
+    },
+    set lab(lab) {
+      there().lab = lab;
+    },
+    get stack() {
+      return there().stack;
+    },
+    set stack(stack) {
+      there().stack = stack;
+    },
+    get baseline() {
+      return there().baseline;
+    },
+  };
+}
