@@ -22,8 +22,7 @@ require_safe_restarts() {
   [ "$MODE" = rolling ] || return 0
   for component in $PHASE_COMPONENTS; do
     needs_restart "$component" || continue
-    # whether the others run at all is not this program's business
-    case $component in etcd | kube-apiserver) ;; *) [ -n "$(identity "$component")" ] || continue ;; esac
+    is_expected "$component" || continue
     may_restart "$component" || fail "$EXIT_PRECONDITION" "Cannot start $PHASE: $PROBLEM; nothing was changed"
   done
 }
@@ -57,17 +56,9 @@ restart_stale() {
   PROBLEM=''
   if [ "$MODE" = recovery ]; then return 0; fi
   if ! is_stale "$1"; then return 0; fi
-  case $1 in
-    etcd | kube-apiserver)
-      may_restart "$1" || return 1
-      RESTARTED=1
-      ;;
-    # whether they run at all is not this program's business
-    *)
-      [ -n "$(identity "$1")" ] || return 0
-      may_restart "$1" || return 1
-      ;;
-  esac
+  is_expected "$1" || return 0
+  may_restart "$1" || return 1
+  case $1 in etcd | kube-apiserver) RESTARTED=1 ;; esac
   restart_component "$1"
 }
 

@@ -60,6 +60,11 @@ host_pid_named() {
   done
 }
 
+# is_expected COMPONENT: etcd and kube-apiserver have to run; whether the others do is not this program's business
+is_expected() {
+  case $1 in etcd | kube-apiserver) ;; *) [ -n "$(identity "$1")" ] ;; esac
+}
+
 # identity COMPONENT: "BOOT PID TICKS" of its process, or nothing
 identity() {
   local pid ticks

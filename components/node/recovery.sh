@@ -22,7 +22,7 @@ settle_recovery() {
   fi
   for component in $COMPONENTS; do
     case $component in etcd | kube-apiserver) continue ;; esac
-    [ -n "$(identity "$component")" ] && is_stale "$component" || continue
+    is_expected "$component" && is_stale "$component" || continue
     restart_component "$component" || fail "$EXIT_UNHEALTHY" "Cannot settle: $PROBLEM. See journalctl -u $KUBELET_UNIT on $MASTER, then run pulumi up again"
   done
   # judged last, so that kube-apiserver has had its turn

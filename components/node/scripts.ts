@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 /** What every script is made of, in the order in which a reader needs it. */
-const shared = ["output", "process", "tls", "receipt", "files", "etcd", "api-server", "kubernetes"] as const;
+const shared = ["output", "process", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
 const step = [...shared, "lock", "apply", "backup", "recovery", "verify", "phases"] as const;
 const survey = [...shared, "backup", "survey"] as const;
 

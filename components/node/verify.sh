@@ -2,13 +2,13 @@
 
 # verify: fails the step with the first thing that is not as wanted
 verify() {
-  local i component
+  local i component pem
   for i in "${!FILE_PATH[@]}"; do
     is_written "$i" || continue
     is_wanted "$i" || refuse "${FILE_PATH[$i]} is not the wanted file"
   done
   for component in $COMPONENTS; do
-    case $component in etcd | kube-apiserver) ;; *) [ -n "$(identity "$component")" ] || continue ;; esac
+    is_expected "$component" || continue
     ! is_stale "$component" || refuse "$component has not read its files since they changed"
   done
   served_is_on_disk "$ETCD_CLIENT_PORT" "$SERVER_CERT" || refuse "$ADDRESS:$ETCD_CLIENT_PORT does not serve $SERVER_CERT"
@@ -28,7 +28,10 @@ verify() {
   report_served etcd-peer-ca <"$PEER_CA"
   for i in "${!FILE_PATH[@]}"; do
     case ${FILE_KIND[$i]} in
-      cert | kubeconfig | authority) [ -z "${FILE_SIGNER[$i]}" ] || [ -z "$(certificate_in "$i")" ] || certificate_in "$i" | report_served "${FILE_GROUP[$i]}" ;;
+      cert | kubeconfig | authority)
+        [ -n "${FILE_SIGNER[$i]}" ] && pem=$(certificate_in "$i") && [ -n "$pem" ] || continue
+        printf '%s\n' "$pem" | report_served "${FILE_GROUP[$i]}"
+        ;;
     esac
   done
   report_listings

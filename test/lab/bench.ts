@@ -5,14 +5,18 @@ import { startsOn } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
 import { rolling } from "./judge/verdict.ts";
 import { LabStack } from "./stack.ts";
+import { readStatus } from "./status.ts";
+import { until } from "./support/until.ts";
+
 import { startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
-const usage = `Usage: npm run bench [-- --json] [-- --kubernetes]
+const usage = `Usage: npm run bench [-- --json] [-- --kubernetes | --expired]
 
 Measures one rotation of three masters in a fresh lab: wall time of preview and up, time per phase, restarts per
 component, and the longest gaps of etcd writes and API requests through the load balancer. --kubernetes renews Kubernetes' own
-certificates in the same rollout. Needs npm run setup.
+certificates in the same rollout. --expired measures a recovery instead: etcd's authority and leaves have expired, and no member
+has started; seconds from the start of up until every member answers. Needs npm run setup.
 `;
 
 const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
@@ -30,10 +34,19 @@ interface Result {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { json: { type: "boolean", default: false }, kubernetes: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+    options: {
+      json: { type: "boolean", default: false },
+      kubernetes: { type: "boolean", default: false },
+      expired: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
   });
   if (values.help) {
     process.stdout.write(usage);
+    return;
+  }
+  if (values.expired) {
+    await measureRecovery(values.json);
     return;
   }
   const lab = await startLab({ name: "lab-bench" });
@@ -73,6 +86,27 @@ async function main(): Promise<void> {
   /** Restarts are counted from systemd's journal and the pods' log files, not from what the steps say. */
   async function startsOnAll() {
     return Promise.all(lab.masters.map((master) => startsOn(lab, master)));
+  }
+}
+
+async function measureRecovery(isJson: boolean): Promise<void> {
+  const lab = await startLab({ name: "lab-bench", expired: "all" });
+  const stack = await LabStack.create(lab, "2026-11");
+  try {
+    const preview = await timed(() => stack.preview());
+    const started = performance.now();
+    const up = stack.startUp();
+    await until("every member answers", async () => (await readStatus(lab)).every(({ etcd }) => etcd === "healthy"));
+    const quorum = round((performance.now() - started) / 1000);
+    mustPass(await up.done);
+    const whole = round((performance.now() - started) / 1000);
+    const seconds = { "preview of a recovery": preview, "up until quorum": quorum, "up, three masters": whole };
+    process.stdout.write(
+      isJson ? `${JSON.stringify({ seconds }, null, 2)}\n` : rowsOf(Object.entries(seconds).map(([what, each]) => [what, `${each.toFixed(1)} s`])),
+    );
+  } finally {
+    stack.remove();
+    await stopLab(lab.name);
   }
 }
 
@@ -135,9 +169,11 @@ function report(isJson: boolean, result: Result): void {
     ["failed etcd writes", String(result.failedEtcdWrites)],
     ["API requests that failed twice in a row", String(result.apiRequestsThatFailedTwice)],
   ];
-  for (const [what, value] of rows) {
-    process.stdout.write(`${what.padEnd(46)} ${value.padStart(10)}\n`);
-  }
+  process.stdout.write(rowsOf(rows));
+}
+
+function rowsOf(rows: readonly (readonly [string, string])[]): string {
+  return rows.map(([what, value]) => `${what.padEnd(46)} ${value.padStart(10)}\n`).join("");
 }
 
 await main();
