@@ -44,6 +44,7 @@ await announce(cluster, rollout);
 // 4. What is known afterwards.
 export default {
   cluster: cluster.clusterId,
+  rotation,
   rollout: rollout.report.rollout,
   expires: rollout.report.expires,
   served: rollout.report.served,

@@ -19,6 +19,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     renewals: cluster.renewals(wanted),
     rollout: nextRollout(cluster.found),
     rotation: cluster.args.rotation,
+    lastRotation: cluster.lastRotation,
     pauseSeconds: cluster.args.pauseBetweenMasters,
     isHeld: cluster.args.holdBefore === "retire",
     addresses: cluster.args.masters.map((master) => master.address),

@@ -23,6 +23,8 @@ export interface Cluster {
   readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
   readonly clusterId: string;
   readonly owner: string;
+  /** of the state that this run begins with; undefined before the first update */
+  readonly lastRotation: string | undefined;
 }
 
 /**
@@ -35,24 +37,24 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
   const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
-  const [found, lastClusterId] = await Promise.all([
+  const [found, last] = await Promise.all([
     look(targets, owner).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
-    ownClusterId(),
+    ownOutputs(),
   ]);
   const allowed = { outage: args.allowOutage, renewal: kubernetesTable.length > 0 };
-  const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId }, allowed);
+  const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId: last.cluster }, allowed);
   if (reasons.length > 0) {
     throw new pulumi.RunError(reasons.join("\n"));
   }
   const rows = presentRows(table, found);
-  const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? lastClusterId ?? "";
+  const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
   const now = Date.now();
   const kubernetes = presentRows(kubernetesTable, found);
   const plan = planRollout(found, rows, kubernetes, now);
   const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
-  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner };
+  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation };
 }
 
 /** In an update the masters are claimed first, so that nobody else changes them after the survey. */
@@ -83,9 +85,13 @@ function endpoint(access: Access) {
   };
 }
 
-/** The cluster that this stack's last update worked on; a stack may refer to itself, also before its first update. */
-async function ownClusterId(): Promise<string | undefined> {
+/** What this stack's last update has put out; a stack may refer to itself, also before its first update. */
+async function ownOutputs(): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>>> {
   const self = new pulumi.StackReference("self", { name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}` });
-  const { value } = await self.getOutputDetails("cluster");
+  const [cluster, rotation] = await Promise.all([self.getOutputDetails("cluster"), self.getOutputDetails("rotation")]);
+  return { cluster: textIn(cluster.value), rotation: textIn(rotation.value) };
+}
+
+function textIn(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }

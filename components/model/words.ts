@@ -17,6 +17,8 @@ export interface WordsInput {
   readonly renewals: RenewalPlan;
   readonly rollout: number;
   readonly rotation: string;
+  /** of the state that this run begins with; undefined before the first update */
+  readonly lastRotation: string | undefined;
   readonly pauseSeconds: number;
   /** retire and verify wait for holdBefore to be removed */
   readonly isHeld: boolean;
@@ -38,6 +40,7 @@ export function describePlan(input: WordsInput): string[] {
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
+    ...olderState(input),
     ...reasons(
       input,
       found.map(({ master, what }) => `${master}: ${what}`),
@@ -109,6 +112,18 @@ function namesIn({ found }: WordsInput): string {
 
 function isRenewing({ renewals }: WordsInput): boolean {
   return Object.values(renewals.leaves).some((own) => own.length > 0);
+}
+
+/** The state was put back, and the stack file was not: what is planned is neither the older set nor the newer one. */
+function olderState({ found, wanted, rotation, lastRotation }: WordsInput): string[] {
+  const isBehind = wanted === undefined && lastRotation !== undefined && lastRotation !== rotation;
+  // a run that has failed leaves an incomplete receipt, and keys that are known
+  return isBehind && found.masters.some(({ receipt }) => receipt?.isComplete === true && receipt.rotation === rotation)
+    ? [
+        `  CAUTION: the masters have rotation "${rotation}" already, and this state is an older one, of rotation "${lastRotation}": up makes a third set of authorities.`,
+        `  To go back to the certificates of this state: pulumi config set rotation ${lastRotation}`,
+      ]
+    : [];
 }
 
 /** What a rollout cannot change. */

@@ -138,6 +138,8 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
 
     expect((await stack.run("stack", "import", "--stack", stack.name, "--file", file)).code).toBe(0);
     rmSync(file);
+    const trap = await stack.preview();
+    expect(trap.output).toContain(`this state is an older one, of rotation "${String(rotation)}": up makes a third set of authorities.`);
     stack.configure({ rotation });
     const { code, output } = await stack.preview();
     expect(code, output).toBe(0);

@@ -6,7 +6,7 @@ import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { Wanted } from "../../components/model/wanted.ts";
 import { describePlan } from "../../components/model/words.ts";
-import { changed, foundAs, makePems, specs, wantedOf } from "./cluster.ts";
+import { changed, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
 
 const current = makePems("current");
 const next = makePems("next");
@@ -25,7 +25,7 @@ function dated(of: Found): Found {
   };
 }
 
-function words(of: Found, wanted: Wanted | undefined): string[] {
+function words(of: Found, wanted: Wanted | undefined, lastRotation?: string): string[] {
   const plan = planRollout(of, ackLayout, [], 0);
   return describePlan({
     found: of,
@@ -36,6 +36,7 @@ function words(of: Found, wanted: Wanted | undefined): string[] {
     renewals: planRenewals(of, [], { renew: "auto", rotation: undefined, keepKeys: false, validity: 0, renewBefore: 0 }, undefined, [], 0),
     rollout: 5,
     rotation: "2026-12",
+    lastRotation,
     pauseSeconds: 10,
     isHeld: wanted?.isHeld === true,
     addresses: specs.map(({ address }) => address),
@@ -116,6 +117,19 @@ describe("the plan in words", () => {
       "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
       "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9",
     ]);
+  });
+
+  test("when the state was put back and the stack file was not", () => {
+    const newer = dated(foundAs(current, { receipt: { ...receipt, rotation: "2026-12" } }));
+    expect(words(newer, undefined, "2026-11").slice(1, 3)).toEqual([
+      '  CAUTION: the masters have rotation "2026-12" already, and this state is an older one, of rotation "2026-11": up makes a third set of authorities.',
+      "  To go back to the certificates of this state: pulumi config set rotation 2026-11",
+    ]);
+    const failed = dated(foundAs(current, { receipt: { ...receipt, rotation: "2026-12", isComplete: false } }));
+    const others = [words(newer, undefined, "2026-12"), words(newer, undefined), words(found, undefined, "2026-10"), words(failed, undefined, "2026-11")];
+    for (const lines of others) {
+      expect(lines.filter((line) => line.includes("CAUTION"))).toEqual([]);
+    }
   });
 
   test("with notices of foreign clients and held locks", () => {
