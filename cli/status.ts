@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { chooseStacks } from "./choose-stacks.ts";
-import { inParallel } from "./in-parallel.ts";
 import { type Paint, painterFor } from "./paint.ts";
-import { type LoginOverride, type Project, readProject, readStackFile } from "./stack-file.ts";
+import { readProject } from "./stack-file.ts";
 import { jsonOf } from "./status/json.ts";
-import { lookAt } from "./status/look.ts";
-import { exitCodeFor, type Outcome, stateOf } from "./status/outcome.ts";
+import { lookAtAll } from "./status/look-at-all.ts";
+import { exitCodeFor, type Outcome } from "./status/outcome.ts";
+import { countsOf } from "./status/overview.ts";
 import { prometheusOf } from "./status/prometheus.ts";
-import { describeCluster, toneOf } from "./status/table.ts";
+import { describeCluster } from "./status/table.ts";
 import { writeAtomically } from "./write-atomically.ts";
 
 const usage = `Usage: npm run status -- [<stack>... | --all] [options]
@@ -41,8 +41,6 @@ Exit codes, the first that fits:
   0  ok
 `;
 
-/** Clusters looked at side by side: each is one SSH connection to each of its masters. */
-const clustersAtOnce = 8;
 const pipedWidth = 80;
 
 async function main(args: string[]): Promise<number> {
@@ -70,7 +68,7 @@ async function main(args: string[]): Promise<number> {
   const project = readProject(values.cwd);
   const stacks = chooseStacks(project, positionals, values.all, "status");
   const login = { identity: values.identity, isAgent: values.agent };
-  const outcomes = await inParallel(stacks, clustersAtOnce, (stack) => outcomeOf(project, stack, login));
+  const outcomes = await lookAtAll(project, stacks, login);
   const now = Date.now();
   const text = values.json
     ? jsonOf(outcomes, now)
@@ -86,14 +84,6 @@ async function main(args: string[]): Promise<number> {
   return exitCodeFor(outcomes);
 }
 
-async function outcomeOf(project: Project, stack: string, login: LoginOverride): Promise<Outcome> {
-  try {
-    return { stack, status: await lookAt(readStackFile(project, stack, login), project.name, stack) };
-  } catch (error) {
-    return { stack, problem: error instanceof Error ? error.message : String(error) };
-  }
-}
-
 function describe(outcomes: readonly Outcome[], width: number, paint: Paint): string[] {
   const blocks = outcomes.map((outcome) =>
     "status" in outcome
@@ -102,15 +92,6 @@ function describe(outcomes: readonly Outcome[], width: number, paint: Paint): st
   );
   const lines = blocks.flatMap((block, index) => (index === 0 ? block : ["", ...block]));
   return outcomes.length === 1 ? lines : [...lines, "", countsOf(outcomes, paint)];
-}
-
-/** Such as `4 clusters: 3 ok, 1 due`. */
-function countsOf(outcomes: readonly Outcome[], paint: Paint): string {
-  const counts = Object.entries(Object.groupBy(outcomes, stateOf)).map(([, group = []]) => {
-    const [first] = group;
-    return first === undefined ? "" : paint(toneOf(stateOf(first)), `${group.length} ${stateOf(first)}`);
-  });
-  return `${outcomes.length} clusters: ${counts.join(", ")}`;
 }
 
 try {
