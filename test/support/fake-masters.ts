@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
-import { Server } from "ssh2";
+// biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
+import ssh2 from "ssh2";
 
 /** What a master answers to a script; undefined cuts the connection. */
 export type Answer = (script: string) => string | undefined;
@@ -23,7 +24,7 @@ export async function startFakeMasters(answers: readonly Answer[]): Promise<Fake
   let answered = 0;
   const servers = answers.map(
     (answer) =>
-      new Server({ hostKeys: [privateKey] }, (client) => {
+      new ssh2.Server({ hostKeys: [privateKey] }, (client) => {
         // a client that goes away early is the client's business
         client.on("error", () => undefined);
         client.on("authentication", (context) => (context.method === "publickey" ? context.accept() : context.reject(["publickey"])));
