@@ -10,7 +10,7 @@ import { progressOn } from "./fleet/progress.ts";
 import { exitCodeOf, type Result } from "./fleet/result.ts";
 import { previewStack, type RunOptions, updateStack } from "./fleet/run-stack.ts";
 import { describeResults, jsonOf } from "./fleet/summary.ts";
-import { painterFor } from "./paint.ts";
+import { painterFor, widthOf } from "./paint.ts";
 import { type Project, readProject } from "./stack-file.ts";
 import { jsonOf as statusJsonOf } from "./status/json.ts";
 import { lookAtAll } from "./status/look-at-all.ts";
@@ -92,7 +92,7 @@ async function main(args: string[]): Promise<number> {
     return showStatus(project, stacks, values.json);
   }
   const results = await workOn(project, stacks, { command, parallel, canary: values.canary, logs: values.logs });
-  const lines = describeResults(results, command, process.stdout.columns ?? 80, painterFor(process.stdout));
+  const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
   process.stdout.write(values.json ? jsonOf(results) : `${lines.join("\n")}\n`);
   return exitCodeOf(results);
 }

@@ -15,3 +15,8 @@ export function painterFor(stream: NodeJS.WriteStream): Paint {
 
 /** No colours at all. */
 export const unpainted: Paint = (_, text) => text;
+
+/** Columns of a terminal; 80 where there is none, or one that does not say. */
+export function widthOf(stream: NodeJS.WriteStream): number {
+  return stream.isTTY && stream.columns > 0 ? stream.columns : 80;
+}

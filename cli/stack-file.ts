@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { parseValue } from "../stacks/parse-value.ts";
 import { checkSettings, type Settings, SettingsError } from "../stacks/settings.ts";
 
 /** How to log in when the stack file's own key is encrypted. */
@@ -44,8 +45,8 @@ export function readStackFile(project: Project, stack: string, login: LoginOverr
   const { config } = parseStackFile(file, project);
   const prefix = `${project.name}:`;
   const values = Object.entries(config).flatMap(([key, value]): [string, unknown][] => {
-    // Pulumi hands a number over as text, such as a rotation of 2026
-    const plain = typeof value === "number" ? String(value) : value;
+    // Pulumi hands plain values over as text: a rotation of 2026, or the "true" that `config set` writes
+    const plain = isObject(value) || Array.isArray(value) ? value : parseValue(String(value ?? ""));
     return key.startsWith(prefix) ? [[key.slice(prefix.length), plain]] : [];
   });
   return checkSettings(withLogin(Object.fromEntries(values), stack, login), stack);

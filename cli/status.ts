@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { chooseStacks } from "./choose-stacks.ts";
-import { type Paint, painterFor } from "./paint.ts";
+import { type Paint, painterFor, widthOf } from "./paint.ts";
 import { readProject } from "./stack-file.ts";
 import { jsonOf } from "./status/json.ts";
 import { lookAtAll } from "./status/look-at-all.ts";
@@ -41,8 +41,6 @@ Exit codes, the first that fits:
   0  ok
 `;
 
-const pipedWidth = 80;
-
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
@@ -74,7 +72,7 @@ async function main(args: string[]): Promise<number> {
     ? jsonOf(outcomes, now)
     : values.prometheus
       ? prometheusOf(outcomes, now)
-      : `${describe(outcomes, process.stdout.columns ?? pipedWidth, painterFor(process.stdout)).join("\n")}\n`;
+      : `${describe(outcomes, widthOf(process.stdout), painterFor(process.stdout)).join("\n")}\n`;
   if (values.output === undefined) {
     process.stdout.write(text);
   } else {

@@ -1,5 +1,5 @@
 import { clearScreenDown, moveCursor } from "node:readline";
-import type { Paint } from "../paint.ts";
+import { type Paint, widthOf } from "../paint.ts";
 import type { Result } from "./result.ts";
 import { describeResult } from "./summary.ts";
 
@@ -60,7 +60,7 @@ class LiveLines implements Progress {
 
   #draw(above = ""): void {
     this.#erase();
-    const width = this.#stream.columns;
+    const width = widthOf(this.#stream);
     const lines = [...this.#atWork].map(([stack, what]) => `${stack}  ${what}`.slice(0, width - 1));
     const count = `${this.#done} of ${this.#total} done`;
     this.#stream.write(`${above}${[...lines, this.#paint("quiet", count)].join("\n")}\n`);

@@ -7,6 +7,9 @@ export function reasonOf(diagnostics: readonly string[], output: string): string
   const lines = output.split("\n").map((line) => line.trim());
   const called = lines.find((line) => line.startsWith("error: ") && !line.startsWith("error: update failed"));
   const text = said ?? called?.slice("error: ".length) ?? lines.findLast((line) => line !== "") ?? "unknown";
+  if (text.startsWith("no stack named ")) {
+    return `${text}; make it with: npm run pulumi -- stack init <stack>`;
+  }
   return text.length <= longest ? text : `${text.slice(0, longest)}…`;
 }
 

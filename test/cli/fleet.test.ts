@@ -89,7 +89,9 @@ describe("why a run failed", () => {
   });
 
   test("or what the CLI calls one", () => {
-    expect(reasonOf([], "code: 255\n stdout: \n stderr: Command failed\nerror: no stack named 'x' found\n")).toBe("no stack named 'x' found");
+    expect(reasonOf([], "code: 255\n stdout: \n stderr: Command failed\nerror: no stack named 'x' found\n")).toBe(
+      "no stack named 'x' found; make it with: npm run pulumi -- stack init <stack>",
+    );
   });
 
   test("or the last thing that was said, and never a long text", () => {

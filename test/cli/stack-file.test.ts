@@ -41,6 +41,14 @@ describe("a stack file", () => {
     expect([settings.rotation, settings.ssh.agent, settings.masters[0]?.address]).toEqual(["2026-11", true, "10.0.0.1"]);
   });
 
+  test("has a yes or no, also as the text that `pulumi config set` writes", () => {
+    for (const text of ["true", '"true"']) {
+      write("yes", `    agent: true\n  etcd-rotation:allowOutage: ${text}`);
+      expect(readStackFile(project, "yes", noLogin).allowOutage).toBe(true);
+    }
+    rmSync(join(folder, "stacks", "Pulumi.yes.yaml"));
+  });
+
   test("gives a number as the text that Pulumi makes of it", () => {
     write("number", "    agent: true", "2026");
     expect(readStackFile(project, "number", noLogin).rotation).toBe("2026");
