@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { ignoreWindowVariable, windowRefusal } from "../components/model/window.ts";
 import { engineEnvironment } from "../tools/engine-environment.ts";
 import { defaultBackend } from "../tools/setup/state-backend.ts";
 import { chooseStacks } from "./choose-stacks.ts";
@@ -11,7 +12,7 @@ import { exitCodeOf, type Result } from "./fleet/result.ts";
 import { previewStack, type RunOptions, updateStack } from "./fleet/run-stack.ts";
 import { describeResults, jsonOf } from "./fleet/summary.ts";
 import { painterFor, widthOf } from "./paint.ts";
-import { type Project, readProject } from "./stack-file.ts";
+import { type Project, readProject, readWindow } from "./stack-file.ts";
 import { jsonOf as statusJsonOf } from "./status/json.ts";
 import { lookAtAll } from "./status/look-at-all.ts";
 import { exitCodeFor } from "./status/outcome.ts";
@@ -26,7 +27,7 @@ Works on many stacks, a few at a time; each is one cluster.
   up                 previews each stack and updates the ones with changes. After a
                      failure no further stack is started; those at work are waited
                      for. The same command again goes on where it stopped: a stack
-                     without changes is skipped
+                     without changes is skipped. One whose window is shut waits
 
   --stacks a,b,c     these stacks
   --all              every stack with a file in stacks/
@@ -115,7 +116,13 @@ async function workOn(project: Project, stacks: readonly string[], { command, pa
   const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
   const interruption = catchInterrupts();
-  const options: RunOptions = { folder: project.folder, logFolder, ...engine, signal: interruption.signal };
+  const options: RunOptions = {
+    folder: project.folder,
+    logFolder,
+    ...engine,
+    signal: interruption.signal,
+    refusal: (stack) => windowRefusalOf(project, stack),
+  };
   const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
   const work = command === "up" ? updateStack : previewStack;
   try {
@@ -127,6 +134,11 @@ async function workOn(project: Project, stacks: readonly string[], { command, pa
   } finally {
     progress.end();
   }
+}
+
+/** Outside its window a stack waits, and keeps no other from being updated. */
+function windowRefusalOf(project: Project, stack: string): string | undefined {
+  return process.env[ignoreWindowVariable] === stack ? undefined : windowRefusal(readWindow(project, stack), Date.now(), stack);
 }
 
 /** The CLI that set-up chose, and its environment with the backend. */

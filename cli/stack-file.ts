@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import type { Window } from "../components/model/window.ts";
 import { parseValue } from "../stacks/parse-value.ts";
-import { checkSettings, type Settings, SettingsError } from "../stacks/settings.ts";
+import { checkSettings, type Settings, SettingsError, window } from "../stacks/settings.ts";
 
 /** How to log in when the stack file's own key is encrypted. */
 export interface LoginOverride {
@@ -34,6 +35,17 @@ export function stackNames({ stackFolder }: Project): string[] {
     .flatMap((name) => fileName.exec(name)?.[1] ?? [])
     .filter((name) => name !== "example")
     .sort();
+}
+
+/** The window of a stack, whatever else its file holds; undefined without one. @throws SettingsError when there is one that cannot be read */
+export function readWindow(project: Project, stack: string): Window | undefined {
+  const file = join(project.stackFolder, `Pulumi.${stack}.yaml`);
+  const value = parseStackFile(file, project).config[`${project.name}:window`];
+  const { data, error } = window.optional().safeParse(value);
+  if (error !== undefined) {
+    throw new SettingsError(`Cannot read the window in ${file}: ${error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`);
+  }
+  return data;
 }
 
 /**

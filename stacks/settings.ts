@@ -23,7 +23,8 @@ const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=
 
 const timeZone = z.string().refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
 
-const window = z
+/** When a rollout may begin; the model's `Window` once it has been read. */
+export const window = z
   .strictObject({
     days: z
       .array(z.enum(weekdays))

@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly logFolder: string;
   readonly signal: AbortSignal;
+  /** why a stack with changes may not be updated now; undefined when it may */
+  readonly refusal: (stack: string) => string | undefined;
 }
 
 /** Previews one stack. Never rejects: a failure is a result. */
@@ -67,6 +69,10 @@ async function run(name: string, options: RunOptions, tell: Tell, isUpdate: bool
     }
     if (!isUpdate) {
       return ended("changes");
+    }
+    const refusal = options.refusal(name);
+    if (refusal !== undefined) {
+      return ended("not started", refusal);
     }
     await stack.up(during("updating"));
     return ended("updated");

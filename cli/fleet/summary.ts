@@ -10,12 +10,14 @@ export function describeResults(results: readonly Result[], command: string, wid
     ...results.map(({ stack, outcome, seconds, changes }) => [
       { text: stack },
       { text: outcome, style: (text: string) => paint(toneOf(outcome), text) },
-      { text: outcome === "not started" ? "" : seconds.toFixed(1), isRight: true },
+      { text: seconds === 0 ? "" : seconds.toFixed(1), isRight: true },
       { text: describeChanges(changes) },
     ]),
   ]);
   const failures = results.flatMap(({ stack, outcome, reason, log }) =>
-    outcome === "failed" ? ["", ...wrap(`${stack}: ${reason ?? "unknown"}`, width), ...(log === undefined ? [] : [`  log: ${log}`])] : [],
+    outcome === "failed" || reason !== undefined
+      ? ["", ...wrap(`${stack}: ${reason ?? "unknown"}`, width), ...(log === undefined || outcome !== "failed" ? [] : [`  log: ${log}`])]
+      : [],
   );
   const isOpen = results.some(({ outcome }) => outcome === "failed" || outcome === "not started");
   return [...table, ...failures, "", countsOf(results), ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : [])];
@@ -29,7 +31,7 @@ export function jsonOf(results: readonly Result[]): string {
 
 /** Such as `updated after 89.0 s` or `failed after 3.1 s: …`. */
 export function describeResult({ outcome, seconds, reason }: Result): string {
-  return outcome === "not started" ? outcome : `${outcome} after ${seconds.toFixed(1)} s${reason === undefined ? "" : `: ${reason}`}`;
+  return `${outcome} after ${seconds.toFixed(1)} s${reason === undefined ? "" : `: ${reason}`}`;
 }
 
 function describeChanges(changes: Readonly<Record<string, number>>): string {

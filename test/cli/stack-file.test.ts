@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { chooseStacks } from "../../cli/choose-stacks.ts";
 import { inParallel } from "../../cli/in-parallel.ts";
-import { readProject, readStackFile, stackNames } from "../../cli/stack-file.ts";
+import { readProject, readStackFile, readWindow, stackNames } from "../../cli/stack-file.ts";
 import { writeAtomically } from "../../cli/write-atomically.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli test "));
@@ -33,6 +33,16 @@ ${ssh}
 }
 
 const encrypted = "{ secure: v1:secret-text }";
+
+test("a window is read by itself, and one that cannot be read is told", () => {
+  write("window", '    agent: true\n  etcd-rotation:window: { days: [tue], from: "22:00", to: "04:00", timeZone: UTC }');
+  expect(readWindow(project, "window")).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "UTC" });
+  write("window", '    agent: true\n  etcd-rotation:window: { from: "22:00", to: "25:00", timeZone: UTC }');
+  expect(() => readWindow(project, "window")).toThrow(/^Cannot read the window in .*Pulumi\.window\.yaml: to: expected a time of day such as "04:00"$/);
+  write("window", "    agent: true");
+  expect(readWindow(project, "window")).toBeUndefined();
+  rmSync(join(folder, "stacks", "Pulumi.window.yaml"));
+});
 
 describe("a stack file", () => {
   test("is read without the stack's password", () => {

@@ -54,7 +54,16 @@ const pems = makePems("bench");
 
 /** A copy of this project with a stack for each cluster, and a file backend. */
 function makeProject(root: string, names: readonly string[], ports: readonly number[]): NodeJS.ProcessEnv {
-  for (const part of ["Pulumi.yaml", "package.json", "tsconfig.json", "index.ts", "components", "stacks/settings.ts", "stacks/stack-config.ts"]) {
+  for (const part of [
+    "Pulumi.yaml",
+    "package.json",
+    "tsconfig.json",
+    "index.ts",
+    "components",
+    "stacks/settings.ts",
+    "stacks/stack-config.ts",
+    "stacks/parse-value.ts",
+  ]) {
     cpSync(join(project, part), join(root, part), { recursive: true });
   }
   symlinkSync(join(project, "node_modules"), join(root, "node_modules"));

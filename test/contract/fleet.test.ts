@@ -194,6 +194,24 @@ test("a signal: the step at work finishes, no further stack is started, and the 
   expect(new Set(doneStacks().slice(before))).toEqual(new Set(["s01", "s02"]));
 });
 
+test("a stack whose window is shut waits, and keeps no other from being updated", async () => {
+  const file = join(root, "stacks", "Pulumi.s01.yaml");
+  const before = readFileSync(file, "utf8");
+  // a window of one minute, half a day from now
+  const half = (new Date().getUTCHours() + 12) % 24;
+  const time = (minute: number) => `"${String(half).padStart(2, "0")}:${String(minute).padStart(2, "0")}"`;
+  writeFileSync(file, `${before}config:\n  fleet:window: { from: ${time(0)}, to: ${time(1)}, timeZone: UTC }\n`);
+  askFor("third");
+  const shut = await fleet(["up", "--stacks", "s01,s02", "--parallel", "1"]);
+  expect([shut.code, outcomes(shut)], shut.stderr).toEqual([2, { s01: "not started", s02: "updated" }]);
+  expect(shut.stacks[0]?.reason).toMatch(/^Cannot begin a rollout of s01 now: it is .*ETCD_ROTATION_IGNORE_WINDOW=s01 /);
+  const other = await fleet(["up", "--stacks", "s01"], { ETCD_ROTATION_IGNORE_WINDOW: "s02" });
+  expect(other.code).toBe(2);
+  const ignored = await fleet(["up", "--stacks", "s01"], { ETCD_ROTATION_IGNORE_WINDOW: "s01" });
+  writeFileSync(file, before);
+  expect([ignored.code, outcomes(ignored)], ignored.stderr).toEqual([0, { s01: "updated" }]);
+});
+
 test("bad usage begins nothing", async () => {
   for (const [args, message] of [
     [["destroy", "--all"], 'Cannot do "destroy"; expected status, preview, up'],
