@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { z } from "zod";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
 import { ackKubernetes, ackLayout, leaves } from "../components/model/layout.ts";
+import { weekdays } from "../components/model/window.ts";
 
 const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
 const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
@@ -19,6 +20,31 @@ const hostKey = z
   );
 const san = z.string().regex(/^[A-Za-z0-9*.:-]+$/, "expected a DNS name or an IP address");
 const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=etcd-server"');
+
+const timeZone = z.string().refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
+
+/** When a rollout may begin; the model's `Window` once it has been read. */
+export const window = z
+  .strictObject({
+    days: z
+      .array(z.enum(weekdays))
+      .min(1)
+      .default([...weekdays]),
+    from: z
+      .string()
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time of day such as "22:00"')
+      .transform(minutesOfDay),
+    to: z
+      .string()
+      .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'expected a time of day such as "04:00"')
+      .transform(minutesOfDay),
+    timeZone,
+  })
+  .check((context) => {
+    if (context.value.from === context.value.to) {
+      context.issues.push({ code: "custom", input: context.value.to, path: ["to"], message: "expected another time than from; a whole day is 00:00 to 24:00" });
+    }
+  });
 
 const rotation = z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens");
 
@@ -89,6 +115,7 @@ const schema = z.strictObject({
   allowOutage: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
   takeOver: z.string().min(1).optional(),
+  window: window.optional(),
 });
 
 export type Settings = z.output<typeof schema>;
@@ -138,6 +165,19 @@ function needsOneKey(context: z.core.ParsePayload<{ privateKey?: string | undefi
       path: [],
       message: `expected exactly one of privateKey, privateKeyPath and agent: true, found ${given}`,
     });
+  }
+}
+
+function minutesOfDay(text: string): number {
+  const [hours = 0, minutes = 0] = text.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
   }
 }
 

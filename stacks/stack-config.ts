@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { parseValue } from "./parse-value.ts";
 import { checkSettings, type Settings, SettingsError } from "./settings.ts";
 
 /**
@@ -15,17 +16,5 @@ export function readSettings(): Settings {
   } catch (error) {
     // a RunError has no cause, and its message is all that Pulumi shows
     throw error instanceof SettingsError ? new pulumi.RunError(error.message) : error;
-  }
-}
-
-/** Pulumi keeps objects, lists, numbers and booleans as JSON, and strings as they are. */
-function parseValue(text: string): unknown {
-  if (!/^([[{].*|true|false|)$/s.test(text)) {
-    return text;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
   }
 }

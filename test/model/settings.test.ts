@@ -41,6 +41,20 @@ function withMaster(change: object): unknown {
   return { ...good, masters: [{ ...first, ...change }, ...others] };
 }
 
+function withWindow(change: object): unknown {
+  return { ...good, window: { days: ["tue"], from: "22:00", to: "04:00", timeZone: "Asia/Shanghai", ...change } };
+}
+
+test("a window is in minutes of the day, and on every day unless days are named", () => {
+  expect(checkSettings(withWindow({}), "lab").window).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "Asia/Shanghai" });
+  expect(checkSettings({ ...good, window: { from: "00:00", to: "24:00", timeZone: "UTC" } }, "lab").window).toEqual({
+    days: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    from: 0,
+    to: 1440,
+    timeZone: "UTC",
+  });
+});
+
 test("a short stack file has these settings", () => {
   expect(checkSettings(good, "lab")).toEqual({
     rotation: "2026-11",
@@ -193,6 +207,24 @@ describe("a bad stack file is refused", () => {
     ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
     ["a relative path", { ...good, layout: { paths: { "etcd-ca": "x" } } }, ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"']],
     ["a word for a yes or no", { ...good, allowOutage: "yes" }, ['etcd-rotation:allowOutage: Invalid input: expected boolean, received string; saw "yes"']],
+    ["a window on no day", withWindow({ days: [] }), ["etcd-rotation:window.days: Too small: expected array to have >=1 items"]],
+    [
+      "a day that is none",
+      withWindow({ days: ["Monday"] }),
+      ['etcd-rotation:window.days[0]: Invalid option: expected one of "mon"|"tue"|"wed"|"thu"|"fri"|"sat"|"sun"; saw "Monday"'],
+    ],
+    ["an hour that is none", withWindow({ from: "24:00" }), ['etcd-rotation:window.from: expected a time of day such as "22:00"; saw "24:00"']],
+    ["a time without a zero", withWindow({ to: "4:00" }), ['etcd-rotation:window.to: expected a time of day such as "04:00"; saw "4:00"']],
+    [
+      "an empty window",
+      withWindow({ from: "04:00" }),
+      ['etcd-rotation:window.to: expected another time than from; a whole day is 00:00 to 24:00; saw "04:00"'],
+    ],
+    [
+      "a time zone that is none",
+      withWindow({ timeZone: "Asia/Peking" }),
+      ['etcd-rotation:window.timeZone: expected a time zone of the IANA database, such as "Asia/Shanghai"; saw "Asia/Peking"'],
+    ],
     ["an empty takeOver", { ...good, takeOver: "" }, ['etcd-rotation:takeOver: Too small: expected string to have >=1 characters; saw ""']],
   ];
   test.each(bad)("for %s", (_, values, lines) => {

@@ -1,0 +1,35 @@
+import { inParallel } from "../in-parallel.ts";
+import { notStarted, type Result } from "./result.ts";
+
+export interface HandOutOptions {
+  /** stacks at work at one time */
+  readonly parallel: number;
+  /** goes first and alone; the others follow only when it has not failed */
+  readonly canary: string | undefined;
+  /** whether a failure keeps the rest from being started */
+  readonly stopsAtFailure: boolean;
+  /** asked before each stack: whether somebody wants the run to end */
+  readonly isInterrupted: () => boolean;
+}
+
+/** Hands stacks out to `work`, and none any more after a failure; what is under way is waited for. Results are in the stacks' order. */
+export async function handOut(stacks: readonly string[], options: HandOutOptions, work: (stack: string) => Promise<Result>): Promise<Result[]> {
+  let isStopped = false;
+  const one = async (stack: string): Promise<Result> => {
+    if (isStopped || options.isInterrupted()) {
+      return notStarted(stack);
+    }
+    const result = await work(stack);
+    isStopped ||= options.stopsAtFailure && result.outcome === "failed";
+    return result;
+  };
+  const { canary } = options;
+  const first = canary === undefined ? [] : [await one(canary)];
+  const others = await inParallel(
+    stacks.filter((stack) => stack !== canary),
+    options.parallel,
+    one,
+  );
+  const all = [...first, ...others];
+  return stacks.flatMap((stack) => all.find((result) => result.stack === stack) ?? []);
+}

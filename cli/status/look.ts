@@ -1,0 +1,54 @@
+import { type FoundMaster, presentRows } from "../../components/model/found.ts";
+import { ackKubernetes, ackLayout, type KubernetesRow, withPaths } from "../../components/model/layout.ts";
+import { renewedRows } from "../../components/model/renewals.ts";
+import { type ClusterStatus, clusterStatus } from "../../components/model/status.ts";
+import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
+import { surveyTargets } from "../../components/survey/targets.ts";
+import type { Settings } from "../../stacks/settings.ts";
+
+/** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
+export async function lookAt(settings: Settings, project: string, stack: string): Promise<ClusterStatus> {
+  const owner = `${project}/${stack}`;
+  const policy = {
+    ...settings.kubernetes,
+    rotation: settings.kubernetes.rotation,
+    validity: settings.certificates.validity,
+    renewBefore: settings.certificates.renewBefore,
+  };
+  const table = withPaths(ackLayout, settings.layout.paths);
+  const kubernetesTable = withPaths(watchedRows(renewedRows(ackKubernetes, policy)), settings.layout.paths);
+  const targets = surveyTargets(settings, owner, [...table, ...kubernetesTable]);
+  const looks = await Promise.all(targets.map((target) => lookAtMaster(target)));
+  const found = { masters: looks.flatMap((look) => ("found" in look ? [look.found] : [])) };
+  return clusterStatus({
+    stack,
+    found,
+    unreachable: looks.flatMap((look) => ("reason" in look ? [look] : [])),
+    masters: settings.masters,
+    rows: presentRows(table, found),
+    kubernetes: presentRows(kubernetesTable, found),
+    policy,
+    identity: { owner, takeOver: settings.takeOver, lastClusterId: undefined },
+    isOutageAllowed: settings.allowOutage,
+    rotation: settings.rotation,
+    now: Date.now(),
+  });
+}
+
+/** Files that the stack leaves alone expire as well: they are looked at, and no process is judged by them. */
+function watchedRows(renewed: readonly KubernetesRow[]): readonly KubernetesRow[] {
+  return renewed.length > 0 ? renewed : ackKubernetes.map((row) => ({ ...row, restarts: [] }));
+}
+
+type Look = { readonly found: FoundMaster } | { readonly name: string; readonly reason: string };
+
+async function lookAtMaster(target: SurveyTarget): Promise<Look> {
+  const { name } = target.data.master;
+  try {
+    const { masters } = await takeSurvey([target]);
+    const [found] = masters;
+    return found === undefined ? { name, reason: `Cannot survey ${name}: there was no answer` } : { found };
+  } catch (error) {
+    return { name, reason: error instanceof Error ? error.message : String(error) };
+  }
+}

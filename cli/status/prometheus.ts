@@ -1,0 +1,59 @@
+import { states } from "../../components/model/certificate-status.ts";
+import { type Outcome, stateOf } from "./outcome.ts";
+
+/** One sample: labels and a value. */
+type Sample = readonly [Readonly<Record<string, string>>, number];
+
+/**
+ * The text that node-exporter's textfile collector reads (Prometheus text format 0.0.4). Without time stamps, which the
+ * collector refuses; the time of the look is a metric of its own, so that a file which is no longer written shows.
+ */
+export function prometheusOf(outcomes: readonly Outcome[], now: number): string {
+  const looked = outcomes.flatMap((outcome) => ("status" in outcome ? [outcome.status] : []));
+  const counted = states.filter((state) => state !== "other");
+  return [
+    metric(
+      "etcd_rotation_certificate_not_after_seconds",
+      "End of a certificate, in seconds since 1970; where: served, or disk alone.",
+      looked.flatMap(({ stack, certificates }) =>
+        certificates.map(
+          ({ master, file, port, issuer, fingerprint, notAfter }): Sample => [
+            { stack, master, file, where: port === undefined ? "disk" : "served", issuer: issuer.name, fingerprint: fingerprint.slice(0, 16) },
+            Math.floor(notAfter / 1000),
+          ],
+        ),
+      ),
+    ),
+    metric(
+      "etcd_rotation_cluster_state",
+      "1 for the state that a cluster is in, 0 for the others.",
+      outcomes.flatMap((outcome) => counted.map((state): Sample => [{ stack: outcome.stack, state }, stateOf(outcome) === state ? 1 : 0])),
+    ),
+    metric(
+      "etcd_rotation_master_reachable",
+      "Whether a master could be looked at.",
+      looked.flatMap(({ stack, masters }) => masters.map(({ name, state }): Sample => [{ stack, master: name }, state === "unreachable" ? 0 : 1])),
+    ),
+    metric(
+      "etcd_rotation_rollout",
+      "Number of the last rollout in the masters' receipts.",
+      looked.flatMap(({ stack, rollout }): Sample[] => (rollout === undefined ? [] : [[{ stack }, rollout]])),
+    ),
+    metric("etcd_rotation_look_timestamp_seconds", "When the masters were looked at, in seconds since 1970.", [[{}, Math.floor(now / 1000)]]),
+  ].join("");
+}
+
+function metric(name: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(([labels, value]) => `${name}${labelsOf(labels)} ${value}`);
+  return samples.length === 0 ? "" : `${[`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines].join("\n")}\n`;
+}
+
+function labelsOf(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+/** Exposition format: backslash, quote and line feed are escaped in a label's value. */
+function escaped(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

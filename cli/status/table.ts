@@ -1,0 +1,147 @@
+import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
+import { day } from "../../components/model/plan.ts";
+import type { ClusterStatus } from "../../components/model/status.ts";
+import { type Cell, columns, wrap } from "../columns.ts";
+import type { Paint, Tone } from "../paint.ts";
+
+/** Shorter names would not tell masters apart. */
+const leastNameWidth = 8;
+const gap = 2;
+
+/** How a state looks. */
+export function toneOf(state: State): Tone {
+  switch (state) {
+    case "expired":
+    case "drifted":
+    case "unreachable":
+      return "bad";
+    case "due":
+      return "warning";
+    case "ok":
+      return "good";
+    case "other":
+      return "quiet";
+    default:
+      return state satisfies never;
+  }
+}
+
+/** A cluster for a person: a line per certificate, masters side by side, then what is wrong. */
+export function describeCluster(status: ClusterStatus, width: number, paint: Paint): string[] {
+  return [
+    `${paint("title", status.stack)}  ${paint(toneOf(status.state), status.state)}`,
+    ...wrap(summary(status), width - gap).map((line) => `  ${line}`),
+    ...tables(status, width, paint),
+    ...remarks(status, width, paint),
+  ];
+}
+
+function summary({ rollout, rotation, isComplete, lastBackup, masters }: ClusterStatus): string {
+  const leader = masters.find((master) => master.isLeader);
+  const members = masters.filter((master) => master.etcd === "healthy").length;
+  return [
+    rollout === undefined ? "no rollout yet" : `rollout ${rollout}, rotation "${rotation}", ${isComplete ? "complete" : "not complete on every master"}`,
+    lastBackup === undefined ? "no backup" : `last backup rollout-${lastBackup}`,
+    `etcd healthy on ${members} of ${masters.length}${leader === undefined ? "" : `, led by ${leader.name}`}`,
+  ].join("; ");
+}
+
+/** One line of the table: certificates of one file with the same issuer and day of end. */
+interface Line {
+  readonly label: string;
+  readonly issuer: string;
+  readonly certificates: CertificateStatus[];
+}
+
+function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
+  const lines = linesOf(status.certificates);
+  if (lines.length === 0) {
+    return [];
+  }
+  const fixed =
+    gap + Math.max(...lines.map(({ label }) => label.length)) + gap + "2026-01-01".length + gap + Math.max(5, ...lines.map((line) => daysOf(line).length));
+  const perMaster = Math.max(leastNameWidth, Math.min(longest(status), Math.floor((width - fixed) / status.masters.length) - gap));
+  const perBlock = Math.max(1, Math.floor((width - fixed) / (perMaster + gap)));
+  const blocks = Array.from({ length: Math.ceil(status.masters.length / perBlock) }, (_, index) =>
+    status.masters.slice(index * perBlock, (index + 1) * perBlock),
+  );
+  return blocks.flatMap((masters) => ["", ...table(masters, lines, perMaster, paint)]);
+}
+
+function longest({ masters }: ClusterStatus): number {
+  return Math.max(...masters.map(({ name }) => name.length));
+}
+
+function table(masters: ClusterStatus["masters"], lines: readonly Line[], nameWidth: number, paint: Paint): string[] {
+  const quiet = (text: string) => paint("quiet", text);
+  const header: Cell[] = [
+    { text: "  certificate" },
+    { text: "ends" },
+    { text: "days", isRight: true },
+    ...masters.map(({ name }) => ({ text: shortened(name, nameWidth) })),
+  ].map((cell) => ({ ...cell, style: quiet }));
+  const shown = lines.filter((line) => line.certificates.some((each) => masters.some((master) => master.name === each.master)));
+  const texts = columns([header, ...shown.map((line) => cellsOf(line, masters, paint))]);
+  return [
+    ...texts.slice(0, 1),
+    ...shown.flatMap((line, index) => [...(line.issuer === shown[index - 1]?.issuer ? [] : [`${quiet("issued by")} ${line.issuer}`]), texts[index + 1] ?? ""]),
+  ];
+}
+
+function cellsOf(line: Line, masters: ClusterStatus["masters"], paint: Paint): Cell[] {
+  const [first] = line.certificates;
+  return [
+    { text: `  ${line.label}` },
+    { text: first === undefined ? "" : day(first.notAfter) },
+    { text: daysOf(line), isRight: true },
+    ...masters.map(({ name, state }): Cell => {
+      const own = line.certificates.find((each) => each.master === name);
+      if (own === undefined) {
+        return { text: state === "unreachable" ? "?" : "-", style: (text) => paint("quiet", text) };
+      }
+      return { text: own.state, style: (text) => paint(toneOf(own.state), text) };
+    }),
+  ];
+}
+
+function daysOf({ certificates }: Line): string {
+  return String(Math.min(...certificates.map((each) => each.daysLeft)));
+}
+
+/** In the order of the layout, grouped by issuer, so that what one authority has issued stands together. */
+function linesOf(certificates: readonly CertificateStatus[]): Line[] {
+  const lines = new Map<string, Line>();
+  for (const each of certificates) {
+    const issuer =
+      each.issuer.fingerprint === undefined ? `${each.issuer.name} (not on any master)` : `${each.issuer.name} (${each.issuer.fingerprint.slice(0, 8)})`;
+    const label = each.port === undefined ? each.file : `${each.file} :${each.port}${each.isOnDisk ? "" : " only"}`;
+    const key = `${issuer} ${label} ${day(each.notAfter)}`;
+    const line = lines.get(key) ?? { label, issuer, certificates: [] };
+    line.certificates.push(each);
+    lines.set(key, line);
+  }
+  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap((group) => group ?? []);
+}
+
+/** The end of a name tells masters apart. */
+function shortened(name: string, width: number): string {
+  return name.length <= width ? name : `…${name.slice(1 - width)}`;
+}
+
+function remarks({ findings, notes }: ClusterStatus, width: number, paint: Paint): string[] {
+  const all = [
+    ...findings.map(({ state, master, what }) => ({
+      word: state,
+      tone: toneOf(state),
+      text: master === undefined || what.startsWith(`${master}:`) ? what : `${master}: ${what}`,
+    })),
+    ...notes.map((text) => ({ word: "note", tone: "quiet" as const, text })),
+  ];
+  const indent = Math.max(0, ...all.map(({ word }) => word.length)) + 2 * gap;
+  const lines = all.flatMap(({ word, tone, text }) =>
+    wrap(text, width - indent).map((line, index) =>
+      index === 0 ? `  ${paint(tone, word)}${" ".repeat(indent - gap - word.length)}${line}` : `${" ".repeat(indent)}${line}`,
+    ),
+  );
+  return lines.length === 0 ? [] : ["", ...lines];
+}

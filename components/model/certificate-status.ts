@@ -1,0 +1,115 @@
+import { type Certificate, hasIssued } from "./certificate.ts";
+import { type Drift, isIssuedHere, portOf } from "./drift.ts";
+import type { Found, FoundMaster } from "./found.ts";
+import type { KubernetesRow, Row } from "./layout.ts";
+
+/** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
+export const states = ["expired", "drifted", "unreachable", "due", "ok", "other"] as const;
+export type State = (typeof states)[number];
+
+/** One certificate of one master. */
+export interface CertificateStatus {
+  readonly master: string;
+  /** id of its row in the layout */
+  readonly file: string;
+  readonly path: string;
+  readonly isOnDisk: boolean;
+  /** where it is served; undefined when it is only on disk */
+  readonly port: number | undefined;
+  readonly subject: string;
+  readonly issuer: Issuer;
+  /** SHA-256 of the DER, lower-case hex */
+  readonly fingerprint: string;
+  /** milliseconds since 1970 */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** whole days; negative once it has expired */
+  readonly daysLeft: number;
+  readonly state: State;
+}
+
+/** The authority that has issued a certificate; its fingerprint tells apart two of one name, and is undefined when it lies on no master. */
+export interface Issuer {
+  readonly name: string;
+  readonly fingerprint: string | undefined;
+}
+
+export interface CertificateInput {
+  readonly found: Found;
+  readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
+  readonly drift: readonly Drift[];
+  /** seconds */
+  readonly renewBefore: number;
+  /** milliseconds since 1970 */
+  readonly now: number;
+}
+
+const dayMilliseconds = 86_400_000;
+
+/** Every certificate of one master, on disk or served. */
+export function certificatesOf(master: FoundMaster, input: CertificateInput): CertificateStatus[] {
+  return [...input.rows, ...input.kubernetes].flatMap((row): CertificateStatus[] => {
+    const file = master.files[row.id];
+    if (file === undefined) {
+      return [];
+    }
+    const port = portOf(row);
+    const served = port === undefined ? undefined : master.served[port];
+    const onDisk = row.kind === "trust" || row.kind === "authority" ? file.certificates : file.certificates.slice(0, 1);
+    const all = [...onDisk, ...(served !== undefined && onDisk.every((each) => each.fingerprint !== served.fingerprint) ? [served] : [])];
+    return all.map((certificate) => ({
+      master: master.name,
+      file: row.id,
+      path: file.path === "" ? file.realPath : file.path,
+      isOnDisk: onDisk.includes(certificate),
+      port: certificate.fingerprint === served?.fingerprint ? port : undefined,
+      subject: nameIn(certificate.subject),
+      issuer: issuerOf(certificate, input),
+      fingerprint: certificate.fingerprint,
+      notBefore: certificate.notBefore,
+      notAfter: certificate.notAfter,
+      daysLeft: Math.floor((certificate.notAfter - input.now) / dayMilliseconds),
+      state: stateOf(certificate, row, master, input),
+    }));
+  });
+}
+
+function stateOf(certificate: Certificate, row: Row | KubernetesRow, master: FoundMaster, input: CertificateInput): State {
+  const { found, kubernetes, drift, renewBefore, now } = input;
+  const isEverywhere = found.masters.every((each) => (each.files[row.id]?.certificates ?? []).some((other) => other.fingerprint === certificate.fingerprint));
+  const isDrifted = drift.some((each) => each.file === row.id && (each.master === master.name || (each.master === undefined && !isEverywhere)));
+  const isServed = Object.values(master.served).some((each) => each.fingerprint === certificate.fingerprint);
+  const isOthers = "signer" in row ? !isRenewedHere(certificate, row, master, kubernetes) : isSpare(certificate, row, master, input);
+  if (certificate.notAfter <= now && (!isOthers || isServed)) {
+    return "expired";
+  }
+  const isNear = certificate.notAfter < now + renewBefore * 1000;
+  return isDrifted ? "drifted" : isOthers ? "other" : isNear ? "due" : "ok";
+}
+
+/** An authority beside others in a trust file that has issued no leaf that is checked against it. */
+function isSpare(certificate: Certificate, row: Row, master: FoundMaster, { found, rows }: CertificateInput): boolean {
+  const checked = rows.filter((other) => other.kind === "cert" && other.leaf !== undefined && (row.accepts ?? []).includes(other.leaf));
+  const issued = found.masters.flatMap((each) => checked.flatMap((other) => each.files[other.id]?.certificates.slice(0, 1) ?? []));
+  const others = (master.files[row.id]?.certificates ?? []).filter((other) => other !== certificate);
+  return row.kind === "trust" && others.length > 0 && !issued.some((leaf) => hasIssued(certificate, leaf));
+}
+
+/** Whether it is an authority of this master, or on its disk and issued by one. */
+function isRenewedHere(certificate: Certificate, row: KubernetesRow, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
+  const isOnDisk = (master.files[row.id]?.certificates ?? []).includes(certificate);
+  return isOnDisk && (row.kind === "authority" || isIssuedHere(row, certificate, master, rows));
+}
+
+function issuerOf(certificate: Certificate, { found, rows, kubernetes }: CertificateInput): Issuer {
+  const authorities = [...rows, ...kubernetes].filter((row) => row.kind === "trust" || row.kind === "authority");
+  const known = found.masters.flatMap((master) => authorities.flatMap((row) => master.files[row.id]?.certificates ?? []));
+  const issuer = known.find((authority) => authority.subject.join() === certificate.issuer.join() && hasIssued(authority, certificate));
+  return { name: nameIn(certificate.issuer), fingerprint: issuer?.fingerprint };
+}
+
+/** The common name, or the whole name without one. */
+function nameIn(name: readonly string[]): string {
+  return name.find((rdn) => rdn.startsWith("CN="))?.slice("CN=".length) ?? name.join(", ");
+}

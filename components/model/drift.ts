@@ -1,0 +1,150 @@
+import { type Certificate, hasIssued } from "./certificate.ts";
+import { type Difference, differences } from "./differences.ts";
+import type { Found, FoundMaster } from "./found.ts";
+import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
+import { day } from "./plan.ts";
+
+/** One way in which masters disagree, or a master disagrees with itself. */
+export interface Drift {
+  /** undefined when it is between masters */
+  readonly master: string | undefined;
+  /** the row whose certificate it is about; undefined when it is about none */
+  readonly file: string | undefined;
+  readonly what: string;
+}
+
+/** What `driftOf` needs besides the survey. */
+export interface DriftInput {
+  readonly found: Found;
+  readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
+  /** `<project>/<stack>`, and whom the stack takes over from */
+  readonly owners: readonly string[];
+  /** milliseconds since 1970 */
+  readonly now: number;
+}
+
+/**
+ * Everything that is wrong with the masters whatever is wanted: what can be told without the stack's state.
+ * A cluster that no rollout has touched is not wrong for having no receipts.
+ */
+export function driftOf(input: DriftInput): Drift[] {
+  const { found, rows } = input;
+  const isNew = found.masters.every((master) => master.receipt === undefined);
+  const general = differences(found, undefined, rows).filter(({ what }) => !isNew || what !== "no rollout has been recorded yet");
+  return [
+    ...general.map((difference) => fromDifference(difference, rows)),
+    ...found.masters.flatMap((master) => driftOn(master, input)),
+    ...setDrift(input),
+    ...rotationDrift(found),
+  ];
+}
+
+function fromDifference({ master, what }: Difference, rows: readonly Row[]): Drift {
+  return { master, file: rows.find((row) => what === `${row.id} is missing`)?.id, what };
+}
+
+function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
+  const { rows, kubernetes, owners } = input;
+  const holder = master.receipt?.owner;
+  const foreign =
+    holder === undefined || owners.includes(holder)
+      ? []
+      : [{ master: master.name, file: undefined, what: `the receipt belongs to ${holder}, not to ${owners[0]}` }];
+  return [
+    ...foreign,
+    ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
+    ...kubernetes.flatMap((row) => kubernetesDrift(row, master, kubernetes)),
+  ];
+}
+
+function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInput): Drift[] {
+  const [leaf] = master.files[row.id]?.certificates ?? [];
+  const say = (what: string): Drift => ({ master: master.name, file: row.id, what });
+  if (leaf === undefined) {
+    return master.files[row.id]?.isPresent === true ? [say(`${row.id} is no certificate`)] : [];
+  }
+  const key = rows.find((other) => other.kind === "key" && other.group === row.group);
+  const keyFile = key && master.files[key.id];
+  const refusing = refusingFiles(row, leaf, found, rows);
+  return [
+    ...(keyFile?.isPresent === true && keyFile.publicKey !== leaf.publicKey ? [say(`${row.id} does not belong to its key`)] : []),
+    ...(leaf.notBefore > now ? [say(`${row.id} is not valid before ${new Date(leaf.notBefore).toISOString()}`)] : []),
+    ...(refusing.length === 0 ? [] : [say(`${row.id} is not issued by any authority in ${refusing.join(", ")}`)]),
+    ...servedDrift(row, leaf, master),
+  ];
+}
+
+/** The trust files, on any master, whose readers would refuse this leaf. */
+function refusingFiles(row: Row, leaf: Certificate, found: Found, rows: readonly Row[]): string[] {
+  const { leaf: role } = row;
+  const trust = rows.filter((other) => role !== undefined && (other.accepts ?? []).includes(role));
+  return trust.flatMap((other) => {
+    const masters = found.masters.filter((each) => {
+      const file = each.files[other.id];
+      return file?.isPresent === true && !file.certificates.some((authority) => hasIssued(authority, leaf));
+    });
+    return masters.length === 0 ? [] : [`${other.id} of ${masters.map((each) => each.name).join(", ")}`];
+  });
+}
+
+/** The port on which a row's certificate is served; undefined for one that only clients show. */
+export function portOf(row: Row | KubernetesRow): number | undefined {
+  if ("port" in row) {
+    return row.port;
+  }
+  const [port] = Object.entries(servedLeaves).find(([, id]) => id === row.id) ?? [];
+  return port === undefined ? undefined : Number(port);
+}
+
+function servedDrift(row: Row | KubernetesRow, leaf: Certificate, master: FoundMaster): Drift[] {
+  const port = portOf(row);
+  const served = port === undefined ? undefined : master.served[port];
+  return served === undefined || served.fingerprint === leaf.fingerprint
+    ? []
+    : [
+        {
+          master: master.name,
+          file: row.id,
+          what: `${port} serves another certificate (until ${day(served.notAfter)}) than ${row.id} on disk (until ${day(leaf.notAfter)})`,
+        },
+      ];
+}
+
+/** Of Kubernetes' files: only what its own authority has issued is in use for sure. */
+function kubernetesDrift(row: KubernetesRow, master: FoundMaster, rows: readonly KubernetesRow[]): Drift[] {
+  const [leaf] = master.files[row.id]?.certificates ?? [];
+  return leaf === undefined || !isIssuedHere(row, leaf, master, rows) ? [] : servedDrift(row, leaf, master);
+}
+
+/** Whether the authority that lives on this master has issued the certificate. */
+export function isIssuedHere(row: KubernetesRow, leaf: Certificate, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
+  const authority = rows.find((other) => other.kind === "authority" && other.group === row.signer);
+  const held = (authority && master.files[authority.id]?.certificates) ?? [];
+  return held.some((certificate) => hasIssued(certificate, leaf));
+}
+
+/** Trust files and authorities, which are to be the same on every master. */
+function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
+  return [...rows, ...kubernetes].flatMap((row): Drift[] => {
+    if (row.kind !== "trust" && row.kind !== "authority") {
+      return [];
+    }
+    const sets = new Map<string, string[]>();
+    for (const master of found.masters.filter((each) => each.files[row.id]?.isPresent === true)) {
+      const set = (master.files[row.id]?.certificates ?? [])
+        .map((certificate) => certificate.fingerprint.slice(0, 8))
+        .sort()
+        .join("+");
+      sets.set(set, [...(sets.get(set) ?? []), master.name]);
+    }
+    const held = [...sets].map(([set, masters]) => `${masters.join(", ")}: ${set === "" ? "none" : set}`);
+    return sets.size <= 1 ? [] : [{ master: undefined, file: row.id, what: `${row.id} differs between masters (${held.join("; ")})` }];
+  });
+}
+
+function rotationDrift(found: Found): Drift[] {
+  const named = found.masters.flatMap(({ name, receipt }) => (receipt === undefined ? [] : [`${name} "${receipt.rotation}"`]));
+  const rotations = new Set(found.masters.flatMap(({ receipt }) => receipt?.rotation ?? []));
+  return rotations.size <= 1 ? [] : [{ master: undefined, file: undefined, what: `the masters' receipts name different rotations: ${named.join(", ")}` }];
+}

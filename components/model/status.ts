@@ -1,0 +1,166 @@
+import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
+import { type Identity, type MasterSpec, refusals } from "./checks.ts";
+import { type Difference, differences } from "./differences.ts";
+import { driftOf } from "./drift.ts";
+import type { Found } from "./found.ts";
+import type { KubernetesRow, Row } from "./layout.ts";
+import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
+
+export interface Finding {
+  readonly state: State;
+  readonly master: string | undefined;
+  readonly what: string;
+}
+
+/** A cluster's certificates, and whether somebody has to do something about them. */
+export interface ClusterStatus {
+  readonly stack: string;
+  readonly state: State;
+  readonly masters: readonly {
+    readonly name: string;
+    readonly state: State;
+    readonly etcd: string;
+    readonly isLeader: boolean;
+    readonly isApiReady: boolean;
+  }[];
+  readonly certificates: readonly CertificateStatus[];
+  readonly findings: readonly Finding[];
+  /** what is worth knowing and changes no state */
+  readonly notes: readonly string[];
+  /** of the receipts, the highest; undefined when no rollout has been recorded */
+  readonly rollout: number | undefined;
+  readonly rotation: string | undefined;
+  readonly isComplete: boolean;
+  /** number of the newest rollout with a backup on a master */
+  readonly lastBackup: number | undefined;
+}
+
+export interface StatusInput {
+  readonly stack: string;
+  readonly found: Found;
+  /** masters that could not be looked at, and why */
+  readonly unreachable: readonly { readonly name: string; readonly reason: string }[];
+  readonly masters: readonly MasterSpec[];
+  readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
+  readonly policy: RenewalPolicy;
+  readonly identity: Identity;
+  readonly isOutageAllowed: boolean;
+  /** the stack file's */
+  readonly rotation: string;
+  /** milliseconds since 1970 */
+  readonly now: number;
+}
+
+/** Judges what was found on the masters that could be reached; needs no state, so what the stack wants is not known. */
+export function clusterStatus(input: StatusInput): ClusterStatus {
+  const { stack, found, unreachable, rows, kubernetes, identity, now } = input;
+  const drift = driftOf({ found, rows, kubernetes, owners: [identity.owner, ...(identity.takeOver === undefined ? [] : [identity.takeOver])], now });
+  const certificates = found.masters.flatMap((master) =>
+    certificatesOf(master, { found, rows, kubernetes, renewBefore: input.policy.renewBefore, drift, now }),
+  );
+  const findings: Finding[] = [
+    ...unreachable.map(({ name, reason }): Finding => ({ state: "unreachable", master: name, what: reason })),
+    ...drift.map(({ master, what }): Finding => ({ state: "drifted", master, what })),
+    ...dueFindings(input).map(({ master, what }): Finding => ({ state: "due", master, what })),
+  ];
+  const receipts = found.masters.flatMap((master) => master.receipt ?? []);
+  const last = receipts.toSorted((a, b) => b.rollout - a.rollout)[0];
+  const backups = found.masters.flatMap((master) => master.backups);
+  const stateOf = (name?: string) =>
+    gravest([...certificates, ...findings].flatMap((each) => (name === undefined || each.master === name || each.master === undefined ? [each.state] : [])));
+  return {
+    stack,
+    state: stateOf(),
+    masters: input.masters.map(({ name }) => {
+      const master = found.masters.find((each) => each.name === name);
+      return {
+        name,
+        state: master === undefined ? "unreachable" : stateOf(name),
+        etcd: master?.etcd ?? "unknown",
+        isLeader: master?.isLeader ?? false,
+        isApiReady: master?.isApiReady ?? false,
+      };
+    }),
+    certificates,
+    findings,
+    notes: notesOf(input),
+    rollout: last?.rollout,
+    rotation: last?.rotation,
+    isComplete: receipts.length === found.masters.length && receipts.length > 0 && receipts.every((receipt) => receipt.isComplete),
+    lastBackup: backups.length === 0 ? undefined : Math.max(...backups),
+  };
+}
+
+/** The gravest of some states; `ok` when there is none. */
+export function gravest(all: readonly State[]): State {
+  return states.find((state) => state !== "other" && all.includes(state)) ?? "ok";
+}
+
+/** 0 ok, 1 due, 2 expired or drifted, 3 could not look. What is known to be bad comes before what is not known. */
+export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
+  switch (state) {
+    case "expired":
+    case "drifted":
+      return 2;
+    case "unreachable":
+      return 3;
+    case "due":
+      return 1;
+    case "ok":
+    case "other":
+      return 0;
+    default:
+      return state satisfies never;
+  }
+}
+
+/** What the next `up` would do, as far as it can be told without the state. */
+function dueFindings(input: StatusInput): { readonly master: string | undefined; readonly what: string }[] {
+  const { found, rotation } = input;
+  const receipts = found.masters.flatMap((master) => master.receipt ?? []);
+  if (receipts.length === 0) {
+    return [];
+  }
+  const before = new Set(receipts.map((receipt) => receipt.rotation));
+  const asked = before.has(rotation)
+    ? []
+    : [{ master: undefined, what: `rotation "${rotation}" is asked for; the masters have "${[...before].join('", "')}"` }];
+  return [...asked, ...renewalFindings(input)];
+}
+
+/** Kubernetes' certificates that the next `up` would renew; nothing while the masters' etcd authorities disagree, since all would be. */
+function renewalFindings({ found, rows, kubernetes, policy, now }: StatusInput): { readonly master: string; readonly what: string }[] {
+  const trust = rows.find((row) => row.id === "etcd-ca");
+  const held = new Set(found.masters.flatMap((master) => (trust && master.files[trust.id]?.certificates) ?? []).map((each) => each.fingerprint));
+  const [authority] = held;
+  const renewed = renewedRows(kubernetes, policy);
+  if (held.size !== 1 || renewed.length === 0) {
+    return [];
+  }
+  const order = found.masters.map((master) => master.name);
+  const plan = planRenewals(found, renewed, policy, authority, order, now);
+  const general = differences(found, undefined, rows).map(textOf);
+  return differences(found, undefined, rows, plan).filter((difference) => !general.includes(textOf(difference)));
+}
+
+function textOf({ master, what }: Difference): string {
+  return `${master}: ${what}`;
+}
+
+function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageAllowed }: StatusInput): string[] {
+  const reached = masters.filter((master) => found.masters.some((each) => each.name === master.name));
+  const isNew = found.masters.length > 0 && found.masters.every((master) => master.receipt === undefined);
+  return [
+    ...(isNew ? ["No rollout has been recorded: the first pulumi up takes this cluster over."] : []),
+    ...(kubernetes.length > 0 && renewedRows(kubernetes, policy).length === 0
+      ? ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."]
+      : []),
+    ...found.masters.flatMap(({ name, etcd, isApiReady, lock }) => [
+      ...(etcd === "healthy" ? [] : [`${name}: etcd is not healthy: ${etcd}`]),
+      ...(isApiReady ? [] : [`${name}: kube-apiserver is not ready`]),
+      ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
+    ]),
+    ...(reached.length === 0 ? [] : refusals(found, masters, rows, identity, isOutageAllowed)).map((reason) => `pulumi up would refuse: ${reason}`),
+  ];
+}

@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { columns, wrap } from "../../cli/columns.ts";
+import { unpainted } from "../../cli/paint.ts";
+import { describeCluster } from "../../cli/status/table.ts";
+import { certificate, drifted } from "./made-up.ts";
+
+test("a cluster in 80 columns: masters side by side, then what is wrong", () => {
+  expect(describeCluster(drifted(), 80, unpainted).join("\n")).toBe(
+    `prod-a  drifted
+  rollout 4, rotation "2026-11", complete; last backup rollout-4; etcd healthy
+  on 2 of 3, led by master-1
+
+  certificate               ends         days  master-1  master-2  master-3
+issued by etcd-ca 2026-11 (aaaaaaaa)
+  etcd-ca                   2076-11-12  18249  ok        ok        ?
+  etcd-server :2379         2076-11-12  18249  ok        -         ?
+issued by someone (not on any master)
+  etcd-server :2379         2027-11-12    351  -         drifted   ?
+issued by kubernetes (not on any master)
+  apiserver-kubelet-client  2026-12-15     19  due       -         ?
+  apiserver-kubelet-client  2026-11-20     -6  -         expired   ?
+
+  unreachable  master-3: Cannot connect to 10.0.0.3:22 as root: connect
+               ECONNREFUSED. Is the master up and reachable from here? Try: ssh
+               -p 22 root@10.0.0.3 true
+  drifted      master-2: etcd-server is not issued by any authority in etcd-ca
+               of master-1
+  due          rotation "2026-12" is asked for; the masters have "2026-11"
+  note         kubernetes.renew is never: pulumi up leaves Kubernetes' own
+               certificates as they are.`,
+  );
+});
+
+test("long names lose their beginning, which masters have in common, before the table gets too wide", () => {
+  const lines = describeCluster(drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]), 80, unpainted);
+  expect(lines[4]).toBe("  certificate               ends         days  …168.0.11  …168.0.12  …168.0.13");
+  expect(lines.every((line) => line.length <= 80 && line === line.trimEnd())).toBe(true);
+});
+
+test("a wide terminal shows them whole", () => {
+  const lines = describeCluster(drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]), 160, unpainted);
+  expect(lines.find((line) => line.includes("certificate  "))).toBe(
+    "  certificate               ends         days  cn-hangzhou.192.168.0.11  cn-hangzhou.192.168.0.12  cn-hangzhou.192.168.0.13",
+  );
+});
+
+test("masters that do not fit side by side come below each other", () => {
+  const status = drifted();
+  const five = [...status.masters, { ...status.masters[0], name: "master-4" }, { ...status.masters[0], name: "master-5" }] as typeof status.masters;
+  const certificates = [...status.certificates, ...["master-4", "master-5"].map((name) => certificate(name, "apiserver-kubelet-client", "2026-12-15", "due"))];
+  const headers = describeCluster({ ...status, masters: five, certificates }, 80, unpainted).filter((line) => line.includes("certificate  "));
+  expect(headers).toEqual([
+    "  certificate               ends         days  master-1  master-2  master-3",
+    "  certificate               ends        days  master-4  master-5",
+  ]);
+});
+
+test("nothing found is said without a table", () => {
+  const { masters } = drifted();
+  const nothing = {
+    ...drifted(),
+    state: "unreachable" as const,
+    certificates: [],
+    notes: [],
+    findings: [],
+    rollout: undefined,
+    lastBackup: undefined,
+    masters: masters.slice(2),
+  };
+  expect(describeCluster(nothing, 80, unpainted)).toEqual(["prod-a  unreachable", "  no rollout yet; no backup; etcd healthy on 0 of 1"]);
+});
+
+test("colour takes no room in a column", () => {
+  const style = (text: string) => `<${text}>`;
+  expect(
+    columns([
+      [{ text: "a", style }, { text: "1", isRight: true }, { text: "x" }],
+      [{ text: "bcd" }, { text: "234", isRight: true, style }, { text: "" }],
+    ]),
+  ).toEqual(["<a>      1  x", "bcd  <234>"]);
+});
+
+test("a word that is longer than a line stays whole", () => {
+  expect(wrap("see https://example.org/a/long/address now", 10)).toEqual(["see", "https://example.org/a/long/address", "now"]);
+});

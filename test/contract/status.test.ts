@@ -1,0 +1,156 @@
+import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Found } from "../../components/model/found.ts";
+import { changed, diskOf, foundAs, makePems, masterWith, receipt, specs } from "../model/cluster.ts";
+import { type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
+import { surveyText } from "../support/survey-text.ts";
+
+// The real command with real SSH on loopback; the masters' answers are made up. test/lab/status.test.ts has real masters.
+
+const root = mkdtempSync(join(tmpdir(), "status contract "));
+const pems = makePems("steady");
+const other = makePems("other");
+const leaf = other.leaves["master-2"]?.["etcd-server"] ?? { certPem: "", keyPem: "" };
+const running: FakeMasters[] = [];
+
+beforeAll(() => {
+  mkdirSync(join(root, "stacks"));
+  writeFileSync(join(root, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
+  const { privateKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: "pkcs1", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  writeFileSync(join(root, "id"), privateKey, { mode: 0o600 });
+});
+
+afterAll(async () => {
+  await Promise.all(running.map((masters) => masters.stop()));
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A stack whose masters answer as found; one that is undefined does not listen. */
+async function cluster(stack: string, found: Found, settings: Readonly<Record<string, unknown>> = {}, isOut = false): Promise<void> {
+  const masters = found.masters.map((master) => ({ ...master, receipt: { ...receipt, owner: `etcd-rotation/${stack}`, rotation: "2026-11" } }));
+  const fakes = await startFakeMasters(masters.map((master) => () => surveyText(master)));
+  running.push(fakes);
+  const all = {
+    rotation: "2026-11",
+    masters: specs.map(({ name, address, etcdName }, index) => ({
+      name,
+      address,
+      etcdName,
+      host: "127.0.0.1",
+      // nobody listens on the first port that there is
+      port: isOut && index === 2 ? 1 : fakes.ports[index],
+      hostKey: "unchecked",
+    })),
+    ssh: { privateKeyPath: join(root, "id") },
+    ...settings,
+  };
+  const config = Object.fromEntries(Object.entries(all).map(([key, value]) => [`etcd-rotation:${key}`, value]));
+  writeFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), JSON.stringify({ config }));
+}
+
+function status(...args: string[]): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "status.ts"), "--cwd", root, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const text = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (chunk: string) => {
+      text[name] += chunk;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, ...text }));
+  });
+}
+
+describe("one cluster", () => {
+  beforeAll(async () => {
+    await cluster("steady", foundAs(pems));
+    await cluster("near", foundAs(pems), { certificates: { validity: "50y", renewBefore: "400d" } });
+    await cluster(
+      "by-hand",
+      changed(foundAs(pems), "master-2", () => masterWith("master-2", { ...diskOf(pems, "master-2"), "etcd-server": leaf.certPem })),
+    );
+    await cluster("one-out", foundAs(pems), {}, true);
+  });
+
+  test("that is well: a table on standard output, without colours, and 0", async () => {
+    const { code, stdout, stderr } = await status("steady");
+    expect([code, stderr]).toEqual([0, ""]);
+    const lines = stdout.split("\n");
+    expect(lines.slice(0, 3)).toEqual([
+      "steady  ok",
+      '  rollout 4, rotation "2026-11", complete; last backup rollout-4; etcd healthy',
+      "  on 3 of 3, led by master-2",
+    ]);
+    expect(lines.find((line) => line.includes("etcd-server :2379"))).toMatch(/^ {2}etcd-server :2379 +\d{4}-\d\d-\d\d +36[45] {2}ok +ok +ok$/);
+    expect(lines.every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test("whose leaves end soon: 1", async () => {
+    const { code, stdout } = await status("near");
+    expect([code, stdout.split("\n")[0]]).toEqual([1, "near  due"]);
+  });
+
+  test("with a leaf replaced by hand: 2, and why", async () => {
+    const { code, stdout } = await status("by-hand");
+    expect([code, stdout.split("\n")[0]]).toEqual([2, "by-hand  drifted"]);
+    expect(stdout).toContain("master-2: etcd-server does not belong to its key");
+    expect(stdout).toContain("master-2: etcd-server is not issued by any authority in etcd-ca of");
+  });
+
+  test("with a master that does not answer: 3, the others are shown, and how to try", async () => {
+    const { code, stdout } = await status("one-out");
+    expect([code, stdout.split("\n")[0]]).toEqual([3, "one-out  unreachable"]);
+    expect(stdout).toMatch(/etcd-server :2379 .* ok +ok +\?\n/);
+    expect(stdout.replace(/\s+/g, " ")).toContain("unreachable master-3: Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED 127.0.0.1:1.");
+  });
+});
+
+describe("all clusters", () => {
+  test("the gravest decides the exit code, and a stack file that is wrong hides no other", async () => {
+    writeFileSync(join(root, "stacks", "Pulumi.wrong.yaml"), JSON.stringify({ config: { "etcd-rotation:rotation": "2026-11" } }));
+    const { code, stdout } = await status("--all", "--json");
+    const answer: { exitCode: number; clusters: { stack: string; state: string; problem?: string }[] } = JSON.parse(stdout);
+    expect([code, answer.exitCode]).toEqual([2, 2]);
+    expect(answer.clusters.map(({ stack, state }) => `${stack} ${state}`)).toEqual([
+      "by-hand drifted",
+      "near due",
+      "one-out unreachable",
+      "steady ok",
+      "wrong unreachable",
+    ]);
+    expect(answer.clusters[4]?.problem).toContain("Cannot use the stack file of wrong:");
+    rmSync(join(root, "stacks", "Pulumi.wrong.yaml"));
+  });
+
+  test("metrics go to a file that everybody may read, replaced at once", async () => {
+    const file = join(root, "etcd.prom");
+    const { code, stdout } = await status("steady", "near", "--prometheus", "--output", file);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(statSync(file).mode & 0o777).toBe(0o644);
+    const text = readFileSync(file, "utf8");
+    expect(text).toContain('etcd_rotation_cluster_state{stack="near",state="due"} 1\n');
+    expect(text.match(/^etcd_rotation_certificate_not_after_seconds\{/gm)).toHaveLength(42);
+  });
+});
+
+test("bad usage is told and counts as not having looked", async () => {
+  expect(await status("nowhere")).toMatchObject({
+    code: 3,
+    stdout: "",
+    stderr: expect.stringMatching(/^Cannot find the stack file of nowhere; expected by-hand, /),
+  });
+  expect(await status("--jason")).toMatchObject({ code: 3, stderr: expect.stringContaining("Unknown option '--jason'") });
+  expect(await status("steady", "--output", "x")).toMatchObject({ code: 3 });
+  expect(await status("--help")).toMatchObject({ code: 0, stderr: "" });
+});

@@ -1,0 +1,272 @@
+import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import type { Found, FoundMaster } from "../../components/model/found.ts";
+import { ackLayout, type Row } from "../../components/model/layout.ts";
+import { type ClusterStatus, clusterStatus, exitCodeOf, gravest, type StatusInput } from "../../components/model/status.ts";
+import { changed, type Disk, diskOf, fileOf, foundAs, makePems, masterWith, names, receipt, specs } from "./cluster.ts";
+
+const pems = makePems("steady");
+const other = makePems("other");
+const steady = foundAs(pems);
+/** an hour after the youngest was made; leaves last 365 days, authorities 3650 */
+const now =
+  3_600_000 +
+  Math.max(...steady.masters.flatMap((master) => Object.values(master.files).flatMap((file) => file.certificates.map(({ notBefore }) => notBefore))));
+const day = 86_400_000;
+
+function statusOf(found: Found, change: Partial<StatusInput> = {}): ClusterStatus {
+  return clusterStatus({
+    stack: "test",
+    found,
+    unreachable: [],
+    masters: specs,
+    rows: ackLayout,
+    kubernetes: [],
+    policy: { renew: "never", rotation: undefined, keepKeys: false, validity: 50 * 365 * 86_400, renewBefore: 60 * 86_400 },
+    identity: { owner: receipt.owner, takeOver: undefined, lastClusterId: undefined },
+    isOutageAllowed: false,
+    rotation: receipt.rotation,
+    now,
+    ...change,
+  });
+}
+
+/** `state master what`, as a person reads it */
+function findingsOf(status: ClusterStatus): string[] {
+  return status.findings.map(({ state, master = "-", what }) => `${state} ${master} ${what}`);
+}
+
+/** by `master file`, whatever is not ok */
+function oddCells(status: ClusterStatus): Record<string, string> {
+  return Object.fromEntries(status.certificates.filter(({ state }) => state !== "ok").map(({ master, file, state }) => [`${master} ${file}`, state]));
+}
+
+function withFile(id: string, text: string): (master: FoundMaster) => Partial<FoundMaster> {
+  const row = ackLayout.find((each) => each.id === id);
+  return (master) => ({ files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, text) }) } });
+}
+
+describe("a steady cluster", () => {
+  test("is ok, in every certificate", () => {
+    const status = statusOf(steady);
+    expect({ state: status.state, findings: status.findings, notes: status.notes, odd: oddCells(status) }).toEqual({
+      state: "ok",
+      findings: [],
+      notes: [],
+      odd: {},
+    });
+    expect({ rollout: status.rollout, rotation: status.rotation, isComplete: status.isComplete, lastBackup: status.lastBackup }).toEqual({
+      rollout: 4,
+      rotation: "2026-11",
+      isComplete: true,
+      lastBackup: 4,
+    });
+  });
+
+  test("has these certificates on each master", () => {
+    const own = statusOf(steady).certificates.filter(({ master }) => master === "master-2");
+    expect(own.map(({ file, port, isOnDisk, issuer, daysLeft }) => [file, port, isOnDisk, issuer.name, daysLeft])).toEqual([
+      ["etcd-ca", undefined, true, "etcd-ca steady", 3649],
+      ["etcd-peer-ca", undefined, true, "etcd-peer-ca steady", 3649],
+      ["apiserver-etcd-ca", undefined, true, "etcd-ca steady", 3649],
+      ["etcd-server", 2379, true, "etcd-ca steady", 364],
+      ["etcd-peer", 2380, true, "etcd-peer-ca steady", 364],
+      ["etcd-client", undefined, true, "etcd-ca steady", 364],
+      ["apiserver-etcd-client", undefined, true, "etcd-ca steady", 364],
+    ]);
+    const [authority] = certificatesIn(pems.authorities.etcd);
+    expect(own[3]?.issuer.fingerprint).toBe(authority?.fingerprint);
+  });
+
+  test("has no fault in never having been rotated", () => {
+    const status = statusOf(foundAs(pems, { receipt: undefined, backups: [] }));
+    expect([status.state, status.findings, status.rollout, status.lastBackup]).toEqual(["ok", [], undefined, undefined]);
+    expect(status.notes).toEqual(["No rollout has been recorded: the first pulumi up takes this cluster over."]);
+  });
+});
+
+describe("the end comes near", () => {
+  test("within renewBefore a leaf is due; an authority with ten years is not", () => {
+    const status = statusOf(steady, { now: now + 306 * day });
+    expect(status.state).toBe("due");
+    expect(new Set(status.certificates.filter(({ state }) => state === "due").map(({ file }) => file))).toEqual(
+      new Set(["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"]),
+    );
+    expect(statusOf(steady, { now: now + 304 * day }).state).toBe("ok");
+  });
+
+  test("past the end it is expired, with days below zero", () => {
+    const status = statusOf(steady, { now: now + 366 * day });
+    const server = status.certificates.find(({ master, file }) => master === "master-1" && file === "etcd-server");
+    expect([status.state, server?.state, server?.daysLeft]).toEqual(["expired", "expired", -2]);
+  });
+
+  test("another rotation that is asked for is due", () => {
+    const status = statusOf(steady, { rotation: "2026-12" });
+    expect([status.state, findingsOf(status)]).toEqual(["due", ['due - rotation "2026-12" is asked for; the masters have "2026-11"']]);
+  });
+});
+
+describe("drift", () => {
+  const foreignLeaf = other.leaves["master-2"]?.["etcd-server"] ?? { certPem: "", keyPem: "" };
+
+  test("a leaf replaced by hand, with its key, that nobody's trust file has issued", () => {
+    const disk: Disk = { ...diskOf(pems, "master-2"), "etcd-server": foreignLeaf.certPem, "etcd-server-key": foreignLeaf.keyPem };
+    const status = statusOf(changed(steady, "master-2", () => masterWith("master-2", disk)));
+    expect(status.state).toBe("drifted");
+    expect(findingsOf(status)).toEqual([
+      "drifted master-2 etcd-server is not issued by any authority in etcd-ca of master-1, master-2, master-3, apiserver-etcd-ca of master-1, master-2, master-3",
+    ]);
+    expect(oddCells(status)).toEqual({ "master-2 etcd-server": "drifted" });
+    expect(status.masters.map(({ name, state }) => `${name} ${state}`)).toEqual(["master-1 ok", "master-2 drifted", "master-3 ok"]);
+    expect(status.certificates.find(({ master, file }) => master === "master-2" && file === "etcd-server")?.issuer).toEqual({
+      name: "etcd-ca other",
+      fingerprint: undefined,
+    });
+  });
+
+  test("a key that does not belong to its certificate", () => {
+    const status = statusOf(changed(steady, "master-1", withFile("etcd-client-key", foreignLeaf.keyPem)));
+    expect(findingsOf(status)).toEqual(["drifted master-1 etcd-client does not belong to its key"]);
+    expect(oddCells(status)).toEqual({ "master-1 etcd-client": "drifted" });
+  });
+
+  test("what is served is not what lies on disk: both are shown", () => {
+    const served = steady.masters[1]?.served[2379];
+    const found = changed(steady, "master-1", (master) => ({ served: { ...master.served, ...(served === undefined ? {} : { 2379: served }) } }));
+    const status = statusOf(found);
+    expect(findingsOf(status)).toHaveLength(1);
+    expect(findingsOf(status)[0]).toMatch(/^drifted master-1 2379 serves another certificate \(until \d{4}-\d\d-\d\d\) than etcd-server on disk \(until/);
+    const own = status.certificates.filter(({ master, file }) => master === "master-1" && file === "etcd-server");
+    expect(own.map(({ state, isOnDisk, port }) => [state, isOnDisk, port])).toEqual([
+      ["drifted", true, undefined],
+      ["drifted", false, 2379],
+    ]);
+  });
+
+  test("one more authority on one master: it has issued nothing, and only its own cell is odd", () => {
+    const status = statusOf(changed(steady, "master-3", withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)));
+    const [authority] = certificatesIn(other.authorities.etcd);
+    const [own] = certificatesIn(pems.authorities.etcd);
+    const both = [own?.fingerprint.slice(0, 8), authority?.fingerprint.slice(0, 8)].sort().join("+");
+    expect(findingsOf(status)).toEqual([`drifted - etcd-ca differs between masters (master-1, master-2: ${own?.fingerprint.slice(0, 8)}; master-3: ${both})`]);
+    expect(status.certificates.filter(({ state }) => state !== "ok").map(({ master, file, subject }) => `${master} ${file} ${subject}`)).toEqual([
+      "master-3 etcd-ca etcd-ca other",
+    ]);
+  });
+
+  test("an authority that is held everywhere, issued nothing and has expired is shown and not counted", () => {
+    const found = foundAs(pems);
+    const all = names.reduce((each, name) => changed(each, name, withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)), found);
+    const status = statusOf(all);
+    expect(status.state).toBe("ok");
+    expect(oddCells(status)).toEqual({ "master-1 etcd-ca": "other", "master-2 etcd-ca": "other", "master-3 etcd-ca": "other" });
+  });
+
+  const cases: readonly [string, string, (master: FoundMaster) => Partial<FoundMaster>][] = [
+    [
+      "a rollout that has not ended",
+      "drifted master-2 rollout 4 was interrupted in phase issue",
+      () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } }),
+    ],
+    ["another owner", "drifted master-2 the receipt belongs to x/y, not to etcd-rotation/test", () => ({ receipt: { ...receipt, owner: "x/y" } })],
+    ["a file that is missing", "drifted master-2 etcd-peer-key is missing", (master) => ({ files: without(master, "etcd-peer-key") })],
+    ["another attempt", "drifted master-1 the masters' receipts name different attempts", () => ({ receipt: { ...receipt, attempt: "a5" } })],
+  ];
+  test.each(cases)("%s", (_, finding, change) => {
+    const status = statusOf(changed(steady, "master-2", change));
+    expect([status.state, findingsOf(status)]).toEqual(["drifted", [finding]]);
+  });
+
+  test("different rotations in the receipts", () => {
+    const status = statusOf(changed(steady, "master-3", () => ({ receipt: { ...receipt, rotation: "2026-12" } })));
+    expect(findingsOf(status)).toEqual([
+      'drifted - the masters\' receipts name different rotations: master-1 "2026-11", master-2 "2026-11", master-3 "2026-12"',
+    ]);
+  });
+
+  test("one master has no receipt", () => {
+    const status = statusOf(changed(steady, "master-3", () => ({ receipt: undefined })));
+    expect(findingsOf(status)).toContain("drifted master-3 no rollout has been recorded yet");
+    expect(status.isComplete).toBe(false);
+  });
+});
+
+test("an owner that is taken over is no drift", () => {
+  const status = statusOf(foundAs(pems, { receipt: { ...receipt, owner: "x/y" } }), {
+    identity: { owner: "etcd-rotation/test", takeOver: "x/y", lastClusterId: undefined },
+  });
+  expect(status.state).toBe("ok");
+});
+
+describe("a master that could not be looked at", () => {
+  const two = { masters: steady.masters.slice(0, 2) };
+  const unreachable = [{ name: "master-3", reason: "Cannot connect to 10.77.0.13:22" }];
+
+  test("hides no other", () => {
+    const status = statusOf(two, { unreachable });
+    expect([status.state, findingsOf(status)]).toEqual(["unreachable", ["unreachable master-3 Cannot connect to 10.77.0.13:22"]]);
+    expect(status.masters.map(({ state }) => state)).toEqual(["ok", "ok", "unreachable"]);
+    expect(status.certificates).toHaveLength(14);
+  });
+
+  test("is less grave than what is known to be wrong, and graver than what is due", () => {
+    expect(statusOf(two, { unreachable, now: now + 366 * day }).state).toBe("expired");
+    expect(statusOf(two, { unreachable, now: now + 306 * day }).state).toBe("unreachable");
+  });
+
+  test("leaves nothing to say when it is every one", () => {
+    const status = statusOf({ masters: [] }, { unreachable: names.map((name) => ({ name, reason: "no" })) });
+    expect([status.state, status.certificates, status.notes]).toEqual(["unreachable", [], []]);
+  });
+});
+
+test("what would keep an update from beginning is a note", () => {
+  const status = statusOf(foundAs(pems, { clock: 1_795_000_100, etcd: "no linearizable read", isApiReady: false }));
+  expect(status.notes).toContain("master-1: etcd is not healthy: no linearizable read");
+  expect(status.notes).toContain("master-1: kube-apiserver is not ready");
+  expect(status.notes).toContainEqual(expect.stringMatching(/^pulumi up would refuse: Cannot issue certificates for master-1: its clock is 100 s ahead/));
+  expect(status.state).toBe("ok");
+});
+
+test("Kubernetes' certificates: what this cluster's authority has issued counts, anything else does not", () => {
+  const ca = { certPem: pems.authorities.etcd, keyPem: "" };
+  const id = (name: string, kind: "authority" | "kubeconfig" | "cert", port?: number) => ({
+    ...{ id: name, path: `/${name}`, kind, group: name, owner: "root:root", mode: "600", signer: "cluster-ca" as const, restarts: [], optional: true as const },
+    ...(port === undefined ? {} : { port }),
+  });
+  const kubernetes = [id("cluster-ca", "authority"), id("admin.conf", "kubeconfig"), id("kubelet-server", "cert", 10_250)];
+  const text = (row: { readonly id: string }, pem: string) => fileOf({ id: row.id, kind: "cert", owner: "", mode: "", path: row.id } as Row, pem);
+  const own = pems.leaves["master-1"]?.["etcd-client"].certPem ?? "";
+  const foreign = other.leaves["master-1"]?.["etcd-client"].certPem ?? "";
+  const files = (admin: string, kubelet: string) => (master: FoundMaster) => ({
+    files: {
+      ...master.files,
+      "cluster-ca": text({ id: "ca" }, ca.certPem),
+      "admin.conf": text({ id: "a" }, admin),
+      "kubelet-server": text({ id: "k" }, kubelet),
+    },
+  });
+  const one = (admin: string, kubelet: string) => ({ masters: steady.masters.slice(0, 1).map((master) => ({ ...master, ...files(admin, kubelet)(master) })) });
+  const states = (found: Found, later: number) =>
+    Object.fromEntries(
+      statusOf(found, { kubernetes, now: now + later * day })
+        .certificates.filter(({ file }) => kubernetes.some((row) => row.id === file))
+        .map(({ file, state }) => [file, state]),
+    );
+  expect(states(one(own, own), 0)).toEqual({ "cluster-ca": "ok", "admin.conf": "ok", "kubelet-server": "ok" });
+  expect(states(one(own, foreign), 306)).toEqual({ "cluster-ca": "ok", "admin.conf": "due", "kubelet-server": "other" });
+  expect(states(one(foreign, foreign), 366)).toEqual({ "cluster-ca": "ok", "admin.conf": "other", "kubelet-server": "other" });
+});
+
+test("the gravest state decides", () => {
+  expect(gravest([])).toBe("ok");
+  expect(gravest(["other"])).toBe("ok");
+  expect(gravest(["ok", "due", "unreachable"])).toBe("unreachable");
+  expect(gravest(["unreachable", "drifted", "due"])).toBe("drifted");
+  expect(["ok", "other", "due", "expired", "drifted", "unreachable"].map((state) => exitCodeOf(gravest([state as "ok"])))).toEqual([0, 0, 1, 2, 2, 3]);
+});
+
+function without(master: FoundMaster, id: string): FoundMaster["files"] {
+  return Object.fromEntries(Object.entries(master.files).filter(([each]) => each !== id));
+}

@@ -1,0 +1,72 @@
+import { generateKeyPairSync } from "node:crypto";
+// biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
+import ssh2 from "ssh2";
+
+/** What a master answers to a script; undefined cuts the connection. */
+export type Answer = (script: string) => string | undefined;
+
+/** SSH servers that answer like masters, in this process. */
+export interface FakeMasters {
+  /** by the order of the answers */
+  readonly ports: readonly number[];
+  /** how many scripts have been answered */
+  readonly answered: () => number;
+  stop(): Promise<void>;
+}
+
+/** A server on a free port of loopback for each answer; any key may log in. */
+export async function startFakeMasters(answers: readonly Answer[]): Promise<FakeMasters> {
+  const { privateKey } = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: "pkcs1", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  let answered = 0;
+  const servers = answers.map(
+    (answer) =>
+      new ssh2.Server({ hostKeys: [privateKey] }, (client) => {
+        // a client that goes away early is the client's business
+        client.on("error", () => undefined);
+        client.on("authentication", (context) => (context.method === "publickey" ? context.accept() : context.reject(["publickey"])));
+        client.on("session", (accept) => {
+          accept().on("exec", (acceptExec) => {
+            const stream = acceptExec();
+            let script = "";
+            stream.on("data", (chunk: Buffer) => {
+              script += chunk.toString("utf8");
+            });
+            stream.on("end", () => {
+              const text = answer(script);
+              if (text === undefined) {
+                client.end();
+                return;
+              }
+              answered += 1;
+              stream.write(text);
+              stream.exit(0);
+              stream.end();
+            });
+          });
+        });
+      }),
+  );
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve) => {
+          server.listen(0, "127.0.0.1", () => resolve(portOf(server.address())));
+        }),
+    ),
+  );
+  return {
+    ports,
+    answered: () => answered,
+    stop: async () => {
+      await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+    },
+  };
+}
+
+function portOf(address: unknown): number {
+  return typeof address === "object" && address !== null && "port" in address ? Number(address.port) : 0;
+}
