@@ -9,12 +9,15 @@ export function formatBackups({ name, present, backups, leftovers }: MasterBacku
     { title: "rollout", isNumber: true },
     { title: "taken (UTC)" },
     { title: "files", isNumber: true },
-    { title: "its rotation", isFlexible: true },
-    { title: "its set" },
+    { title: "rotation", isFlexible: true },
+    { title: "set" },
     { title: "snapshot" },
   ];
   const notes = [
     ...backups.flatMap(({ rollout, damaged }) => (damaged.length === 0 ? [] : [`  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`])),
+    ...backups.flatMap(({ rollout, dataKib }) =>
+      dataKib === undefined ? [] : [`  backup ${rollout}: holds a crash copy of etcd's data, ${size(dataKib * 1024)}`],
+    ),
     ...leftovers.map((path) => `  left over: ${path}; the next step finishes or erases it`),
   ];
   return [`${name}: ${now}\n`, backups.length === 0 ? "  no backup\n" : table(columns, backups.map(row), 80, stream), ...notes.map((note) => `${note}\n`)].join(
@@ -24,18 +27,14 @@ export function formatBackups({ name, present, backups, leftovers }: MasterBacku
 
 const styles = { complete: "green", original: "cyan", unfinished: "yellow" } as const;
 
-function row({ rollout, taken, files, rotation, kind, damaged, snapshot, dataKib }: KeptBackup): Cell[] {
-  const copies = [
-    ...(snapshot === undefined ? [] : [`${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : ` rev ${snapshot.revision}`}`]),
-    ...(dataKib === undefined ? [] : [`data ${size(dataKib * 1024)}`]),
-  ];
+function row({ rollout, taken, files, rotation, kind, damaged, snapshot }: KeptBackup): Cell[] {
   return [
     { text: String(rollout) },
     { text: taken?.slice(0, 16).replace("T", " ") ?? "-" },
     { text: String(files) },
     { text: rotation ?? "-" },
     damaged.length === 0 ? { text: kind, style: styles[kind] } : { text: "damaged", style: "red" },
-    { text: copies.length === 0 ? "-" : copies.join(", ") },
+    { text: snapshot === undefined ? "-" : `${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : `, revision ${snapshot.revision}`}` },
   ];
 }
 
