@@ -28,7 +28,7 @@ a copy of the state.
   --preview-only    ends after the preview
   --yes             does not ask
   --re-sign         also to a set that has ended or ends within renewBefore:
-                    its keys stay, what is near its end is signed anew
+                    its keys come back, signed for the present validity
   --history FOLDER  a copy of the history, of a backend that is no folder
   --cwd FOLDER      the program's folder (default: this one)
   --json            the result as JSON on standard output, all else on
@@ -92,7 +92,7 @@ interface Request {
 async function list({ engine, program, history, isJson }: Request, files: readonly string[]): Promise<void> {
   const present = await readPresent(engine, program);
   const states = files.length > 0 ? files.map((file) => readFile(resolve(file))) : readKept(await readHistory(engine, program, history));
-  const listed = listStates(states, present && certificateSetOf(present.deployment), Date.now(), settingsOf(program).certificates.renewBefore);
+  const listed = listStates(states, present.deployment && certificateSetOf(present.deployment), Date.now(), settingsOf(program).certificates.renewBefore);
   process.stdout.write(isJson ? `${JSON.stringify(listed, null, 2)}\n` : formatList(listed, process.stdout));
 }
 
@@ -121,7 +121,7 @@ async function rollBack(
   };
   say(...describeDecision(decision), "");
 
-  const engine = request.engine.with({ env: await passphraseFor(present.deployment.secretsProvider) });
+  const engine = request.engine.with({ env: await passphraseFor(decision.deployment.secretsProvider) });
   const { code, made } = await tryOut(engine, program, importable, wantedText);
   requireGood(code, made, wish);
   if (made.leaves.length > 0) {

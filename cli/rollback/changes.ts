@@ -7,15 +7,18 @@ export interface Deciding {
   readonly certificates: { readonly validity: number; readonly algorithm: string };
 }
 
-/** What the stack file must say so that Pulumi asks for exactly that set, and for no new one. */
-export function changesTo(set: CertificateSet, present: Deciding, project: string): Change[] {
+/**
+ * What the stack file must say so that Pulumi asks for exactly that set, and for no new one.
+ * @param isReSigning only its keys are to come back: its certificates are signed for the present validity
+ */
+export function changesTo(set: CertificateSet, present: Deciding, project: string, isReSigning: boolean): Change[] {
   const { rotation, validityHours, algorithm } = set;
   const { validity, algorithm: presentAlgorithm } = present.certificates;
   const certificates = `${project}:certificates`;
   return [
     ...(rotation === undefined || rotation === present.rotation ? [] : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
     // the program counts in whole hours
-    ...(validityHours === undefined || validityHours === Math.floor(validity / 3600)
+    ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
       ? []
       : [{ path: [certificates, "validity"], from: durationOf(Math.floor(validity / 3600)), to: durationOf(validityHours) }]),
     ...(algorithm === undefined || algorithm === presentAlgorithm ? [] : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),

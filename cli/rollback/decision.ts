@@ -11,7 +11,7 @@ import { type Kept, readStateFile } from "../state/history.ts";
 import { listStates } from "../state/listed-state.ts";
 import { refusalsOf } from "../state/refusals.ts";
 import { changesTo } from "./changes.ts";
-import { readHistory, readKept, readPresent } from "./read-states.ts";
+import { type Present, readHistory, readKept, readPresent } from "./read-states.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -28,7 +28,7 @@ export interface Decision {
   readonly file: string;
   readonly deployment: Deployment;
   readonly set: CertificateSet;
-  readonly present: { readonly text: string; readonly deployment: Deployment };
+  readonly present: Present;
   readonly changes: readonly Change[];
   /** the stack file now, and as it must be */
   readonly stackFileText: string;
@@ -43,18 +43,16 @@ export async function decide(engine: Engine, program: Program, wish: Wish, now: 
   const { stack, project } = program;
   const settings = settingsOf(program);
   const present = await readPresent(engine, program);
-  if (present === undefined) {
-    throw new CommandError(`Cannot go back: stack "${stack}" has no resources; expected one that has been updated`, { ending: "refused" });
-  }
   const kept = isNumber(wish.to) || !existsSync(wish.to) ? await readHistory(engine, program, wish.history) : [];
   const file = fileOf(wish.to, kept, stack);
   const deployment = parseDeployment(readStateFile(file), wish.to);
-  const [set, presentSet] = [certificateSetOf(deployment), certificateSetOf(present.deployment)];
+  const set = certificateSetOf(deployment);
+  const presentSet = present.deployment && certificateSetOf(present.deployment);
   const { renewBefore } = settings.certificates;
   const refusals = refusalsOf({
     name: wish.to,
     chosen: { deployment, set },
-    present: { deployment: present.deployment, set: presentSet },
+    present: present.deployment && presentSet && { deployment: present.deployment, set: presentSet },
     project,
     stack,
     now,
@@ -67,7 +65,7 @@ export async function decide(engine: Engine, program: Program, wish: Wish, now: 
       ending: "refused",
     });
   }
-  const changes = changesTo(set, settings, project);
+  const changes = changesTo(set, settings, project, wish.isReSigning);
   const stackFileText = readStackFile(program);
   return { to: wish.to, file, deployment, set, present, changes, stackFileText, wantedText: withChanges(stackFileText, changes) };
 }
@@ -84,7 +82,9 @@ export function describeDecision({ to, deployment, set, present, changes }: Deci
     `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${set.rollout ?? "unknown"}, rotation "${set.rotation ?? "unknown"}",`,
     `authority ${set.authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
     ...changes.map(({ path, from, to: value }) => `stack file: ${path.join(".")}: ${from ?? "nothing"} -> ${value}`),
-    ...(deployment.salt === present.deployment.salt ? [] : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
+    ...(present.deployment === undefined || deployment.salt === present.deployment.salt
+      ? []
+      : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
     ...(pendingOperations === 0 ? [] : [`notice: it has ${pendingOperations} pending operations of a run that was killed; they are dropped`]),
   ];
 }

@@ -21,8 +21,8 @@ export interface Deploying {
 export async function goBack(engine: Engine, program: Program, { importable, stackFileText, saved }: Deploying): Promise<void> {
   const { stack, stackFile } = program;
   const [now, file] = [await readPresent(engine, program), readFileSync(stackFile, "utf8")];
-  if (now?.text !== saved.text || file !== saved.stackFileText) {
-    const what = now?.text === saved.text ? "stack file" : "state";
+  if (now.text !== saved.text || file !== saved.stackFileText) {
+    const what = now.text === saved.text ? "stack file" : "state";
     throw new CommandError(
       `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
       {

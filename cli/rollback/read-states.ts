@@ -34,8 +34,15 @@ export function readFile(file: string): ReadState {
   return { number: undefined, file, time: Date.parse(deployment.time), result: "succeeded", set: certificateSetOf(deployment) };
 }
 
-/** What the stack has now, and the text that brings it back; undefined before its first update. */
-export async function readPresent(engine: Engine, { stack }: Program): Promise<{ readonly text: string; readonly deployment: Deployment } | undefined> {
+/** What the stack has now. */
+export interface Present {
+  /** what brings it back */
+  readonly text: string;
+  /** undefined without resources: before the first update, or after `pulumi destroy` */
+  readonly deployment: Deployment | undefined;
+}
+
+export async function readPresent(engine: Engine, { stack }: Program): Promise<Present> {
   const text = await engine.read(`export the state of stack "${stack}"`, "stack", "export", "--stack", stack);
-  return /"resources": \[\s*\{/.test(text) ? { text, deployment: parseDeployment(text, "the backend") } : undefined;
+  return { text, deployment: /"resources": \[\s*\{/.test(text) ? parseDeployment(text, "the backend") : undefined };
 }

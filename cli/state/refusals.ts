@@ -73,7 +73,7 @@ function expiry({ name, chosen: { set }, now, renewBeforeSeconds, isReSigning, s
         ? ["  no other state of the list can be used as it is"]
         : [`  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`]),
       ...(condition === "due" ? [`  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`] : []),
-      `  the keys of that state, with what is near its end signed anew: --to ${name} --re-sign`,
+      `  the keys of that state, signed anew: --to ${name} --re-sign`,
       `  or new ones: npm run pulumi -- config set --stack ${stack} rotation <a new string>`,
     ].join("\n"),
   ];

@@ -66,11 +66,12 @@ describe("settingsIn", () => {
 describe("changesTo", () => {
   const present = { rotation: "2026-12", certificates: { validity: durationSeconds("50y"), algorithm: "ECDSA-P256" } };
   const set = { rotation: "2026-12", validityHours: 438_000, algorithm: "ECDSA-P256" };
-  const changes = (changed: Partial<typeof set>) =>
+  const changes = (changed: Partial<typeof set>, isReSigning = false) =>
     changesTo(
       { certificates: {}, authority: undefined, rollout: 1, cluster: undefined, end: undefined, faults: [], ...set, ...changed },
       present,
       "etcd-rotation",
+      isReSigning,
     );
 
   test("is empty when the stack file asks for that very set", () => {
@@ -83,6 +84,10 @@ describe("changesTo", () => {
       { path: ["etcd-rotation:certificates", "validity"], from: "50y", to: "1y" },
       { path: ["etcd-rotation:certificates", "algorithm"], from: "ECDSA-P256", to: "RSA-4096" },
     ]);
+  });
+
+  test("leaves the validity alone when only the keys are to come back", () => {
+    expect(changes({ rotation: "2026-11", validityHours: 8760 }, true)).toEqual([{ path: ["etcd-rotation:rotation"], from: "2026-12", to: "2026-11" }]);
   });
 
   test.each([
