@@ -82,7 +82,7 @@ test("the only whole set is not removed", async () => {
 
 test("an encrypted key is decrypted by the engine, and is never shown", async () => {
   configure({}, [server.port]);
-  await stack.pulumi(["config", "set", "--stack", "prod", "--secret", "--path", "ssh.privateKey", key.privateKey]);
+  await stack.pulumi(["config", "set", "--stack", "prod", "--secret", "--path", "--", "ssh.privateKey", key.privateKey]);
   expect(readFileSync(stack.stackFile, "utf8")).not.toContain("PRIVATE KEY");
   const { code, stdout, stderr } = await stack.backups([]);
   expect(code, stderr).toBe(0);

@@ -55,9 +55,9 @@ export class RollbackStack {
 
   /** The CLI; throws when it fails. */
   async pulumi(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-    const ended = await this.#run(engineEnvironment().pulumi, [...args, "--non-interactive", "--color", "never"], { ...this.#env, ...env });
+    const ended = await this.#run(engineEnvironment().pulumi, ["--non-interactive", "--color", "never", ...args], { ...this.#env, ...env });
     if (ended.code !== 0) {
-      throw new Error(`pulumi ${args.join(" ")}: ${ended.stdout}${ended.stderr}`);
+      throw new Error(`pulumi ${args[0]}: ${ended.stdout}${ended.stderr}`);
     }
     return ended.stdout;
   }
