@@ -104,8 +104,7 @@ async function rollBack(
   const { program, isJson } = request;
   const now = new Date();
   const decision = await decide(request.engine, program, wish, now.getTime());
-  const { present, stackFileText, wantedText, set } = decision;
-  const { importable } = decision.deployment;
+  const { present, importable, stackFileText, wantedText, set } = decision;
   const say = (...lines: readonly string[]) => (isJson ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
   const report = (outcome: string, savedIn?: string) => {
     if (isJson) {

@@ -6,7 +6,7 @@ import type { Engine } from "../engine.ts";
 import type { Program } from "../program.ts";
 import { type Change, readStackFile, settingsIn, withChanges } from "../stack-file.ts";
 import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
-import { type Deployment, parseDeployment } from "../state/deployment.ts";
+import { type Deployment, parseDeployment, underProviderOf } from "../state/deployment.ts";
 import { type Kept, readStateFile } from "../state/history.ts";
 import { listStates } from "../state/listed-state.ts";
 import { refusalsOf } from "../state/refusals.ts";
@@ -27,6 +27,8 @@ export interface Decision {
   readonly to: string;
   readonly file: string;
   readonly deployment: Deployment;
+  /** what `pulumi stack import` takes */
+  readonly importable: string;
   readonly set: CertificateSet;
   readonly present: Present;
   readonly changes: readonly Change[];
@@ -67,7 +69,8 @@ export async function decide(engine: Engine, program: Program, wish: Wish, now: 
   }
   const changes = changesTo(set, settings, project, wish.isReSigning);
   const stackFileText = readStackFile(program);
-  return { to: wish.to, file, deployment, set, present, changes, stackFileText, wantedText: withChanges(stackFileText, changes) };
+  const importable = deployment.isDecrypted && present.deployment !== undefined ? underProviderOf(present.text, deployment) : deployment.importable;
+  return { to: wish.to, file, deployment, importable, set, present, changes, stackFileText, wantedText: withChanges(stackFileText, changes) };
 }
 
 /** The settings but for the way in, which does not matter here and may be encrypted. */

@@ -41,6 +41,8 @@ export interface Deployment {
   readonly secretsProvider: string | undefined;
   /** names the passphrase that its keys are encrypted with */
   readonly salt: string | undefined;
+  /** as `pulumi stack export --show-secrets` writes it */
+  readonly isDecrypted: boolean;
   /** the text that `pulumi stack import` takes */
   readonly importable: string;
 }
@@ -82,9 +84,22 @@ export function parseDeployment(text: string, name: string): Deployment {
     pendingOperations: latest.pending_operations?.length ?? 0,
     secretsProvider: latest.secrets_providers?.type,
     salt: latest.secrets_providers?.state?.salt,
+    isDecrypted: text.includes('"plaintext":'),
     importable: JSON.stringify({ version, ...(features === undefined ? {} : { features }), deployment: latest }),
   };
 }
+
+/**
+ * A decrypted state under the secrets provider of another one, which encrypts it at the import: the engine would open its own
+ * provider first, and that one needs the passphrase of that time.
+ * @param from the text of the other one
+ */
+export function underProviderOf(from: string, { importable }: Deployment): string {
+  const [own, other] = [importable, from].map((text) => importedShape.parse(JSON.parse(text)));
+  return JSON.stringify({ ...own, deployment: { ...own?.deployment, secrets_providers: other?.deployment["secrets_providers"] } });
+}
+
+const importedShape = z.looseObject({ deployment: z.record(z.string(), z.unknown()) });
 
 const nothing = z.looseObject({ resources: z.array(z.unknown()).max(0).nullish() }).nullish();
 const empty = z.union([z.looseObject({ deployment: nothing }), z.looseObject({ checkpoint: z.looseObject({ latest: nothing }) })]);

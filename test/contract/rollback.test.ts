@@ -12,6 +12,8 @@ const stack = new RollbackStack(folder);
 /** by number: what each state has, and the state file of that time */
 const material: Record<number, string[]> = {};
 let exportOfFirst: string;
+/** the same with its keys in clear */
+let decryptedFirst: string;
 
 beforeAll(async () => {
   await stack.pulumi(["stack", "init", "prod"]);
@@ -20,6 +22,7 @@ beforeAll(async () => {
   material[1] = await stack.material();
   exportOfFirst = join(folder, "first.json");
   await stack.pulumi(["stack", "export", "--stack", "prod", "--file", exportOfFirst]);
+  decryptedFirst = await stack.pulumi(["stack", "export", "--stack", "prod", "--show-secrets"]);
   stack.configure("2026-12");
   // as a backend whose owner has turned compression on in between
   await stack.up(2, { PULUMI_DIY_BACKEND_GZIP: "true" });
@@ -123,6 +126,25 @@ describe("nothing is changed", () => {
     const { code, stderr } = await changingNothing(() => stack.rollback(["--to", "1", "--yes"], { PULUMI_CONFIG_PASSPHRASE: undefined }));
     expect(code).toBe(2);
     expect(stderr).toBe("Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE\n");
+  });
+
+  test("by a state of the time before the passphrase was changed; decrypted, it can be used", async () => {
+    await stack.pulumi(["stack", "init", "other", "--no-select"], { PULUMI_CONFIG_PASSPHRASE: "of that time" });
+    const salt = /^encryptionsalt: (.*)$/m.exec(readFileSync(join(folder, "stacks", "Pulumi.other.yaml"), "utf8"))?.[1];
+    const file = join(folder, "of-that-time.json");
+    const of = (text: string) => text.replace(/"salt": "[^"]*"/, `"salt": "${salt}"`);
+    writeFileSync(file, of(readFileSync(exportOfFirst, "utf8")), { mode: 0o600 });
+    const { code, stderr } = await changingNothing(() => stack.rollback(["--to", file, "--yes"]));
+    expect(code).toBe(3);
+    expect(stderr).toBe(
+      'Cannot use that state: its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/operations.md says under "Go back to the previous certificates". Nothing was changed\n',
+    );
+    writeFileSync(file, of(decryptedFirst), { mode: 0o600 });
+    const decrypted = await changingNothing(() => stack.rollback(["--to", file, "--preview-only"]));
+    expect(decrypted.code, decrypted.stderr).toBe(0);
+    expect(decrypted.stdout).toContain("15 unchanged");
+    expect(decrypted.stdout).not.toContain("PRIVATE KEY");
+    rmSync(file);
   });
 
   test.each<[string, (text: string) => string, string]>([
