@@ -138,7 +138,8 @@ async function rollBack(
   const saved = saveState(present.text, savedFolder(program), now);
   say(`The present state is saved in ${saved}`);
   await goBack(engine, program, { importable, stackFileText: wantedText, saved: { file: saved, text: present.text, stackFileText } });
-  say(`Done. Forward again: npm run rollback -- --stack ${program.stack} --to ${saved}`);
+  // after pulumi destroy there is nothing to go forward to
+  say(present.deployment === undefined ? "Done." : `Done. Forward again: npm run rollback -- --stack ${program.stack} --to ${saved}`);
   report("done", saved);
 }
 
