@@ -2,14 +2,16 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { backupsScript } from "../cli/backups/script.ts";
 import { ackLayout } from "../components/model/layout.ts";
-import { noRenewal, renderStepData } from "../components/model/step-data.ts";
-import { stepScript, surveyScript } from "../components/node/scripts.ts";
+import { assignments } from "../components/model/shell.ts";
+import { noRenewal, renderStepData, type StepData } from "../components/model/step-data.ts";
+import { plainScript } from "../components/node/scripts.ts";
 import { type Finding, findBanned } from "./shell-lint/ban-list.ts";
 
 /** Checks all bash: the node scripts as they are put together, every other script by itself, and the ban list. */
 const root = join(import.meta.dirname, "..");
-const nodeFolder = "components/node/";
+const nodeFolders = ["components/node/", "cli/node/"];
 
 /** Checks that are off for the node scripts, each with its reason. */
 const offForNodeScripts = {
@@ -100,9 +102,9 @@ function places(script: string, parts: readonly string[]): Place[] {
   return from;
 }
 
-/** The step and the survey as they go to a master: their parts call each other and read the data's variables. */
+/** The step, the survey and the look at the backups as they go to a master: their parts call each other and read the data's variables. */
 function lintNodeScripts(parts: readonly string[]): Finding[] {
-  const data = renderStepData({
+  const stepData: StepData = {
     phase: "trust",
     master: { name: "master-1", etcdName: "name-1", address: "192.0.2.1" },
     memberAddresses: ["192.0.2.1"],
@@ -126,10 +128,17 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     drainSeconds: 2,
     pauseSeconds: 2,
     gateSeconds: 300,
-  });
+  };
+  const data = renderStepData(stepData);
+  const claimData = assignments({ CLAIMANT: "user@host", CLAIM_SECONDS: 30 });
   const folder = mkdtempSync(join(tmpdir(), "shell-lint-"));
   try {
-    return [stepScript(data), surveyScript(data)].flatMap((script, index) => {
+    return [
+      plainScript("step", data),
+      plainScript("survey", data),
+      plainScript("claim", `${data}${claimData}`),
+      backupsScript(stepData, { kind: "list" }),
+    ].flatMap((script, index) => {
       const file = join(folder, `${index}.sh`);
       writeFileSync(file, script);
       const from = places(script, parts);
@@ -149,11 +158,15 @@ function lintOthers(scripts: readonly string[]): Finding[] {
     : shellcheck(["--source-path=SCRIPTDIR", ...scripts]).map(({ file, line, code, message }) => ({ file, line, message: `SC${code}: ${message}` }));
 }
 
+function isNodeScript(path: string): boolean {
+  return nodeFolders.some((folder) => path.startsWith(folder));
+}
+
 function main(): number {
   const scripts = files().filter(isBash).toSorted();
-  const parts = scripts.filter((path) => path.startsWith(nodeFolder));
+  const parts = scripts.filter(isNodeScript);
   const banned = parts.flatMap((path) => findBanned(path, readFileSync(join(root, path), "utf8")));
-  const found = [...banned, ...lintNodeScripts(parts), ...lintOthers(scripts.filter((path) => !path.startsWith(nodeFolder)))];
+  const found = [...banned, ...lintNodeScripts(parts), ...lintOthers(scripts.filter((path) => !isNodeScript(path)))];
   const lines = [...new Set(found.map(({ file, line, message }) => `${file}:${line}: ${message}`))];
   for (const line of lines) {
     process.stderr.write(`${line}\n`);

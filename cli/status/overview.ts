@@ -1,4 +1,4 @@
-import { day } from "../../components/model/plan.ts";
+import { day } from "../../components/model/day.ts";
 import { type Cell, columns } from "../columns.ts";
 import type { Paint } from "../paint.ts";
 import { type Outcome, stateOf } from "./outcome.ts";

@@ -1,5 +1,5 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
-import { day } from "../../components/model/plan.ts";
+import { day } from "../../components/model/day.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
 import { type Cell, columns, wrap } from "../columns.ts";
 import type { Paint, Tone } from "../paint.ts";

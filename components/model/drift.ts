@@ -1,8 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
+import { day } from "./day.ts";
 import { type Difference, differences } from "./differences.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
-import { day } from "./plan.ts";
 
 /** One way in which masters disagree, or a master disagrees with itself. */
 export interface Drift {

@@ -161,6 +161,9 @@ function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageA
       ...(isApiReady ? [] : [`${name}: kube-apiserver is not ready`]),
       ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
     ]),
-    ...(reached.length === 0 ? [] : refusals(found, masters, rows, identity, isOutageAllowed)).map((reason) => `pulumi up would refuse: ${reason}`),
+    ...(reached.length === 0
+      ? []
+      : refusals(found, masters, rows, identity, { outage: isOutageAllowed, renewal: renewedRows(kubernetes, policy).length > 0 })
+    ).map((reason) => `pulumi up would refuse: ${reason}`),
   ];
 }

@@ -5,6 +5,7 @@ import { gzipSync } from "node:zlib";
 const shared = ["output", "process", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
 const step = [...shared, "lock", "apply", "backup", "recovery", "verify", "phases"] as const;
 const survey = [...shared, "backup", "survey"] as const;
+const claim = ["output", "claim"] as const;
 
 /** The script of a step. */
 export function stepScript(data: string): string {
@@ -13,7 +14,7 @@ export function stepScript(data: string): string {
 
 /** The script that claims a master; what follows it on standard input keeps the claim. */
 export function claimScript(data: string): string {
-  return group(["output", "claim"], data, "main");
+  return group(claim, data, "main");
 }
 
 /** The script of the survey: reads only. */
@@ -26,10 +27,19 @@ function script(parts: readonly string[], data: string): string {
   return group(parts, data, "main </dev/null");
 }
 
+/** A script as bash sees it once its functions are unpacked, for a look at it. */
+export function plainScript(kind: "step" | "survey" | "claim", data: string): string {
+  const parts = { step, survey, claim }[kind];
+  return ["{", functionsOf(parts), data, "main\n}\n"].join("\n");
+}
+
 /** One group, which bash reads to its end before it runs anything of it: a transfer that is cut runs nothing. */
 function group(parts: readonly string[], data: string, call: string): string {
-  const functions = parts.map((part) => readFileSync(new URL(`${part}.sh`, import.meta.url), "utf8")).join("\n");
-  return ["{", `eval "$(printf '%s' '${packed(functions)}' | base64 -d | gunzip)"`, data, `${call}\n}\n`].join("\n");
+  return ["{", `eval "$(printf '%s' '${packed(functionsOf(parts))}' | base64 -d | gunzip)"`, data, `${call}\n}\n`].join("\n");
+}
+
+function functionsOf(parts: readonly string[]): string {
+  return parts.map((part) => readFileSync(new URL(`${part}.sh`, import.meta.url), "utf8")).join("\n");
 }
 
 /**

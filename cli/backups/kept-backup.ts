@@ -1,0 +1,80 @@
+/** A backup as it lies on one master: the set from before a rollout. */
+export interface KeptBackup {
+  readonly rollout: number;
+  /** ISO 8601; undefined without a manifest */
+  readonly taken: string | undefined;
+  readonly files: number;
+  /** of the saved set; undefined for the original one */
+  readonly rotation: string | undefined;
+  /** `complete`: its rollout had ended well; `original`: from before the first one */
+  readonly kind: "complete" | "original" | "unfinished";
+  /** what is missing or not as its sum says; empty when all is well */
+  readonly damaged: readonly string[];
+  readonly snapshot: { readonly bytes: number; readonly hash: string | undefined; readonly revision: number | undefined } | undefined;
+  /** of a crash copy of etcd's data */
+  readonly dataKib: number | undefined;
+}
+
+/** What one master keeps. */
+export interface MasterBackups {
+  readonly name: string;
+  readonly present: { readonly rollout: number; readonly rotation: string; readonly isComplete: boolean } | undefined;
+  /** the newest first */
+  readonly backups: readonly KeptBackup[];
+  /** folders of interrupted steps and removals */
+  readonly leftovers: readonly string[];
+}
+
+/**
+ * Reads the answer of cli/node/backups.sh.
+ * @throws Error when it is not whole
+ */
+export function parseBackups(name: string, text: string): MasterBackups {
+  const lines = text.split("\n").filter((line) => line !== "");
+  if (lines.at(-1) !== `end ${name}`) {
+    throw new Error(`Cannot list the backups of ${name}: the answer is not complete. Try again, or look there: ls /var/lib/etcd-rotation/backups`);
+  }
+  const blocks: string[][] = [[]];
+  for (const line of lines.slice(0, -1)) {
+    if (line.startsWith("backup ")) {
+      blocks.push([]);
+    }
+    blocks.at(-1)?.push(line);
+  }
+  const [head = [], ...rest] = blocks;
+  const rollout = one(head, "present-rollout");
+  return {
+    name,
+    present:
+      rollout === undefined
+        ? undefined
+        : { rollout: Number(rollout), rotation: one(head, "present-rotation") ?? "", isComplete: one(head, "present-complete") === "1" },
+    backups: rest.map(parseBackup).toReversed(),
+    leftovers: [...all(head, "journal"), ...all(head, "leftover")],
+  };
+}
+
+function parseBackup(lines: readonly string[]): KeptBackup {
+  const [taken, complete, bytes, revision, data] = ["taken", "complete", "snapshot-bytes", "snapshot-revision", "data-kib"].map((key) => one(lines, key));
+  return {
+    rollout: Number(one(lines, "backup")),
+    taken: taken === undefined ? undefined : new Date(Number(taken) * 1000).toISOString(),
+    files: Number(one(lines, "files") ?? 0),
+    rotation: one(lines, "rotation"),
+    kind: complete === undefined ? "original" : complete === "1" ? "complete" : "unfinished",
+    damaged: all(lines, "damaged"),
+    snapshot:
+      bytes === undefined
+        ? undefined
+        : { bytes: Number(bytes), hash: one(lines, "snapshot-hash"), revision: revision === undefined ? undefined : Number(revision) },
+    dataKib: data === undefined ? undefined : Number(data),
+  };
+}
+
+function all(lines: readonly string[], key: string): string[] {
+  return lines.filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1));
+}
+
+function one(lines: readonly string[], key: string): string | undefined {
+  return all(lines, key)[0];
+}

@@ -1,0 +1,102 @@
+# What a master keeps of earlier sets: lists it, reading only, or removes one backup under the lock of the steps.
+# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/backup.sh leaves them
+
+# list_backups: one `key value` per line; a line `backup <n>` begins each
+list_backups() {
+  local number folder
+  if [ -f "$STATE_DIR/receipt" ]; then
+    printf 'present-rollout %s\npresent-rotation %s\npresent-complete %s\n' "$(value_in "$STATE_DIR/receipt" rollout)" \
+      "$(value_in "$STATE_DIR/receipt" rotation)" "$(value_in "$STATE_DIR/receipt" complete)"
+  fi
+  [ ! -d "$STATE_DIR/journal" ] || printf 'journal %s\n' "$STATE_DIR/journal"
+  for folder in "$BACKUP_DIR"/rollout-*.new; do
+    [ ! -d "$folder" ] || printf 'leftover %s\n' "$folder"
+  done
+  while read -r number; do
+    describe_backup "$BACKUP_DIR/rollout-$number" "$number"
+  done < <(backup_numbers | sort -n)
+  printf 'end %s\n' "$MASTER"
+}
+
+# describe_backup FOLDER NUMBER
+describe_backup() {
+  local kind sum path files=0
+  printf 'backup %s\n' "$2"
+  if [ ! -f "$1/manifest" ]; then
+    printf 'damaged manifest\n'
+    return 0
+  fi
+  printf 'taken %s\n' "$(stat -c %Y "$1/manifest")"
+  while read -r kind sum _ _ path; do
+    [ "$kind" = file ] || continue
+    files=$((files + 1))
+    [ "$(sum_of "$1/files$path")" = "$sum" ] || printf 'damaged %s\n' "$path"
+  done <"$1/manifest"
+  printf 'files %s\n' "$files"
+  # the receipt from before that rollout tells whose set this is; the original set has none
+  if [ -f "$1/receipt" ]; then
+    printf 'rotation %s\ncomplete %s\n' "$(value_in "$1/receipt" rotation)" "$(value_in "$1/receipt" complete)"
+  fi
+  if [ -f "$1/snapshot.db" ]; then
+    printf 'snapshot-bytes %s\n' "$(stat -c %s "$1/snapshot.db")"
+    snapshot_status "$1/snapshot.db"
+  fi
+  [ ! -d "$1/data" ] || printf 'data-kib %s\n' "$(du -sk "$1/data" | cut -f 1)"
+}
+
+# value_in FILE KEY: of `key=value` lines
+value_in() {
+  sed -n "s/^$2=//p" "$1" | head -n 1
+}
+
+# sum_of FILE: its SHA-256, or nothing
+sum_of() {
+  [ ! -f "$1" ] || sha256sum <"$1" | cut -d ' ' -f 1
+}
+
+# snapshot_status FILE: hash and revision as etcd's own tool reads them; nothing where there is no tool
+snapshot_status() {
+  local said
+  if command -v etcdutl >/dev/null 2>&1; then
+    said=$(etcdutl snapshot status "$1" -w fields 2>/dev/null) || said=
+  elif command -v etcdctl >/dev/null 2>&1; then
+    said=$(ETCDCTL_API=3 etcdctl snapshot status "$1" -w fields 2>/dev/null) || said=
+  else
+    return 0
+  fi
+  if [ -z "$said" ]; then
+    printf 'damaged snapshot.db\n'
+    return 0
+  fi
+  printf '%s\n' "$said" | sed -n -e 's/^"Hash" : /snapshot-hash /p' -e 's/^"Revision" : /snapshot-revision /p'
+}
+
+# purge_backup: renamed first, so that what is half removed is no backup any more
+purge_backup() {
+  local -r target=$BACKUP_DIR/rollout-$PURGED
+  if [ ! -d "$target" ]; then
+    result absent
+    return 0
+  fi
+  rm -rf "$target.new"
+  mv -T "$target" "$target.new" || fail "$EXIT_PRECONDITION" "Cannot rename $target; nothing was removed. See df -h $BACKUP_DIR"
+  sync
+  rm -rf "$target.new" || fail "$EXIT_PRECONDITION" "Cannot remove $target.new; the next rollout removes it"
+  result removed
+}
+
+main() {
+  local name
+  set -euo pipefail
+  umask 077
+  # a connection that is gone must not stop the work half-way
+  trap '' HUP PIPE
+  PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
+  # etcdctl refuses them beside its flags
+  for name in "${!ETCDCTL_@}"; do unset "$name"; done
+  case $ACTION in
+    list) list_backups ;;
+    purge) with_lock purge_backup ;;
+    *) fail "$EXIT_USAGE" "Cannot do \"$ACTION\"; expected list or purge" ;;
+  esac
+}

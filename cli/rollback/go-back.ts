@@ -1,0 +1,87 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CommandError } from "../command-error.ts";
+import { type Engine, saidBy } from "../engine.ts";
+import type { Program } from "../program.ts";
+import { readPresent } from "./read-states.ts";
+
+export interface Deploying {
+  /** what `pulumi stack import` takes */
+  readonly importable: string;
+  readonly stackFileText: string;
+  /** the state and the stack file that the answer was given for */
+  readonly saved: { readonly file: string; readonly text: string; readonly stackFileText: string };
+}
+
+/**
+ * Puts a state and its stack file in the place of the present ones, and deploys them.
+ * @throws CommandError when something has changed since the preview, or a part fails; says what holds then
+ */
+export async function goBack(engine: Engine, program: Program, { importable, stackFileText, saved }: Deploying): Promise<void> {
+  const { stack, stackFile } = program;
+  const [now, file] = [await readPresent(engine, program), readFileSync(stackFile, "utf8")];
+  if (now.text !== saved.text || file !== saved.stackFileText) {
+    const what = now.text === saved.text ? "stack file" : "state";
+    throw new CommandError(
+      `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
+      {
+        ending: "failed",
+      },
+    );
+  }
+  await putState(engine, stack, importable, "Nothing was changed");
+  try {
+    replaceFile(stackFile, stackFileText);
+  } catch (error) {
+    await putState(
+      engine,
+      stack,
+      saved.text,
+      `The state is the older one; put back the other one: npm run pulumi -- stack import --stack ${stack} --file ${saved.file}`,
+    );
+    throw new CommandError(
+      `Cannot write ${stackFile}: ${error instanceof Error ? error.message : String(error)}. The state is the one from before; nothing was changed`,
+      {
+        ending: "failed",
+        cause: error,
+      },
+    );
+  }
+  const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
+  if (code !== 0) {
+    throw new CommandError(
+      [
+        "Cannot finish: pulumi up has failed. State and stack file are the older ones; masters may have either set, and serve with both.",
+        `  go on:   npm run pulumi -- up --stack ${stack}`,
+        `  or back: npm run rollback -- --stack ${stack} --to ${saved.file}`,
+      ].join("\n"),
+      { ending: "unfinished" },
+    );
+  }
+}
+
+async function putState(engine: Engine, stack: string, text: string, consequence: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-import-"));
+  try {
+    const file = join(folder, "state.json");
+    writeFileSync(file, text, { mode: 0o600 });
+    const { code, stderr } = await engine.capture("stack", "import", "--stack", stack, "--file", file);
+    if (code !== 0) {
+      throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Written aside and renamed, with the mode of the one before. */
+function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.new`;
+  try {
+    writeFileSync(temporary, text, { mode: statSync(file).mode & 0o777, flush: true });
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}

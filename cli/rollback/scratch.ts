@@ -1,0 +1,56 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { CommandError } from "../command-error.ts";
+import { type Engine, saidBy } from "../engine.ts";
+import type { Program } from "../program.ts";
+import { type NewMaterial, newMaterialIn } from "./operations.ts";
+
+/** A preview that was shown. */
+export interface Tried {
+  readonly code: number;
+  readonly made: NewMaterial;
+}
+
+/**
+ * Previews a state and a stack file in a backend of its own, so that until the answer nothing of the stack has changed,
+ * whatever happens to this process.
+ * @param importable what `pulumi stack import` takes
+ * @throws CommandError when the engine does not accept that state
+ */
+export async function tryOut(engine: Engine, program: Program, importable: string, stackFileText: string): Promise<Tried> {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-rollback-"));
+  try {
+    const state = join(folder, "state");
+    mkdirSync(state);
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text, { mode: 0o600 });
+      return join(folder, name);
+    };
+    // neither `stack init` nor `stack import` takes another stack file; a project of the same name has one
+    file("Pulumi.yaml", `${JSON.stringify({ name: program.project, runtime: "nodejs" })}\n`);
+    const stackFile = file(`Pulumi.${program.stack}.yaml`, stackFileText);
+    const inside = engine.with({ env: { PULUMI_BACKEND_URL: pathToFileURL(state).href } });
+    const beside = inside.with({ folder });
+    await beside.read("try out that state", "stack", "init", program.stack, "--no-select");
+    const imported = await beside.capture("stack", "import", "--stack", program.stack, "--file", file("state.json", importable));
+    if (imported.code !== 0) {
+      throw new CommandError(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`, { ending: "refused" });
+    }
+    const events = join(folder, "events");
+    // the CLI has --event-log for its own Automation API
+    const code = await inside
+      .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
+      .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
+    return { code, made: code === 0 ? newMaterialIn(events) : { authorities: [], leaves: [] } };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function explain(stderr: string): string {
+  return stderr.includes("incorrect passphrase")
+    ? 'its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/operations.md says under "Go back to the previous certificates"'
+    : saidBy(stderr);
+}

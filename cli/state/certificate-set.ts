@@ -1,0 +1,125 @@
+import { type Certificate, certificatesIn, hasIssued, sha256 } from "../../components/model/certificate.ts";
+import type { Deployment, StateResource } from "./deployment.ts";
+
+/** What a state says of its certificates; public data only, read without the passphrase. */
+export interface CertificateSet {
+  /** the stack file's string when these keys were made; undefined when the authority is missing */
+  readonly rotation: string | undefined;
+  /** by resource name, such as `etcd-ca` and `master-1-etcd-server` */
+  readonly certificates: Readonly<Record<string, Certificate>>;
+  /** of etcd's authority */
+  readonly authority: string | undefined;
+  readonly validityHours: number | undefined;
+  /** as the stack file names it */
+  readonly algorithm: string | undefined;
+  /** of the last update that ended well */
+  readonly rollout: number | undefined;
+  readonly cluster: string | undefined;
+  /** the first of them to end */
+  readonly end: { readonly name: string; readonly notAfter: number } | undefined;
+  /** why this is no whole set; empty when it is one */
+  readonly faults: readonly string[];
+}
+
+const authorityType = "tls:index/selfSignedCert:SelfSignedCert";
+const leafType = "tls:index/locallySignedCert:LocallySignedCert";
+const keyType = "tls:index/privateKey:PrivateKey";
+
+/** Reads the certificates of a state; what a replacement has left to be deleted is none of them. */
+export function certificateSetOf({ resources }: Deployment): CertificateSet {
+  const present = resources.filter((resource) => resource.delete !== true);
+  const named = new Map(present.map((resource) => [`${resource.type} ${nameOf(resource)}`, resource]));
+  const authority = named.get(`${authorityType} etcd-ca`);
+  const key = named.get(`${keyType} etcd-ca-key`);
+  const outputs = present.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+  const issued = present.filter(({ type }) => type === authorityType || type === leafType);
+  const certificates = Object.fromEntries(issued.flatMap((resource) => certificatesIn(pemOf(resource)).map((found) => [nameOf(resource), found] as const)));
+  const ends = Object.entries(certificates).map(([name, { notAfter }]) => ({ name, notAfter }));
+  return {
+    rotation: rotationOf(key, certificates["etcd-ca"]),
+    certificates,
+    authority: certificates["etcd-ca"]?.fingerprint,
+    validityHours: numberIn(authority?.inputs, "validityPeriodHours"),
+    algorithm: algorithmOf(key?.inputs),
+    rollout: numberIn(outputs, "rollout"),
+    cluster: textIn(outputs, "cluster"),
+    end: ends.toSorted((a, b) => a.notAfter - b.notAfter)[0],
+    faults: faultsOf(present, certificates),
+  };
+}
+
+/** True when both name the same certificates. */
+export function isSameSet(a: CertificateSet, b: CertificateSet): boolean {
+  return sha256(fingerprints(a)) === sha256(fingerprints(b));
+}
+
+function fingerprints({ certificates }: CertificateSet): string {
+  return Object.entries(certificates)
+    .map(([name, { fingerprint }]) => `${name} ${fingerprint}`)
+    .toSorted()
+    .join("\n");
+}
+
+function faultsOf(present: readonly StateResource[], certificates: CertificateSet["certificates"]): string[] {
+  const authorities = ["etcd-ca", "etcd-peer-ca"];
+  const missing = authorities.filter((name) => certificates[name] === undefined).map((name) => `${name} is missing`);
+  const leaves = present.filter(({ type }) => type === leafType).map(nameOf);
+  const unreadable = leaves.filter((name) => certificates[name] === undefined).map((name) => `${name} cannot be read`);
+  const strange = leaves
+    .filter((name) => {
+      const leaf = certificates[name];
+      return leaf !== undefined && !authorities.some((own) => isIssuedBy(certificates[own], leaf));
+    })
+    .map((name) => `${name} is of another authority`);
+  const keyless = Object.keys(certificates)
+    .filter((name) => {
+      const key = present.find((resource) => resource.type === keyType && nameOf(resource) === `${name}-key`);
+      return key === undefined || publicKeyOf(key) !== certificates[name]?.publicKey;
+    })
+    .map((name) => `${name} has another key`);
+  return [...missing, ...(leaves.length === 0 ? ["it has no leaf"] : []), ...unreadable, ...strange, ...keyless];
+}
+
+function isIssuedBy(authority: Certificate | undefined, leaf: Certificate): boolean {
+  return authority !== undefined && hasIssued(authority, leaf);
+}
+
+/** SHA-256 of the SubjectPublicKeyInfo of a key's public half. */
+function publicKeyOf(key: StateResource): string {
+  const pem = textIn(key.outputs, "publicKeyPem") ?? "";
+  return sha256(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64"));
+}
+
+function rotationOf(key: StateResource | undefined, authority: Certificate | undefined): string | undefined {
+  // the trigger that made the key; the subject says it too, whatever else may have re-signed it since
+  return typeof key?.replacementTrigger === "string" ? key.replacementTrigger : /^CN=etcd-ca (.+)$/m.exec(authority?.subject.join("\n") ?? "")?.[1];
+}
+
+function algorithmOf(inputs: StateResource["inputs"]): string | undefined {
+  switch (inputs?.["algorithm"]) {
+    case "ECDSA":
+      return `ECDSA-${textIn(inputs, "ecdsaCurve")}`;
+    case "RSA":
+      return `RSA-${numberIn(inputs, "rsaBits")}`;
+    default:
+      return undefined;
+  }
+}
+
+function pemOf(resource: StateResource): string {
+  return textIn(resource.outputs, "certPem") ?? "";
+}
+
+function nameOf({ urn }: StateResource): string {
+  return urn.slice(urn.lastIndexOf("::") + 2);
+}
+
+function textIn(values: StateResource["outputs"], key: string): string | undefined {
+  const value = values?.[key];
+  return typeof value === "string" ? value : undefined;
+}
+
+function numberIn(values: StateResource["outputs"], key: string): number | undefined {
+  const value = values?.[key];
+  return typeof value === "number" ? value : undefined;
+}

@@ -1,0 +1,80 @@
+import type { CertificateSet } from "./certificate-set.ts";
+import { isSameSet } from "./certificate-set.ts";
+import { conditionOf } from "./condition.ts";
+import type { Deployment } from "./deployment.ts";
+import type { ListedState } from "./listed-state.ts";
+
+/** A state to go back to, or the one that the stack has now. */
+export interface Candidate {
+  readonly deployment: Pick<Deployment, "project" | "stack" | "secretsProvider">;
+  readonly set: CertificateSet;
+}
+
+export interface RefusalInput {
+  /** as the user named it */
+  readonly name: string;
+  readonly chosen: Candidate;
+  /** undefined when the stack has no resources */
+  readonly present: Candidate | undefined;
+  readonly project: string;
+  readonly stack: string;
+  /** milliseconds since 1970 */
+  readonly now: number;
+  readonly renewBeforeSeconds: number;
+  /** certificates that have ended, or are about to, may be signed anew with the keys of that state */
+  readonly isReSigning: boolean;
+  readonly others: readonly ListedState[];
+}
+
+/** Why not to go back to a state; empty when nothing speaks against it. */
+export function refusalsOf(input: RefusalInput): string[] {
+  const { chosen, present, project, stack } = input;
+  const other = (what: string, seen: string, expected: string) => `it is of ${what} "${seen}"; expected "${expected}"`;
+  const [cluster, own] = [chosen.set.cluster, present?.set.cluster];
+  const strange = [
+    ...(chosen.deployment.project === project ? [] : [other("project", chosen.deployment.project, project)]),
+    ...(chosen.deployment.stack === stack ? [] : [other("stack", chosen.deployment.stack, stack)]),
+    ...(cluster === undefined || own === undefined || cluster === own ? [] : [other("etcd cluster", cluster, own)]),
+    ...(chosen.deployment.secretsProvider === "service"
+      ? ["its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service"]
+      : []),
+  ];
+  // a strange state is not looked at any further
+  return strange.length > 0 ? strange : [...faults(input), ...sameness(input), ...expiry(input)];
+}
+
+function faults({ chosen: { set }, stack }: RefusalInput): string[] {
+  return set.faults.length === 0
+    ? []
+    : [`its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npm run rollback -- --stack ${stack} --list`];
+}
+
+function sameness({ chosen, present, stack }: RefusalInput): string[] {
+  return present !== undefined && isSameSet(chosen.set, present.set)
+    ? [`it has the certificates that the stack has now; expected others. If masters do not serve them: npm run pulumi -- up --stack ${stack}`]
+    : [];
+}
+
+function expiry({ name, chosen: { set }, now, renewBeforeSeconds, isReSigning, stack, others }: RefusalInput): string[] {
+  const condition = conditionOf(set, now, renewBeforeSeconds);
+  if (isReSigning || set.end === undefined || (condition !== "expired" && condition !== "due")) {
+    return [];
+  }
+  const date = new Date(set.end.notAfter).toISOString().slice(0, 10);
+  const usable = others.filter(({ condition: each, isPresent, number }) => each === "valid" && !isPresent && number !== undefined);
+  const seen =
+    condition === "expired"
+      ? `its ${set.end.name} ended on ${date}`
+      : `its ${set.end.name} ends on ${date}, which is within renewBefore, so that Pulumi would replace it`;
+  return [
+    [
+      `${seen}; expected a set that lasts longer. Instead:`,
+      ...(usable.length === 0
+        ? ["  no other state of the list can be used as it is"]
+        : [`  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`]),
+      ...(condition === "due" ? [`  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`] : []),
+      `  the keys of that state, signed anew: --to ${name} --re-sign`,
+      `  or new ones: npm run pulumi -- config set --stack ${stack} rotation <a new string>`,
+    ].join("\n"),
+  ];
+}

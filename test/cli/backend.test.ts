@@ -1,0 +1,80 @@
+import { homedir } from "node:os";
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, test } from "vitest";
+import { folderOf, howToCopy } from "../../cli/backend.ts";
+import { newMaterialOf } from "../../cli/rollback/operations.ts";
+import { table } from "../../cli/table.ts";
+
+describe("folderOf", () => {
+  test.each([
+    ["file:///var/lib/state", "/var/lib/state"],
+    ["file:///a%20b?no_tmp_dir=true", "/a b"],
+    ["file://~", homedir()],
+    ["file://~/state", `${homedir()}/state`],
+    ["file://./state", "/program/state"],
+    ["s3://bucket", undefined],
+    ["https://api.pulumi.com", undefined],
+  ])("%s is %s", (url, folder) => {
+    expect(folderOf(url, "/program")).toBe(folder);
+  });
+});
+
+describe("howToCopy", () => {
+  const program = { project: "etcd-rotation", stack: "prod" };
+  const seen = (place: string) =>
+    `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file backend, a copy of the history, or exported files.`;
+
+  test.each([
+    [
+      "s3://bucket/folder?endpoint=oss-cn-hangzhou.aliyuncs.com&s3ForcePathStyle=true",
+      `${seen("s3://bucket/folder")} Copy it, then list the copy:
+  aws s3 sync s3://bucket/folder/.pulumi/history/etcd-rotation/prod/ history-etcd-rotation-prod --endpoint-url https://oss-cn-hangzhou.aliyuncs.com
+  npm run rollback -- --stack prod --list --history history-etcd-rotation-prod`,
+    ],
+    [
+      "gs://bucket",
+      `${seen("gs://bucket")} Copy it, then list the copy:
+  copy gs://bucket/.pulumi/history/etcd-rotation/prod/ to history-etcd-rotation-prod with your provider's own tool
+  npm run rollback -- --stack prod --list --history history-etcd-rotation-prod`,
+    ],
+    [
+      "https://api.pulumi.com",
+      `${seen("https://api.pulumi.com")} Export them, then list the files:
+  npm run pulumi -- stack export --stack prod --version <n> --file <n>.json
+  npm run rollback -- --stack prod --list <n>.json`,
+    ],
+  ])("%s", (url, text) => {
+    expect(howToCopy(url, program)).toBe(text);
+  });
+});
+
+test("newMaterialOf names keys and certificates that would be made, apart for authorities and leaves", () => {
+  const event = (op: string, type: string, parent: string, name: string) =>
+    JSON.stringify({ resourcePreEvent: { metadata: { op, type, urn: `urn:pulumi:prod::etcd-rotation::etcd-rotation:index:${parent}$${type}::${name}` } } });
+  const [key, self, signed] = [
+    "tls:index/privateKey:PrivateKey",
+    "tls:index/selfSignedCert:SelfSignedCert",
+    "tls:index/locallySignedCert:LocallySignedCert",
+  ] as const;
+  expect(
+    newMaterialOf([
+      JSON.stringify({ preludeEvent: {} }),
+      event("same", key, "CertificateAuthority", "etcd-ca-key"),
+      event("create-replacement", self, "CertificateAuthority", "etcd-ca"),
+      event("replace", self, "CertificateAuthority", "etcd-ca"),
+      event("delete-replaced", self, "CertificateAuthority", "etcd-ca"),
+      event("update", self, "CertificateAuthority", "etcd-peer-ca"),
+      event("create", signed, "LeafCertificate", "master-4-etcd-peer"),
+      event("replace", "command:remote:Command", "Rollout", "trust-master-1"),
+    ]),
+  ).toEqual({ authorities: ["etcd-ca"], leaves: ["master-4-etcd-peer"] });
+});
+
+test("a table is as wide as told, and only the flexible column is cut", () => {
+  const columns = [{ title: "n", isNumber: true }, { title: "rotation", isFlexible: true }, { title: "" }];
+  const rows = [
+    [{ text: "10" }, { text: "a-rotation-with-a-long-name" }, { text: "valid now" }],
+    [{ text: "9" }, { text: "r" }, { text: "due" }],
+  ];
+  expect(stripVTControlCharacters(table(columns, rows, 30, process.stdout))).toBe(" n  rotation\n10  a-rotation-wit…  valid now\n 9  r                due\n");
+});
