@@ -20,6 +20,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     rollout: nextRollout(cluster.found),
     rotation: cluster.args.rotation,
     lastRotation: cluster.lastRotation,
+    shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
     isHeld: cluster.args.holdBefore === "retire",
     addresses: cluster.args.masters.map((master) => master.address),

@@ -6,6 +6,7 @@ import { ackKubernetes, ackLayout, type KubernetesRow, type Row, withPaths } fro
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
 import type { Wanted } from "./model/wanted.ts";
+import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
 import { claimMasters } from "./survey/claim.ts";
 import type { Access } from "./survey/ssh.ts";
 import { type SurveyTarget, takeSurvey } from "./survey/survey.ts";
@@ -25,6 +26,8 @@ export interface Cluster {
   readonly owner: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  /** why an update may not begin now */
+  readonly shut: string | undefined;
 }
 
 /**
@@ -53,8 +56,13 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const now = Date.now();
   const kubernetes = presentRows(kubernetesTable, found);
   const plan = planRollout(found, rows, kubernetes, now);
+  // a recovery cannot wait
+  const shut = plan.mode === "recovery" ? undefined : windowRefusal(args.window, now, pulumi.getStack());
+  if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
+    throw new pulumi.RunError(shut);
+  }
   const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
-  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation };
+  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation, shut };
 }
 
 /** In an update the masters are claimed first, so that nobody else changes them after the survey. */

@@ -19,6 +19,8 @@ export interface WordsInput {
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  /** why an update may not begin now: its window is shut */
+  readonly shut: string | undefined;
   readonly pauseSeconds: number;
   /** retire and verify wait for holdBefore to be removed */
   readonly isHeld: boolean;
@@ -40,6 +42,7 @@ export function describePlan(input: WordsInput): string[] {
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
+    ...(input.shut === undefined ? [] : [`  CAUTION: ${input.shut}`]),
     ...olderState(input),
     ...reasons(
       input,

@@ -2,6 +2,7 @@ import type { MasterSpec } from "../model/checks.ts";
 import type { KubernetesRow, Row } from "../model/layout.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
+import type { Window } from "../model/window.ts";
 import type { Access } from "./ssh.ts";
 import type { SurveyTarget } from "./survey.ts";
 
@@ -25,6 +26,8 @@ export interface ClusterArgs {
   readonly allowOutage: boolean;
   readonly holdBefore?: "retire" | undefined;
   readonly takeOver?: string | undefined;
+  /** when a rollout may begin; always, when there is none */
+  readonly window?: Window | undefined;
 }
 
 /** How a user logs in; the key as text. */

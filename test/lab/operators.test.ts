@@ -156,6 +156,29 @@ describe("a clock that is wrong", () => {
   );
 });
 
+test(
+  "outside the window of the stack file up refuses before anything is done, and preview says so",
+  async () => {
+    const before = await readAllFacts(here.lab);
+    const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    // three days from now, at this machine's time or another one's
+    const day = days[(new Date().getUTCDay() + 3) % 7];
+    here.stack.configure({ rotation: "o-window", window: { days: [day], from: "10:00", to: "11:00", timeZone: "UTC" } });
+    const says = new RegExp(
+      `Cannot begin a rollout of ${here.stack.name} now: it is .* UTC; expected a time inside the window ${day} 10:00 to 11:00 UTC, which opens next on `,
+    );
+    const preview = await here.stack.preview();
+    expect(preview.code, preview.output).toBe(0);
+    expect(preview.output).toMatch(says);
+    const { code, output } = await here.stack.up();
+    here.stack.configure({ window: undefined });
+    expect(code).not.toBe(0);
+    expect(output).toMatch(says);
+    expect(await readAllFacts(here.lab)).toEqual(before);
+  },
+  5 * minutes,
+);
+
 describe("a disk that is full, or cannot be written to", () => {
   /** Runs `up`, which fails with this message; nothing has changed on these masters. */
   async function failsWith(says: RegExp, names: readonly string[]): Promise<void> {

@@ -25,7 +25,7 @@ function dated(of: Found): Found {
   };
 }
 
-function words(of: Found, wanted: Wanted | undefined, lastRotation?: string): string[] {
+function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shut?: string): string[] {
   const plan = planRollout(of, ackLayout, [], 0);
   return describePlan({
     found: of,
@@ -37,6 +37,7 @@ function words(of: Found, wanted: Wanted | undefined, lastRotation?: string): st
     rollout: 5,
     rotation: "2026-12",
     lastRotation,
+    shut,
     pauseSeconds: 10,
     isHeld: wanted?.isHeld === true,
     addresses: specs.map(({ address }) => address),
@@ -117,6 +118,14 @@ describe("the plan in words", () => {
       "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
       "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9",
     ]);
+  });
+
+  test("when the window is shut: what up would say, and nothing of it where there is nothing to do", () => {
+    expect(words(found, undefined, undefined, "Cannot begin now").slice(0, 2)).toEqual([
+      'Rollout 5 (rotation "2026-12", rolling):',
+      "  CAUTION: Cannot begin now",
+    ]);
+    expect(words(found, wantedOf(current), undefined, "Cannot begin now").join()).not.toContain("Cannot begin");
   });
 
   test("when the state was put back and the stack file was not", () => {
