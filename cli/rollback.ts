@@ -4,6 +4,7 @@ import { CommandError, runCommand } from "./command-error.ts";
 import { readArguments, stackName } from "./command-line.ts";
 import { Engine } from "./engine.ts";
 import { ownFolder, type Program, programIn } from "./program.ts";
+import { stateBeforeFailure } from "./rollback/abort.ts";
 import { decide, describeDecision, isNumber, settingsOf, type Wish } from "./rollback/decision.ts";
 import { goBack } from "./rollback/go-back.ts";
 import { formatList } from "./rollback/list.ts";
@@ -12,10 +13,11 @@ import { readFile, readHistory, readKept, readPresent } from "./rollback/read-st
 import { savedFolder, saveState } from "./rollback/saved-state.ts";
 import { tryOut } from "./rollback/scratch.ts";
 import { certificateSetOf } from "./state/certificate-set.ts";
-import { listStates } from "./state/listed-state.ts";
+import { type ListedState, listStates } from "./state/listed-state.ts";
 
 const usage = `Usage: npm run rollback -- --stack <name> --list [--json] [<file>...]
        npm run rollback -- --stack <name> --to <number or file> [--yes]
+       npm run rollback -- --stack <name> --abort [--yes]
 
 Goes back to an earlier set of etcd certificates: that state and its rotation,
 then the usual phases. Until the answer nothing is changed: the preview runs on
@@ -25,6 +27,8 @@ a copy of the state.
                     exported files; needs no passphrase
   --to              a number of the list, or a file: of "pulumi stack export",
                     of a backend's history, or one that this command has saved
+  --abort           to the set from before an update that has failed or was
+                    killed: the newest state of the list that ended well
   --preview-only    ends after the preview
   --yes             does not ask
   --re-sign         also to a set that has ended or ends within renewBefore:
@@ -48,6 +52,7 @@ async function main(args: readonly string[]): Promise<void> {
     stack: { type: "string" },
     list: { type: "boolean", default: false },
     to: { type: "string" },
+    abort: { type: "boolean", default: false },
     "preview-only": { type: "boolean", default: false },
     yes: { type: "boolean", default: false },
     "re-sign": { type: "boolean", default: false },
@@ -67,10 +72,13 @@ async function main(args: readonly string[]): Promise<void> {
     history: values.history === undefined ? undefined : resolve(values.history),
     isJson: values.json,
   };
-  if (values.list === (values.to !== undefined) || (values.to !== undefined && positionals.length > 0)) {
-    throw new CommandError("Cannot tell what to do: expected either --list [<file>...] or --to <number or file>. Run with --help", { ending: "usage" });
+  const asked = [values.list, values.to !== undefined, values.abort].filter(Boolean).length;
+  if (asked !== 1 || (!values.list && positionals.length > 0)) {
+    throw new CommandError("Cannot tell what to do: expected one of --list [<file>...], --to <number or file> and --abort. Run with --help", {
+      ending: "usage",
+    });
   }
-  if (values.to === undefined) {
+  if (values.list) {
     await list(request, positionals);
     return;
   }
@@ -78,7 +86,8 @@ async function main(args: readonly string[]): Promise<void> {
   if (isAsking && !canAsk()) {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes, or --preview-only", { ending: "usage" });
   }
-  const wish = { to: values.to, isReSigning: values["re-sign"], history: request.history };
+  const to = values.to ?? String(stateBeforeFailure(await statesOf(request, []), program.stack).number);
+  const wish = { to, isReSigning: values["re-sign"], history: request.history };
   await rollBack(request, wish, { isAsking, isPreviewOnly: values["preview-only"] });
 }
 
@@ -89,11 +98,15 @@ interface Request {
   readonly isJson: boolean;
 }
 
-async function list({ engine, program, history, isJson }: Request, files: readonly string[]): Promise<void> {
+async function list(request: Request, files: readonly string[]): Promise<void> {
+  const listed = await statesOf(request, files);
+  process.stdout.write(request.isJson ? `${JSON.stringify(listed, null, 2)}\n` : formatList(listed, process.stdout));
+}
+
+async function statesOf({ engine, program, history }: Request, files: readonly string[]): Promise<ListedState[]> {
   const present = await readPresent(engine, program);
   const states = files.length > 0 ? files.map((file) => readFile(resolve(file))) : readKept(await readHistory(engine, program, history));
-  const listed = listStates(states, present.deployment && certificateSetOf(present.deployment), Date.now(), settingsOf(program).certificates.renewBefore);
-  process.stdout.write(isJson ? `${JSON.stringify(listed, null, 2)}\n` : formatList(listed, process.stdout));
+  return listStates(states, present.deployment && certificateSetOf(present.deployment), Date.now(), settingsOf(program).certificates.renewBefore);
 }
 
 async function rollBack(

@@ -25,9 +25,10 @@ const all = [...phases.flatMap((phase) => kinds.map((kill) => ({ kill, phase }))
 const cuts = ["trust", "issue", "retire"] as const;
 /** what happens to a whole master while a step works on it */
 const blows = phases.flatMap((phase) => (["reboot", "network"] as const).map((blow) => ({ blow, phase })));
-const chosenBlows = isWholeMatrix() ? blows : dice.sample(blows, 1);
-const chosen = isWholeMatrix() ? all : dice.sample(all, 2);
-const chosenCuts = isWholeMatrix() ? cuts : dice.sample(cuts, 1);
+const chosen = isWholeMatrix() ? all : dice.sample(all, 1);
+const isBlowDrawn = dice.number(2) === 0;
+const chosenBlows = isWholeMatrix() ? blows : dice.sample(blows, isBlowDrawn ? 1 : 0);
+const chosenCuts = isWholeMatrix() ? cuts : dice.sample(cuts, isBlowDrawn ? 0 : 1);
 
 const labName = `lab-kills-${process.pid}`;
 let lab: Lab;

@@ -4,8 +4,11 @@ import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { LabStack } from "./stack.ts";
 import { stackFile } from "./stack-file.ts";
 import { runCli } from "./support/cli.ts";
+import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
 import { saveEvidence } from "./support/evidence.ts";
 import { underTraffic } from "./support/judged.ts";
+import { untilIdle } from "./support/step-watch.ts";
+import { cancel, drawHit, startStruckUp } from "./support/struck-up.ts";
 import { assertWell, type Baseline, outputsOf, takeBaseline } from "./support/well.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 
@@ -129,7 +132,8 @@ test(
   10 * minutes,
 );
 
-test(
+// the same way once more: in the whole matrix only
+test.runIf(isWholeMatrix())(
   "further, to the first set",
   async () => {
     await goTo("back-1", "1");
@@ -147,6 +151,28 @@ test(
   10 * minutes,
 );
 
+const phase = new Dice(readSeed("rollback.test.ts")).pick(["trust", "issue", "retire"] as const);
+
+test(
+  `a rotation that was killed in ${phase} is aborted: back to the set before it, whatever mixture was left`,
+  async () => {
+    const violations = await underTraffic(lab, "abort", async () => {
+      const rotate = () => stack.configure({ rotation: "back-4" });
+      const { running } = await startStruckUp(stack, rotate, drawHit(new Dice(`${phase}/abort`), "pulumi", phase, lab.masters));
+      await running.done;
+      await untilIdle(lab.masters);
+      await cancel(stack);
+      const { code, stderr } = await runCli(stack, "rollback", "--abort", "--yes", "--json");
+      expect(code, stderr).toBe(0);
+    });
+    await expectSet("back-3");
+    expect(violations).toEqual([]);
+    const again = await runCli(stack, "rollback", "--abort", "--yes");
+    expect([again.code, again.stderr]).toEqual([3, expect.stringContaining("Cannot abort: the last update that changed certificates has ended well")]);
+  },
+  15 * minutes,
+);
+
 test(
   "the masters' backups are listed; an old one is removed everywhere, the newest and the original stay",
   async () => {
@@ -160,26 +186,27 @@ test(
     };
     const before = await list();
     expect(before.map(({ name }) => name)).toEqual(["master-1", "master-2", "master-3"]);
-    for (const { backups } of before) {
-      expect(backups.map(({ rollout, rotation, kind, damaged }) => [rollout, rotation, kind, damaged])).toEqual([
-        [6, "back-1", "complete", []],
-        [5, "back-2", "complete", []],
-        [4, "back-3", "complete", []],
-        [1, undefined, "original", []],
-      ]);
-    }
-    // one master has given each snapshot
-    expect(before.flatMap(({ backups }) => backups.filter(({ rollout, snapshot }) => rollout === 6 && (snapshot?.revision ?? 0) > 0))).toHaveLength(1);
-    expect((await runCli(stack, "backups", "purge", "6", "--yes")).code).toBe(3);
-    expect((await runCli(stack, "backups", "purge", "1", "--yes")).code).toBe(3);
-    const { code, stdout, stderr } = await runCli(stack, "backups", "purge", "5", "--yes", "--json");
-    expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ rollout: 5, masters: { "master-1": "removed", "master-2": "removed", "master-3": "removed" } });
-    expect((await list()).map(({ backups }) => backups.map(({ rollout }) => rollout))).toEqual([
-      [6, 4, 1],
-      [6, 4, 1],
-      [6, 4, 1],
+    const kinds = before.map(({ backups }) => backups.map(({ rollout, rotation, kind, damaged }) => [rollout, rotation, kind, damaged]));
+    expect(kinds[1]).toEqual(kinds[0]);
+    expect(kinds[2]).toEqual(kinds[0]);
+    const [unfinished = 0, newest = 0, middle = 0, oldest = 0] = before[0]?.backups.map(({ rollout }) => rollout) ?? [];
+    // the killed rotation's own number, and that of the way back
+    expect(kinds[0]).toEqual([
+      [unfinished, "back-4", "unfinished", []],
+      [newest, "back-3", "complete", []],
+      [middle, isWholeMatrix() ? "back-1" : "back-2", "complete", []],
+      [oldest, isWholeMatrix() ? "back-2" : "back-3", "complete", []],
+      [1, undefined, "original", []],
     ]);
+    // one master has given each snapshot
+    expect(before.flatMap(({ backups }) => backups.filter(({ rollout, snapshot }) => rollout === newest && (snapshot?.revision ?? 0) > 0))).toHaveLength(1);
+    expect((await runCli(stack, "backups", "purge", String(newest), "--yes")).code).toBe(3);
+    expect((await runCli(stack, "backups", "purge", "1", "--yes")).code).toBe(3);
+    const { code, stdout, stderr } = await runCli(stack, "backups", "purge", String(middle), "--yes", "--json");
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ rollout: middle, masters: { "master-1": "removed", "master-2": "removed", "master-3": "removed" } });
+    const left = [unfinished, newest, oldest, 1];
+    expect((await list()).map(({ backups }) => backups.map(({ rollout }) => rollout))).toEqual([left, left, left]);
     await assertWell(lab, stack, baseline);
   },
   5 * minutes,

@@ -1,0 +1,24 @@
+import { CommandError } from "../command-error.ts";
+import type { ListedState } from "../state/listed-state.ts";
+
+/**
+ * The state from before an update that has failed or was killed: the newest whole one that ended well.
+ * @param states as the list has them, newest first
+ * @throws CommandError when the present certificates are those of an update that ended well, or there is none to return to
+ */
+export function stateBeforeFailure(states: readonly ListedState[], stack: string): ListedState {
+  if (states.some(({ isPresent, result }) => isPresent && result === "succeeded")) {
+    throw new CommandError(
+      `Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npm run pulumi -- up --stack ${stack}. To go further back: npm run rollback -- --stack ${stack} --list`,
+      { ending: "refused" },
+    );
+  }
+  const before = states.find(({ isPresent, result, condition }) => !isPresent && result === "succeeded" && condition === "valid");
+  if (before === undefined) {
+    throw new CommandError(
+      `Cannot abort: no earlier state of stack "${stack}" is whole and valid; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack ${stack}`,
+      { ending: "refused" },
+    );
+  }
+  return before;
+}

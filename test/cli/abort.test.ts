@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { stateBeforeFailure } from "../../cli/rollback/abort.ts";
+import type { ListedState } from "../../cli/state/listed-state.ts";
+
+function state(number: number, change: Partial<ListedState> = {}): ListedState {
+  return {
+    number,
+    file: `/history/${number}`,
+    time: "2026-11-25T01:00:00.000Z",
+    result: "succeeded",
+    rollout: number,
+    rotation: `r-${number}`,
+    authority: "ab",
+    notAfter: "2076-11-12T00:00:00.000Z",
+    firstToEnd: "etcd-ca",
+    condition: "valid",
+    isPresent: false,
+    faults: [],
+    ...change,
+  };
+}
+
+test("an update that was killed leaves no state in the history: back to the newest", () => {
+  expect(stateBeforeFailure([state(3), state(2)], "prod").number).toBe(3);
+});
+
+test("an update that has failed leaves one: back to the one before it", () => {
+  expect(stateBeforeFailure([state(3, { result: "failed", isPresent: true }), state(2)], "prod").number).toBe(2);
+});
+
+test("of several failed ones, expired ones and broken ones the first good one", () => {
+  const states = [
+    state(6, { result: "failed", isPresent: true }),
+    state(5, { result: "failed" }),
+    state(4, { condition: "unreadable" }),
+    state(3, { condition: "expired" }),
+    state(2),
+    state(1),
+  ];
+  expect(stateBeforeFailure(states, "prod").number).toBe(2);
+});
+
+test("nothing has failed", () => {
+  expect(() => stateBeforeFailure([state(3, { isPresent: true }), state(2)], "prod")).toThrow(
+    "Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npm run pulumi -- up --stack prod. To go further back: npm run rollback -- --stack prod --list",
+  );
+});
+
+test("the first update has failed", () => {
+  expect(() => stateBeforeFailure([state(1, { result: "failed", isPresent: true })], "prod")).toThrow(
+    "Cannot abort: no earlier state of stack \"prod\" is whole and valid; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack prod",
+  );
+});
