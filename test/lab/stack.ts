@@ -98,10 +98,13 @@ export class LabStack {
     return readFileSync(join(this.backend, ".pulumi", "stacks", "etcd-rotation", `${this.name}.json`), "utf8");
   }
 
-  /** The keys and certificates in the state, as `urn id`; the provider takes the id of a key from its public key. */
+  /** The keys and certificates in the state, as `urn id`, sorted: the engine's order is that of the moment. The provider takes the id of a key from its public key. */
   keys(): string[] {
     const { checkpoint }: { checkpoint: { latest?: { resources?: { urn: string; id?: string; type: string }[] } } } = JSON.parse(this.state());
-    return (checkpoint.latest?.resources ?? []).filter(({ type }) => type.startsWith("tls:")).map(({ urn, id }) => `${urn} ${id}`);
+    return (checkpoint.latest?.resources ?? [])
+      .filter(({ type }) => type.startsWith("tls:"))
+      .map(({ urn, id }) => `${urn} ${id}`)
+      .toSorted();
   }
 
   /** Removes the stack file; the state goes with the lab. */
