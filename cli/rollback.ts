@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { ignoreWindowVariable, windowRefusal } from "../components/model/window.ts";
 import { canAsk, isConfirmed, passphraseFor } from "./ask.ts";
 import { CommandError, runCommand } from "./command-error.ts";
 import { readArguments, stackName } from "./command-line.ts";
@@ -143,6 +144,11 @@ async function rollBack(
     say("Nothing was changed.");
     report("previewed");
     return;
+  }
+  const shut = windowRefusal(settingsOf(program).window, Date.now(), program.stack);
+  if (shut !== undefined && process.env[ignoreWindowVariable] !== program.stack) {
+    report("refused");
+    throw new CommandError(`${shut}\nNothing was changed.`, { ending: "refused" });
   }
   if (isAsking && !(await isConfirmed(`Go back to state ${wish.to}?`))) {
     report("declined");

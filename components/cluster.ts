@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { refusals } from "./model/checks.ts";
@@ -28,6 +29,8 @@ export interface Cluster {
   readonly lastRotation: string | undefined;
   /** why an update may not begin now */
   readonly shut: string | undefined;
+  /** what the masters know this run by; empty in a preview, which claims none */
+  readonly claim: string;
 }
 
 /**
@@ -40,37 +43,54 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
   const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
-  const [found, last] = await Promise.all([
-    look(targets, owner).catch((error: unknown) => {
+  const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
+    claimAndLook(targets, owner, { table, kubernetesTable }).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
     ownOutputs(),
   ]);
-  const allowed = { outage: args.allowOutage, renewal: kubernetesTable.length > 0 };
+  const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
+  const allowed = { outage: args.allowOutage, renewals: renewals(undefined).leaves };
   const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId: last.cluster }, allowed);
   if (reasons.length > 0) {
     throw new pulumi.RunError(reasons.join("\n"));
   }
-  const rows = presentRows(table, found);
   const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
-  const now = Date.now();
-  const kubernetes = presentRows(kubernetesTable, found);
-  const plan = planRollout(found, rows, kubernetes, now);
   // a recovery cannot wait
   const shut = plan.mode === "recovery" ? undefined : windowRefusal(args.window, now, pulumi.getStack());
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
     throw new pulumi.RunError(shut);
   }
-  const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
-  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation, shut };
+  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation, shut, claim };
 }
 
-/** In an update the masters are claimed first, so that nobody else changes them after the survey. */
-async function look(targets: readonly SurveyTarget[], owner: string): Promise<Found> {
-  if (!pulumi.runtime.isDryRun()) {
-    await claimMasters(targets, owner);
+interface Tables {
+  readonly table: readonly Row[];
+  readonly kubernetesTable: readonly KubernetesRow[];
+}
+
+/**
+ * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
+ * or a start: a recovery is begun only when a second one, some seconds later, says the same.
+ */
+async function claimAndLook(targets: readonly SurveyTarget[], owner: string, tables: Tables) {
+  const claim = pulumi.runtime.isDryRun() ? "" : await claimMasters(targets, owner);
+  const first = judge(await takeSurvey(targets), tables);
+  if (first.plan.mode === "rolling") {
+    return { claim, ...first };
   }
-  return takeSurvey(targets);
+  await setTimeout(secondLookMilliseconds);
+  return { claim, ...judge(await takeSurvey(targets), tables) };
+}
+
+/** Longer than an election, which takes etcd's --election-timeout (1 s, where nobody has changed it) or twice that. */
+const secondLookMilliseconds = 5000;
+
+function judge(found: Found, { table, kubernetesTable }: Tables) {
+  const now = Date.now();
+  const rows = presentRows(table, found);
+  const kubernetes = presentRows(kubernetesTable, found);
+  return { found, rows, kubernetes, plan: planRollout(found, rows, kubernetes, now), now };
 }
 
 /** The steps' connection to a master; secret, since it holds the key. */

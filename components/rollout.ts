@@ -121,6 +121,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     contents: { ...contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
+    claim: cluster.claim,
     rollout: attempt.rollout,
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),

@@ -113,6 +113,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     contents: {},
     owner: "project/stack",
     takeOver: "",
+    claim: "",
     clusterId: "1",
     rollout: 1,
     attempt: "attempt",
@@ -130,7 +131,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     gateSeconds: 300,
   };
   const data = renderStepData(stepData);
-  const claimData = assignments({ CLAIMANT: "user@host", CLAIM_SECONDS: 30 });
+  const claimData = assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30 });
   const folder = mkdtempSync(join(tmpdir(), "shell-lint-"));
   try {
     return [

@@ -13,10 +13,11 @@ export function stateBeforeFailure(states: readonly ListedState[], stack: string
       { ending: "refused" },
     );
   }
-  const before = states.find(({ isPresent, result, condition }) => !isPresent && result === "succeeded" && condition === "valid");
+  // one that has ended, or is due, is refused later, with the date and the ways out
+  const before = states.find(({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0);
   if (before === undefined) {
     throw new CommandError(
-      `Cannot abort: no earlier state of stack "${stack}" is whole and valid; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack ${stack}`,
+      `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack ${stack}`,
       { ending: "refused" },
     );
   }

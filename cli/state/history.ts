@@ -57,7 +57,7 @@ export function readStateFile(file: string): string {
 }
 
 const attributes = z.looseObject({ md5: z.string().nullish() });
-const update = z.looseObject({ result: z.string() });
+const update = z.looseObject({ kind: z.string(), result: z.string() });
 
 /** A backend may pack its files, with or without a name that says so. */
 function unpacked(bytes: Buffer): Buffer {
@@ -71,7 +71,9 @@ function unpacked(bytes: Buffer): Buffer {
 
 function resultOf(file: string): string {
   try {
-    return update.parse(JSON.parse(unpacked(readFileSync(file)).toString("utf8"))).result;
+    const { kind, result } = update.parse(JSON.parse(unpacked(readFileSync(file)).toString("utf8")));
+    // a refresh or an import that ended well says nothing about the certificates on the masters
+    return kind === "update" ? result : kind;
   } catch {
     return "unknown";
   }

@@ -29,8 +29,8 @@ export const clockToleranceSeconds = 30;
 export interface Allowed {
   /** restarts of one of one or two masters */
   readonly outage: boolean;
-  /** renewal of Kubernetes' own certificates */
-  readonly renewal: boolean;
+  /** by master: the groups of Kubernetes' own files that are going to be renewed */
+  readonly renewals: Readonly<Record<string, readonly { readonly group: string }[]>>;
 }
 
 /** Every reason not to begin, each with what was seen, what was expected and the way out. Empty when all is well. */
@@ -46,7 +46,7 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
             ...subjectRefusals(master, spec, rows),
             ...clockRefusals(master),
             ...ownerRefusals(master, identity),
-            ...(allowed.renewal ? [] : servedRefusals(master)),
+            ...(allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true ? [] : servedRefusals(master)),
           ];
     })
     .concat(membershipRefusals(found, masters), clusterRefusals(found, identity), allowed.outage ? [] : outageRefusals(masters));
@@ -58,7 +58,7 @@ function servedRefusals(master: FoundMaster): string[] {
   return served === undefined || served.notAfter > master.operatorClock * 1000
     ? []
     : [
-        `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and kubernetes.renew is never; expected a valid one. Set kubernetes.renew: auto, then run again`,
+        `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again`,
       ];
 }
 

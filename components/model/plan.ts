@@ -55,11 +55,16 @@ function orderOf(found: Found): string[] {
  * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
  */
 function recoveryCauses({ masters }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): string[] {
-  const out = masters.filter((master) => master.etcd !== "healthy");
+  // an alarm or a lagging member is no matter of certificates
+  const out = masters.filter((master) => !master.doesAnswer || master.etcd.startsWith("no peer handshake"));
   const answering = masters.filter((master) => master.doesAnswer).length;
   const quorum = Math.floor(masters.length / 2) + 1;
   const lost = answering < quorum ? [`etcd has no quorum that answers: ${answering} of ${masters.length} members do`] : [];
-  const stale = out.filter((master) => master.processes.etcd?.isStale === true && !master.doesAnswer);
+  // one that serves nothing yet is starting
+  const stale = out.filter(
+    (master) =>
+      master.processes.etcd?.isStale === true && !master.doesAnswer && Object.keys(servedLeaves).some((port) => master.served[Number(port)] !== undefined),
+  );
   return [
     ...lost,
     ...out.flatMap((master) => certificateFaults(master, masters, rows, now)),

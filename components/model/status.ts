@@ -148,7 +148,7 @@ function textOf({ master, what }: Difference): string {
   return `${master}: ${what}`;
 }
 
-function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageAllowed }: StatusInput): string[] {
+function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageAllowed, now }: StatusInput): string[] {
   const reached = masters.filter((master) => found.masters.some((each) => each.name === master.name));
   const isNew = found.masters.length > 0 && found.masters.every((master) => master.receipt === undefined);
   return [
@@ -163,7 +163,10 @@ function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageA
     ]),
     ...(reached.length === 0
       ? []
-      : refusals(found, masters, rows, identity, { outage: isOutageAllowed, renewal: renewedRows(kubernetes, policy).length > 0 })
+      : refusals(found, masters, rows, identity, {
+          outage: isOutageAllowed,
+          renewals: planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves,
+        })
     ).map((reason) => `pulumi up would refuse: ${reason}`),
   ];
 }

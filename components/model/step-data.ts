@@ -16,6 +16,8 @@ export interface StepData {
   /** `<project>/<stack>` */
   readonly owner: string;
   readonly takeOver: string;
+  /** what this run has claimed the master by; empty without a claim */
+  readonly claim: string;
   readonly clusterId: string;
   readonly rollout: number;
   readonly attempt: string;
@@ -69,6 +71,7 @@ export function renderStepData(data: StepData): string {
     HEIR_ADDRESSES: data.heirAddresses,
     OWNER: data.owner,
     TAKE_OVER: data.takeOver,
+    CLAIM: data.claim,
     CLUSTER_ID: data.clusterId,
     ROLLOUT: data.rollout,
     ATTEMPT: data.attempt,

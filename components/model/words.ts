@@ -32,7 +32,7 @@ export interface WordsInput {
 export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
-    if (input.wanted.isHeld) {
+    if (input.wanted.isHeld && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
       return [
         "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
         ...notices(input),

@@ -81,10 +81,15 @@ is_etcd_healthy() {
   [ -z "$PROBLEM" ]
 }
 
-# etcd_names_match: the running process names exactly the authorities that its trust files hold
+# etcd_names_match: the running process names exactly the authorities that its trust files hold, wherever it names any:
+# one that has only begun to start, or hangs, tells nothing
 etcd_names_match() {
-  [ "$(accepted_names "$ADDRESS" "$ETCD_CLIENT_PORT" | uniq)" = "$(trusted_names "$SERVER_CA" | uniq)" ] &&
-    [ "$(accepted_names "$ADDRESS" "$ETCD_PEER_PORT" | uniq)" = "$(trusted_names "$PEER_CA" | uniq)" ]
+  names_match "$ETCD_CLIENT_PORT" "$SERVER_CA" && names_match "$ETCD_PEER_PORT" "$PEER_CA"
+}
+names_match() {
+  local names
+  names=$(accepted_names "$ADDRESS" "$1" | uniq)
+  [ -z "$names" ] || [ "$names" = "$(trusted_names "$2" | uniq)" ]
 }
 
 # hand_over_leadership: to the first heir that answers (etcd itself would pick blindly); each move interrupts writes for a moment

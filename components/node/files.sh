@@ -81,10 +81,12 @@ stage_content() {
   draft=$draft/$(basename "$real")
   (umask 077 && : >"$draft") || return 1
   if [ -e "$real" ]; then chcon --reference="$real" -- "$draft" 2>/dev/null || :; fi
-  if [ -e "$real" ] && can_be_read "$1"; then
+  if [ ! -e "$real" ]; then
+    chown "${FILE_OWNER[$1]}" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
+  elif can_be_read "$1"; then
     chown --reference="$real" -- "$draft" && chmod --reference="$real" -- "$draft" || return 1
   else
-    chown "${FILE_OWNER[$1]}" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
+    chown "$(etcd_user):" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
   fi
   case ${FILE_KIND[$1]} in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
   dd of="$draft" conv=fsync,notrunc status=none
@@ -125,8 +127,8 @@ can_be_read() {
   local user owner mode
   [ "${FILE_READER[$1]}" = etcd ] || return 0
   user=$(etcd_user)
-  # it reads all
-  [ "$user" != root ] || return 0
+  # root reads all; of a user who is not there nothing can be said
+  [ "$user" != root ] && id -u "$user" >/dev/null 2>&1 || return 0
   read -r owner mode < <(stat -L -c '%U %a' "${FILE_PATH[$1]}")
   # most files, without a process more; the folder's rights are etcd's own
   case $owner$mode in "$user"[4567]??) return 0 ;; esac

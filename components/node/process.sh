@@ -36,11 +36,12 @@ unit_pid() {
   case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
 }
 
-# etcd_user: that its unit runs as
+# etcd_user: the name that its unit runs as; a unit may give a number
 etcd_user() {
   local user
   user=$(systemctl show -p User "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
-  printf '%s' "${user:-root}"
+  user=${user:-root}
+  getent passwd "$user" 2>/dev/null | cut -d : -f 1 | grep . || printf '%s\n' "$user"
 }
 
 # host_pid_named COMM: a process of that name in the master's own network, in a container or not

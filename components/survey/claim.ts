@@ -10,14 +10,17 @@ const claimSeconds = 30;
 
 /**
  * Claims every master for this run, until this process ends: Pulumi's own lock does not help against another machine or backend.
+ * Where a script of an earlier run is still at work, it waits for its end.
+ * @returns what the masters know this run by
  * @throws Error naming who has claimed which master, and since when
  */
-export async function claimMasters(targets: readonly SurveyTarget[], owner: string): Promise<void> {
-  const claims = await Promise.allSettled(targets.map((target) => claim(target, owner)));
+export async function claimMasters(targets: readonly SurveyTarget[], owner: string): Promise<string> {
+  const name = `${owner} ${claimant()}`;
+  const claims = await Promise.allSettled(targets.map((target) => claim(target, name)));
   const running = claims.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const problems = claims.flatMap((each, index) => {
-    const name = targets[index]?.data.master.name ?? "";
-    return each.status === "rejected" ? [messageOf(each.reason)] : each.value.firstLine === "claimed" ? [] : [refusal(name, each.value.firstLine)];
+    const master = targets[index]?.data.master.name ?? "";
+    return each.status === "rejected" ? [messageOf(each.reason)] : each.value.firstLine === "claimed" ? [] : [refusal(master, each.value.firstLine)];
   });
   if (problems.length > 0) {
     for (const each of running) {
@@ -25,16 +28,28 @@ export async function claimMasters(targets: readonly SurveyTarget[], owner: stri
     }
     throw new Error(problems.join("\n"));
   }
+  return name;
 }
 
-function claim({ access, bastion, data }: SurveyTarget, owner: string): Promise<Running> {
-  const values = { MASTER: data.master.name, PHASE: "claim", STATE_DIR: stateFolder, OWNER: owner, CLAIMANT: claimant(), CLAIM_SECONDS: claimSeconds };
-  return startOverSsh(access, bastion, remoteShell(access.user), claimScript(assignments(values)), claimSeconds / 3);
+function claim({ access, bastion, data }: SurveyTarget, name: string): Promise<Running> {
+  const { gateSeconds } = data;
+  const values = { MASTER: data.master.name, PHASE: "claim", STATE_DIR: stateFolder, CLAIM: name, CLAIM_SECONDS: claimSeconds, GATE_SECONDS: gateSeconds };
+  const patience = { firstLineSeconds: gateSeconds + 2 * claimSeconds, signSeconds: claimSeconds / 3 };
+  return startOverSsh(access, bastion, remoteShell(access.user), claimScript(assignments(values)), patience);
 }
 
 /** Who runs this, for the other one to ask. */
 function claimant(): string {
-  return `${userInfo().username}@${hostname()} pid ${process.pid}`;
+  return `${userName()}@${hostname()} pid ${process.pid}`;
+}
+
+/** A container may run as a user without a name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.() ?? "unknown"}`;
+  }
 }
 
 /** @param line `claimed by <seconds since 1970> <owner> <claimant>` */

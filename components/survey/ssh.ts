@@ -46,16 +46,41 @@ export interface Running {
   end(): void;
 }
 
+/** How long the first line may take, and how often the command gets a sign of life. */
+export interface Patience {
+  readonly firstLineSeconds: number;
+  readonly signSeconds: number;
+}
+
 /**
  * Starts a command with `input` on its standard input, and a line more every few seconds; resolves with its first line.
- * @throws Error `Cannot connect to <host>: …` with the way out
+ * @throws Error `Cannot connect to <host>: …` with the way out; then nothing of it is left
  */
-export async function startOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, secondsBetweenLines: number): Promise<Running> {
+export async function startOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, patience: Patience): Promise<Running> {
   const first = bastion ?? target;
   const socket = createConnection(first.port, first.host);
-  const outer = await connect(first, { sock: socket });
-  const client = bastion === undefined ? outer : await connect(target, { sock: await forward(outer, target) });
+  let end = () => {
+    socket.destroy();
+  };
+  try {
+    const outer = await connect(first, { sock: socket });
+    const client = bastion === undefined ? outer : await connect(target, { sock: await forward(outer, target) });
+    end = () => {
+      client.end();
+      outer.end();
+    };
+    const firstLine = await firstLineOf(client, target, command, input, patience);
+    socket.unref();
+    return { firstLine, end };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+function firstLineOf(client: Client, target: Access, command: string, input: string, { firstLineSeconds, signSeconds }: Patience): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => reject(new Error(`Cannot work on ${target.host}: no answer within ${firstLineSeconds} s`)), firstLineSeconds * 1000);
   client.once("close", () => reject(new Error(`Cannot work on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
@@ -73,20 +98,9 @@ export async function startOverSsh(target: Access, bastion: Access | undefined, 
     stream.stderr.on("data", (chunk: Buffer) => stderr.push(chunk.toString("utf8")));
     stream.once("close", () => reject(new Error(`Cannot work on ${target.host}: ${stderr.join("").trim().slice(-400)}`)));
     stream.write(input);
-    setInterval(() => stream.writable && stream.write("\n"), secondsBetweenLines * 1000).unref();
+    setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
   });
-  const end = () => {
-    client.end();
-    outer.end();
-  };
-  try {
-    const firstLine = await promise;
-    socket.unref();
-    return { firstLine, end };
-  } catch (error) {
-    end();
-    throw error;
-  }
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function connect(access: Access, extra: ConnectConfig): Promise<Client> {

@@ -64,6 +64,7 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
   return {
     ...commonData(args, owner, rows, master),
     phase: "survey",
+    claim: "",
     contents: {},
     heirAddresses: [],
     clusterId: "",
@@ -74,7 +75,6 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
-    gateSeconds: 0,
   };
 }
 

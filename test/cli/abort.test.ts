@@ -28,13 +28,13 @@ test("an update that has failed leaves one: back to the one before it", () => {
   expect(stateBeforeFailure([state(3, { result: "failed", isPresent: true }), state(2)], "prod").number).toBe(2);
 });
 
-test("of several failed ones, expired ones and broken ones the first good one", () => {
+test("of several failed ones and broken ones the first good one, also when it is due", () => {
   const states = [
     state(6, { result: "failed", isPresent: true }),
     state(5, { result: "failed" }),
-    state(4, { condition: "unreadable" }),
-    state(3, { condition: "expired" }),
-    state(2),
+    state(4, { condition: "unreadable", faults: ["it was cut"] }),
+    state(3, { condition: "incomplete", faults: ["no etcd-ca"] }),
+    state(2, { condition: "due" }),
     state(1),
   ];
   expect(stateBeforeFailure(states, "prod").number).toBe(2);
@@ -48,6 +48,6 @@ test("nothing has failed", () => {
 
 test("the first update has failed", () => {
   expect(() => stateBeforeFailure([state(1, { result: "failed", isPresent: true })], "prod")).toThrow(
-    "Cannot abort: no earlier state of stack \"prod\" is whole and valid; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack prod",
+    "Cannot abort: no earlier state of stack \"prod\" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack prod",
   );
 });

@@ -40,6 +40,7 @@ function scriptFor(action: Action): string {
     contents: {},
     owner: "etcd-rotation/prod",
     takeOver: "",
+    claim: "",
     clusterId: "",
     rollout: 0,
     attempt: "",

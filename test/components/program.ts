@@ -94,6 +94,7 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     lastRotation: undefined,
     shut: undefined,
+    claim: "",
     clusterId: receipt.cluster,
     owner: "etcd-rotation/test",
   };

@@ -99,7 +99,7 @@ describe.skipIf(left === "second person")("a second person, with another backend
       expect(refused.code).not.toBe(0);
       expect(refused.output).toMatch(
         new RegExp(
-          `Cannot begin: master-1 is being worked on by etcd-rotation/${here.stack.name} \\(root@\\S+ pid \\d+\\), since 0 min; wait until that run has ended, then run pulumi up again\\. A run that is gone is noticed within 30 s`,
+          `Cannot begin: master-1 is being worked on by etcd-rotation/${here.stack.name} \\(root@\\S+ pid \\d+\\), since [01] min; wait until that run has ended, then run pulumi up again\\. A run that is gone is noticed within 30 s`,
         ),
       );
       expect(refused.output).not.toContain("trust: ");

@@ -10,8 +10,8 @@ const found = foundAs(makePems("current"));
 const identity: Identity = { owner: "etcd-rotation/test", takeOver: undefined, lastClusterId: receipt.cluster };
 const authority = makeAuthority("/CN=any");
 
-function reasons(of: Found = found, masters = specs, as = identity, outage = false, renewal = true): string[] {
-  return refusals(of, masters, ackLayout, as, { outage, renewal });
+function reasons(of: Found = found, masters = specs, as = identity, outage = false, renewed: readonly string[] = ["apiserver"]): string[] {
+  return refusals(of, masters, ackLayout, as, { outage, renewals: Object.fromEntries(masters.map(({ name }) => [name, renewed.map((group) => ({ group }))])) });
 }
 
 function withLeaf(id: string, subject: string, sans: string): (master: FoundMaster) => Partial<FoundMaster> {
@@ -34,10 +34,10 @@ test("an API server whose certificate has expired, where it is not to be renewed
   const clock = Date.UTC(2026, 10, 20) / 1000;
   const at = (operatorClock: number) =>
     changed(found, "master-2", () => ({ clock: operatorClock, operatorClock, ...(served === undefined ? {} : { served: { 6443: served } }) }));
-  expect(reasons(at(clock), specs, identity, false, false)).toEqual([
-    "Cannot rotate master-2: kube-apiserver serves a certificate that expired on 2026-11-20, and kubernetes.renew is never; expected a valid one. Set kubernetes.renew: auto, then run again",
+  expect(reasons(at(clock), specs, identity, false, ["scheduler.conf"])).toEqual([
+    "Cannot rotate master-2: kube-apiserver serves a certificate that expired on 2026-11-20, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again",
   ]);
-  expect(reasons(at(clock - 1), specs, identity, false, false)).toEqual([]);
+  expect(reasons(at(clock - 1), specs, identity, false, ["scheduler.conf"])).toEqual([]);
   expect(reasons(at(clock))).toEqual([]);
 });
 

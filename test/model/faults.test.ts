@@ -57,6 +57,8 @@ describe("the faults of a master's files", () => {
     expect(limited?.uses).toEqual(["1.3.6.1.5.5.7.3.1"]);
     expect(withUses(limited?.uses ?? [])).toEqual(["master-1: etcd-peer may not be used for client_auth"]);
     expect(withUses([])).toEqual([]);
+    // a server that may not be a client serves
+    expect(faults("etcd-server", (file) => ({ certificates: file.certificates.map((each) => ({ ...each, uses: limited?.uses ?? [] })) }))).toEqual([]);
   });
 
   test("a master with another set: neither side accepts the other", () => {

@@ -124,6 +124,25 @@ describe("the mode", () => {
     expect(plan(foundAs(separate, { etcd: "an alarm is raised (etcdctl alarm list)" }))).toMatchObject({ mode: "rolling", causes: [] });
   });
 
+  test("is rolling when a member that does not answer has only begun to start, and recovery when it serves with files that have changed", () => {
+    const stale = { etcd: { identity: "x", isStale: true, flags: [] } };
+    const starting = changed(found, "master-1", () => ({ etcd: "the unit etcd is not active", doesAnswer: false, processes: stale, served: {} }));
+    const old = changed(found, "master-1", () => ({ etcd: "no status", doesAnswer: false, processes: stale }));
+    expect(plan(starting).causes).toEqual([]);
+    expect(plan(old).causes).toEqual(["master-1: etcd does not answer, and runs with files that have changed since its start"]);
+  });
+
+  test("is rolling when an alarm is raised and a file is at fault as well: the members serve", () => {
+    const ill = foundAs(separate, { etcd: "an alarm is raised (etcdctl alarm list)" });
+    expect(plan(expired(ill, "etcd-peer")).causes).toEqual([]);
+  });
+
+  test("is recovery when a member answers and no peer accepts it, for a fault of its files", () => {
+    const ill = changed(found, "master-2", () => ({ etcd: "no peer handshake with 10.77.0.11:2380" }));
+    expect(plan(ill).causes).toEqual([]);
+    expect(plan(expired(ill, "etcd-peer")).causes).toEqual(["master-2: etcd-peer expired on 2026-11-20"]);
+  });
+
   const end = Date.UTC(2026, 10, 20);
   const out = changed(found, "master-2", () => ({ etcd: "down", doesAnswer: false }));
   const expired = (of: Found, id: string) => changed(of, "master-2", (master) => ({ files: { ...master.files, [id]: endingAt(master.files[id], end) } }));

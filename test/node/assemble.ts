@@ -32,6 +32,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     contents: {},
     owner: "etcd-rotation/production",
     takeOver: "",
+    claim: "",
     clusterId: "4242",
     rollout: 7,
     attempt: "attempt-7",

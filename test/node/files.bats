@@ -116,7 +116,7 @@ inodes() {
   grep -qxF 'rotation=it'"'"'s "2026" $HOME `id` \ *' "$(state)/receipt"
 }
 
-@test "a file that its reader cannot read is said, and gets the row's owner and mode, although its content is the wanted one" {
+@test "a file that its reader cannot read is said, and gets its reader as the owner and the row's mode, although its content is the wanted one" {
   printf nobody >"$FAKE/etcd-user"
   chown root:root "$(at etcd-server-key)" && chmod 600 "$(at etcd-server-key)"
   chmod 711 "$BASE" "$ROOT" "$ROOT"/var/lib
@@ -126,8 +126,7 @@ inodes() {
     index_of etcd-peer-key | sed 's/^/unreadable /')" ]
   step "PHASE=issue
 MODE=recovery
-$(want_set old etcd-server etcd-server-key)
-FILE_OWNER[$(index_of etcd-server-key)]=nobody:nogroup"
+$(want_set old etcd-server etcd-server-key)"
   expect_code 0
   [ "$(stat -c '%U %a' "$(at etcd-server-key)")" = 'nobody 600' ]
   [ "$(stat -c '%u %a' "$(at etcd-server)")" = '4242 644' ]

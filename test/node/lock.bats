@@ -98,7 +98,7 @@ hold() {
 claim() {
   local whole
   whole=$(<"$SUITE/claim.sh")
-  printf '%s\n' "${whole%%@DATA@*}" "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim OWNER='$1' CLAIMANT='me@here pid 7' CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
+  printf '%s\n' "${whole%%@DATA@*}" "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim CLAIM='$1 me@here pid 7' GATE_SECONDS=0 CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
   # shellcheck disable=SC2094 # the fifo keeps standard input open
   { cat "$FAKE/claim-$1"; cat "$FAKE/open-$1"; } | on_master bash -s >"$FAKE/claim-$1.out" 2>&1 3>&-
 }
@@ -112,12 +112,12 @@ claim() {
   until [ -s "$FAKE/claim-first.out" ]; do sleep 0.05; done
   [ "$(<"$FAKE/claim-first.out")" = claimed ]
   : >"$FAKE/open-second" 3>&- &
-  claim second
+  claim second 1
   [[ $(<"$FAKE/claim-second.out") =~ ^'claimed by '[0-9]+' first me@here pid 7'$ ]]
   kill "$keeper"
   wait "$first"
-  : >"$FAKE/open-second" &
-  claim second
+  : >"$FAKE/open-second" 3>&- &
+  claim second 1
   [ "$(<"$FAKE/claim-second.out")" = claimed ]
 }
 
@@ -133,4 +133,13 @@ claim() {
   until flock -n "$(state)/claim" true; do sleep 0.05; done
   kill "$keeper"
   wait "$first"
+}
+
+@test "a step of a run that has lost its claim to another one does nothing" {
+  printf '%s\n' '1795000000 other/stack you@there pid 9' >"$(state)/claim"
+  step "CLAIM='etcd-rotation/production me@here pid 7' PHASE=settle"
+  expect_code 3
+  expect_says 'Cannot work on master-1: it was claimed by other/stack you@there pid 9 meanwhile'
+  step "CLAIM='other/stack you@there pid 9' PHASE=settle"
+  expect_code 0
 }
