@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
 import type { Program } from "../program.ts";
+import { writeAtomically } from "../write-atomically.ts";
 import { readPresent } from "./read-states.ts";
 
 export interface Deploying {
@@ -32,7 +33,7 @@ export async function goBack(engine: Engine, program: Program, { importable, sta
   }
   await putState(engine, stack, importable, "Nothing was changed");
   try {
-    replaceFile(stackFile, stackFileText);
+    writeAtomically(stackFile, stackFileText, statSync(stackFile).mode & 0o777);
   } catch (error) {
     await putState(
       engine,
@@ -72,16 +73,5 @@ async function putState(engine: Engine, stack: string, text: string, consequence
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Written aside and renamed, with the mode of the one before. */
-function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.new`;
-  try {
-    writeFileSync(temporary, text, { mode: statSync(file).mode & 0o777, flush: true });
-    renameSync(temporary, file);
-  } finally {
-    rmSync(temporary, { force: true });
   }
 }
