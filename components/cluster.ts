@@ -83,8 +83,8 @@ async function claimAndLook(targets: readonly SurveyTarget[], owner: string, tab
   return { claim, ...judge(await takeSurvey(targets), tables) };
 }
 
-/** Longer than an election, which takes etcd's --election-timeout (1 s, where nobody has changed it) or twice that. */
-const secondLookMilliseconds = 5000;
+/** Longer than an election, which takes up to twice etcd's --election-timeout (3 s on ACK). */
+const secondLookMilliseconds = 8000;
 
 function judge(found: Found, { table, kubernetesTable }: Tables) {
   const now = Date.now();

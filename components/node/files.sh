@@ -86,7 +86,7 @@ stage_content() {
   elif can_be_read "$1"; then
     chown --reference="$real" -- "$draft" && chmod --reference="$real" -- "$draft" || return 1
   else
-    chown "$(etcd_user):" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
+    chown "$ETCD_USER:" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
   fi
   case ${FILE_KIND[$1]} in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
   dd of="$draft" conv=fsync,notrunc status=none
@@ -124,15 +124,13 @@ is_wanted() {
 
 # can_be_read INDEX: by the user that its reader runs as
 can_be_read() {
-  local user owner mode
-  [ "${FILE_READER[$1]}" = etcd ] || return 0
-  user=$(etcd_user)
+  local owner mode
   # root reads all; of a user who is not there nothing can be said
-  [ "$user" != root ] && id -u "$user" >/dev/null 2>&1 || return 0
+  [ "${FILE_READER[$1]}" = etcd ] && [ -n "$ETCD_USER" ] && [ "$ETCD_USER" != root ] || return 0
   read -r owner mode < <(stat -L -c '%U %a' "${FILE_PATH[$1]}")
   # most files, without a process more; the folder's rights are etcd's own
-  case $owner$mode in "$user"[4567]??) return 0 ;; esac
-  runuser -u "$user" -- test -r "${FILE_PATH[$1]}" 2>/dev/null
+  case $owner$mode in "$ETCD_USER"[4567]??) return 0 ;; esac
+  runuser -u "$ETCD_USER" -- test -r "${FILE_PATH[$1]}" 2>/dev/null
 }
 
 # is_written INDEX: this step has content for the file

@@ -153,6 +153,7 @@ main() {
   # what restarts in trust; retire knows more
   PHASE_COMPONENTS='etcd kube-apiserver'
   prepare_environment
+  ETCD_USER=$(etcd_user)
   case $PHASE in
     backup | trust | issue | settle | retire | verify) with_lock run_phase ;;
     *) fail "$EXIT_USAGE" "Cannot run phase '$PHASE': expected backup, trust, issue, settle, retire or verify" ;;

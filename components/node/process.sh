@@ -36,12 +36,11 @@ unit_pid() {
   case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
 }
 
-# etcd_user: the name that its unit runs as; a unit may give a number
+# etcd_user: the name that its unit runs as; a unit may give a number. Nothing when there is no such user.
 etcd_user() {
   local user
   user=$(systemctl show -p User "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
-  user=${user:-root}
-  getent passwd "$user" 2>/dev/null | cut -d : -f 1 | grep . || printf '%s\n' "$user"
+  getent passwd "${user:-root}" 2>/dev/null | cut -d : -f 1 || :
 }
 
 # host_pid_named COMM: a process of that name in the master's own network, in a container or not

@@ -149,5 +149,6 @@ survey_state() {
 main() {
   set -uo pipefail
   prepare_environment
+  ETCD_USER=$(etcd_user)
   survey
 }

@@ -132,7 +132,7 @@ test(
   10 * minutes,
 );
 
-// the same way once more: in the whole matrix only
+// the same way twice more: in the whole matrix only
 test.runIf(isWholeMatrix())(
   "further, to the first set",
   async () => {
@@ -142,7 +142,7 @@ test.runIf(isWholeMatrix())(
   10 * minutes,
 );
 
-test(
+test.runIf(isWholeMatrix())(
   "forward again to the newest set, by the state that was saved",
   async () => {
     await goTo("back-3", saved.get("back-3") ?? "");
@@ -165,7 +165,7 @@ test(
       const { code, stderr } = await runCli(stack, "rollback", "--abort", "--yes", "--json");
       expect(code, stderr).toBe(0);
     });
-    await expectSet("back-3");
+    await expectSet(isWholeMatrix() ? "back-3" : "back-2");
     expect(violations).toEqual([]);
     const again = await runCli(stack, "rollback", "--abort", "--yes");
     expect([again.code, again.stderr]).toEqual([3, expect.stringContaining("Cannot abort: the last update that changed certificates has ended well")]);
@@ -193,9 +193,9 @@ test(
     // the killed rotation's own number, and that of the way back
     expect(kinds[0]).toEqual([
       [unfinished, "back-4", "unfinished", []],
-      [newest, "back-3", "complete", []],
-      [middle, isWholeMatrix() ? "back-1" : "back-2", "complete", []],
-      [oldest, isWholeMatrix() ? "back-2" : "back-3", "complete", []],
+      [newest, isWholeMatrix() ? "back-3" : "back-2", "complete", []],
+      [middle, isWholeMatrix() ? "back-1" : "back-3", "complete", []],
+      [oldest, "back-2", "complete", []],
       [1, undefined, "original", []],
     ]);
     // one master has given each snapshot
