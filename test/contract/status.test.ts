@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Found } from "../../components/model/found.ts";
+import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { changed, diskOf, foundAs, makePems, masterWith, receipt, specs } from "../model/cluster.ts";
 import { type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
 import { surveyText } from "../support/survey-text.ts";
@@ -56,20 +56,8 @@ async function cluster(stack: string, found: Found, settings: Readonly<Record<st
   writeFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), JSON.stringify({ config }));
 }
 
-function status(...args: string[]): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "status.ts"), "--cwd", root, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const text = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    child[name].setEncoding("utf8").on("data", (chunk: string) => {
-      text[name] += chunk;
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, ...text }));
-  });
+function status(...args: string[]): Promise<ProgramResult> {
+  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "status.ts"), "--cwd", root, ...args]);
 }
 
 describe("one cluster", () => {
