@@ -112,6 +112,18 @@ const schema = z.strictObject({
   pauseBetweenMasters: duration.default(10),
   gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
   backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
+  restore: z
+    .union(
+      [
+        z.int().min(1),
+        z
+          .string()
+          .regex(/^[1-9]\d{0,8}$/)
+          .transform(Number),
+      ],
+      "expected the number of a rollout whose backup the masters keep (npm run backups)",
+    )
+    .optional(),
   allowOutage: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
   takeOver: z.string().min(1).optional(),

@@ -123,6 +123,8 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    restore: 0,
+    saved: [],
     isOutageAllowed: false,
     backupFolder: "/backup",
     backupsToKeep: 3,

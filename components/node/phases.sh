@@ -173,6 +173,7 @@ run_phase() {
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
   rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
+  load_saved
   "phase_$PHASE"
   result "done $ATTEMPT $PHASE $MASTER"
 }

@@ -50,6 +50,8 @@ function scriptFor(action: Action): string {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    restore: 0,
+    saved: [],
     isOutageAllowed: false,
     backupFolder: backups,
     backupsToKeep: 3,

@@ -93,6 +93,7 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
     plan: planRollout(found, ackLayout, [], 0),
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     lastRotation: undefined,
+    restore: undefined,
     shut: undefined,
     claim: "",
     clusterId: receipt.cluster,
