@@ -50,7 +50,17 @@ describe("the original set", () => {
   });
 
   test("is left by going to a state: restore goes from the stack file, and comments stay", () => {
-    const set = { rotation: "a", rollout: 1, authority: "ff", end: undefined, validityHours: undefined, algorithm: undefined };
+    const set = {
+      rotation: "a",
+      rollout: 1,
+      authority: "ff",
+      end: undefined,
+      validityHours: undefined,
+      algorithm: undefined,
+      certificates: [],
+      cluster: undefined,
+      faults: [],
+    };
     const present = { rotation: "a", certificates: { validity: 1, algorithm: "ECDSA-P256" }, restore: 1 };
     const changes = changesTo(set, present, "etcd-rotation", false);
     expect(changes).toEqual([{ path: ["etcd-rotation:restore"], from: "1", to: undefined }]);
