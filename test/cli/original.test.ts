@@ -57,7 +57,7 @@ describe("the original set", () => {
       end: undefined,
       validityHours: undefined,
       algorithm: undefined,
-      certificates: [],
+      certificates: {},
       cluster: undefined,
       faults: [],
     };
