@@ -158,7 +158,7 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
   return id === undefined || known === undefined || id === known || isTakenOver
     ? []
     : [
-        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,
+        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: ${identity.owner}`,
       ];
 }
 
