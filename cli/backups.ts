@@ -1,4 +1,4 @@
-import { ackLayout, withPaths } from "../components/model/layout.ts";
+import { layouts, withPaths } from "../components/model/layout.ts";
 import { runOverSsh } from "../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../components/survey/survey.ts";
 import { surveyTargets } from "../components/survey/targets.ts";
@@ -54,7 +54,7 @@ async function main(args: readonly string[]): Promise<void> {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes", { ending: "usage" });
   }
   const settings = await settingsWithKeys(new Engine({ folder: program.folder, isOutputTaken: values.json }), program);
-  const targets = surveyTargets(settings, `${program.project}/${program.stack}`, withPaths(ackLayout, settings.layout.paths));
+  const targets = surveyTargets(settings, `${program.project}/${program.stack}`, withPaths(layouts[settings.layout.kind].rows, settings.layout.paths));
   if (purged === undefined) {
     await list(targets, values.json);
   } else {

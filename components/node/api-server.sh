@@ -39,46 +39,49 @@ signal_process() {
   is_gone "$2" || kill -s "$1" "$(printf '%s' "$2" | cut -d ' ' -f 2)" 2>/dev/null || :
 }
 
-# is_back_off_possible IDENTITY: the kubelet may make the next start of that process's container wait: it started it again
+# is_back_off_possible COMPONENT IDENTITY: the kubelet may make the next start of that process's container wait: it started it again
 # itself, in the last ten minutes (kubelet's doBackOff; client-go util/flowcontrol Backoff forgets after twice its maximum
 # of 5 minutes). It remembers nothing of a container that it never started again, nor of one that is older than itself.
 is_back_off_possible() {
   local kubelet ticks uptime
-  ticks=${1##* }
+  ticks=${2##* }
   kubelet=$(identity kubelet)
   kubelet=${kubelet##* }
   read -r uptime _ </proc/uptime
-  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$((${uptime%.*} - ticks / $(getconf CLK_TCK)))" -lt 660 ] && has_started_again
+  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$((${uptime%.*} - ticks / $(getconf CLK_TCK)))" -lt 660 ] && has_started_again "$1"
 }
 
-# has_started_again: the kubelet numbers the logs of a container's starts from 0
+# has_started_again COMPONENT: the kubelet numbers the logs of a container's starts from 0
 has_started_again() {
   local log
-  for log in /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log; do
+  for log in /var/log/pods/kube-system_"$1"-*/"$1"/*.log; do
     case ${log##*/} in 0.log) ;; *) return 0 ;; esac
   done
   # no log at all tells nothing
   [ ! -e "$log" ]
 }
 
-# restart_api_server: SIGTERM, a bounded drain, SIGKILL (one SIGTERM alone drains far beyond the 10 s after which
-# controller manager and scheduler lose their leases). The kubelet starts the container again at once, unless it
-# remembers an earlier start: then it is restarted, and has forgotten.
-restart_api_server() {
-  local -r old=$(identity kube-apiserver) started=$SECONDS
+# restart_pod COMPONENT OLD: a static pod's process other than OLD (an identity, or nothing): SIGTERM, a bounded drain, SIGKILL.
+# The kubelet starts the container again at once, unless it remembers an earlier start: then it is restarted, and has forgotten.
+restart_pod() {
   local must_forget=1
-  if [ -n "$old" ]; then
-    say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"
-    is_back_off_possible "$old" || must_forget=''
-    signal_process TERM "$old"
-    wait_until "$DRAIN_SECONDS" is_gone "$old" || signal_process KILL "$old"
-    wait_until 10 is_gone "$old" || return 1
-  else
-    say 'starting kube-apiserver'
+  if [ -n "$2" ]; then
+    is_back_off_possible "$1" "$2" || must_forget=''
+    signal_process TERM "$2"
+    wait_until "$DRAIN_SECONDS" is_gone "$2" || signal_process KILL "$2"
+    wait_until 10 is_gone "$2" || return 1
   fi
-  if [ -n "$must_forget" ] || ! wait_until 4 has_new_process kube-apiserver "$old"; then
+  if [ -n "$must_forget" ] || ! wait_until 4 has_new_process "$1" "$2"; then
     timeout 60 systemctl restart "$KUBELET_UNIT" || return 1
   fi
+}
+
+# restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller manager and
+# scheduler lose their leases)
+restart_api_server() {
+  local -r old=$(identity kube-apiserver) started=$SECONDS
+  if [ -n "$old" ]; then say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"; else say 'starting kube-apiserver'; fi
+  restart_pod kube-apiserver "$old" || return 1
   PROBLEM='kube-apiserver has no new process that is ready'
   wait_until "$GATE_SECONDS" is_new_api_ready "$old" || return 1
   record_start kube-apiserver || return 1

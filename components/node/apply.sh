@@ -74,7 +74,7 @@ restart_component() {
 
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
-  if [ "$1" != etcd ] && is_inside_kubelet; then
+  if { [ "$1" != etcd ] || ! is_etcd_unit; } && is_inside_kubelet; then
     PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service, so that a kubelet restart would end every pod; expected a cgroup of its own"
     return 1
   fi
@@ -106,7 +106,7 @@ pass_gate() {
 put_back() {
   say "Cannot finish $PHASE: $1; putting back what was there before"
   if [ ! -d "$STATE_DIR/journal" ]; then
-    fail "$EXIT_UNHEALTHY" "nothing had been changed; see journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+    fail "$EXIT_UNHEALTHY" "nothing had been changed; see $(etcd_logs) on $MASTER, then run pulumi up again"
   fi
   # a journal of a retire step that was killed has more readers than this phase
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
@@ -118,9 +118,9 @@ put_back() {
   fi
   if put_back_restarts && pass_gate; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See $(etcd_logs) there, mend the cause, then run pulumi up again"
   fi
-  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See $(etcd_logs) there, mend the cause, then run pulumi up again"
 }
 
 # put_back_restarts: of every component that this phase may have restarted

@@ -62,7 +62,7 @@ test("a short stack file has these settings", () => {
     ssh: { user: "root", port: 22, privateKey, agent: false },
     certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
     kubernetes: { renew: "auto", keepKeys: false },
-    layout: { paths: {} },
+    layout: { kind: "ack", paths: {} },
     drain: 2,
     pauseBetweenMasters: 10,
     gate: 300,

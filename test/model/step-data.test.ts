@@ -10,6 +10,7 @@ const data: StepData = {
   master: master ?? { name: "", address: "", etcdName: "" },
   memberAddresses: ["10.77.0.11", "10.77.0.12"],
   heirAddresses: [],
+  layout: "ack",
   rows: ackLayout,
   contents: { "etcd-ca": "line 1\nit's line 2\n" },
   owner: "etcd-rotation/test",
