@@ -205,6 +205,12 @@ describe("a bad stack file is refused", () => {
     ["no backups", { ...good, backup: { keep: 0 } }, ["etcd-rotation:backup.keep: Too small: expected number to be >=1; saw 0"]],
     ["a relative folder", { ...good, backup: { directory: "backups" } }, ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"']],
     ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
+    [
+      "a path of the other layout",
+      { ...good, layout: { kind: "kubeadm", paths: { "etcd-client": "/x" } } },
+      ['etcd-rotation:layout.paths.etcd-client: expected a file of the layout kubeadm; saw "/x"'],
+    ],
+    ["another layout", { ...good, layout: { kind: "k3s" } }, ['etcd-rotation:layout.kind: Invalid option: expected one of "ack"|"kubeadm"; saw "k3s"']],
     ["a relative path", { ...good, layout: { paths: { "etcd-ca": "x" } } }, ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"']],
     ["a word for a yes or no", { ...good, allowOutage: "yes" }, ['etcd-rotation:allowOutage: Invalid input: expected boolean, received string; saw "yes"']],
     ["a window on no day", withWindow({ days: [] }), ["etcd-rotation:window.days: Too small: expected array to have >=1 items"]],
