@@ -61,19 +61,28 @@ has_started_again() {
   [ ! -e "$log" ]
 }
 
-# restart_pod COMPONENT OLD: a static pod's process other than OLD (an identity, or nothing): SIGTERM, a bounded drain, SIGKILL.
-# The kubelet starts the container again at once, unless it remembers an earlier start: then it is restarted, and has forgotten.
-restart_pod() {
-  local must_forget=1
-  if [ -n "$2" ]; then
-    is_back_off_possible "$1" "$2" || must_forget=''
-    signal_process TERM "$2"
-    wait_until "$DRAIN_SECONDS" is_gone "$2" || signal_process KILL "$2"
-    wait_until 10 is_gone "$2" || return 1
-  fi
-  if [ -n "$must_forget" ] || ! wait_until 4 has_new_process "$1" "$2"; then
-    timeout 60 systemctl restart "$KUBELET_UNIT" || return 1
-  fi
+# end_process IDENTITY: SIGTERM, a bounded drain, SIGKILL; nothing for none
+end_process() {
+  [ -n "$1" ] || return 0
+  signal_process TERM "$1"
+  wait_until "$DRAIN_SECONDS" is_gone "$1" || signal_process KILL "$1"
+  wait_until 10 is_gone "$1"
+}
+
+# restart_pods COMPONENT...: of static pods; they end in that order. The kubelet starts their containers again at once, unless
+# it remembers an earlier start: then it is restarted, and has forgotten.
+restart_pods() {
+  local each must_forget=''
+  local -A old=()
+  for each in "$@"; do
+    old[$each]=$(identity "$each")
+    if [ -z "${old[$each]}" ] || is_back_off_possible "$each" "${old[$each]}"; then must_forget=1; fi
+  done
+  for each in "$@"; do end_process "${old[$each]}" || return 1; done
+  for each in "$@"; do
+    [ -n "$must_forget" ] || wait_until 4 has_new_process "$each" "${old[$each]}" || must_forget=1
+  done
+  [ -z "$must_forget" ] || timeout 60 systemctl restart "$KUBELET_UNIT"
 }
 
 # restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller manager and
@@ -81,9 +90,14 @@ restart_pod() {
 restart_api_server() {
   local -r old=$(identity kube-apiserver) started=$SECONDS
   if [ -n "$old" ]; then say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"; else say 'starting kube-apiserver'; fi
-  restart_pod kube-apiserver "$old" || return 1
-  PROBLEM='kube-apiserver has no new process that is ready'
-  wait_until "$GATE_SECONDS" is_new_api_ready "$old" || return 1
-  record_start kube-apiserver || return 1
+  restart_pods kube-apiserver || return 1
+  see_new_api "$old" || return 1
   say "kube-apiserver is ready again after $(seconds_since "$started") s"
+}
+
+# see_new_api OLD: it is ready and noted, in a process other than OLD (an identity)
+see_new_api() {
+  PROBLEM='kube-apiserver has no new process that is ready'
+  wait_until "$GATE_SECONDS" is_new_api_ready "$1" || return 1
+  record_start kube-apiserver
 }

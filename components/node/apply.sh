@@ -80,10 +80,13 @@ may_restart() {
   fi
   # with three and more a restart is no outage, whatever is allowed
   [ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0
+  if [ "$1" = etcd ]; then
+    quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; }
+    # a static pod takes kube-apiserver along
+    ! is_etcd_unit || return 0
+  fi
   case $1 in
-    etcd)
-      quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; } ;;
-    kube-apiserver)
+    etcd | kube-apiserver)
       wait_until "$GATE_SECONDS" are_other_apis_ready || { PROBLEM='a restart would leave fewer API servers than one less than all: another one is not ready'; return 1; } ;;
   esac
 }

@@ -2,18 +2,21 @@
 
 # settle_recovery: a crash copy of a stopped member's data, then etcd (killed), then kube-apiserver and what else has new files
 settle_recovery() {
-  local old component
+  local old api component
   old=$(identity etcd)
+  api=$(identity kube-apiserver)
   # one that answers has nothing to gain from a kill, however ill it is otherwise
   if [ -z "$old" ] || is_stale etcd || ! wait_until "$HEALTH_SECONDS" member_answers "$ADDRESS"; then
     [ -n "$old" ] || copy_stopped_data
     say 'starting etcd together with the other masters'
     kill_etcd "$old"
-    begin_etcd "$old" || fail "$EXIT_UNHEALTHY" 'Cannot start etcd'
+    begin_etcd || fail "$EXIT_UNHEALTHY" 'Cannot start etcd'
     wait_until "$GATE_SECONDS" is_new_etcd_answering "$old" ||
       fail "$EXIT_UNHEALTHY" "Cannot settle: etcd does not answer. See $(etcd_logs) on $MASTER, then run pulumi up again"
     record_start etcd
     say 'etcd answers'
+    # one that is not ready is restarted below
+    is_etcd_unit || see_new_api "$api" || :
   fi
   if is_stale kube-apiserver || ! is_api_ready; then
     restart_api_server || fail "$EXIT_UNHEALTHY" "Cannot settle: $PROBLEM. See the logs of kube-apiserver on $MASTER, then run pulumi up again"

@@ -23,10 +23,11 @@ no_unit_asked() {
 @test "new trust restarts it once, with a new process, and systemd is not asked for it" {
   local old
   old=$(<"$FAKE/etcd.pid")
-  step "$POD"$'\n'"$(want_set new etcd-ca)"
+  step "$POD"$'\n'"$(want_set new etcd-ca apiserver-etcd-ca)"
   expect_code 0
   [ "$(<"$FAKE/etcd.pid")" != "$old" ]
-  [ "$(<"$FAKE/events")" = 'start etcd' ]
+  # kube-apiserver comes along, and is not restarted again
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
   cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
   no_unit_asked
   grep -qx 'systemctl restart kubelet' "$FAKE/argv"
@@ -39,7 +40,7 @@ no_unit_asked() {
   step "$POD"$'\n'"$(want_set new etcd-ca)"
   expect_code 5
   expect_says 'See /var/log/pods/kube-system_etcd-*/etcd there'
-  [ "$(<"$FAKE/events")" = $'start etcd\nstart etcd' ]
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver\nstart etcd\nstart kube-apiserver' ]
   cmp "$FAKE/loaded-etcd/2379" "$SUITE/old/ca.pem"
   [ -z "$(leftovers)" ]
   no_unit_asked
@@ -56,8 +57,8 @@ no_unit_asked() {
 @test "one that is down is said to be down, and is started at once in a recovery" {
   kill -KILL "$(host_pid etcd)"
   call '[ "$(etcd_problem)" = "the static pod of etcd has no process" ]; [ "$(no_new_etcd)" = "no new process of the static pod" ]' "$POD"
-  call 'kill_etcd ""; begin_etcd ""; wait_until 5 is_new_etcd_answering ""' "$POD"
-  [ "$(<"$FAKE/events")" = 'start etcd' ]
+  call 'kill_etcd ""; begin_etcd; wait_until 5 is_new_etcd_answering ""' "$POD"
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
   no_unit_asked
 }
 
