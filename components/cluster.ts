@@ -3,7 +3,7 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { refusals } from "./model/checks.ts";
 import { type Found, presentRows } from "./model/found.ts";
-import { ackKubernetes, ackLayout, type KubernetesRow, type Row, withPaths } from "./model/layout.ts";
+import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
@@ -42,9 +42,10 @@ export interface Cluster {
  */
 export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-  const table = withPaths(ackLayout, args.layout.paths);
+  const layout = layouts[args.layout.kind];
+  const table = withPaths(layout.rows, args.layout.paths);
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
-  const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
+  const kubernetesTable = withPaths(renewedRows(layout.kubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
     claimAndLook(targets, owner, { table, kubernetesTable }).catch((error: unknown) => {

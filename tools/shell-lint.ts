@@ -109,6 +109,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     master: { name: "master-1", etcdName: "name-1", address: "192.0.2.1" },
     memberAddresses: ["192.0.2.1"],
     heirAddresses: [],
+    layout: "ack",
     rows: ackLayout,
     contents: {},
     owner: "project/stack",

@@ -1,4 +1,4 @@
-import { ackLayout, withPaths } from "../../components/model/layout.ts";
+import { layouts, withPaths } from "../../components/model/layout.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
@@ -12,7 +12,7 @@ const answerMilliseconds = 300_000;
 
 /** The masters of a stack. */
 export function backupTargets(settings: Settings, { project, stack }: Program): SurveyTarget[] {
-  return surveyTargets(settings, `${project}/${stack}`, withPaths(ackLayout, settings.layout.paths));
+  return surveyTargets(settings, `${project}/${stack}`, withPaths(layouts[settings.layout.kind].rows, settings.layout.paths));
 }
 
 /** What all masters keep, and why some could not be asked. */

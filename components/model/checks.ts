@@ -73,7 +73,9 @@ function layoutRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Ro
     const path = pathOn(spec, row);
     return inUse === undefined || inUse === path || inUse === master.files[row.id]?.realPath
       ? []
-      : [`Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use`];
+      : [
+          `Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use, or layout.kind to the kind of this cluster`,
+        ];
   });
 }
 

@@ -55,12 +55,12 @@ holds_these_files() {
 snapshot() {
   local status
   say 'taking an etcd snapshot'
-  ETCDCTL_API=3 timeout "$GATE_SECONDS" etcdctl --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
+  ETCDCTL_API=3 timeout "$GATE_SECONDS" "$ETCDCTL" --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
     snapshot save "$1" >/dev/null 2>&1 || fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"); nothing was changed"
-  if command -v etcdutl >/dev/null 2>&1; then
-    status=$(etcdutl snapshot status "$1" 2>&1)
+  if [ -x "${ETCDCTL%etcdctl}etcdutl" ]; then
+    status=$("${ETCDCTL%etcdctl}etcdutl" snapshot status "$1" 2>&1)
   else
-    status=$(ETCDCTL_API=3 etcdctl snapshot status "$1" 2>&1)
+    status=$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$1" 2>&1)
   fi || fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: $status"
   say "snapshot $status"
 }
@@ -80,7 +80,7 @@ require_snapshot_space() {
   local free need=65536 size
   if [ "$TAKE_SNAPSHOT" = 1 ]; then
     size=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields | status_field DBSize) ||
-      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See $(etcd_logs) on $MASTER, then run pulumi up again"
     need=$((need + ${size:-0} / 1024 + 524288))
   fi
   free=$(df -Pk "$BACKUP_DIR" | awk 'NR == 2 { print $4 }')

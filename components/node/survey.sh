@@ -102,7 +102,7 @@ survey_member() {
   local status problem
   # one that does not even say this says nothing, and each question would wait for it
   if [ -z "$(served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT")" ] || ! status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields); then
-    if systemctl is-active --quiet "$ETCD_UNIT"; then fact "etcd no status from $(client_url "$ADDRESS")"; else fact "etcd the unit $ETCD_UNIT is not active"; fi
+    if is_etcd_active; then fact "etcd no status from $(client_url "$ADDRESS")"; else fact "etcd $(no_etcd)"; fi
     return
   fi
   problem=$(etcd_problem)

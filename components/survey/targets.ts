@@ -1,5 +1,5 @@
 import type { MasterSpec } from "../model/checks.ts";
-import type { KubernetesRow, Row } from "../model/layout.ts";
+import type { KubernetesRow, LayoutKind, Row } from "../model/layout.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
 import { rotationOf } from "../model/restore.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
@@ -19,7 +19,7 @@ export interface ClusterArgs {
   readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
   readonly certificates: { readonly validity: number; readonly renewBefore: number };
   readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
-  readonly layout: { readonly paths: Readonly<Partial<Record<string, string>>> };
+  readonly layout: { readonly kind: LayoutKind; readonly paths: Readonly<Partial<Record<string, string>>> };
   readonly drain: number;
   readonly pauseBetweenMasters: number;
   readonly gate: number;
@@ -87,6 +87,7 @@ export function commonData(args: ClusterArgs, owner: string, rows: readonly (Row
   return {
     master,
     memberAddresses: args.masters.map((each) => each.address),
+    layout: args.layout.kind,
     rows,
     owner,
     takeOver: args.takeOver ?? "",

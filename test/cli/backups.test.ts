@@ -36,6 +36,7 @@ function scriptFor(action: Action): string {
     master: { name: "master-1", etcdName: "n1", address: "10.0.0.1" },
     memberAddresses: [],
     heirAddresses: [],
+    layout: "ack",
     rows: [],
     contents: {},
     owner: "etcd-rotation/prod",

@@ -61,7 +61,7 @@ export const args: ClusterArgs = {
   ssh: { user: "root", port: 22, privateKey: "the operator's key", agent: false },
   certificates: { validity: 1_576_800_000, renewBefore: 5_184_000 },
   kubernetes: { renew: "auto", keepKeys: false },
-  layout: { paths: {} },
+  layout: { kind: "ack", paths: {} },
   drain: 2,
   pauseBetweenMasters: 10,
   gate: 300,

@@ -46,7 +46,7 @@ describe("one reason for one thing that is wrong", () => {
     [
       "a path that is not in use",
       flags("--trusted-ca-file=/data/ca.pem"),
-      "Cannot rotate master-2: etcd runs with --trusted-ca-file=/data/ca.pem, the layout has /var/lib/etcd/cert/ca.pem; set layout.paths.etcd-ca to the path in use",
+      "Cannot rotate master-2: etcd runs with --trusted-ca-file=/data/ca.pem, the layout has /var/lib/etcd/cert/ca.pem; set layout.paths.etcd-ca to the path in use, or layout.kind to the kind of this cluster",
     ],
     [
       "a name that would be lost",

@@ -28,6 +28,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     master,
     memberAddresses: [master.address],
     heirAddresses: [],
+    layout: "ack",
     rows: of,
     contents: {},
     owner: "etcd-rotation/production",
