@@ -89,17 +89,14 @@ function restoreRefusals(found: Found, { rows, rollout, renewBefore, now }: Rest
   if (faults.length > 0) {
     return faults.map((fault) => `Cannot restore rollout ${rollout}: in its backup on ${fault}; expected a whole and valid set. Remove restore`);
   }
-  const limit = now + renewBefore * 1000;
-  return masters.flatMap(({ name, saved }) =>
-    rows.flatMap((row) => {
-      const end = Math.min(...(saved[row.id]?.certificates ?? []).map(({ notAfter }) => notAfter));
-      return end < limit
-        ? [
-            `Cannot restore rollout ${rollout}: ${row.id} of ${name} would end on ${day(end)}, within certificates.renewBefore; expected longer. Set a shorter renewBefore if it is meant, or remove restore and ask for a new set: pulumi config set rotation <new>`,
-          ]
-        : [];
-    }),
-  );
+  const [first] = masters
+    .flatMap(({ name, saved }) => rows.flatMap((row) => (saved[row.id]?.certificates ?? []).map(({ notAfter }) => ({ name, row, notAfter }))))
+    .toSorted((a, b) => a.notAfter - b.notAfter);
+  return first !== undefined && first.notAfter < now + renewBefore * 1000
+    ? [
+        `Cannot restore rollout ${rollout}: ${first.row.id} of ${first.name} would end on ${day(first.notAfter)}, within certificates.renewBefore; expected longer. Set a shorter renewBefore if it is meant, or remove restore and ask for a new set: pulumi config set rotation <new>`,
+      ]
+    : [];
 }
 
 function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMaster["files"] {

@@ -11,8 +11,8 @@ import { assertServing, assertWell } from "./support/well.ts";
 
 const minutes = 60_000;
 let original: Record<string, MasterFacts>;
-// Kubernetes' own certificates are renewed too, as on a real cluster
-const its = useLab("restore", "taken-over", (stack) => stack.configure({ kubernetes: undefined }));
+// Kubernetes' own certificates are renewed too, as on a real cluster; the lab's own set ends in weeks
+const its = useLab("restore", "taken-over", (stack) => stack.configure({ kubernetes: undefined, certificates: { renewBefore: "1d" } }));
 
 test(
   "the cluster is taken over: every certificate is another one",
@@ -33,6 +33,19 @@ test(
     }
   },
   10 * minutes,
+);
+
+test(
+  "a set that is about to end is refused unless that is meant",
+  async () => {
+    const { certificates } = its.stack.settings;
+    its.stack.configure({ certificates: undefined });
+    const { code, stderr } = await runCli(its.stack, "rollback", "--to", "original", "--preview-only", "--json");
+    its.stack.configure({ certificates });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: Cannot restore rollout 1: \S+ of master-1 would end on 20\d\d-\d\d-\d\d, within certificates\.renewBefore;/);
+  },
+  3 * minutes,
 );
 
 test(

@@ -88,7 +88,8 @@ describe("a set that would not serve is refused", () => {
     const late = (daysLeft: number, renewBefore: number) =>
       planRestore(keeping(original), { ...question, now: (end ?? 0) - daysLeft * 86_400_000, renewBefore: renewBefore * 86_400 }).refusals;
     expect(late(-1, 1).join("\n")).toContain("in its backup on master-1: etcd-server expired on ");
-    expect(late(30, 60)[0]).toMatch(/^Cannot restore rollout 3: etcd-server of master-1 would end on \d{4}-\d\d-\d\d, within certificates\.renewBefore;/);
+    expect(late(30, 60)).toHaveLength(1);
+    expect(late(30, 60)[0]).toMatch(/^Cannot restore rollout 3: etcd-\w+ of master-\d would end on \d{4}-\d\d-\d\d, within certificates\.renewBefore;/);
     expect(late(30, 1)).toEqual([]);
   });
 });
