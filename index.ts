@@ -29,6 +29,7 @@ const leaves = Object.fromEntries(
         rotation,
         authority: authorities[authority],
         subject,
+        keepsSubject: found === undefined,
         sans: sansOf(role, master),
         uses,
       });

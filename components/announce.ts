@@ -4,7 +4,7 @@ import { nextRollout } from "./model/attempt.ts";
 import { differences } from "./model/differences.ts";
 import { describeReport } from "./model/report.ts";
 import type { Wanted } from "./model/wanted.ts";
-import { describePlan } from "./model/words.ts";
+import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
 
 /** Says in words what preview shows as a diff, and at the end of an update what has been verified. */
@@ -22,7 +22,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     lastRotation: cluster.lastRotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
-    isHeld: cluster.args.holdBefore === "retire",
+    heldBefore: cluster.heldBefore,
     addresses: cluster.args.masters.map((master) => master.address),
   };
   if (pulumi.runtime.isDryRun()) {
@@ -31,7 +31,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   }
   rollout.report.apply((report) =>
     wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
-      ? pulumi.log.info(describeReport(report).join("\n"))
+      ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"))
       : undefined,
   );
 }

@@ -5,6 +5,7 @@ import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor } from "./model/contents.ts";
 import type { Authority, Leaf } from "./model/layout.ts";
+import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
@@ -35,7 +36,7 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
-    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, isHeld: cluster.args.holdBefore === "retire" };
+    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: cluster.heldBefore };
     this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)));
     const decided = this.wanted.apply((wanted) => {
       const renewals = cluster.renewals(wanted);
@@ -46,7 +47,7 @@ export class Rollout extends pulumi.ComponentResource {
 
     const planned = stepsOf(
       cluster.plan,
-      cluster.args.masters.map((master) => master.name),
+      cluster.found.masters.map((master) => master.name),
     );
     const steps = new Map<string, ReturnType<typeof step>>();
     for (const each of planned) {
@@ -115,7 +116,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     found === undefined || !renews(cluster, planned) ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
   const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
-    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master),
+    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master, deadIn(cluster.found)),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
     contents: { ...contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
@@ -126,7 +127,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     mode: cluster.plan.mode,
-    isHeld: wanted.isHeld && (planned.phase === "retire" || planned.phase === "verify"),
+    isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
 }

@@ -113,6 +113,7 @@ const schema = z.strictObject({
   gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
   backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
   allowOutage: z.boolean().default(false),
+  skipUnreachable: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
   takeOver: z.string().min(1).optional(),
   window: window.optional(),

@@ -1,5 +1,6 @@
 import type { Found, FoundFile, FoundMaster } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
+import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -19,7 +20,7 @@ export function differences(found: Found, wanted: Wanted | undefined, rows: read
   return [
     ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
     // they are renewed in retire
-    ...(renewals === undefined || wanted?.isHeld === true ? [] : renewalDifferences(found, renewals)),
+    ...(renewals === undefined || wanted?.heldBefore !== undefined ? [] : renewalDifferences(found, renewals)),
     ...differencesBetween(found),
   ];
 }
@@ -77,7 +78,7 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   if (receipt === undefined) {
     return ["no rollout has been recorded yet"];
   }
-  if (!(receipt.isComplete || (wanted?.isHeld === true && receipt.phase === "settle"))) {
+  if (!(receipt.isComplete || isDoneBefore(wanted?.heldBefore, receipt.phase))) {
     return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
   }
   return [
@@ -86,13 +87,29 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   ];
 }
 
+/** While a rollout is held, its receipts stay incomplete: the phases before it are done. What follows trust may have been done earlier. */
+function isDoneBefore(heldBefore: Hold | undefined, phase: string): boolean {
+  switch (heldBefore) {
+    case undefined:
+      return false;
+    case "issue":
+      return phase === "trust" || phase === "issue" || phase === "settle";
+    case "retire":
+      return phase === "settle";
+    default:
+      return heldBefore satisfies never;
+  }
+}
+
 function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
   return Object.entries(servedLeaves).flatMap(([port, row]) => {
     const served = master.served[Number(port)];
     if (served === undefined) {
       return [`nothing is served on ${port}`];
     }
-    return wanted !== undefined && served.fingerprint !== wanted.files[master.name]?.[row] ? [`${port} serves another certificate than the wanted one`] : [];
+    return wanted !== undefined && wanted.heldBefore !== "issue" && served.fingerprint !== wanted.files[master.name]?.[row]
+      ? [`${port} serves another certificate than the wanted one`]
+      : [];
   });
 }
 
@@ -103,10 +120,15 @@ function differencesBetween(found: Found): Difference[] {
   return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
 }
 
-/** While the rollout is held, a trust file may hold others besides the wanted authority. */
-function isAsWanted(row: Row, file: FoundFile, master: string, { files, isHeld }: Wanted): boolean {
+/** While the rollout is held, a trust file may hold others besides the wanted authority, and before issue a leaf may be the earlier one. */
+function isAsWanted(row: Row, file: FoundFile, master: string, { files, heldBefore }: Wanted): boolean {
   const wanted = files[master]?.[row.id];
-  return isHeld && row.kind === "trust" ? file.certificates.some(({ fingerprint }) => fingerprint === wanted) : digestOf(row, file) === wanted;
+  if (heldBefore === "issue" && row.kind !== "trust") {
+    return true;
+  }
+  return heldBefore !== undefined && row.kind === "trust"
+    ? file.certificates.some(({ fingerprint }) => fingerprint === wanted)
+    : digestOf(row, file) === wanted;
 }
 
 function digestOf(row: Row, file: FoundFile): string {

@@ -163,7 +163,7 @@ main() {
 run_phase() {
   local owner
   if [ "$HELD" = 1 ]; then
-    say "held: old and new authorities are trusted; to go on, remove holdBefore and run pulumi up"
+    say "held before $PHASE: old and new authorities are trusted; pulumi preview says what it waits for"
     result "held $MASTER"
     result "done $ATTEMPT $PHASE $MASTER"
     return

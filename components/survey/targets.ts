@@ -24,6 +24,7 @@ export interface ClusterArgs {
   readonly gate: number;
   readonly backup: { readonly keep: number; readonly directory: string };
   readonly allowOutage: boolean;
+  readonly skipUnreachable?: boolean;
   readonly holdBefore?: "retire" | undefined;
   readonly takeOver?: string | undefined;
   /** when a rollout may begin; always, when there is none */
@@ -78,16 +79,26 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
   };
 }
 
-/** What every script on a master is told, whatever the phase. */
-export function commonData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]) {
+/**
+ * What every script on a master is told, whatever the phase.
+ * @param without names of masters whose members are known to be dead: no gate waits for them; quorum is counted by etcd's own list
+ */
+export function commonData(
+  args: ClusterArgs,
+  owner: string,
+  rows: readonly (Row | KubernetesRow)[],
+  master: ClusterArgs["masters"][number],
+  without: readonly string[] = [],
+) {
   return {
     master,
-    memberAddresses: args.masters.map((each) => each.address),
+    memberAddresses: args.masters.filter((each) => !without.includes(each.name)).map((each) => each.address),
     rows,
     owner,
     takeOver: args.takeOver ?? "",
     rotation: args.rotation,
-    isOutageAllowed: args.allowOutage,
+    // with three and more a restart is no outage, whatever is allowed
+    isOutageAllowed: args.allowOutage && args.masters.length < 3,
     backupFolder: args.backup.directory,
     backupsToKeep: args.backup.keep,
     drainSeconds: args.drain,

@@ -90,6 +90,7 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
     found,
     rows: ackLayout,
     kubernetes: [],
+    heldBefore: settings.holdBefore,
     plan: planRollout(found, ackLayout, [], 0),
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     lastRotation: undefined,

@@ -57,6 +57,44 @@ describe("in every state that interrupted runs can reach, all connections are ac
   });
 });
 
+describe("a master that cannot be reached in some of the runs, and can be in others", () => {
+  test.each(names)("%s, alive: every connection is accepted in every state, and each of them can be finished", (name) => {
+    const { refused, worlds } = explore(settled(shared), next, issuers, { missing: { name, isAlive: true } });
+    expect(refused).toEqual([]);
+    expect(worlds.length).toBeGreaterThan(100);
+    const ends = worlds.map((world) => finish(world, next));
+    expect(ends.filter((end) => refusedIn(end, issuers).length > 0 || names.some((each) => end.disks[each]?.["etcd-ca"] !== next.authorities.etcd))).toEqual(
+      [],
+    );
+  });
+
+  test.each(names)("%s, dead: the others accept each other, none of them restarts meanwhile, and with it back each state can be finished", (name) => {
+    const { refused, worlds } = explore(settled(separate), next, issuers, { missing: { name, isAlive: false } });
+    expect(refused).toEqual([]);
+    const wanted = Object.fromEntries(names.map((each) => [each, diskOf(next, each)]));
+    for (const ill of [undefined, name]) {
+      const ends = worlds.map((world) => finish(world, next, { ill }));
+      expect(ends.filter((end) => refusedIn(end, issuers).length > 0)).toEqual([]);
+      expect(ends.every((end) => names.every((each) => JSON.stringify(end.disks[each]) === JSON.stringify(wanted[each])))).toBe(true);
+    }
+  });
+
+  test("going on after trust without one that is alive refuses it", () => {
+    const missing = { name: "master-3", isAlive: true };
+    expect(refusedDuring(settled(separate), next, issuers, { missing })).toEqual([]);
+    const { refused } = explore(settled(separate), next, issuers, { missing, ignoresHold: true });
+    expect(refused).toContain("etcd-peer-ca on master-3 refuses etcd-peer of master-1");
+    expect(refused).toContain("etcd-ca on master-3 refuses apiserver-etcd-client of master-2");
+  });
+
+  test("with one of three dead, nothing begins that would restart another, and leaves alone are renewed", () => {
+    const missing = { name: "master-2", isAlive: false };
+    expect(operationsOf(settled(separate), next, { missing })).toEqual([]);
+    const phases = new Set(operationsOf(settled(next), next, { missing }).map(({ phase }) => phase));
+    expect([...phases]).toEqual(["trust", "issue"]);
+  });
+});
+
 describe("a run that nothing interrupts ends as wanted", () => {
   test.each([
     ["from a shared authority", settled(shared)],

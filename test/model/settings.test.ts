@@ -68,6 +68,7 @@ test("a short stack file has these settings", () => {
     gate: 300,
     backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
     allowOutage: false,
+    skipUnreachable: false,
   });
 });
 
