@@ -47,7 +47,7 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
-    claimAndLook(targets, owner, { table, kubernetesTable }, args.skipUnreachable === true).catch((error: unknown) => {
+    claimAndLook(targets, owner, { table, kubernetesTable }, args).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
     ownOutputs(),
@@ -81,17 +81,12 @@ interface Tables {
  * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
  * or a start: a recovery is begun only when a second one, some seconds later, says the same.
  */
-async function claimAndLook(all: readonly SurveyTarget[], owner: string, tables: Tables, skipsUnreachable: boolean) {
-  const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipsUnreachable);
+async function claimAndLook(all: readonly SurveyTarget[], owner: string, tables: Tables, args: ClusterArgs) {
+  const { skipUnreachable } = args;
+  const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipUnreachable);
   const look = async () => {
-    const { masters } = await takeSurvey(targets, skipsUnreachable);
-    return judge(
-      foundOf(
-        masters,
-        all.map(({ data }) => data.master),
-      ),
-      tables,
-    );
+    const { masters } = await takeSurvey(targets, skipUnreachable);
+    return judge(foundOf(masters, args.masters), tables);
   };
   const first = await look();
   if (first.plan.mode === "rolling") {

@@ -48,6 +48,7 @@ export class Rollout extends pulumi.ComponentResource {
     const planned = stepsOf(
       cluster.plan,
       cluster.found.masters.map((master) => master.name),
+      cluster.found.joining?.map((master) => master.name),
     );
     const steps = new Map<string, ReturnType<typeof step>>();
     for (const each of planned) {
@@ -110,6 +111,8 @@ function renews({ plan }: Cluster, { phase }: PlannedStep): boolean {
 function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
   const { pems, wanted, attempt, renewals, signed } = known;
   const found = cluster.found.masters.find(({ name }) => name === master.name);
+  // all files at once: nothing there reads them yet
+  const isJoining = cluster.found.joining?.some(({ name }) => name === master.name) === true;
   // the paths that the running processes use
   const kubernetes = cluster.kubernetes.map((row) => ({ ...row, path: found?.files[row.id]?.path || row.path }));
   const authorities =
@@ -119,14 +122,14 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master, deadIn(cluster.found)),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    contents: { ...contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
+    contents: { ...contentsFor(isJoining ? "verify" : planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     claim: cluster.claim,
     rollout: attempt.rollout,
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
-    mode: cluster.plan.mode,
+    mode: isJoining ? "joining" : cluster.plan.mode,
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };

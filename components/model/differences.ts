@@ -19,6 +19,8 @@ export interface Difference {
 export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[], renewals?: RenewalPlan): Difference[] {
   return [
     ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
+    // it gets its files in issue
+    ...(wanted?.heldBefore === "issue" ? [] : (found.joining ?? []).flatMap((master) => joiningDifferences(master, wanted, rows))),
     // they are renewed in retire
     ...(renewals === undefined || wanted?.heldBefore !== undefined ? [] : renewalDifferences(found, renewals)),
     ...differencesBetween(found),
@@ -48,18 +50,27 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
     ...master.leftovers.map((path) => `${path} is left over from an interrupted step`),
     ...processDifferences(master),
   ];
-  for (const row of rows) {
+  list.push(...fileDifferences(master, wanted, rows), ...servedDifferences(master, wanted));
+  return list.map(say);
+}
+
+/** Nothing runs there yet: only its files are looked at. */
+function joiningDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
+  const leftovers = master.leftovers.map((path) => `${path} is left over from an interrupted step`);
+  return [...leftovers, ...fileDifferences(master, wanted, rows)].map((what) => ({ master: master.name, what: `${what} (joining)` }));
+}
+
+function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): string[] {
+  return rows.flatMap((row) => {
     const file = master.files[row.id];
     if (file === undefined || !file.isPresent) {
-      list.push(`${row.id} is missing`);
-    } else if (!file.isReadable) {
-      list.push(`${row.id} cannot be read by ${row.reader}`);
-    } else if (wanted !== undefined && !isAsWanted(row, file, master.name, wanted)) {
-      list.push(`${row.id} is not the wanted one`);
+      return [`${row.id} is missing`];
     }
-  }
-  list.push(...servedDifferences(master, wanted));
-  return list.map(say);
+    if (!file.isReadable) {
+      return [`${row.id} cannot be read by ${row.reader}`];
+    }
+    return wanted !== undefined && !isAsWanted(row, file, master.name, wanted) ? [`${row.id} is not the wanted one`] : [];
+  });
 }
 
 function processDifferences({ processes }: FoundMaster): string[] {

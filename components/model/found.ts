@@ -78,6 +78,8 @@ export interface Found {
   readonly masters: readonly FoundMaster[];
   /** those that could not be, where the stack file allows it */
   readonly missing?: readonly Missing[];
+  /** new machines that are no members yet: looked at, and counted nowhere */
+  readonly joining?: readonly FoundMaster[];
 }
 
 /** A master that cannot be reached over SSH. */

@@ -115,12 +115,16 @@ export function stepName(step: { readonly phase: Phase; readonly master: string 
   return `${step.phase}-${step.master}`;
 }
 
-/** All steps in their order; between two phases, and between two masters of a phase that restarts something, stands a gate. */
-export function stepsOf(plan: RolloutPlan, masters: readonly string[]): PlannedStep[] {
+/**
+ * All steps in their order. One that is still to join gets all its files when the others have their leaves, which accept each other by then.
+ * Between two phases, and between two masters of a phase that restarts something, stands a gate.
+ */
+export function stepsOf(plan: RolloutPlan, masters: readonly string[], joining: readonly string[] = []): PlannedStep[] {
   const steps: PlannedStep[] = [];
   for (const phase of phases) {
     const before = steps.filter((step) => step.phase === phases[phases.indexOf(phase) - 1]).map(stepName);
     const together = masters.map((master) => ({ phase, master, after: before, heirs: [] }));
+    steps.push(...(phase === "issue" ? joining.map((master) => ({ phase, master, after: before, heirs: [] })) : []));
     switch (phase) {
       case "backup":
       case "settle":

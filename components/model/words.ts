@@ -56,8 +56,13 @@ export function describePlan(input: WordsInput): string[] {
 /** What is said at the end of an update that was held. */
 export function describeHold({ found, heldBefore }: Pick<WordsInput, "found" | "heldBefore">): string {
   const state = heldBefore === "issue" ? "nothing serves a new certificate yet" : "the new certificates are served";
-  const goOn = (found.missing ?? []).length === 0 ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacleOf(found)}.`;
+  const goOn = isAsked(found) ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacleOf(found)}.`;
   return `Held before ${heldBefore ?? "retire"}: ${state}, and old and new authorities are trusted. ${goOn}`;
+}
+
+/** Only the stack file holds it. */
+function isAsked({ missing = [], joining = [] }: Found): boolean {
+  return missing.length + joining.length === 0;
 }
 
 function stateBefore(hold: Hold): string {
@@ -67,7 +72,7 @@ function stateBefore(hold: Hold): string {
 }
 
 function goesOn({ found }: WordsInput): string {
-  return (found.missing ?? []).length === 0 ? "To go on, remove holdBefore." : `The next pulumi up goes on when ${obstacleOf(found)}.`;
+  return isAsked(found) ? "To go on, remove holdBefore." : `The next pulumi up goes on when ${obstacleOf(found)}.`;
 }
 
 function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
@@ -163,12 +168,14 @@ function expiries({ found, rows, kubernetes }: WordsInput): string[] {
   });
 }
 
-/** Masters that were left out; their steps leave the state, which runs nothing. */
+/** Masters that are no part of the plan; the steps of one that is missing leave the state, which runs nothing. */
 function absences({ found }: WordsInput): string[] {
-  return (found.missing ?? []).map(
+  const joining = (found.joining ?? []).map(({ name }) => `  notice: ${name} is joining: it gets its files in issue, and nothing is started there`);
+  const missing = (found.missing ?? []).map(
     ({ name, isAlive }) =>
       `  notice: ${name} cannot be reached over SSH and is left out (skipUnreachable); its etcd ${isAlive ? "serves" : "does not answer"}. Its steps leave the state, which runs nothing there`,
   );
+  return [...missing, ...joining];
 }
 
 function notices(input: WordsInput): string[] {

@@ -92,7 +92,7 @@ export function commonData(
 ) {
   return {
     master,
-    memberAddresses: args.masters.filter((each) => !without.includes(each.name)).map((each) => each.address),
+    memberAddresses: args.masters.filter((each) => each.joining !== true && !without.includes(each.name)).map((each) => each.address),
     rows,
     owner,
     takeOver: args.takeOver ?? "",

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
+import { refusals } from "../../components/model/checks.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { deadIn, foundOf, holdOf, isHeldAt, missingRefusals, obstacleOf } from "../../components/model/missing.ts";
-import { phases, planRollout } from "../../components/model/plan.ts";
+import { phases, planRollout, stepsOf } from "../../components/model/plan.ts";
 import { describeHold } from "../../components/model/words.ts";
 import { changed, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
 
@@ -112,4 +113,42 @@ describe("while a rollout is held before issue", () => {
         }),
     );
   }
+});
+
+describe("a new machine that is still to join", () => {
+  const joining = whole.masters.slice(2);
+  const two = whole.masters.slice(0, 2).map((master) => ({ ...master, members: master.members.slice(0, 2) }));
+  const found: Found = { masters: two, joining };
+  const masters = specs.map((spec) => ({ ...spec, joining: spec.name === "master-3" }));
+  const identity = { owner: receipt.owner, takeOver: undefined, lastClusterId: receipt.cluster };
+  const allowed = { outage: false, renewals: {} };
+
+  test("stands apart, is no member, and is refused for nothing but its clock and its owner", () => {
+    expect(foundOf([...two, ...joining], masters)).toEqual(found);
+    expect(refusals(found, masters, ackLayout, identity, allowed)).toEqual([]);
+    const late = { ...found, joining: joining.map((master) => ({ ...master, clock: master.clock - 60 })) };
+    expect(refusals(late, masters, ackLayout, identity, allowed)[0]).toContain("Cannot issue certificates for master-3: its clock is 60 s behind");
+  });
+
+  test("is refused while etcd has a member at its address", () => {
+    expect(refusals({ ...found, masters: whole.masters.slice(0, 2) }, masters, ackLayout, identity, allowed)).toEqual([
+      "Cannot treat master-3 as joining: etcd has a member at 10.77.0.13; expected none yet. When it is the machine that was replaced: etcdctl member remove; when it is the new one and its etcd runs: remove masters[master-3].joining",
+    ]);
+  });
+
+  test("differs by its files alone", () => {
+    const bare = joining.map((master) => ({ ...master, files: {}, processes: {}, served: {}, receipt: undefined }));
+    const wanted = { ...wantedOf(pems), heldBefore: "retire" as const };
+    expect(differences({ masters: two, joining: bare }, wanted, ackLayout).map(({ master, what }) => `${master} ${what}`)).toEqual(
+      ackLayout.map(({ id }) => `master-3 ${id} is missing (joining)`),
+    );
+    const there = joining.map((master) => ({ ...master, processes: {}, served: {}, receipt: undefined }));
+    expect(differences({ masters: two, joining: there }, wanted, ackLayout)).toEqual([]);
+  });
+
+  test("gets one step, after the others trust what its leaves are issued by", () => {
+    const steps = stepsOf(planRollout(found, ackLayout, [], 0), ["master-1", "master-2"], ["master-3"]).filter(({ master }) => master === "master-3");
+    expect(steps).toEqual([{ phase: "issue", master: "master-3", after: ["trust-master-1", "trust-master-2"], heirs: [] }]);
+    expect([holdOf(found, undefined), obstacleOf(found)]).toEqual(["retire", "master-3 has joined and masters[master-3].joining is removed"]);
+  });
 });

@@ -95,6 +95,41 @@ describe("a master that cannot be reached in some of the runs, and can be in oth
   });
 });
 
+describe("a new machine that is still to join", () => {
+  /** Nothing lies on it, and nothing runs there. */
+  const replaced = (world: World, name: string): World => ({
+    disks: { ...world.disks, [name]: {} },
+    loaded: { ...world.loaded, ...Object.fromEntries(Object.keys(world.loaded).flatMap((key) => (key.startsWith(`${name} `) ? [[key, []]] : []))) },
+  });
+  // master-3 was lost when the others had the trust files of the new authorities, or after the rollout
+  const afterTrust = operationsOf(settled(separate), next)
+    .filter(({ phase }) => phase === "trust")
+    .reduce(apply, settled(separate));
+
+  test.each([
+    ["after a rollout", settled(next)],
+    ["in the middle of one", afterTrust],
+  ])("gets files with which all accept each other, and restarts nothing: %s", (_, before) => {
+    const start = replaced(before, "master-3");
+    const operations = operationsOf(start, next, { joining: "master-3" });
+    let world = start;
+    for (const operation of operations) {
+      const after = apply(world, operation);
+      expect(operation.kind === "write" || after === world).toBe(true);
+      world = after;
+      expect(refusedIn(world, issuers).filter((each) => !each.includes("master-3"))).toEqual([]);
+    }
+    expect(world.disks["master-3"]).toEqual(diskOf(next, "master-3"));
+    expect(refusedIn(world, issuers)).toEqual([]);
+    expect(refusedIn(finish(world, next), issuers)).toEqual([]);
+    expect(finish(world, next).disks).toEqual(settled(next).disks);
+  });
+
+  test("is not waited for by a rotation: none begins, since two members cannot spare one", () => {
+    expect(operationsOf(replaced(settled(separate), "master-3"), next, { joining: "master-3" })).toEqual([]);
+  });
+});
+
 describe("a run that nothing interrupts ends as wanted", () => {
   test.each([
     ["from a shared authority", settled(shared)],
