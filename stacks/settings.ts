@@ -56,6 +56,7 @@ const master = z.strictObject({
   user: z.string().min(1).optional(),
   etcdName: z.string().regex(/^[A-Za-z0-9._-]+$/, "expected etcd's --name"),
   hostKey,
+  joining: z.boolean().default(false),
   extraSans: z.array(san).default([]),
   subjects: z.partialRecord(z.enum(leaves), z.array(rdn).min(1)).default({}),
 });
@@ -133,6 +134,7 @@ const schema = z.strictObject({
     )
     .optional(),
   allowOutage: z.boolean().default(false),
+  skipUnreachable: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
   takeOver: z.string().min(1).optional(),
   window: window.optional(),

@@ -35,6 +35,8 @@ export interface FoundMaster {
   readonly claim: string | undefined;
   /** addresses with an established connection to etcd's client port */
   readonly clients: readonly string[];
+  /** addresses of other members through which this master can read, and which it accepts as peers */
+  readonly reaches: readonly string[];
 }
 
 export interface FoundFile {
@@ -77,7 +79,19 @@ export interface Receipt {
 }
 
 export interface Found {
+  /** those that were looked at */
   readonly masters: readonly FoundMaster[];
+  /** those that could not be, where the stack file allows it */
+  readonly missing?: readonly Missing[];
+  /** new machines that are no members yet: looked at, and counted nowhere */
+  readonly joining?: readonly FoundMaster[];
+}
+
+/** A master that cannot be reached over SSH. */
+export interface Missing {
+  readonly name: string;
+  /** another master reads through its member */
+  readonly isAlive: boolean;
 }
 
 /** A row that may be missing, and is missing everywhere, is none of this cluster's. */
@@ -129,6 +143,7 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
     claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
     clients: of("client"),
+    reaches: of("reaches"),
   };
 }
 

@@ -4,6 +4,7 @@ import { digestOf, fingerprintsIn } from "./differences.ts";
 import { certificateFaults } from "./faults.ts";
 import type { Found, FoundMaster, SavedFile } from "./found.ts";
 import type { Authority, KubernetesRow, Row } from "./layout.ts";
+import type { Hold } from "./missing.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -24,7 +25,7 @@ export interface RestoreQuestion {
   readonly kubernetes: readonly KubernetesRow[];
   readonly rollout: number;
   readonly owner: string;
-  readonly isHeld: boolean;
+  readonly heldBefore: Hold | undefined;
   /** seconds */
   readonly renewBefore: number;
   /** milliseconds since 1970 */
@@ -38,14 +39,14 @@ export function rotationOf({ rotation, restore }: { readonly rotation: string; r
 
 /** Decides what comes back: all of etcd's files, or nothing; of Kubernetes' own those that are still good. */
 export function planRestore(found: Found, question: RestoreQuestion): Restore {
-  const { rows, rollout, owner, isHeld } = question;
+  const { rows, rollout, owner, heldBefore } = question;
   const chosen = found.masters.map((master) => ({ master, files: kubernetesOn(master, question) }));
   const [first] = found.masters;
   return {
     wanted: {
       rotation: rotationOf({ rotation: "", restore: rollout }),
       owner,
-      isHeld,
+      heldBefore,
       authorities: { etcd: authorityOf("etcd", first, rows), "etcd-peer": authorityOf("etcd-peer", first, rows) },
       files: Object.fromEntries(
         found.masters.map(({ name, saved }) => [name, Object.fromEntries(rows.map((row) => [row.id, digestOf(row, saved[row.id] ?? nothing)]))]),
@@ -77,6 +78,12 @@ function authorityOf(authority: Authority, master: FoundMaster | undefined, rows
 
 /** The cluster as it would be, judged like any other; and what would have to be replaced at once. */
 function restoreRefusals(found: Found, { rows, rollout, renewBefore, now }: RestoreQuestion): string[] {
+  const absent = [...(found.missing ?? []), ...(found.joining ?? [])].map(({ name }) => name);
+  if (absent.length > 0) {
+    return [
+      `Cannot restore rollout ${rollout} without ${absent.join(", ")}: its part of the set is in its own backup; expected all masters. Remove restore, or bring it back`,
+    ];
+  }
   const without = found.masters.filter(({ backups }) => !backups.includes(rollout));
   if (without.length > 0) {
     return without.map(

@@ -25,7 +25,8 @@ export interface StepData {
   readonly rotation: string;
   /** fingerprints, for the receipt */
   readonly authorities: readonly string[];
-  readonly mode: Mode;
+  /** `joining`: files only, on a master where nothing runs yet */
+  readonly mode: Mode | "joining";
   /** the step does nothing, since the rollout stops before it */
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;

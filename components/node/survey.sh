@@ -124,6 +124,15 @@ survey_served() {
   done
 }
 
+# the other members that serve, as this one sees them: what is known of a master that cannot be reached
+survey_reached() {
+  local address
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$address" != "$ADDRESS" ] && is_peer_accepted_by "$address" && member_answers "$address" || continue
+    fact "reaches $address"
+  done
+}
+
 # established connections to etcd's client port from elsewhere: who else would notice a rotation
 survey_clients() {
   command -v ss >/dev/null 2>&1 || return 0
@@ -138,7 +147,7 @@ survey() {
   fact "clock $(date +%s)"
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
-  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served) 8< <(survey_state)
+  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; survey_reached) 8< <(survey_state)
   exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
   for i in "${!FILE_PATH[@]}"; do
     survey_file "$i"

@@ -20,6 +20,11 @@ export interface Answer {
   readonly stderr: string;
 }
 
+/** A machine that does not answer, as opposed to one that refuses this key or shows another host key. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
 const connectMilliseconds = 10_000;
 
 /**
@@ -108,10 +113,12 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
   const client = new Client();
   let presented: string | undefined;
   client.once("ready", () => resolve(client));
-  client.on("error", (error) => reject(new Error(explain(access, error, presented))));
+  client.on("error", (error) => reject(explain(access, error, presented)));
   client.once("close", () =>
     reject(
-      new Error(`Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`),
+      new UnreachableError(
+        `Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+      ),
     ),
   );
   const algorithm = access.hostKey.split(" ")[0] ?? "";
@@ -132,7 +139,7 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
       ...extra,
     });
   } catch (error) {
-    reject(new Error(explain(access, error instanceof Error ? error : new Error(String(error)), undefined)));
+    reject(explain(access, error instanceof Error ? error : new Error(String(error)), undefined));
   }
   return promise;
 }
@@ -160,7 +167,7 @@ function forward(jump: Client, target: Access): Promise<NonNullable<ConnectConfi
       resolve(stream);
     } else {
       reject(
-        new Error(
+        new UnreachableError(
           `Cannot connect to ${target.host}:${target.port} through the bastion: ${error.message}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
         ),
       );
@@ -189,17 +196,23 @@ function execute(client: Client, target: Access, command: string, input: string,
   return promise.finally(() => clearTimeout(timer));
 }
 
-function explain(access: Access, error: Error, presented: string | undefined): string {
+function explain(access: Access, error: Error, presented: string | undefined): Error {
   const where = `Cannot connect to ${access.host}:${access.port} as ${access.user}`;
   const text = error.message;
   if (/host denied|verification failed/i.test(text)) {
-    return `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`;
+    return new Error(
+      `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`,
+    );
   }
   if (/authentication methods failed/i.test(text)) {
-    return `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+    return new Error(
+      `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+    );
   }
   if (/passphrase|encrypted|parse privateKey/i.test(text)) {
-    return `${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`;
+    return new Error(`${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`);
   }
-  return `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+  return new UnreachableError(
+    `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+  );
 }

@@ -27,6 +27,7 @@ export interface ClusterArgs {
   /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
   readonly restore?: number | undefined;
   readonly allowOutage: boolean;
+  readonly skipUnreachable?: boolean;
   readonly holdBefore?: "retire" | undefined;
   readonly takeOver?: string | undefined;
   /** when a rollout may begin; always, when there is none */
@@ -82,18 +83,28 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
   };
 }
 
-/** What every script on a master is told, whatever the phase. */
-export function commonData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]) {
+/**
+ * What every script on a master is told, whatever the phase.
+ * @param without names of masters whose members are known to be dead: no gate waits for them; quorum is counted by etcd's own list
+ */
+export function commonData(
+  args: ClusterArgs,
+  owner: string,
+  rows: readonly (Row | KubernetesRow)[],
+  master: ClusterArgs["masters"][number],
+  without: readonly string[] = [],
+) {
   return {
     master,
-    memberAddresses: args.masters.map((each) => each.address),
+    memberAddresses: args.masters.filter((each) => each.joining !== true && !without.includes(each.name)).map((each) => each.address),
     layout: args.layout.kind,
     rows,
     owner,
     takeOver: args.takeOver ?? "",
     rotation: rotationOf(args),
     restore: args.restore ?? 0,
-    isOutageAllowed: args.allowOutage,
+    // with three and more a restart is no outage, whatever is allowed
+    isOutageAllowed: args.allowOutage && args.masters.length < 3,
     backupFolder: args.backup.directory,
     backupsToKeep: args.backup.keep,
     drainSeconds: args.drain,

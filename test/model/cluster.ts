@@ -92,6 +92,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     lock: undefined,
     claim: undefined,
     clients: specs.map((spec) => spec.address),
+    reaches: specs.filter((spec) => spec.name !== name).map((spec) => spec.address),
     ...change,
   };
 }
@@ -107,5 +108,5 @@ export function changed(found: Found, name: string, change: (master: FoundMaster
 }
 
 export function wantedOf(pems: WantedPems): Wanted {
-  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, isHeld: false });
+  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined });
 }

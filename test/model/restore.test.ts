@@ -13,7 +13,7 @@ import { makeAuthority, makeLeaf } from "./openssl.ts";
 const original = makePems("original", "shared");
 const present = makePems("present");
 const now = Date.now();
-const question = { rows: ackLayout, kubernetes: [], rollout: 3, owner: receipt.owner, isHeld: false, renewBefore: 60 * 86_400, now };
+const question = { rows: ackLayout, kubernetes: [], rollout: 3, owner: receipt.owner, heldBefore: undefined, renewBefore: 60 * 86_400, now };
 
 /** Masters that run with one set and keep another one. */
 function keeping(pems: WantedPems, running: WantedPems = present): Found {
@@ -65,6 +65,12 @@ describe("a set that would not serve is refused", () => {
   test("no backup of that rollout", () => {
     expect(refusalsOf(changed(keeping(original), "master-2", () => ({ backups: [4] })))).toEqual([
       "Cannot restore rollout 3: master-2 keeps no backup of it; expected one of 4. See npm run backups",
+    ]);
+  });
+
+  test("a master that is missing", () => {
+    expect(refusalsOf({ ...keeping(original), missing: [{ name: "master-4", isAlive: true }] })).toEqual([
+      "Cannot restore rollout 3 without master-4: its part of the set is in its own backup; expected all masters. Remove restore, or bring it back",
     ]);
   });
 
