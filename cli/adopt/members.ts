@@ -104,5 +104,5 @@ function hostIn(url: string): string | undefined {
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host.startsWith("127.") || host === "::1" || host === "0.0.0.0" || host === "::";
+  return ["localhost", "127.0.0.1", "0.0.0.0", "::1", "::"].includes(host);
 }

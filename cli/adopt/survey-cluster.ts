@@ -15,7 +15,13 @@ const lookMilliseconds = 60_000;
 
 /** @throws Error when the machine cannot be looked at */
 export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
-  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), lookScript(), lookMilliseconds);
+  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), lookScript(), lookMilliseconds).catch((error: unknown) => {
+    // there is no stack file yet
+    throw new CommandError((error instanceof Error ? error.message : String(error)).replace("the hostKey of the stack file", "the one that was confirmed"), {
+      ending: "failed",
+      cause: error,
+    });
+  });
   if (code !== 0) {
     const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
     throw new Error(`Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${printable(stderr).slice(-400)}${sudo}`);
