@@ -11,9 +11,11 @@ import { membershipOf, ownAddress } from "./adopt/members.ts";
 import { type Draft, stackFileText } from "./adopt/stack-settings.ts";
 import { draftOf, lookAt, surveyed } from "./adopt/survey-cluster.ts";
 import { canAsk, isConfirmed } from "./ask.ts";
+import { wrap } from "./columns.ts";
 import { CommandError, runCommand } from "./command-error.ts";
 import { readArguments, stackName } from "./command-line.ts";
 import { Engine } from "./engine.ts";
+import { widthOf } from "./paint.ts";
 import { ownFolder, type Program, programIn } from "./program.ts";
 import { settingsIn } from "./stack-text.ts";
 import { writeAtomically } from "./write-atomically.ts";
@@ -181,7 +183,7 @@ function trustOf(values: Values): Trust {
     });
   }
   const stream = values.json ? process.stderr : process.stdout;
-  return { knownHosts, isAsking, say: (line) => stream.write(`${printable(line)}\n`) };
+  return { knownHosts, isAsking, say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`) };
 }
 
 function readKnownHosts(file: string): string {

@@ -12,7 +12,8 @@ export interface Trust {
   /** the text of a known_hosts file; undefined without one */
   readonly knownHosts: string | undefined;
   readonly isAsking: boolean;
-  readonly say: (line: string) => void;
+  /** shows a text, without control characters, in the lines of a terminal */
+  readonly say: (text: string) => void;
 }
 
 /**
@@ -32,7 +33,7 @@ export async function trustedHostKeys(doors: readonly Door[], bastion: Access | 
   }
   const keys = shown.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   doors.forEach((door, index) => {
-    trust.say(`${placeOf(door)}  ${(keys[index] ?? "").split(" ")[0]}  ${fingerprintOf(keys[index] ?? "")}`);
+    trust.say(`${placeOf(door)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`);
   });
   const { knownHosts } = trust;
   if (knownHosts !== undefined) {

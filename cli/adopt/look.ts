@@ -19,7 +19,8 @@ const parts = ["../../components/node/process.sh", "../../components/node/tls.sh
 export function lookScript(): string {
   const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
   const { etcdUnit, kubeletUnit } = ackSurroundings;
-  const data = { COMPONENTS: components.join(" "), ETCD_UNIT: etcdUnit, KUBELET_UNIT: kubeletUnit, MANIFEST_DIR: "/etc/kubernetes/manifests" };
+  // no address: of etcd.sh only what needs none is called
+  const data = { COMPONENTS: components.join(" "), ETCD_UNIT: etcdUnit, KUBELET_UNIT: kubeletUnit, MANIFEST_DIR: "/etc/kubernetes/manifests", ADDRESS: "" };
   return ["{", ...functions, assignments(data), "main </dev/null\n}\n"].join("\n");
 }
 

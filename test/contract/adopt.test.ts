@@ -1,12 +1,15 @@
+import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { fingerprintOf } from "../../cli/adopt/host-keys.ts";
 import type { FoundMaster } from "../../components/model/found.ts";
+import { engineEnvironment } from "../../tools/engine-environment.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, makePems, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, type FakeOptions, startFakeMasters } from "../support/fake-masters.ts";
@@ -76,7 +79,7 @@ test("three masters from the second one: only what differs from the defaults is 
   const [port = 0] = masters.ports;
   const { code, stdout, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey, masters.hostKey, masters.hostKey]));
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  expect(stdout).toContain(`127.0.0.32:${port}  ssh-rsa  ${fingerprintOf(masters.hostKey)}\n`);
+  expect(stdout).toContain(`127.0.0.32:${port} ssh-rsa ${fingerprintOf(masters.hostKey)}\n`);
   expect(stdout).toContain("3 masters, by etcd's member list.\n");
   expect(parse(readFileSync(stackFile, "utf8"))).toEqual({
     config: {
@@ -108,6 +111,7 @@ test("etcd that does not tell its members, since certificates have expired: its 
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain("3 masters, by etcd's --initial-cluster.\nnotice: etcd did not tell its members;");
+  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:masters"]).toHaveLength(3);
 });
 
@@ -231,6 +235,68 @@ describe("nothing is written", () => {
     const { code, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
     expect({ code, isWritten: existsSync(stackFile) }).toEqual({ code: 3, isWritten: false });
     expect(stderr).toContain('Cannot adopt 127.0.0.33: saw etcd "10.77.0.11-name-1" at 127.0.0.31 there; expected the member "10.77.0.13-name-3"');
+  });
+});
+
+describe("the stack", () => {
+  const program = mkdtempSync(join(tmpdir(), "adopt-program-"));
+  const written = join(program, "stacks", "Pulumi.prod.yaml");
+  const { SSH_AUTH_SOCK: _agent, ...base } = process.env;
+  const env = {
+    ...engineEnvironment(base).env,
+    PULUMI_BACKEND_URL: pathToFileURL(join(program, "state")).href,
+    PULUMI_CONFIG_PASSPHRASE: "contract",
+    NO_COLOR: "1",
+  };
+
+  beforeAll(() => {
+    mkdirSync(join(program, "stacks"));
+    mkdirSync(join(program, "state"));
+    writeFileSync(join(program, "Pulumi.yaml"), "name: etcd-rotation\nruntime:\n  name: nodejs\n  options:\n    typescript: false\nstackConfigDir: stacks\n");
+    writeFileSync(join(program, "package.json"), '{ "type": "module", "main": "program.ts" }\n');
+    symlinkSync(join(import.meta.dirname, "..", "..", "node_modules"), join(program, "node_modules"));
+  });
+  afterAll(() => rmSync(program, { recursive: true, force: true }));
+
+  const words = (port: number) => ["prod", "--host", "127.0.0.32", "--port", String(port), "--key", keyFile, "--cwd", program];
+  const command = join(import.meta.dirname, "..", "..", "cli", "adopt.ts");
+  const start3 = async () => (await start(found.masters.map((each, index) => master(each, index)))).ports[0] ?? 0;
+
+  test("whose preview fails: 5, and the stack file stays", async () => {
+    writeFileSync(join(program, "program.ts"), 'throw new Error("not today");\n');
+    const { code, stdout, stderr } = await runProgram(process.execPath, [command, ...words(await start3()), "--yes"], { environment: env });
+    expect(code, stdout).toBe(5);
+    expect(stdout).toContain("not today");
+    expect(stderr).toContain("The stack file is written, no master was changed. Go on with: npm run pulumi -- preview --stack prod");
+    expect(parse(readFileSync(written, "utf8"))).toMatchObject({ encryptionsalt: expect.any(String), config: { "etcd-rotation:masters": [{}, {}, {}] } });
+  });
+
+  test("is there already: its salt stays, and a person is asked on the terminal, once for the first and once for the others", async () => {
+    writeFileSync(join(program, "program.ts"), 'export default { seen: "all" };\n');
+    const { encryptionsalt } = parse(readFileSync(written, "utf8"));
+    const line = [process.execPath, command, ...words(await start3()), "--force"].map((word) => `'${word}'`).join(" ");
+    const answers = (text: string) =>
+      new Promise<{ code: number | null; output: string }>((resolve) => {
+        const child = spawn("script", ["--quiet", "--flush", "--return", "--command", line, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
+        let [output, asked] = ["", 0];
+        child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+          output += chunk;
+          for (; asked < output.split("Type yes to go on: ").length - 1; asked++) {
+            child.stdin.write(asked === 0 ? "yes\n" : `${text}\n`);
+          }
+        });
+        child.once("close", (code) => resolve({ code, output }));
+      });
+    const before = readFileSync(written, "utf8");
+    const declined = await answers("no");
+    expect([declined.code, readFileSync(written, "utf8")]).toEqual([4, before]);
+    const { code, output } = await answers("yes");
+    expect(code, output).toBe(0);
+    expect(output.match(/Type yes to go on: /g)).toHaveLength(2);
+    expect(output.match(/ssh-rsa SHA256:/g)).toHaveLength(3);
+    expect(output).toContain('seen: "all"');
+    expect(parse(readFileSync(written, "utf8"))).toMatchObject({ encryptionsalt, config: { "etcd-rotation:masters": [{}, {}, {}] } });
+    expect(readFileSync(written, "utf8")).toMatch(/^# One stack is one cluster;/);
   });
 });
 
