@@ -1,21 +1,18 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { day } from "../components/model/day.ts";
-import { printable } from "../components/model/printable.ts";
 import type { Access } from "../components/survey/ssh.ts";
 import { checkSettings } from "../stacks/settings.ts";
 import { firstPreview } from "./adopt/deploy.ts";
 import { type Trust, trustedHostKeys } from "./adopt/host-keys.ts";
-import { doorIn, type Login, loginWith, portIn } from "./adopt/login.ts";
-import { membershipOf, ownAddress } from "./adopt/members.ts";
+import { type Member, membershipOf, ownAddress } from "./adopt/members.ts";
+import { type Route, routeOf, trustOf } from "./adopt/route.ts";
 import { type Draft, stackFileText } from "./adopt/stack-settings.ts";
-import { draftOf, lookAt, surveyed } from "./adopt/survey-cluster.ts";
+import { draftOf, lookAt, type SeenMember, surveyed } from "./adopt/survey-cluster.ts";
 import { canAsk, isConfirmed } from "./ask.ts";
-import { wrap } from "./columns.ts";
 import { CommandError, runCommand } from "./command-error.ts";
 import { readArguments, stackName } from "./command-line.ts";
 import { Engine } from "./engine.ts";
-import { widthOf } from "./paint.ts";
 import { ownFolder, type Program, programIn } from "./program.ts";
 import { settingsIn } from "./stack-text.ts";
 import { writeAtomically } from "./write-atomically.ts";
@@ -105,96 +102,40 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
   const { members, source } = membershipOf(first.host, look);
   trust.say(`${members.length} ${members.length === 1 ? "master" : "masters"}, by ${source}.`);
   if (source !== "etcd's member list") {
-    trust.say(
-      "notice: etcd did not tell its members; a member that was added or removed since is not seen. The first update checks it again once etcd answers.",
-    );
+    trust.say("notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.");
   }
-  const isFirst = (address: string) => address === ownAddress(look);
-  const others = members.filter(({ address }) => !isFirst(address)).map(({ address }) => ({ ...first, host: address }));
-  const keys = others.length === 0 ? [] : await trustedHostKeys(others, bastion, trust);
-  const accesses: Access[] = others.map((door, index) => ({ ...door, hostKey: keys[index] ?? "" }));
-  const looks = await Promise.allSettled(accesses.map((access) => lookAt(access, bastion)));
-  requireAll(looks);
-  const seen = members.flatMap((member) => {
-    const index = accesses.findIndex(({ host }) => host === member.address);
-    const [answer, access] = [looks[index], accesses[index]];
-    const own = isFirst(member.address)
-      ? { access: first, look }
-      : answer?.status === "fulfilled" && access !== undefined
-        ? { access, look: answer.value }
-        : undefined;
-    return own === undefined ? [] : [{ ...member, ...own }];
-  });
+  const own = ownAddress(look);
+  const others = await lookAtMembers(
+    members.filter(({ address }) => address !== own),
+    first,
+    bastion,
+    trust,
+  );
+  const seen = [...members.filter(({ address }) => address === own).map((member) => ({ ...member, access: first, look })), ...others];
   const ssh = bastion === undefined ? route.written : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
-  const draft = draftOf(seen, ssh, day(Date.now()));
-  return surveyed(draft, project, stack);
+  return surveyed(draftOf(seen, ssh, day(Date.now())), project, stack);
+}
+
+/** Members that are reached as the first one is, but at their own addresses. */
+async function lookAtMembers(members: readonly Member[], first: Access, bastion: Access | undefined, trust: Trust): Promise<SeenMember[]> {
+  const doors = members.map(({ address }) => ({ ...first, host: address }));
+  const keys = doors.length === 0 ? [] : await trustedHostKeys(doors, bastion, trust);
+  const looks = await Promise.allSettled(
+    members.map(async (member, index) => {
+      const access = { ...first, host: member.address, hostKey: keys[index] ?? "" };
+      return { ...member, access, look: await lookAt(access, bastion) };
+    }),
+  );
+  const failures = looks.flatMap((each) => (each.status === "rejected" ? [each.reason instanceof Error ? each.reason.message : String(each.reason)] : []));
+  if (failures.length > 0) {
+    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, { ending: "failed" });
+  }
+  return looks.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
 }
 
 async function trustOne(door: Omit<Access, "hostKey">, bastion: Access | undefined, trust: Trust): Promise<string> {
   const [key = ""] = await trustedHostKeys([door], bastion, trust);
   return key;
-}
-
-function requireAll(answers: readonly PromiseSettledResult<unknown>[]): void {
-  const failures = answers.flatMap((each) => (each.status === "rejected" ? [each.reason instanceof Error ? each.reason.message : String(each.reason)] : []));
-  if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, { ending: "failed" });
-  }
-}
-
-/** How the masters are reached, and how a stack file says so. */
-interface Route {
-  readonly first: Omit<Access, "hostKey">;
-  readonly bastion: Omit<Access, "hostKey"> | undefined;
-  readonly written: Draft["ssh"];
-  readonly bastionWritten: Draft["ssh"];
-}
-
-function routeOf(values: Values): Route {
-  if (values.host === undefined) {
-    throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>. Run with --help", { ending: "usage" });
-  }
-  const named = doorIn(values.host, "--host", values.user ?? "root");
-  const first = values.port === undefined ? named : { ...named, port: portIn(values.port, "--port") };
-  const login = loginWith(values.key, values.agent, "--key");
-  const bastionLogin = values["bastion-key"] === undefined ? login : loginWith(values["bastion-key"], false, "--bastion-key");
-  const bastion = values.bastion === undefined ? undefined : doorIn(values.bastion, "--bastion", "root");
-  if (bastion === undefined && values["bastion-key"] !== undefined) {
-    throw new CommandError("Cannot use --bastion-key: saw no --bastion; expected both, or neither", { ending: "usage" });
-  }
-  return {
-    first: { ...first, ...login.credentials },
-    bastion: bastion && { ...bastion, ...bastionLogin.credentials },
-    written: sshSettings(first, login),
-    bastionWritten: bastion === undefined ? {} : { host: bastion.host, ...sshSettings(bastion, bastionLogin) },
-  };
-}
-
-function sshSettings({ user, port }: { readonly user: string; readonly port: number }, { written }: Login): Draft["ssh"] {
-  return { ...(user === "root" ? {} : { user }), ...(port === 22 ? {} : { port }), ...written };
-}
-
-function trustOf(values: Values): Trust {
-  const knownHosts = values["known-hosts"] === undefined ? undefined : readKnownHosts(values["known-hosts"]);
-  const isAsking = knownHosts === undefined && !values.yes;
-  if (isAsking && !canAsk()) {
-    throw new CommandError("Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes", {
-      ending: "usage",
-    });
-  }
-  const stream = values.json ? process.stderr : process.stdout;
-  return { knownHosts, isAsking, say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`) };
-}
-
-function readKnownHosts(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CommandError(`Cannot read --known-hosts: ${error instanceof Error ? error.message : String(error)}; expected a known_hosts file`, {
-      ending: "usage",
-      cause: error,
-    });
-  }
 }
 
 function programOf(folder: string, words: readonly string[]): Program {
