@@ -163,8 +163,19 @@ describe("host keys", () => {
   });
 });
 
+const evil = "\u001b[2J\u001b]0;title\u0007\r\nWritten: all is well\u202e\n";
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
+
+test("an answer with control characters is quoted as one harmless line", async () => {
+  const masters = await start([() => evil], { hosts: ["127.0.0.32"] });
+  const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
+  expect(code).toBe(1);
+  expect(`${stdout}${stderr}`).not.toMatch(control);
+  expect(stderr).toContain('the answer is not complete; saw " [2J ]0;title Written: all is well ", expected nothing but the answer.');
+});
+
 test("a banner and a host name with control characters neither garble the output nor pose as a line of it", async () => {
-  const evil = "\u001b[2J\u001b]0;title\u0007\r\nWritten: all is well\u202e\n";
   const masters = await start(
     found.masters.map(
       (each, index) => (script) => (script.includes("look 1") ? lookText(`${evil.replaceAll("\n", "")}x`, flagsOf(index), rows) : surveyText(each)),
@@ -173,8 +184,7 @@ test("a banner and a host name with control characters neither garble the output
   );
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect(code, stderr).toBe(0);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-  expect(`${stdout}${stderr}`).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+  expect(`${stdout}${stderr}`).not.toMatch(control);
   expect(stdout).not.toContain("all is well");
   // such a name is nobody's: they are numbered
   expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:masters"].map(({ name }: { name: string }) => name)).toEqual([
