@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import { foundAs, makePems, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, type FakeOptions, startFakeMasters } from "../support/fake-masters.ts";
 import { lookText } from "../support/look-text.ts";
 import { surveyText } from "../support/survey-text.ts";
+import { makeKeyPair, startSshServer } from "./ssh-server.ts";
 
 // The real command with real SSH on loopback; the masters' answers are made up. test/lab/adopt.test.ts has real masters and the engine.
 
@@ -200,6 +201,37 @@ function flagsOf(index: number) {
     "kube-apiserver": ["--x=y"],
   };
 }
+
+test("through a bastion with a key and a host key of its own, which the stack file has too", async () => {
+  // sshd takes no blank in a path
+  const folder = mkdtempSync(join(tmpdir(), "adopt-bastion-"));
+  const key = makeKeyPair(folder, "key");
+  const bastion = await startSshServer(folder, "bastion", [key]);
+  try {
+    const masters = await start(found.masters.map((each, index) => master(each, index)));
+    const [port = 0] = masters.ports;
+    const trusted = knownHosts(port, [masters.hostKey, masters.hostKey, masters.hostKey]);
+    const place = ["--bastion", `${bastion.user}@127.0.0.1:${bastion.port}`, "--bastion-key", join(folder, "key")];
+    expect(await adopt(port, "--known-hosts", trusted, ...place)).toMatchObject({ code: 3, stderr: expect.stringContaining("known-hosts has no key of it") });
+    appendFileSync(trusted, `[127.0.0.1]:${bastion.port} ${bastion.hostKey}\n`);
+    const { code, stderr } = await adopt(port, "--known-hosts", trusted, ...place);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:ssh"]).toEqual({
+      port,
+      privateKeyPath: keyFile,
+      bastion: {
+        host: "127.0.0.1",
+        ...(bastion.user === "root" ? {} : { user: bastion.user }),
+        port: bastion.port,
+        privateKeyPath: join(folder, "key"),
+        hostKey: bastion.hostKey.split(" ").slice(0, 2).join(" "),
+      },
+    });
+  } finally {
+    await bastion.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 describe("nothing is written", () => {
   test("over a stack file with settings, unless --force; what the engine keeps in it stays", async () => {
