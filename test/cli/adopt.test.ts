@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -267,6 +267,16 @@ esac`,
       },
       memberRows: ["1a, started, n, https://10.0.0.1:2380, https://10.0.0.1:2379, false"],
     });
+  });
+
+  test("where etcd runs: what it runs with, whatever its unit says", () => {
+    const running = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", "--", "--name", "n 1", "-trusted-ca-file=/r/ca.pem"], { stdio: "ignore" });
+    try {
+      tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'\n[ "$2 $3" != '-p ExecStart' ] || exit 9`);
+      expect(ask().flags.etcd).toEqual(expect.arrayContaining(["--name=n 1", "--trusted-ca-file=/r/ca.pem"]));
+    } finally {
+      running.kill("SIGKILL");
+    }
   });
 
   test("whose answer is cut, or has more in it, is none", () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
 import { parse } from "yaml";
@@ -69,7 +70,7 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
           hostKey,
           extraSans: ["etcd.lab.internal"],
         })),
-        "etcd-rotation:ssh": { privateKeyPath: lab.sshKeyPath.replace(/^\/root\//, "~/") },
+        "etcd-rotation:ssh": { privateKeyPath: lab.sshKeyPath.replace(homedir(), "~") },
         ...(lab.masters.length < 3 ? { "etcd-rotation:allowOutage": true } : {}),
       });
       expect(run.stdout).toContain(`Rollout 1 (rotation "${rotation}", ${options.expired === undefined ? "rolling" : "recovery"}):`);
