@@ -143,7 +143,7 @@ function programOf(folder: string, words: readonly string[]): Program {
   if (stack === undefined || more.length > 0) {
     throw new CommandError(`Cannot choose a stack: saw "${words.join(" ")}"; expected one name, such as my-cluster. Run with --help`, { ending: "usage" });
   }
-  return programIn(folder, stackName(stack));
+  return programIn(folder, stackName(stack, "a name of letters, digits, dots, underscores and hyphens"));
 }
 
 /**

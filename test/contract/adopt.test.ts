@@ -344,6 +344,7 @@ describe("the stack", () => {
 
 test.each([
   [[], "Cannot choose a stack"],
+  [["a/b"], 'saw "a/b"; expected a name of letters'],
   [["prod"], "saw no --host"],
   [["prod", "--host", "h"], "saw neither; expected one of --key <file> and --agent"],
   [["prod", "--host", "h", "--key", keyFile], "Cannot ask whether the host keys are right"],
