@@ -1,4 +1,4 @@
-import type { Found, FoundFile, FoundMaster } from "./found.ts";
+import type { Found, FoundFile, FoundMaster, SavedFile } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
@@ -57,6 +57,8 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
       list.push(`${row.id} is not the wanted one`);
     }
   }
+  const restored = Object.entries(wanted?.isHeld === true ? {} : (wanted?.restored?.[master.name] ?? {}));
+  list.push(...restored.flatMap(([id, digest]) => (fingerprintsIn(master.files[id]) === digest ? [] : [`${id} is not the one of the backup`])));
   list.push(...servedDifferences(master, wanted));
   return list.map(say);
 }
@@ -106,9 +108,20 @@ function differencesBetween(found: Found): Difference[] {
 /** While the rollout is held, a trust file may hold others besides the wanted authority. */
 function isAsWanted(row: Row, file: FoundFile, master: string, { files, isHeld }: Wanted): boolean {
   const wanted = files[master]?.[row.id];
-  return isHeld && row.kind === "trust" ? file.certificates.some(({ fingerprint }) => fingerprint === wanted) : digestOf(row, file) === wanted;
+  return isHeld && row.kind === "trust" ? isTrusted(file, wanted) : digestOf(row, file) === wanted;
 }
 
-function digestOf(row: Row, file: FoundFile): string {
-  return row.kind === "key" ? file.publicKey : file.certificates.map((certificate) => certificate.fingerprint).join("+");
+/** Whether a trust file holds all that is wanted in it, whatever else it holds. */
+export function isTrusted(file: SavedFile | undefined, wanted: string | undefined): boolean {
+  return (wanted?.split("+") ?? [""]).every((each) => (file?.certificates ?? []).some(({ fingerprint }) => fingerprint === each));
+}
+
+/** What `Wanted` calls a file by. */
+export function digestOf(row: Row, file: SavedFile): string {
+  return row.kind === "key" ? file.publicKey : fingerprintsIn(file);
+}
+
+/** The fingerprints of a file's certificates, in their order. */
+export function fingerprintsIn(file: SavedFile | undefined): string {
+  return (file?.certificates ?? []).map((certificate) => certificate.fingerprint).join("+");
 }

@@ -1,5 +1,5 @@
 import { day } from "./day.ts";
-import { differences } from "./differences.ts";
+import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import type { RolloutPlan } from "./plan.ts";
@@ -19,6 +19,8 @@ export interface WordsInput {
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  /** whose backup is wanted, instead of the state's certificates */
+  readonly restore: number | undefined;
   /** why an update may not begin now: its window is shut */
   readonly shut: string | undefined;
   readonly pauseSeconds: number;
@@ -38,12 +40,13 @@ export function describePlan(input: WordsInput): string[] {
         ...notices(input),
       ];
     }
-    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input), ...stays(input)];
+    return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input)];
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
     ...(input.shut === undefined ? [] : [`  CAUTION: ${input.shut}`]),
     ...olderState(input),
+    ...restoring(input),
     ...reasons(
       input,
       found.map(({ master, what }) => `${master}: ${what}`),
@@ -92,9 +95,7 @@ function rollingSteps(input: WordsInput): string[] {
   const isTrustDone =
     wanted !== undefined &&
     found.masters.every((master) =>
-      rows
-        .filter((row) => row.kind === "trust")
-        .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
+      rows.filter((row) => row.kind === "trust").every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
     );
   const renewing = isRenewing(input)
     ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
@@ -127,6 +128,14 @@ function olderState({ found, wanted, rotation, lastRotation }: WordsInput): stri
         `  To go back to the certificates of this state: pulumi config set rotation ${lastRotation}`,
       ]
     : [];
+}
+
+function restoring({ restore }: WordsInput): string[] {
+  return restore === undefined
+    ? []
+    : [
+        `  restore: the files that the masters kept from before rollout ${restore}, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore`,
+      ];
 }
 
 /** What a rollout cannot change. */
