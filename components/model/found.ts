@@ -178,7 +178,7 @@ function parseProcess(line: string, argumentsLines: readonly string[]): [string,
 }
 
 /** `--name value` and `-name=value` become `--name=value`. */
-function flagsIn(lines: string): string[] {
+export function flagsIn(lines: string): string[] {
   const words = lines.split("\n");
   return words.flatMap((word, index) => {
     if (!word.startsWith("-")) {

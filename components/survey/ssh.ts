@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createConnection } from "node:net";
 import { Client, type ConnectConfig } from "ssh2";
+import { printable } from "../model/printable.ts";
 
 /** How one machine is reached. Keys stay in memory. */
 export interface Access {
@@ -43,6 +44,34 @@ export async function runOverSsh(target: Access, bastion: Access | undefined, co
   } finally {
     jump?.end();
   }
+}
+
+/**
+ * The host key that a machine shows, as `type base64`; the connection ends before any login.
+ * @param types of the keys to ask for; whatever the machine prefers when empty
+ * @throws Error `Cannot connect to <host>: …` with the way out
+ */
+export async function shownHostKey(target: Pick<Access, "host" | "port" | "user">, bastion: Access | undefined, types: readonly string[]): Promise<string> {
+  const jump = bastion === undefined ? undefined : await connect(bastion, {});
+  let shown: string | undefined;
+  try {
+    const look: ConnectConfig = {
+      ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types.flatMap(hostKeyAlgorithms) } }),
+      hostVerifier: (key: Buffer) => {
+        // the type is the first string in it (RFC 4253 section 6.6)
+        shown = `${key.toString("latin1", 4, 4 + key.readUInt32BE(0))} ${key.toString("base64")}`;
+        return false;
+      },
+    };
+    await connect({ ...target, hostKey: "unchecked" }, jump === undefined ? look : { ...look, sock: await forward(jump, target) });
+  } catch (error) {
+    if (shown === undefined) {
+      throw error;
+    }
+  } finally {
+    jump?.end();
+  }
+  return shown ?? "";
 }
 
 /** A command that goes on until `end`, or until this process ends, which it does not keep from ending. */
@@ -160,7 +189,7 @@ function hostKeyAlgorithms(
   }
 }
 
-function forward(jump: Client, target: Access): Promise<NonNullable<ConnectConfig["sock"]>> {
+function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<NonNullable<ConnectConfig["sock"]>> {
   const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
   jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
     if (error === undefined) {
@@ -198,7 +227,8 @@ function execute(client: Client, target: Access, command: string, input: string,
 
 function explain(access: Access, error: Error, presented: string | undefined): Error {
   const where = `Cannot connect to ${access.host}:${access.port} as ${access.user}`;
-  const text = error.message;
+  // a server may send anything as its reason to end the connection
+  const text = printable(error.message).slice(0, 400);
   if (/host denied|verification failed/i.test(text)) {
     return new Error(
       `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`,
