@@ -62,8 +62,10 @@ function fingerprints({ certificates }: CertificateSet): string {
 
 function faultsOf(present: readonly StateResource[], certificates: CertificateSet["certificates"]): string[] {
   const authorities = ["etcd-ca", "etcd-peer-ca"];
-  const missing = authorities.filter((name) => certificates[name] === undefined).map((name) => `${name} is missing`);
   const leaves = present.filter(({ type }) => type === leafType).map(nameOf);
+  // where one authority is for clients and members, the other was never made
+  const isShared = leaves.every((name) => certificates[name] === undefined || isIssuedBy(certificates["etcd-ca"], certificates[name]));
+  const missing = authorities.filter((name) => certificates[name] === undefined && !(name === "etcd-peer-ca" && isShared)).map((name) => `${name} is missing`);
   const unreadable = leaves.filter((name) => certificates[name] === undefined).map((name) => `${name} cannot be read`);
   const strange = leaves
     .filter((name) => {

@@ -90,6 +90,11 @@ describe("certificateSetOf", () => {
     expect(isSameSet(setOf({ ...first, more: deleted }), setOf(first))).toBe(true);
   });
 
+  test("finds nothing missing where one authority is for clients and members", () => {
+    const { "master-1-etcd-server": own } = first.leaves ?? {};
+    expect(setOf({ ...first, authorities: { "etcd-ca": authority }, leaves: own === undefined ? {} : { "master-1-etcd-server": own } }).faults).toEqual([]);
+  });
+
   test("takes a leaf that was made anew for another set", () => {
     const other = makeLeaf(authority, { subject: "/CN=etcd-server", days: 365 });
     expect(isSameSet(setOf(first), setOf({ ...first, leaves: { ...first.leaves, "master-1-etcd-server": other } }))).toBe(false);

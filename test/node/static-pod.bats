@@ -31,8 +31,9 @@ no_unit_asked() {
   cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
   no_unit_asked
   grep -qx 'systemctl restart kubelet' "$FAKE/argv"
-  # the receipt is of the new process
+  # the receipt is of the new processes
   grep -q "^component.etcd=[^ ]* $(<"$FAKE/etcd.pid") " "$(state)/receipt"
+  grep -q "^component.kube-apiserver=[^ ]* $(<"$FAKE/kube-apiserver.pid") " "$(state)/receipt"
 }
 
 @test "one that the new trust file makes unhealthy gets the old one back, and the hint names its logs: exit 5" {
