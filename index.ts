@@ -28,6 +28,7 @@ const leaves = Object.fromEntries(
         rotation,
         authority: authorities[issuer],
         subject,
+        keepsSubject: found === undefined,
         sans: sansOf(role, master),
         uses,
       });

@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import { printable } from "../components/model/printable.ts";
 
 /** How a command of this folder ends; `npm run` passes the code on. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, refused: 3, declined: 4, unfinished: 5 } as const;
@@ -19,7 +20,8 @@ export async function runCommand(main: (args: readonly string[]) => Promise<void
   try {
     await main(process.argv.slice(2));
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    // a part of it may come from another machine
+    const text = (error instanceof Error ? error.message : String(error)).split("\n").map(printable).join("\n");
     process.stderr.write(`${styleText("red", text, { stream: process.stderr })}\n`);
     process.exitCode = error instanceof CommandError ? error.code : exitCodes.failed;
   }

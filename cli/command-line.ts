@@ -14,9 +14,9 @@ export function readArguments<T extends NonNullable<ParseArgsConfig["options"]>>
 }
 
 /** The stack's name. @throws CommandError (bad usage) when it is missing or not a plain name */
-export function stackName(value: string | undefined): string {
+export function stackName(value: string | undefined, expected = "--stack <name>"): string {
   if (value === undefined || !/^[A-Za-z0-9._-]{1,100}$/.test(value)) {
-    throw new CommandError(`Cannot choose a stack: saw ${value === undefined ? "no --stack" : `"${value}"`}; expected --stack <name>`, { ending: "usage" });
+    throw new CommandError(`Cannot choose a stack: saw ${value === undefined ? "no --stack" : `"${value}"`}; expected ${expected}`, { ending: "usage" });
   }
   return value;
 }

@@ -3,8 +3,9 @@ import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { differences } from "./model/differences.ts";
 import { describeReport } from "./model/report.ts";
+import { rotationOf } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
-import { describePlan } from "./model/words.ts";
+import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
 
 /** Says in words what preview shows as a diff, and at the end of an update what has been verified. */
@@ -18,11 +19,12 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     plan: cluster.plan,
     renewals: cluster.renewals(wanted),
     rollout: nextRollout(cluster.found),
-    rotation: cluster.args.rotation,
+    rotation: rotationOf(cluster.args),
+    restore: cluster.args.restore,
     lastRotation: cluster.lastRotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
-    isHeld: cluster.args.holdBefore === "retire",
+    heldBefore: cluster.heldBefore,
     addresses: cluster.args.masters.map((master) => master.address),
   };
   if (pulumi.runtime.isDryRun()) {
@@ -31,7 +33,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   }
   rollout.report.apply((report) =>
     wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
-      ? pulumi.log.info(describeReport(report).join("\n"))
+      ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"))
       : undefined,
   );
 }

@@ -4,8 +4,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { refusals } from "./model/checks.ts";
 import { type Found, presentRows } from "./model/found.ts";
 import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
+import { foundOf, type Hold, holdOf, missingRefusals } from "./model/missing.ts";
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
+import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
 import { claimMasters } from "./survey/claim.ts";
@@ -21,8 +23,12 @@ export interface Cluster {
   /** Kubernetes' own files that are looked after; empty when they are left alone */
   readonly kubernetes: readonly KubernetesRow[];
   readonly plan: RolloutPlan;
+  /** the phase that waits, with all that follow: for the stack file's holdBefore, or for a master that is missing */
+  readonly heldBefore: Hold | undefined;
   /** what of these files is renewed; the wanted set is unknown while a rotation is being previewed */
   readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
+  /** what comes back from the masters' backups; undefined when the stack's own certificates are wanted */
+  readonly restore: Restore | undefined;
   readonly clusterId: string;
   readonly owner: string;
   /** of the state that this run begins with; undefined before the first update */
@@ -45,14 +51,24 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const kubernetesTable = withPaths(renewedRows(layout.kubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
-    claimAndLook(targets, owner, { table, kubernetesTable }).catch((error: unknown) => {
+    claimAndLook(targets, owner, { table, kubernetesTable }, args).catch((error: unknown) => {
       throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
     }),
     ownOutputs(),
   ]);
-  const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
+  const heldBefore = holdOf(found, args.holdBefore);
+  const question = { rows, kubernetes, owner, heldBefore, renewBefore: args.certificates.renewBefore, now };
+  const restore = args.restore === undefined ? undefined : planRestore(found, { ...question, rollout: args.restore });
+  const renewals = (wanted: Wanted | undefined) =>
+    restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore.notices);
   const allowed = { outage: args.allowOutage, renewals: renewals(undefined).leaves };
-  const reasons = refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId: last.cluster }, allowed);
+  const identity = { owner, takeOver: args.takeOver, lastClusterId: last.cluster };
+  const authorities = last.rotation === args.rotation ? last.authorities : undefined;
+  const reasons = [
+    ...refusals(found, args.masters, table, identity, allowed),
+    ...missingRefusals(found, rows, plan, authorities),
+    ...(restore?.refusals ?? []),
+  ];
   if (reasons.length > 0) {
     throw new pulumi.RunError(reasons.join("\n"));
   }
@@ -62,7 +78,7 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
     throw new pulumi.RunError(shut);
   }
-  return { args, found, rows, kubernetes, plan, renewals, clusterId, owner, lastRotation: last.rotation, shut, claim };
+  return { args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, owner, lastRotation: last.rotation, shut, claim };
 }
 
 interface Tables {
@@ -74,14 +90,19 @@ interface Tables {
  * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
  * or a start: a recovery is begun only when a second one, some seconds later, says the same.
  */
-async function claimAndLook(targets: readonly SurveyTarget[], owner: string, tables: Tables) {
-  const claim = pulumi.runtime.isDryRun() ? "" : await claimMasters(targets, owner);
-  const first = judge(await takeSurvey(targets), tables);
+async function claimAndLook(all: readonly SurveyTarget[], owner: string, tables: Tables, args: ClusterArgs) {
+  const { skipUnreachable } = args;
+  const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipUnreachable);
+  const look = async () => {
+    const { masters } = await takeSurvey(targets, skipUnreachable);
+    return judge(foundOf(masters, args.masters), tables);
+  };
+  const first = await look();
   if (first.plan.mode === "rolling") {
     return { claim, ...first };
   }
   await setTimeout(secondLookMilliseconds);
-  return { claim, ...judge(await takeSurvey(targets), tables) };
+  return { claim, ...(await look()) };
 }
 
 /** Longer than an election, which takes up to twice etcd's --election-timeout (3 s on ACK). */
@@ -115,10 +136,15 @@ function endpoint(access: Access) {
 }
 
 /** What this stack's last update has put out; a stack may refer to itself, also before its first update. */
-async function ownOutputs(): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>>> {
+async function ownOutputs(): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
   const self = new pulumi.StackReference("self", { name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}` });
-  const [cluster, rotation] = await Promise.all([self.getOutputDetails("cluster"), self.getOutputDetails("rotation")]);
-  return { cluster: textIn(cluster.value), rotation: textIn(rotation.value) };
+  const [cluster, rotation, authorities] = await Promise.all([
+    self.getOutputDetails("cluster"),
+    self.getOutputDetails("rotation"),
+    self.getOutputDetails("authorities"),
+  ]);
+  const held: unknown[] = typeof authorities.value === "object" && authorities.value !== null ? Object.values(authorities.value) : [];
+  return { cluster: textIn(cluster.value), rotation: textIn(rotation.value), authorities: held.flatMap((each) => textIn(each) ?? []) };
 }
 
 function textIn(value: unknown): string | undefined {

@@ -8,6 +8,8 @@ export interface LeafCertificateArgs {
   readonly rotation: string;
   /** RDNs such as `CN=etcd-server`; changing it re-signs */
   readonly subject: readonly string[];
+  /** the subject in the state stays, whatever `subject` says: the present certificate could not be looked at */
+  readonly keepsSubject?: boolean;
   /** `DNS:` and `IP:` entries; changing them re-signs with the same key */
   readonly sans: readonly string[];
   /** extended key usages, as the tls provider names them */
@@ -28,7 +30,7 @@ export class LeafCertificate extends pulumi.ComponentResource {
     const request = new tls.CertRequest(
       `${name}-request`,
       { privateKeyPem: key.privateKeyPem, subject: subjectArgs(args.subject), dnsNames: entries(args.sans, "DNS:"), ipAddresses: entries(args.sans, "IP:") },
-      { parent: this },
+      { parent: this, ignoreChanges: args.keepsSubject === true ? ["subject"] : [] },
     );
     const certificate = new tls.LocallySignedCert(
       name,

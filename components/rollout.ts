@@ -3,8 +3,9 @@ import type { CertificateAuthority } from "./certificate-authority.ts";
 import { type Cluster, connectionTo } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { authorityContents, contentsFor } from "./model/contents.ts";
+import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
 import type { Authority, Leaf } from "./model/layout.ts";
+import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
@@ -35,8 +36,11 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
-    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, isHeld: cluster.args.holdBefore === "retire" };
-    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)));
+    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: cluster.heldBefore };
+    this.wanted =
+      cluster.restore === undefined
+        ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)))
+        : pulumi.output(cluster.restore.wanted);
     const decided = this.wanted.apply((wanted) => {
       const renewals = cluster.renewals(wanted);
       return { wanted, renewals, attempt: decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, renewals) };
@@ -46,7 +50,8 @@ export class Rollout extends pulumi.ComponentResource {
 
     const planned = stepsOf(
       cluster.plan,
-      cluster.args.masters.map((master) => master.name),
+      cluster.found.masters.map((master) => master.name),
+      cluster.found.joining?.map((master) => master.name),
     );
     const steps = new Map<string, ReturnType<typeof step>>();
     for (const each of planned) {
@@ -102,33 +107,51 @@ interface Known {
 }
 
 /** Kubernetes' certificates are renewed where their readers restart next: in a recovery all is started in settle. */
-function renews({ plan }: Cluster, { phase }: PlannedStep): boolean {
+function renews({ plan }: Cluster, { phase }: Pick<PlannedStep, "phase">): boolean {
   return phase === (plan.mode === "recovery" ? "issue" : "retire");
 }
 
 function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
   const { pems, wanted, attempt, renewals, signed } = known;
   const found = cluster.found.masters.find(({ name }) => name === master.name);
+  // all files at once: nothing there reads them yet
+  const isJoining = cluster.found.joining?.some(({ name }) => name === master.name) === true;
   // the paths that the running processes use
   const kubernetes = cluster.kubernetes.map((row) => ({ ...row, path: found?.files[row.id]?.path || row.path }));
   const authorities =
     found === undefined || !renews(cluster, planned) ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
   const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
-    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master),
+    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master, deadIn(cluster.found)),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    contents: { ...contentsFor(planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
+    ...wantedContents(cluster, { phase: isJoining ? "verify" : planned.phase, master: planned.master }, pems, authorities),
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     claim: cluster.claim,
     rollout: attempt.rollout,
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
-    mode: cluster.plan.mode,
-    isHeld: wanted.isHeld && (planned.phase === "retire" || planned.phase === "verify"),
+    mode: isJoining ? "joining" : cluster.plan.mode,
+    isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
+}
+
+/** What the step writes: the stack's certificates, or the bytes that the master itself keeps in a backup. */
+function wantedContents(
+  cluster: Cluster,
+  { phase, master }: Pick<PlannedStep, "phase" | "master">,
+  pems: WantedPems,
+  authorities: Readonly<Record<string, string>>,
+) {
+  const { restore, rows, plan } = cluster;
+  if (restore === undefined) {
+    return { contents: { ...contentsFor(phase, master, rows, plan, pems), ...authorities }, saved: [] };
+  }
+  const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
+  const kubernetes = renews(cluster, { phase }) ? (restore.kubernetes[master] ?? []) : [];
+  return { contents: restoredContents(phase, master, rows, plan, saved), saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes] };
 }
 
 function renewalOf(cluster: Cluster, planned: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {

@@ -56,6 +56,7 @@ const master = z.strictObject({
   user: z.string().min(1).optional(),
   etcdName: z.string().regex(/^[A-Za-z0-9._-]+$/, "expected etcd's --name"),
   hostKey,
+  joining: z.boolean().default(false),
   extraSans: z.array(san).default([]),
   subjects: z.partialRecord(z.enum(leaves), z.array(rdn).min(1)).default({}),
 });
@@ -120,7 +121,20 @@ const schema = z.strictObject({
   pauseBetweenMasters: duration.default(10),
   gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
   backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
+  restore: z
+    .union(
+      [
+        z.int().min(1),
+        z
+          .string()
+          .regex(/^[1-9]\d{0,8}$/)
+          .transform(Number),
+      ],
+      "expected the number of a rollout whose backup the masters keep (npm run backups)",
+    )
+    .optional(),
   allowOutage: z.boolean().default(false),
+  skipUnreachable: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
   takeOver: z.string().min(1).optional(),
   window: window.optional(),

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { lookScript } from "../cli/adopt/look.ts";
 import { backupsScript } from "../cli/backups/script.ts";
 import { ackLayout } from "../components/model/layout.ts";
 import { assignments } from "../components/model/shell.ts";
@@ -124,6 +125,8 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    restore: 0,
+    saved: [],
     isOutageAllowed: false,
     backupFolder: "/backup",
     backupsToKeep: 3,
@@ -140,6 +143,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
       plainScript("survey", data),
       plainScript("claim", `${data}${claimData}`),
       backupsScript(stepData, { kind: "list" }),
+      lookScript(),
     ].flatMap((script, index) => {
       const file = join(folder, `${index}.sh`);
       writeFileSync(file, script);

@@ -23,12 +23,18 @@ export function decideAttempt(found: Found, wanted: Wanted, rows: readonly Row[]
     return { rollout: first.receipt.rollout, id: first.receipt.attempt };
   }
   const rollout = nextRollout(found);
-  return { rollout, id: sha256(JSON.stringify([rollout, wanted, plan.mode, renewals?.purpose ?? "", found.masters.map(lastingFacts)])).slice(0, 16) };
+  return {
+    rollout,
+    id: sha256(JSON.stringify([rollout, wanted, plan.mode, renewals?.purpose ?? "", [...found.masters, ...(found.joining ?? [])].map(lastingFacts)])).slice(
+      0,
+      16,
+    ),
+  };
 }
 
 /** One more than any number in a receipt or backup on any master: never reused, even when the state is lost. */
 export function nextRollout(found: Found): number {
-  const used = found.masters.flatMap((master) => [master.receipt?.rollout ?? 0, ...master.backups]);
+  const used = [...found.masters, ...(found.joining ?? [])].flatMap((master) => [master.receipt?.rollout ?? 0, ...master.backups]);
   return Math.max(0, ...used) + 1;
 }
 

@@ -6,6 +6,8 @@ import { ackSurroundings, fillIn, type Leaf, leafProfiles, leaves, type Placed, 
 /** A master as the stack file describes it. */
 export interface MasterSpec extends Placed {
   readonly name: string;
+  /** a new machine that is no member of etcd yet: it gets its files, and nothing else counts on it */
+  readonly joining?: boolean;
   /** further names or addresses for the server and peer leaves */
   readonly extraSans: readonly string[];
   /** RDNs such as `CN=etcd-server`, by leaf; instead of the one that is found */
@@ -49,7 +51,12 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
             ...(allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true ? [] : servedRefusals(master)),
           ];
     })
-    .concat(membershipRefusals(found, masters), clusterRefusals(found, identity), allowed.outage ? [] : outageRefusals(masters));
+    .concat(
+      (found.joining ?? []).flatMap((master) => [...clockRefusals(master), ...ownerRefusals(master, identity)]),
+      membershipRefusals(found, masters),
+      clusterRefusals(found, identity),
+      allowed.outage ? [] : outageRefusals(masters),
+    );
 }
 
 /** No gate would ever pass, and nobody could use the API server. */
@@ -132,8 +139,13 @@ function membershipRefusals(found: Found, masters: readonly MasterSpec[]): strin
   }
   const addresses = rows.map(peerAddress);
   const missing = addresses.filter((address) => !masters.some((master) => normalAddress(master.address) === address));
-  const extra = masters.filter((master) => !addresses.includes(normalAddress(master.address)));
+  const extra = masters.filter((master) => master.joining !== true && !addresses.includes(normalAddress(master.address)));
+  const early = masters.filter((master) => master.joining === true && addresses.includes(normalAddress(master.address)));
   return [
+    ...early.map(
+      (master) =>
+        `Cannot treat ${master.name} as joining: etcd has a member at ${master.address}; expected none yet. When it is the machine that was replaced: etcdctl member remove; when it is the new one and its etcd runs: remove masters[${master.name}].joining`,
+    ),
     ...missing.map(
       (address) => `Cannot rotate: etcd has a member at ${address} (${rows.length} members) that masters does not list (${masters.length}); add it to masters`,
     ),
@@ -160,7 +172,7 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
   return id === undefined || known === undefined || id === known || isTakenOver
     ? []
     : [
-        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,
+        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: ${identity.owner}`,
       ];
 }
 

@@ -1,5 +1,6 @@
-import type { Found, FoundFile, FoundMaster } from "./found.ts";
+import type { Found, FoundFile, FoundMaster, SavedFile } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
+import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -18,8 +19,10 @@ export interface Difference {
 export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[], renewals?: RenewalPlan): Difference[] {
   return [
     ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
+    // it gets its files in issue
+    ...(wanted?.heldBefore === "issue" ? [] : (found.joining ?? []).flatMap((master) => joiningDifferences(master, wanted, rows))),
     // they are renewed in retire
-    ...(renewals === undefined || wanted?.isHeld === true ? [] : renewalDifferences(found, renewals)),
+    ...(renewals === undefined || wanted?.heldBefore !== undefined ? [] : renewalDifferences(found, renewals)),
     ...differencesBetween(found),
   ];
 }
@@ -47,18 +50,33 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
     ...master.leftovers.map((path) => `${path} is left over from an interrupted step`),
     ...processDifferences(master),
   ];
-  for (const row of rows) {
+  list.push(...fileDifferences(master, wanted, rows), ...restoreDifferences(master, wanted), ...servedDifferences(master, wanted));
+  return list.map(say);
+}
+
+/** Nothing runs there yet: only its files are looked at. */
+function joiningDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
+  const leftovers = master.leftovers.map((path) => `${path} is left over from an interrupted step`);
+  return [...leftovers, ...fileDifferences(master, wanted, rows)].map((what) => ({ master: master.name, what: `${what} (joining)` }));
+}
+
+function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): string[] {
+  return rows.flatMap((row) => {
     const file = master.files[row.id];
     if (file === undefined || !file.isPresent) {
-      list.push(`${row.id} is missing`);
-    } else if (!file.isReadable) {
-      list.push(`${row.id} cannot be read by ${row.reader}`);
-    } else if (wanted !== undefined && !isAsWanted(row, file, master.name, wanted)) {
-      list.push(`${row.id} is not the wanted one`);
+      return [`${row.id} is missing`];
     }
-  }
-  list.push(...servedDifferences(master, wanted));
-  return list.map(say);
+    if (!file.isReadable) {
+      return [`${row.id} cannot be read by ${row.reader}`];
+    }
+    return wanted !== undefined && !isAsWanted(row, file, master.name, wanted) ? [`${row.id} is not the wanted one`] : [];
+  });
+}
+
+/** Kubernetes' own files come back in retire. */
+function restoreDifferences({ name, files }: FoundMaster, wanted: Wanted | undefined): string[] {
+  const restored = Object.entries(wanted?.heldBefore === undefined ? (wanted?.restored?.[name] ?? {}) : {});
+  return restored.flatMap(([id, digest]) => (fingerprintsIn(files[id]) === digest ? [] : [`${id} is not the one of the backup`]));
 }
 
 function processDifferences({ processes }: FoundMaster): string[] {
@@ -77,7 +95,7 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   if (receipt === undefined) {
     return ["no rollout has been recorded yet"];
   }
-  if (!(receipt.isComplete || (wanted?.isHeld === true && receipt.phase === "settle"))) {
+  if (!(receipt.isComplete || isDoneBefore(wanted?.heldBefore, receipt.phase))) {
     return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
   }
   return [
@@ -86,13 +104,29 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): st
   ];
 }
 
+/** While a rollout is held, its receipts stay incomplete: the phases before it are done. What follows trust may have been done earlier. */
+function isDoneBefore(heldBefore: Hold | undefined, phase: string): boolean {
+  switch (heldBefore) {
+    case undefined:
+      return false;
+    case "issue":
+      return phase === "trust" || phase === "issue" || phase === "settle";
+    case "retire":
+      return phase === "settle";
+    default:
+      return heldBefore satisfies never;
+  }
+}
+
 function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
   return Object.entries(servedLeaves).flatMap(([port, row]) => {
     const served = master.served[Number(port)];
     if (served === undefined) {
       return [`nothing is served on ${port}`];
     }
-    return wanted !== undefined && served.fingerprint !== wanted.files[master.name]?.[row] ? [`${port} serves another certificate than the wanted one`] : [];
+    return wanted !== undefined && wanted.heldBefore !== "issue" && served.fingerprint !== wanted.files[master.name]?.[row]
+      ? [`${port} serves another certificate than the wanted one`]
+      : [];
   });
 }
 
@@ -103,12 +137,26 @@ function differencesBetween(found: Found): Difference[] {
   return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
 }
 
-/** While the rollout is held, a trust file may hold others besides the wanted authority. */
-function isAsWanted(row: Row, file: FoundFile, master: string, { files, isHeld }: Wanted): boolean {
+/** While the rollout is held, a trust file may hold others besides the wanted authority, and before issue a leaf may be the earlier one. */
+function isAsWanted(row: Row, file: FoundFile, master: string, { files, heldBefore }: Wanted): boolean {
   const wanted = files[master]?.[row.id];
-  return isHeld && row.kind === "trust" ? file.certificates.some(({ fingerprint }) => fingerprint === wanted) : digestOf(row, file) === wanted;
+  if (heldBefore === "issue" && row.kind !== "trust") {
+    return true;
+  }
+  return heldBefore !== undefined && row.kind === "trust" ? isTrusted(file, wanted) : digestOf(row, file) === wanted;
 }
 
-function digestOf(row: Row, file: FoundFile): string {
-  return row.kind === "key" ? file.publicKey : file.certificates.map((certificate) => certificate.fingerprint).join("+");
+/** Whether a trust file holds all that is wanted in it, whatever else it holds. */
+export function isTrusted(file: SavedFile | undefined, wanted: string | undefined): boolean {
+  return (wanted?.split("+") ?? [""]).every((each) => (file?.certificates ?? []).some(({ fingerprint }) => fingerprint === each));
+}
+
+/** What `Wanted` calls a file by. */
+export function digestOf(row: Row, file: SavedFile): string {
+  return row.kind === "key" ? file.publicKey : fingerprintsIn(file);
+}
+
+/** The fingerprints of a file's certificates, in their order. */
+export function fingerprintsIn(file: SavedFile | undefined): string {
+  return (file?.certificates ?? []).map((certificate) => certificate.fingerprint).join("+");
 }

@@ -25,6 +25,8 @@ export interface FoundMaster {
   readonly receipt: Receipt | undefined;
   /** rollout numbers with a backup on this master */
   readonly backups: readonly number[];
+  /** by row id: the files of the backup that `restore` names, as far as they are as its manifest says */
+  readonly saved: Readonly<Record<string, SavedFile>>;
   /** folders that an interrupted step left behind */
   readonly leftovers: readonly string[];
   /** the holder of the lock, when it is held */
@@ -33,6 +35,8 @@ export interface FoundMaster {
   readonly claim: string | undefined;
   /** addresses with an established connection to etcd's client port */
   readonly clients: readonly string[];
+  /** addresses of other members through which this master can read, and which it accepts as peers */
+  readonly reaches: readonly string[];
 }
 
 export interface FoundFile {
@@ -48,6 +52,9 @@ export interface FoundFile {
   /** of a kubeconfig: the client's, where it is embedded */
   readonly certificates: readonly Certificate[];
 }
+
+/** A file of a backup; public data only. */
+export type SavedFile = Pick<FoundFile, "publicKey" | "certificates">;
 
 export interface FoundProcess {
   /** boot id, pid, start ticks */
@@ -72,7 +79,19 @@ export interface Receipt {
 }
 
 export interface Found {
+  /** those that were looked at */
   readonly masters: readonly FoundMaster[];
+  /** those that could not be, where the stack file allows it */
+  readonly missing?: readonly Missing[];
+  /** new machines that are no members yet: looked at, and counted nowhere */
+  readonly joining?: readonly FoundMaster[];
+}
+
+/** A master that cannot be reached over SSH. */
+export interface Missing {
+  readonly name: string;
+  /** another master reads through its member */
+  readonly isAlive: boolean;
 }
 
 /** A row that may be missing, and is missing everywhere, is none of this cluster's. */
@@ -119,10 +138,12 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     isApiReady: one("api") === "ready",
     receipt: receipt === "" ? undefined : parseReceipt(decode(receipt)),
     backups: of("backup").map(Number),
+    saved: Object.fromEntries(of("saved").flatMap((line) => parseSaved(line, rows))),
     leftovers: [...new Set(of("leftover"))],
     lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
     claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
     clients: of("client"),
+    reaches: of("reaches"),
   };
 }
 
@@ -141,6 +162,12 @@ function parseFile(line: string | undefined, pem: string | undefined, path: stri
   };
 }
 
+function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
+  const [index, publicKey = "", pem = ""] = line.split(" ");
+  const row = rows[Number(index)];
+  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(decode(pem)) }]];
+}
+
 function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {
   const [component, state, ...identity] = line.split(" ");
   if (component === undefined || state === "absent") {
@@ -151,7 +178,7 @@ function parseProcess(line: string, argumentsLines: readonly string[]): [string,
 }
 
 /** `--name value` and `-name=value` become `--name=value`. */
-function flagsIn(lines: string): string[] {
+export function flagsIn(lines: string): string[] {
   const words = lines.split("\n");
   return words.flatMap((word, index) => {
     if (!word.startsWith("-")) {

@@ -54,12 +54,12 @@ function orderOf(found: Found): string[] {
  * of its own: waiting for health would be in vain.
  * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
  */
-function recoveryCauses({ masters }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): string[] {
+function recoveryCauses({ masters, missing = [] }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): string[] {
   // an alarm or a lagging member is no matter of certificates
   const out = masters.filter((master) => !master.doesAnswer || master.etcd.startsWith("no peer handshake"));
-  const answering = masters.filter((master) => master.doesAnswer).length;
-  const quorum = Math.floor(masters.length / 2) + 1;
-  const lost = answering < quorum ? [`etcd has no quorum that answers: ${answering} of ${masters.length} members do`] : [];
+  const total = masters.length + missing.length;
+  const answering = masters.filter((master) => master.doesAnswer).length + missing.filter((each) => each.isAlive).length;
+  const lost = answering < Math.floor(total / 2) + 1 ? [`etcd has no quorum that answers: ${answering} of ${total} members do`] : [];
   // one that serves nothing yet is starting
   const stale = out.filter(
     (master) =>
@@ -115,12 +115,16 @@ export function stepName(step: { readonly phase: Phase; readonly master: string 
   return `${step.phase}-${step.master}`;
 }
 
-/** All steps in their order; between two phases, and between two masters of a phase that restarts something, stands a gate. */
-export function stepsOf(plan: RolloutPlan, masters: readonly string[]): PlannedStep[] {
+/**
+ * All steps in their order. One that is still to join gets all its files when the others have their leaves, which accept each other by then.
+ * Between two phases, and between two masters of a phase that restarts something, stands a gate.
+ */
+export function stepsOf(plan: RolloutPlan, masters: readonly string[], joining: readonly string[] = []): PlannedStep[] {
   const steps: PlannedStep[] = [];
   for (const phase of phases) {
     const before = steps.filter((step) => step.phase === phases[phases.indexOf(phase) - 1]).map(stepName);
     const together = masters.map((master) => ({ phase, master, after: before, heirs: [] }));
+    steps.push(...(phase === "issue" ? joining.map((master) => ({ phase, master, after: before, heirs: [] })) : []));
     switch (phase) {
       case "backup":
       case "settle":

@@ -11,7 +11,7 @@ export interface Report {
   readonly carriers: readonly string[];
   /** the three listings of the official page: path on a master and the certificate's end */
   readonly listings: readonly string[];
-  /** the rollout has stopped before retire, as asked */
+  /** the rollout has stopped before a phase */
   readonly isHeld: boolean;
   /** ISO day of the first certificate to end, over all masters */
   readonly expires: string;
@@ -55,10 +55,13 @@ function isoDay(text: string): string {
   return new Date(Date.parse(text)).toISOString().slice(0, 10);
 }
 
-/** The summary that a person reads at the end. */
-export function describeReport(report: Report): string[] {
+/**
+ * The summary that a person reads at the end.
+ * @param held what to say of a rollout that has stopped before a phase
+ */
+export function describeReport(report: Report, held: string): string[] {
   if (report.isHeld) {
-    return ["Held before retire: the new certificates are served, and old and new authorities are trusted. To go on, remove holdBefore and run pulumi up."];
+    return [held];
   }
   return [
     ...report.listings.map((line) => {

@@ -25,11 +25,16 @@ export interface StepData {
   readonly rotation: string;
   /** fingerprints, for the receipt */
   readonly authorities: readonly string[];
-  readonly mode: Mode;
+  /** `joining`: files only, on a master where nothing runs yet */
+  readonly mode: Mode | "joining";
   /** the step does nothing, since the rollout stops before it */
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;
   readonly takesSnapshot: boolean;
+  /** rollout whose backup is the wanted set; 0: none is */
+  readonly restore: number;
+  /** row ids whose content is that backup's */
+  readonly saved: readonly string[];
   readonly isOutageAllowed: boolean;
   readonly backupFolder: string;
   /** complete rollouts whose backups stay */
@@ -93,6 +98,7 @@ export function renderStepData(data: StepData): string {
     SCRATCH_DIR: scratchFolder,
     BACKUP_DIR: data.backupFolder,
     KEEP: data.backupsToKeep,
+    RESTORE: data.restore,
     DRAIN_SECONDS: data.drainSeconds,
     PAUSE_SECONDS: data.pauseSeconds,
     GATE_SECONDS: data.gateSeconds,
@@ -128,6 +134,7 @@ export function renderStepData(data: StepData): string {
     FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).join(" ") : "")),
     FILE_OWNER: column((row) => row.owner),
     FILE_MODE: column((row) => row.mode),
+    FILE_SAVED: column((row) => (data.saved.includes(row.id) ? "1" : "")),
     FILE_CONTENT: column((row) => data.contents[row.id] ?? ""),
   });
 }

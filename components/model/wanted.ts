@@ -1,5 +1,6 @@
 import { certificatesIn, publicKeyOf, sha256 } from "./certificate.ts";
 import type { Authority, Leaf, Row } from "./layout.ts";
+import type { Hold } from "./missing.ts";
 
 /** The PEM texts that the stack asks for. Secret: it holds keys. */
 export interface WantedPems {
@@ -13,16 +14,18 @@ export interface Wanted {
   readonly rotation: string;
   /** `<project>/<stack>`, which the receipts are to name */
   readonly owner: string;
-  /** the rollout stops before retire, with the old authorities still trusted */
-  readonly isHeld: boolean;
+  /** the rollout stops before this phase, with the old authorities still trusted */
+  readonly heldBefore: Hold | undefined;
   /** SHA-256 of each authority's certificate */
   readonly authorities: Readonly<Record<Authority, string>>;
   /** by master name, then row id: fingerprint of the certificate, or SHA-256 of the key's public key */
   readonly files: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** by master, then row id: fingerprints of Kubernetes' own certificates that come back with a backup */
+  readonly restored?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** Names every wanted file without showing a key. */
-export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], asked: Pick<Wanted, "rotation" | "owner" | "isHeld">): Wanted {
+export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], asked: Pick<Wanted, "rotation" | "owner" | "heldBefore">): Wanted {
   return {
     ...asked,
     authorities: { etcd: fingerprintOf(pems.authorities.etcd), "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]) },

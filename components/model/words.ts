@@ -1,8 +1,9 @@
 import { day } from "./day.ts";
-import { differences } from "./differences.ts";
+import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
-import type { RolloutPlan } from "./plan.ts";
+import { type Hold, obstacleOf } from "./missing.ts";
+import { phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -19,11 +20,13 @@ export interface WordsInput {
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  /** whose backup is wanted, instead of the state's certificates */
+  readonly restore: number | undefined;
   /** why an update may not begin now: its window is shut */
   readonly shut: string | undefined;
   readonly pauseSeconds: number;
-  /** retire and verify wait for holdBefore to be removed */
-  readonly isHeld: boolean;
+  /** this phase and what follows wait */
+  readonly heldBefore: Hold | undefined;
   /** addresses of the masters, to tell foreign etcd clients apart */
   readonly addresses: readonly string[];
 }
@@ -32,18 +35,16 @@ export interface WordsInput {
 export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
-    if (input.wanted.isHeld && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
-      return [
-        "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
-        ...notices(input),
-      ];
+    if (input.heldBefore !== undefined && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
+      return [`Held before ${input.heldBefore}: ${stateBefore(input.heldBefore)}. ${goesOn(input)}`, ...notices(input)];
     }
-    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input), ...stays(input)];
+    return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input), ...absences(input)];
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
     ...(input.shut === undefined ? [] : [`  CAUTION: ${input.shut}`]),
     ...olderState(input),
+    ...restoring(input),
     ...reasons(
       input,
       found.map(({ master, what }) => `${master}: ${what}`),
@@ -55,6 +56,28 @@ export function describePlan(input: WordsInput): string[] {
   ];
 }
 
+/** What is said at the end of an update that was held. */
+export function describeHold({ found, heldBefore }: Pick<WordsInput, "found" | "heldBefore">): string {
+  const state = heldBefore === "issue" ? "nothing serves a new certificate yet" : "the new certificates are served";
+  const goOn = isAsked(found) ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacleOf(found)}.`;
+  return `Held before ${heldBefore ?? "retire"}: ${state}, and old and new authorities are trusted. ${goOn}`;
+}
+
+/** Only the stack file holds it. */
+function isAsked({ missing = [], joining = [] }: Found): boolean {
+  return missing.length + joining.length === 0;
+}
+
+function stateBefore(hold: Hold): string {
+  return hold === "issue"
+    ? "every master that could be reached trusts the wanted authorities and the earlier ones too"
+    : "every master serves the wanted certificates, and trusts the earlier authorities too";
+}
+
+function goesOn({ found }: WordsInput): string {
+  return isAsked(found) ? "To go on, remove holdBefore." : `The next pulumi up goes on when ${obstacleOf(found)}.`;
+}
+
 function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
   const first = wanted === undefined ? ["new certificates will be issued"] : [];
   return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
@@ -63,8 +86,12 @@ function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string
 function steps(input: WordsInput): string[] {
   const names = namesIn(input);
   const middle = input.plan.mode === "recovery" ? recoverySteps(input) : rollingSteps(input);
-  return input.isHeld
-    ? [...middle.slice(0, -1), "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted"]
+  const { heldBefore } = input;
+  return heldBefore !== undefined
+    ? [
+        ...middle.slice(0, heldBefore === "retire" ? -1 : phases.indexOf(heldBefore)),
+        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstacleOf(input.found)}; until then old and new authorities are trusted`,
+      ]
     : [...middle, `  verify: ${names}: what is served and accepted; no restart`];
 }
 
@@ -92,9 +119,7 @@ function rollingSteps(input: WordsInput): string[] {
   const isTrustDone =
     wanted !== undefined &&
     found.masters.every((master) =>
-      rows
-        .filter((row) => row.kind === "trust")
-        .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
+      rows.filter((row) => row.kind === "trust").every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
     );
   const renewing = isRenewing(input)
     ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
@@ -129,6 +154,14 @@ function olderState({ found, wanted, rotation, lastRotation }: WordsInput): stri
     : [];
 }
 
+function restoring({ restore }: WordsInput): string[] {
+  return restore === undefined
+    ? []
+    : [
+        `  restore: the files that the masters kept from before rollout ${restore}, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore`,
+      ];
+}
+
 /** What a rollout cannot change. */
 function stays({ renewals }: WordsInput): string[] {
   return renewals.notices.map((notice) => `  notice: ${notice}`);
@@ -144,7 +177,18 @@ function expiries({ found, rows, kubernetes }: WordsInput): string[] {
   });
 }
 
-function notices({ found, addresses }: WordsInput): string[] {
+/** Masters that are no part of the plan; the steps of one that is missing leave the state, which runs nothing. */
+function absences({ found }: WordsInput): string[] {
+  const joining = (found.joining ?? []).map(({ name }) => `  notice: ${name} is joining: it gets its files in issue, and nothing is started there`);
+  const missing = (found.missing ?? []).map(
+    ({ name, isAlive }) =>
+      `  notice: ${name} cannot be reached over SSH and is left out (skipUnreachable); its etcd ${isAlive ? "serves" : "does not answer"}. Its steps leave the state, which runs nothing there`,
+  );
+  return [...missing, ...joining];
+}
+
+function notices(input: WordsInput): string[] {
+  const { found, addresses } = input;
   const foreign = [...new Set(found.masters.flatMap((master) => master.clients))].filter(
     (address) => !addresses.includes(address) && address !== "127.0.0.1" && address !== "::1",
   );
@@ -153,6 +197,7 @@ function notices({ found, addresses }: WordsInput): string[] {
     ...(master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]),
   ]);
   return [
+    ...absences(input),
     ...(foreign.length === 0 ? [] : [`  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`]),
     ...held,
   ];

@@ -87,7 +87,36 @@ require_snapshot_space() {
   [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
 }
 
-# prune_backups: keeps the original set, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
+# saved_file INDEX: where the backup that is to be restored has the row's file; nothing unless it is as the manifest says
+saved_file() {
+  local -r folder=$BACKUP_DIR/rollout-$RESTORE
+  local kind sum path found
+  [ "$RESTORE" != 0 ] && [ -f "$folder/files${FILE_PATH[$1]}" ] || return 1
+  found=$(sha256sum <"$folder/files${FILE_PATH[$1]}" | cut -d ' ' -f 1)
+  while read -r kind sum _ _ path; do
+    [ "$kind" = file ] && [ "$path" = "${FILE_PATH[$1]}" ] && [ "$sum" = "$found" ] || continue
+    printf '%s' "$folder/files$path"
+    return 0
+  done <"$folder/manifest"
+  return 1
+}
+
+# load_saved: the rows that are to be restored are wanted exactly as the backup has them
+load_saved() {
+  local i file content
+  for i in "${!FILE_PATH[@]}"; do
+    [ -n "${FILE_SAVED[$i]}" ] || continue
+    file=$(saved_file "$i") ||
+      fail "$EXIT_PRECONDITION" "Cannot restore ${FILE_PATH[$i]}: $BACKUP_DIR/rollout-$RESTORE on $MASTER does not have it as its manifest says; nothing was changed. Remove restore, then run pulumi up again"
+    # to the last byte: a substitution would drop the newlines at the end
+    IFS= read -r -d '' content <"$file" || :
+    FILE_CONTENT[i]=$content
+    # what comes back is not what was renewed here
+    [ -z "${FILE_SIGNER[$i]}" ] || is_wanted "$i" || forget_renewal "${FILE_PATH[$i]}" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+  done
+}
+
+# prune_backups: keeps the original set, what restore names, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
 prune_backups() {
   local number receipt kept=0
   local -a numbers=()
@@ -95,7 +124,7 @@ prune_backups() {
   for number in ${numbers[@]+"${numbers[@]}"}; do
     # a backup holds the receipt from before its rollout; the original set has none
     receipt=$BACKUP_DIR/rollout-$number/receipt
-    [ -f "$receipt" ] || continue
+    [ -f "$receipt" ] && [ "$number" != "$RESTORE" ] || continue
     if [ "$kept" -ge "$KEEP" ]; then
       say "removing backup rollout-$number"
       # renamed first: what is half removed is no backup any more, and the next rollout erases it

@@ -47,6 +47,16 @@ phase_retire() {
   pause_if_restarted
 }
 
+# write_all: all files of a master that is no member yet; nothing runs there that could be asked, and nothing is started
+write_all() {
+  [ -z "$(identity etcd)" ] ||
+    fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (systemctl stop $ETCD_UNIT), or remove masters[$MASTER].joining, then run pulumi up again"
+  require_valid_here
+  # there as here only files are written
+  MODE=recovery
+  apply_files
+}
+
 # apply_renewals: the files of this phase, and new certificates for RENEW_GROUPS among them
 apply_renewals() {
   make_renewals
@@ -163,7 +173,7 @@ main() {
 run_phase() {
   local owner
   if [ "$HELD" = 1 ]; then
-    say "held: old and new authorities are trusted; to go on, remove holdBefore and run pulumi up"
+    say "held before $PHASE: old and new authorities are trusted; pulumi preview says what it waits for"
     result "held $MASTER"
     result "done $ATTEMPT $PHASE $MASTER"
     return
@@ -173,6 +183,7 @@ run_phase() {
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
   rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
-  "phase_$PHASE"
+  load_saved
+  if [ "$MODE" = joining ]; then write_all; else "phase_$PHASE"; fi
   result "done $ATTEMPT $PHASE $MASTER"
 }

@@ -62,11 +62,27 @@ survey_file() {
   case ${FILE_KIND[$i]} in
     key | authority-key) ;;
     kubeconfig) fact "pem $i $(certificate_in "$i" | one_line)" ;;
-    *) fact "pem $i $(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$path" | one_line)" ;;
+    *) fact "pem $i $(certificates_in "$path" | one_line)" ;;
   esac
   # what an interrupted step left behind
   stage=${real%/*}/.etcd-rotation
   ! compgen -G "$stage*" >/dev/null || fact "leftover $stage"
+}
+
+# certificates_in FILE: all of them, and nothing else
+certificates_in() {
+  sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$1"
+}
+
+# survey_saved INDEX: the row's file in the backup that is to be restored
+survey_saved() {
+  local file
+  file=$(saved_file "$1") || return 0
+  case ${FILE_KIND[$1]} in
+    key | authority-key) fact "saved $1 $(key_public_key <"$file")" ;;
+    kubeconfig) fact "saved $1 - $(certificate_in "$1" "$file" | one_line)" ;;
+    *) fact "saved $1 - $(certificates_in "$file" | one_line)" ;;
+  esac
 }
 
 survey_process() {
@@ -108,6 +124,15 @@ survey_served() {
   done
 }
 
+# the other members that serve, as this one sees them: what is known of a master that cannot be reached
+survey_reached() {
+  local address
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$address" != "$ADDRESS" ] && is_peer_accepted_by "$address" && member_answers "$address" || continue
+    fact "reaches $address"
+  done
+}
+
 # established connections to etcd's client port from elsewhere: who else would notice a rotation
 survey_clients() {
   command -v ss >/dev/null 2>&1 || return 0
@@ -122,9 +147,12 @@ survey() {
   fact "clock $(date +%s)"
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
-  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served) 8< <(survey_state)
+  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; survey_reached) 8< <(survey_state)
   exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
-  for i in "${!FILE_PATH[@]}"; do survey_file "$i"; done
+  for i in "${!FILE_PATH[@]}"; do
+    survey_file "$i"
+    [ "$RESTORE" = 0 ] || survey_saved "$i"
+  done
   survey_clients
   cat <&4
   cat <&5

@@ -2,23 +2,34 @@ import { hostname, userInfo } from "node:os";
 import { assignments } from "../model/shell.ts";
 import { stateFolder } from "../model/step-data.ts";
 import { claimScript } from "../node/scripts.ts";
-import { type Running, startOverSsh } from "./ssh.ts";
+import { type Running, startOverSsh, UnreachableError } from "./ssh.ts";
 import { remoteShell, type SurveyTarget } from "./survey.ts";
 
 /** A master lets go of a run that has been silent for so long. */
 const claimSeconds = 30;
 
+export interface Claim {
+  /** what the masters know this run by */
+  readonly name: string;
+  /** the masters that are claimed */
+  readonly targets: readonly SurveyTarget[];
+}
+
 /**
  * Claims every master for this run, until this process ends: Pulumi's own lock does not help against another machine or backend.
  * Where a script of an earlier run is still at work, it waits for its end.
- * @returns what the masters know this run by
+ * @param skipsUnreachable goes on without masters that do not answer over SSH
  * @throws Error naming who has claimed which master, and since when
  */
-export async function claimMasters(targets: readonly SurveyTarget[], owner: string): Promise<string> {
+export async function claimMasters(targets: readonly SurveyTarget[], owner: string, skipsUnreachable = false): Promise<Claim> {
   const name = `${owner} ${claimant()}`;
   const claims = await Promise.allSettled(targets.map((target) => claim(target, name)));
   const running = claims.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const isSkipped = (each: PromiseSettledResult<Running>) => skipsUnreachable && each.status === "rejected" && each.reason instanceof UnreachableError;
   const problems = claims.flatMap((each, index) => {
+    if (isSkipped(each)) {
+      return [];
+    }
     const master = targets[index]?.data.master.name ?? "";
     return each.status === "rejected" ? [messageOf(each.reason)] : each.value.firstLine === "claimed" ? [] : [refusal(master, each.value.firstLine)];
   });
@@ -28,7 +39,7 @@ export async function claimMasters(targets: readonly SurveyTarget[], owner: stri
     }
     throw new Error(problems.join("\n"));
   }
-  return name;
+  return { name, targets: targets.filter((_, index) => claims[index]?.status === "fulfilled") };
 }
 
 function claim({ access, bastion, data }: SurveyTarget, name: string): Promise<Running> {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createConnection } from "node:net";
 import { Client, type ConnectConfig } from "ssh2";
+import { printable } from "../model/printable.ts";
 
 /** How one machine is reached. Keys stay in memory. */
 export interface Access {
@@ -18,6 +19,11 @@ export interface Answer {
   readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A machine that does not answer, as opposed to one that refuses this key or shows another host key. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
 }
 
 const connectMilliseconds = 10_000;
@@ -38,6 +44,34 @@ export async function runOverSsh(target: Access, bastion: Access | undefined, co
   } finally {
     jump?.end();
   }
+}
+
+/**
+ * The host key that a machine shows, as `type base64`; the connection ends before any login.
+ * @param types of the keys to ask for; whatever the machine prefers when empty
+ * @throws Error `Cannot connect to <host>: …` with the way out
+ */
+export async function shownHostKey(target: Pick<Access, "host" | "port" | "user">, bastion: Access | undefined, types: readonly string[]): Promise<string> {
+  const jump = bastion === undefined ? undefined : await connect(bastion, {});
+  let shown: string | undefined;
+  try {
+    const look: ConnectConfig = {
+      ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types.flatMap(hostKeyAlgorithms) } }),
+      hostVerifier: (key: Buffer) => {
+        // the type is the first string in it (RFC 4253 section 6.6)
+        shown = `${key.toString("latin1", 4, 4 + key.readUInt32BE(0))} ${key.toString("base64")}`;
+        return false;
+      },
+    };
+    await connect({ ...target, hostKey: "unchecked" }, jump === undefined ? look : { ...look, sock: await forward(jump, target) });
+  } catch (error) {
+    if (shown === undefined) {
+      throw error;
+    }
+  } finally {
+    jump?.end();
+  }
+  return shown ?? "";
 }
 
 /** A command that goes on until `end`, or until this process ends, which it does not keep from ending. */
@@ -108,10 +142,12 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
   const client = new Client();
   let presented: string | undefined;
   client.once("ready", () => resolve(client));
-  client.on("error", (error) => reject(new Error(explain(access, error, presented))));
+  client.on("error", (error) => reject(explain(access, error, presented)));
   client.once("close", () =>
     reject(
-      new Error(`Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`),
+      new UnreachableError(
+        `Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+      ),
     ),
   );
   const algorithm = access.hostKey.split(" ")[0] ?? "";
@@ -132,7 +168,7 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
       ...extra,
     });
   } catch (error) {
-    reject(new Error(explain(access, error instanceof Error ? error : new Error(String(error)), undefined)));
+    reject(explain(access, error instanceof Error ? error : new Error(String(error)), undefined));
   }
   return promise;
 }
@@ -153,14 +189,14 @@ function hostKeyAlgorithms(
   }
 }
 
-function forward(jump: Client, target: Access): Promise<NonNullable<ConnectConfig["sock"]>> {
+function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<NonNullable<ConnectConfig["sock"]>> {
   const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
   jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
     if (error === undefined) {
       resolve(stream);
     } else {
       reject(
-        new Error(
+        new UnreachableError(
           `Cannot connect to ${target.host}:${target.port} through the bastion: ${error.message}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
         ),
       );
@@ -189,17 +225,24 @@ function execute(client: Client, target: Access, command: string, input: string,
   return promise.finally(() => clearTimeout(timer));
 }
 
-function explain(access: Access, error: Error, presented: string | undefined): string {
+function explain(access: Access, error: Error, presented: string | undefined): Error {
   const where = `Cannot connect to ${access.host}:${access.port} as ${access.user}`;
-  const text = error.message;
+  // a server may send anything as its reason to end the connection
+  const text = printable(error.message).slice(0, 400);
   if (/host denied|verification failed/i.test(text)) {
-    return `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`;
+    return new Error(
+      `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`,
+    );
   }
   if (/authentication methods failed/i.test(text)) {
-    return `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+    return new Error(
+      `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+    );
   }
   if (/passphrase|encrypted|parse privateKey/i.test(text)) {
-    return `${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`;
+    return new Error(`${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`);
   }
-  return `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
+  return new UnreachableError(
+    `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
+  );
 }

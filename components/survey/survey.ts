@@ -1,7 +1,7 @@
-import { type Found, type FoundMaster, parseSurvey } from "../model/found.ts";
+import { type FoundMaster, parseSurvey } from "../model/found.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";
-import { type Access, runOverSsh } from "./ssh.ts";
+import { type Access, runOverSsh, UnreachableError } from "./ssh.ts";
 
 /** A master to look at. */
 export interface SurveyTarget {
@@ -15,12 +15,14 @@ const surveyMilliseconds = 60_000;
 
 /**
  * Looks at all masters side by side: one connection each, read only, public data only.
+ * @param skipsUnreachable leaves out masters that do not answer over SSH, unless none does
  * @throws AggregateError with one message per master that could not be looked at
  */
-export async function takeSurvey(targets: readonly SurveyTarget[]): Promise<Found> {
+export async function takeSurvey(targets: readonly SurveyTarget[], skipsUnreachable = false): Promise<{ readonly masters: readonly FoundMaster[] }> {
   const answers = await Promise.allSettled(targets.map((target) => look(target)));
   const failures = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
-  if (failures.length > 0) {
+  const isSkipped = skipsUnreachable && failures.length < targets.length && failures.every((failure) => failure instanceof UnreachableError);
+  if (failures.length > 0 && !isSkipped) {
     throw new AggregateError(failures, failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("\n"));
   }
   return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };

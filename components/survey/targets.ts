@@ -1,6 +1,7 @@
 import type { MasterSpec } from "../model/checks.ts";
 import type { KubernetesRow, LayoutKind, Row } from "../model/layout.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
+import { rotationOf } from "../model/restore.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
 import type { Window } from "../model/window.ts";
 import type { Access } from "./ssh.ts";
@@ -23,7 +24,10 @@ export interface ClusterArgs {
   readonly pauseBetweenMasters: number;
   readonly gate: number;
   readonly backup: { readonly keep: number; readonly directory: string };
+  /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
+  readonly restore?: number | undefined;
   readonly allowOutage: boolean;
+  readonly skipUnreachable?: boolean;
   readonly holdBefore?: "retire" | undefined;
   readonly takeOver?: string | undefined;
   /** when a rollout may begin; always, when there is none */
@@ -75,20 +79,32 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    saved: [],
   };
 }
 
-/** What every script on a master is told, whatever the phase. */
-export function commonData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]) {
+/**
+ * What every script on a master is told, whatever the phase.
+ * @param without names of masters whose members are known to be dead: no gate waits for them; quorum is counted by etcd's own list
+ */
+export function commonData(
+  args: ClusterArgs,
+  owner: string,
+  rows: readonly (Row | KubernetesRow)[],
+  master: ClusterArgs["masters"][number],
+  without: readonly string[] = [],
+) {
   return {
     master,
-    memberAddresses: args.masters.map((each) => each.address),
+    memberAddresses: args.masters.filter((each) => each.joining !== true && !without.includes(each.name)).map((each) => each.address),
     layout: args.layout.kind,
     rows,
     owner,
     takeOver: args.takeOver ?? "",
-    rotation: args.rotation,
-    isOutageAllowed: args.allowOutage,
+    rotation: rotationOf(args),
+    restore: args.restore ?? 0,
+    // with three and more a restart is no outage, whatever is allowed
+    isOutageAllowed: args.allowOutage && args.masters.length < 3,
     backupFolder: args.backup.directory,
     backupsToKeep: args.backup.keep,
     drainSeconds: args.drain,

@@ -3,7 +3,9 @@ import { MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks
 import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
+import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
+import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/survey/targets.ts";
@@ -76,7 +78,11 @@ export interface Ran {
 }
 
 /** Runs the program of index.ts on a cluster that was surveyed as `current`, without SSH. */
-export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: string, stdout: string) => string = (_, stdout) => stdout): Promise<Ran> {
+export async function run(
+  change: Partial<ClusterArgs> = {},
+  spoil: (name: string, stdout: string) => string = (_, stdout) => stdout,
+  see: (whole: Found) => Found = (whole) => whole,
+): Promise<Ran> {
   const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
   const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
   await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "etcd-rotation", "test");
@@ -84,15 +90,17 @@ export async function run(change: Partial<ClusterArgs> = {}, spoil: (name: strin
   const { LeafCertificate } = await import("../../components/leaf-certificate.ts");
   const { Rollout } = await import("../../components/rollout.ts");
   const settings = { ...args, ...change };
-  const found = foundAs(current);
+  const found = see(foundAs(current));
   const cluster: Cluster = {
     args: settings,
     found,
     rows: ackLayout,
     kubernetes: [],
+    heldBefore: holdOf(found, settings.holdBefore),
     plan: planRollout(found, ackLayout, [], 0),
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     lastRotation: undefined,
+    restore: undefined,
     shut: undefined,
     claim: "",
     clusterId: receipt.cluster,

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { Found } from "../../components/model/found.ts";
+import type { ClusterArgs } from "../../components/survey/targets.ts";
 import { args, pems, type Registered, run } from "./program.ts";
 
 const { registered, attempt } = await run();
@@ -112,4 +114,50 @@ test("a step that was not run in this attempt fails the rollout", async () => {
   await expect(spoilt).rejects.toThrow(
     `Cannot finish rollout 5: retire-master-2 ended with "done an-older-one retire master-2", expected "done ${attempt} retire master-2"; the step did not run in this attempt. Run pulumi up again`,
   );
+});
+
+describe("a master that is no part of the cluster for now", () => {
+  const others = ["master-1", "master-2"];
+  /** By step: what its script is told. */
+  async function told(see: (found: Found) => Found, change: Partial<ClusterArgs> = {}) {
+    const ran = await run(change, undefined, see);
+    const own = ran.registered.filter(({ type }) => type === "command:remote:Command");
+    const line = (script: unknown, name: string) =>
+      String(script)
+        .split("\n")
+        .find((each) => each.startsWith(`${name}=`));
+    return Object.fromEntries(
+      own.map(({ name, inputs }) => [name, ["HELD", "MODE", "MEMBER_ADDRESSES"].map((each) => line(inputs["stdin"], each)?.split("=")[1]).join(" ")]),
+    );
+  }
+  const withSteps = (phases: readonly string[], text: string) =>
+    phases.flatMap((phase) => others.map((master): [string, string] => [`${phase}-${master}`, text]));
+  const missing = (isAlive: boolean) => (found: Found) => ({ masters: found.masters.slice(0, 2), missing: [{ name: "master-3", isAlive }] });
+
+  test("has no step when it cannot be reached; with its member alive, issue and what follows are held", async () => {
+    const members = "('10.77.0.11' '10.77.0.12' '10.77.0.13')";
+    expect(await told(missing(true))).toEqual(
+      Object.fromEntries([
+        ...withSteps(["backup", "trust"], `'0' 'rolling' ${members}`),
+        ...withSteps(["issue", "settle", "retire", "verify"], `'1' 'rolling' ${members}`),
+      ]),
+    );
+  });
+
+  test("with its member dead no gate waits for it, and retire is held", async () => {
+    const members = "('10.77.0.11' '10.77.0.12')";
+    expect(await told(missing(false))).toEqual(
+      Object.fromEntries([
+        ...withSteps(["backup", "trust", "issue", "settle"], `'0' 'rolling' ${members}`),
+        ...withSteps(["retire", "verify"], `'1' 'rolling' ${members}`),
+      ]),
+    );
+  });
+
+  test("has one step that writes its files while it is joining", async () => {
+    const masters = args.masters.map((master) => ({ ...master, joining: master.name === "master-3" }));
+    const steps = await told((found) => ({ masters: found.masters.slice(0, 2), joining: found.masters.slice(2) }), { masters });
+    expect(Object.entries(steps).filter(([name]) => name.endsWith("master-3"))).toEqual([["issue-master-3", "'0' 'joining' ('10.77.0.11' '10.77.0.12')"]]);
+    expect(Object.keys(steps)).toHaveLength(13);
+  });
 });

@@ -41,15 +41,22 @@ export class LabStack {
 
   /** Creates the stack anew; whatever it was before is gone. */
   static async create(lab: Lab, rotation: string, name = lab.name): Promise<LabStack> {
-    const stack = new LabStack(lab, name, labSettings(lab, rotation));
-    rmSync(stack.backend, { recursive: true, force: true });
-    rmSync(stackFile(name), { force: true });
-    mkdirSync(stack.backend, { recursive: true, mode: 0o700 });
+    const stack = LabStack.unmade(lab, name);
+    stack.settings = labSettings(lab, rotation);
     const made = await stack.run("stack", "init", name);
     if (made.code !== 0) {
       throw new Error(made.output);
     }
     stack.configure({});
+    return stack;
+  }
+
+  /** A stack that nobody has made yet: without a stack file, with an empty backend. */
+  static unmade(lab: Lab, name = lab.name): LabStack {
+    const stack = new LabStack(lab, name, {});
+    rmSync(stack.backend, { recursive: true, force: true });
+    rmSync(stackFile(name), { force: true });
+    mkdirSync(stack.backend, { recursive: true, mode: 0o700 });
     return stack;
   }
 

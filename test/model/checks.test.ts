@@ -84,8 +84,9 @@ describe("one reason for one thing that is wrong", () => {
   });
 
   test("another cluster on all of them", () => {
-    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`;
+    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: etcd-rotation/test`;
     expect(reasons(foundAs(makePems("x"), { clusterId: "7" }))).toEqual([reason]);
+    expect(reasons(foundAs(makePems("x"), { clusterId: "7" }), specs, { ...identity, takeOver: "etcd-rotation/test" })).toEqual([]);
     expect(reasons(foundAs(makePems("x"), { clusterId: "7", receipt: undefined }), specs, { ...identity, lastClusterId: undefined })).toEqual([]);
   });
 

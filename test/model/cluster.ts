@@ -87,10 +87,12 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     isApiReady: true,
     receipt,
     backups: [3, 4],
+    saved: {},
     leftovers: [],
     lock: undefined,
     claim: undefined,
     clients: specs.map((spec) => spec.address),
+    reaches: specs.filter((spec) => spec.name !== name).map((spec) => spec.address),
     ...change,
   };
 }
@@ -106,5 +108,5 @@ export function changed(found: Found, name: string, change: (master: FoundMaster
 }
 
 export function wantedOf(pems: WantedPems): Wanted {
-  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, isHeld: false });
+  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined });
 }

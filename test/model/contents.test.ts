@@ -75,7 +75,7 @@ describe("contentsFor", () => {
 
 describe("what is wanted", () => {
   test("is named by fingerprints as openssl gives them, and shows no key", () => {
-    const wanted = fingerprintsOf(next, ackLayout, { rotation: "2026-11", owner: "p/s", isHeld: false });
+    const wanted = fingerprintsOf(next, ackLayout, { rotation: "2026-11", owner: "p/s", heldBefore: undefined });
     const fingerprint = (pem: string) =>
       openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], { "c.pem": pem }).trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase();
     expect(wanted.rotation).toBe("2026-11");

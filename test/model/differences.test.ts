@@ -104,7 +104,7 @@ test("complete receipts of different attempts are a difference", () => {
 });
 
 describe("while a rollout is held before retire", () => {
-  const held = { ...wanted, isHeld: true };
+  const held = { ...wanted, heldBefore: "retire" as const };
   const settled = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "settle" } });
   const trusting = (row: string, text: string) =>
     changed(settled, "master-2", (master) => ({ files: { ...master.files, [row]: { ...master.files[row], ...fileOf(rowOf(row), text) } } }));

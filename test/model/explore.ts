@@ -9,6 +9,8 @@ export interface Explored {
   readonly disks: number;
   /** how many runs were started */
   readonly starts: number;
+  /** every state, those with equal disks taken together */
+  readonly worlds: readonly World[];
 }
 
 /** More would mean that interrupted runs never come to an end. */
@@ -22,9 +24,12 @@ const limit = 5000;
  */
 export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways: Ways = {}): Explored {
   const plans = new Map<string, readonly Operation[]>();
-  const runFrom = (world: World, ill: string | undefined) => {
-    const key = `${diskNameOf(world)} ${ill}`;
-    const operations = plans.get(key) ?? operationsOf(world, wanted, { ...ways, ill });
+  const { missing, ...others } = ways;
+  const dead = missing?.isAlive === false ? missing.name : undefined;
+  const runFrom = (world: World, way: Ways) => {
+    // whether a restart would be refused hangs on what has been loaded
+    const key = way.missing === undefined ? `${diskNameOf(world)} ${way.ill}` : `${nameOf(world)} without ${way.missing.name}`;
+    const operations = plans.get(key) ?? operationsOf(world, wanted, way);
     plans.set(key, operations);
     return operations;
   };
@@ -33,10 +38,13 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
   /** names of the disks from which runs are still to be started; a Set, so that each waits once */
   const waiting = new Set<string>();
   /** goes on to the state after `operation`, and starts runs from there when there is anything new about it */
-  const visit = (world: World, operation: Operation) => {
+  const visit = (world: World, operation: Operation, isDead: boolean) => {
     const after = apply(world, operation);
     if (after === world) {
       return world;
+    }
+    if (isDead && operation.kind === "restart" && operation.component === "etcd") {
+      refused.add(`etcd on ${operation.master} restarts while ${dead} is dead`);
     }
     const name = diskNameOf(after);
     const known = byDisk.get(name);
@@ -44,9 +52,12 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     if (known === undefined || nameOf(merged) !== nameOf(known)) {
       byDisk.set(name, merged);
       waiting.add(name);
-      refusedIn(merged, issuers).forEach((each) => {
-        refused.add(each);
-      });
+      refusedIn(merged, issuers)
+        // nobody waits for one that is dead, and a run that finds it back heals it
+        .filter((each) => dead === undefined || !each.includes(dead))
+        .forEach((each) => {
+          refused.add(each);
+        });
     }
     return after;
   };
@@ -60,22 +71,24 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     if (world === undefined || starts > limit) {
       throw new Error(`Cannot come to an end after ${starts} runs`);
     }
-    for (const ill of [undefined, ...names]) {
-      const operations = runFrom(world, ill);
+    const ways: readonly Ways[] = [...[undefined, ...names].map((ill) => ({ ...others, ill })), ...(missing === undefined ? [] : [{ ...others, missing }])];
+    for (const way of ways) {
+      const operations = runFrom(world, way);
+      const isDead = way.missing?.isAlive === false;
       let [current, beforeStep] = [world, world];
       operations.forEach((operation, at) => {
         const previous = operations[at - 1];
         beforeStep = previous?.phase === operation.phase && previous.master === operation.master ? beforeStep : current;
-        current = visit(current, operation);
+        current = visit(current, operation, isDead);
         // a gate is at the end of a step; a step that ends earlier leaves what an interrupted one leaves
         const next = operations[at + 1];
         if (next?.phase !== operation.phase || next.master !== operation.master) {
-          putBack(beforeStep, operations, at).reduce(visit, current);
+          putBack(beforeStep, operations, at).reduce((before, each) => visit(before, each, isDead), current);
         }
       });
     }
   }
-  return { refused: [...refused].sort(), disks: byDisk.size, starts };
+  return { refused: [...refused].sort(), disks: byDisk.size, starts, worlds: [...byDisk.values()] };
 }
 
 function withLoadedOf(world: World, other: World): World {

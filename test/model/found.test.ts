@@ -20,6 +20,7 @@ const lines = [
   "leftover /var/lib/etcd/cert/.stage",
   "leftover /var/lib/etcd/cert/.stage",
   "client 10.77.0.11",
+  "reaches 10.77.0.13",
   "client 10.0.0.9",
   "process etcd stale boot-1 101 5000",
   `arguments etcd ${base64("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
@@ -99,10 +100,12 @@ describe("parseSurvey", () => {
         renewed: { apiserver: "ab/1 kept" },
       },
       backups: [3, 4],
+      saved: {},
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
       claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
+      reaches: ["10.77.0.13"],
     });
   });
 

@@ -1,6 +1,8 @@
+import { certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor } from "../../components/model/contents.ts";
-import type { Found } from "../../components/model/found.ts";
+import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout, type Component, components } from "../../components/model/layout.ts";
+import { holdOf, isHeldAt, missingRefusals } from "../../components/model/missing.ts";
 import { type Phase, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { type Disk, diskOf, masterWith, names } from "./cluster.ts";
@@ -29,6 +31,12 @@ export interface Ways {
   readonly plan?: RolloutPlan;
   /** a master whose member is out when the run begins: it comes first */
   readonly ill?: string | undefined;
+  /** a master that cannot be reached: nothing is done there */
+  readonly missing?: Missing | undefined;
+  /** a new machine that is still to join */
+  readonly joining?: string | undefined;
+  /** goes on where a rollout would stop for it */
+  readonly ignoresHold?: boolean;
 }
 
 const trustRows = ackLayout.filter((row) => row.kind === "trust");
@@ -43,22 +51,40 @@ export function settled(pems: WantedPems): World {
   return { disks, loaded: Object.fromEntries(names.flatMap((name) => trustRows.map((row) => [`${name} ${row.id}`, [disks[name]?.[row.id] ?? ""]]))) };
 }
 
-export function foundIn(world: World, ill?: string): Found {
-  return {
-    masters: names.map((name) => masterWith(name, world.disks[name] ?? {}, name === ill ? { etcd: "its member does not answer", doesAnswer: false } : {})),
-  };
+export function foundIn(world: World, ill?: string, missing?: Missing, joining?: string): Found {
+  const masters = names.map((name) => {
+    const found = masterWith(name, world.disks[name] ?? {}, name === ill ? { etcd: "its member does not answer", doesAnswer: false } : {});
+    const isStale = trustRows.some((row) => row.reader === "etcd" && (world.loaded[`${name} ${row.id}`] ?? []).length > 1);
+    const { etcd } = found.processes;
+    return etcd === undefined ? found : { ...found, processes: { ...found.processes, etcd: { ...etcd, isStale } } };
+  });
+  if (joining !== undefined) {
+    const present = masters.filter(({ name }) => name !== joining).map((master) => ({ ...master, members: master.members.slice(0, 2) }));
+    return { masters: present, joining: masters.filter(({ name }) => name === joining) };
+  }
+  return missing === undefined ? { masters } : { masters: masters.filter(({ name }) => name !== missing.name), missing: [missing] };
 }
 
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
 export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): Operation[] {
-  const plan = ways.plan ?? planRollout(foundIn(world, ways.ill), ackLayout, [], now);
-  const steps = stepsOf(plan, names);
+  const found = foundIn(world, ways.ill, ways.missing, ways.joining);
+  const plan = ways.plan ?? planRollout(found, ackLayout, [], now);
+  const authorities = Object.values(pems.authorities).map((pem) => certificatesIn(pem)[0]?.fingerprint ?? "");
+  if (missingRefusals(found, ackLayout, plan, authorities).length > 0) {
+    return [];
+  }
+  const hold = ways.ignoresHold === true ? undefined : holdOf(found, undefined);
+  const steps = stepsOf(
+    plan,
+    found.masters.map(({ name }) => name),
+    found.joining?.map(({ name }) => name),
+  ).filter(({ phase }) => !isHeldAt(phase, hold));
   const ordered = ways.order === undefined ? steps : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
   const restarts = ways.restarts ?? ["trust", "retire"];
   return ordered
     .filter((step) => step.phase !== "verify")
     .flatMap(({ phase, master }): Operation[] => {
-      const contents = (ways.contents ?? contentsFor)(phase, master, ackLayout, plan, pems);
+      const contents = (ways.contents ?? contentsFor)(master === ways.joining ? "verify" : phase, master, ackLayout, plan, pems);
       const groups = [...new Set(ackLayout.filter((row) => contents[row.id] !== undefined).map((row) => row.group))];
       const writes = groups.map((group): Operation => {
         const rows = ackLayout.filter((row) => row.group === group && contents[row.id] !== undefined);

@@ -57,6 +57,79 @@ describe("in every state that interrupted runs can reach, all connections are ac
   });
 });
 
+describe("a master that cannot be reached in some of the runs, and can be in others", () => {
+  test.each(names)("%s, alive: every connection is accepted in every state, and each of them can be finished", (name) => {
+    const { refused, worlds } = explore(settled(shared), next, issuers, { missing: { name, isAlive: true } });
+    expect(refused).toEqual([]);
+    expect(worlds.length).toBeGreaterThan(100);
+    const ends = worlds.map((world) => finish(world, next));
+    expect(ends.filter((end) => refusedIn(end, issuers).length > 0 || names.some((each) => end.disks[each]?.["etcd-ca"] !== next.authorities.etcd))).toEqual(
+      [],
+    );
+  });
+
+  test.each(names)("%s, dead: the others accept each other, none of them restarts meanwhile, and with it back each state can be finished", (name) => {
+    const { refused, worlds } = explore(settled(separate), next, issuers, { missing: { name, isAlive: false } });
+    expect(refused).toEqual([]);
+    const wanted = Object.fromEntries(names.map((each) => [each, diskOf(next, each)]));
+    for (const ill of [undefined, name]) {
+      const ends = worlds.map((world) => finish(world, next, { ill }));
+      expect(ends.filter((end) => refusedIn(end, issuers).length > 0)).toEqual([]);
+      expect(ends.every((end) => names.every((each) => JSON.stringify(end.disks[each]) === JSON.stringify(wanted[each])))).toBe(true);
+    }
+  });
+
+  test("going on after trust without one that is alive refuses it", () => {
+    const missing = { name: "master-3", isAlive: true };
+    expect(refusedDuring(settled(separate), next, issuers, { missing })).toEqual([]);
+    const { refused } = explore(settled(separate), next, issuers, { missing, ignoresHold: true });
+    expect(refused).toContain("etcd-peer-ca on master-3 refuses etcd-peer of master-1");
+    expect(refused).toContain("etcd-ca on master-3 refuses apiserver-etcd-client of master-2");
+  });
+
+  test("with one of three dead, nothing begins that would restart another, and leaves alone are renewed", () => {
+    const missing = { name: "master-2", isAlive: false };
+    expect(operationsOf(settled(separate), next, { missing })).toEqual([]);
+    const phases = new Set(operationsOf(settled(next), next, { missing }).map(({ phase }) => phase));
+    expect([...phases]).toEqual(["trust", "issue"]);
+  });
+});
+
+describe("a new machine that is still to join", () => {
+  /** Nothing lies on it, and nothing runs there. */
+  const replaced = (world: World, name: string): World => ({
+    disks: { ...world.disks, [name]: {} },
+    loaded: { ...world.loaded, ...Object.fromEntries(Object.keys(world.loaded).flatMap((key) => (key.startsWith(`${name} `) ? [[key, []]] : []))) },
+  });
+  // master-3 was lost when the others had the trust files of the new authorities, or after the rollout
+  const afterTrust = operationsOf(settled(separate), next)
+    .filter(({ phase }) => phase === "trust")
+    .reduce(apply, settled(separate));
+
+  test.each([
+    ["after a rollout", settled(next)],
+    ["in the middle of one", afterTrust],
+  ])("gets files with which all accept each other, and restarts nothing: %s", (_, before) => {
+    const start = replaced(before, "master-3");
+    const operations = operationsOf(start, next, { joining: "master-3" });
+    let world = start;
+    for (const operation of operations) {
+      const after = apply(world, operation);
+      expect(operation.kind === "write" || after === world).toBe(true);
+      world = after;
+      expect(refusedIn(world, issuers).filter((each) => !each.includes("master-3"))).toEqual([]);
+    }
+    expect(world.disks["master-3"]).toEqual(diskOf(next, "master-3"));
+    expect(refusedIn(world, issuers)).toEqual([]);
+    expect(refusedIn(finish(world, next), issuers)).toEqual([]);
+    expect(finish(world, next).disks).toEqual(settled(next).disks);
+  });
+
+  test("is not waited for by a rotation: none begins, since two members cannot spare one", () => {
+    expect(operationsOf(replaced(settled(separate), "master-3"), next, { joining: "master-3" })).toEqual([]);
+  });
+});
+
 describe("a run that nothing interrupts ends as wanted", () => {
   test.each([
     ["from a shared authority", settled(shared)],

@@ -58,7 +58,7 @@ test("a window is in minutes of the day, and on every day unless days are named"
 test("a short stack file has these settings", () => {
   expect(checkSettings(good, "lab")).toEqual({
     rotation: "2026-11",
-    masters: masters.map((master) => ({ ...master, extraSans: [], subjects: {} })),
+    masters: masters.map((master) => ({ ...master, joining: false, extraSans: [], subjects: {} })),
     ssh: { user: "root", port: 22, privateKey, agent: false },
     certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
     kubernetes: { renew: "auto", keepKeys: false },
@@ -68,6 +68,7 @@ test("a short stack file has these settings", () => {
     gate: 300,
     backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
     allowOutage: false,
+    skipUnreachable: false,
   });
 });
 

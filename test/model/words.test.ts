@@ -37,9 +37,10 @@ function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shu
     rollout: 5,
     rotation: "2026-12",
     lastRotation,
+    restore: undefined,
     shut,
     pauseSeconds: 10,
-    isHeld: wanted?.isHeld === true,
+    heldBefore: wanted?.heldBefore,
     addresses: specs.map(({ address }) => address),
   });
 }
@@ -105,8 +106,8 @@ describe("the plan in words", () => {
   });
 
   test("when retire is held: planned, and once it is held with whom to look for", () => {
-    const wanted = { ...wantedOf(current), isHeld: true };
-    expect(words(found, { ...wantedOf(next), isHeld: true }).filter((line) => line.includes("retire"))).toEqual([
+    const wanted = { ...wantedOf(current), heldBefore: "retire" as const };
+    expect(words(found, { ...wantedOf(next), heldBefore: "retire" as const }).filter((line) => line.includes("retire"))).toEqual([
       "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted",
     ]);
     const held = dated(foundAs(current, { receipt: { ...receipt, isComplete: false, phase: "settle" } }));

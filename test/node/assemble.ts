@@ -44,6 +44,8 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    restore: 0,
+    saved: [],
     isOutageAllowed: true,
     backupFolder: "@ROOT@/var/lib/etcd-rotation/backup",
     backupsToKeep: 3,

@@ -9,13 +9,23 @@ export type Answer = (script: string) => string | undefined;
 export interface FakeMasters {
   /** by the order of the answers */
   readonly ports: readonly number[];
+  /** `type base64`: that of all of them */
+  readonly hostKey: string;
   /** how many scripts have been answered */
   readonly answered: () => number;
   stop(): Promise<void>;
 }
 
+/** What is special about them. */
+export interface FakeOptions {
+  /** an address of loopback for each, all with the same port; else one address, and a port for each */
+  readonly hosts?: readonly string[];
+  /** what they send before the login */
+  readonly banner?: string;
+}
+
 /** A server on a free port of loopback for each answer; any key may log in. */
-export async function startFakeMasters(answers: readonly Answer[]): Promise<FakeMasters> {
+export async function startFakeMasters(answers: readonly Answer[], { hosts, banner }: FakeOptions = {}): Promise<FakeMasters> {
   const { privateKey } = generateKeyPairSync("rsa", {
     modulusLength: 2048,
     privateKeyEncoding: { type: "pkcs1", format: "pem" },
@@ -24,7 +34,7 @@ export async function startFakeMasters(answers: readonly Answer[]): Promise<Fake
   let answered = 0;
   const servers = answers.map(
     (answer) =>
-      new ssh2.Server({ hostKeys: [privateKey] }, (client) => {
+      new ssh2.Server({ hostKeys: [privateKey], ...(banner === undefined ? {} : { banner }) }, (client) => {
         // a client that goes away early is the client's business
         client.on("error", () => undefined);
         client.on("authentication", (context) => (context.method === "publickey" ? context.accept() : context.reject(["publickey"])));
@@ -50,16 +60,22 @@ export async function startFakeMasters(answers: readonly Answer[]): Promise<Fake
         });
       }),
   );
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, "127.0.0.1", () => resolve(portOf(server.address())));
-        }),
-    ),
-  );
+  const ports: number[] = [];
+  for (const [index, server] of servers.entries()) {
+    ports.push(
+      await new Promise<number>((resolve, reject) => {
+        server.on("error", reject);
+        server.listen(hosts === undefined ? 0 : (ports[0] ?? 0), hosts?.[index] ?? "127.0.0.1", () => resolve(portOf(server.address())));
+      }),
+    );
+  }
+  const key = ssh2.utils.parseKey(privateKey);
+  if (key instanceof Error) {
+    throw key;
+  }
   return {
     ports,
+    hostKey: `${key.type} ${key.getPublicSSH().toString("base64")}`,
     answered: () => answered,
     stop: async () => {
       await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));

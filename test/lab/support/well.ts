@@ -111,7 +111,8 @@ export async function outputsOf(stack: LabStack): Promise<StackOutputs> {
   return { rollout, authorities, served: Object.fromEntries(Object.entries(served).map(([what, text]) => [what, text.split(" ")[0] ?? ""])) };
 }
 
-async function ownersIn(lab: Lab): Promise<Baseline["owners"]> {
+/** Owner and mode of every file that a rotation may write. */
+export async function ownersIn(lab: Lab): Promise<Baseline["owners"]> {
   const facts = await readAllFacts(lab);
   return Object.fromEntries(
     Object.entries(facts).map(([name, { files }]) => [name, Object.fromEntries(Object.entries(files).map(([path, { owner }]) => [path, owner]))]),

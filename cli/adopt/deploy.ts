@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { passphraseFor } from "../ask.ts";
+import { CommandError } from "../command-error.ts";
+import type { Engine } from "../engine.ts";
+import type { Program } from "../program.ts";
+
+const stackList = z.array(z.looseObject({ name: z.string() }));
+const whoami = z.looseObject({ url: z.string() });
+
+/**
+ * Makes the stack when the backend has none of that name, then runs its first preview on this terminal.
+ * @throws CommandError (unfinished) when one of them fails; the stack file stays
+ */
+export async function firstPreview(engine: Engine, { stack }: Program): Promise<void> {
+  const { url } = whoami.parse(JSON.parse(await engine.read("ask for the backend", "whoami", "--json")));
+  const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
+  const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
+  // Pulumi Cloud keeps the keys of its stacks itself
+  const provider = /^https?:/.test(url) ? undefined : "passphrase";
+  const env = isNew ? await newPassphrase(provider) : await passphraseFor(provider);
+  const own = engine.with({ env });
+  if (isNew) {
+    requireDone(await own.show("stack", "init", stack, "--no-select"), "make the stack", stack);
+  }
+  requireDone(await own.show("preview", "--stack", stack), "preview", stack);
+}
+
+/** A mistyped one would be noticed at the next run only, with keys behind it. */
+async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
+  const first = await passphraseFor(provider);
+  if (first["PULUMI_CONFIG_PASSPHRASE"] !== undefined && (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== first["PULUMI_CONFIG_PASSPHRASE"]) {
+    throw new CommandError("Cannot make the stack: the passphrases differ; expected the same one twice. The stack file is written; run pulumi stack init", {
+      ending: "unfinished",
+    });
+  }
+  return first;
+}
+
+function requireDone(code: number, what: string, stack: string): void {
+  if (code !== 0) {
+    throw new CommandError(
+      `Cannot ${what}: the Pulumi CLI has failed, as said above. The stack file is written, no master was changed. Go on with: npm run pulumi -- ${what === "preview" ? "preview --stack" : "stack init"} ${stack}`,
+      { ending: "unfinished" },
+    );
+  }
+}

@@ -1,0 +1,75 @@
+import { ackKubernetes, ackLayout, type Component, type FileRow, fillIn, type KubernetesRow, type Placed, type Row } from "../../components/model/layout.ts";
+import { printable } from "../../components/model/printable.ts";
+import { CommandError } from "../command-error.ts";
+import { flagOf, type Look } from "./look.ts";
+
+/** A master's place in the layout, and what its processes are started with. */
+export interface LookedAt extends Placed {
+  readonly look: Look;
+}
+
+/**
+ * The paths of a stack file's `layout.paths`: those that processes use and the table has otherwise.
+ * @throws CommandError (refused) when one path cannot stand for all masters
+ */
+export function pathsOf(masters: readonly LookedAt[]): Record<string, string> {
+  const etcd = ackLayout.flatMap((row) => entry(row, masters, "required"));
+  const found = Object.fromEntries(etcd);
+  // the survey asks the running processes for Kubernetes' own files again
+  return {
+    ...found,
+    ...Object.fromEntries(ackLayout.flatMap((row) => besideEtcd(row, found))),
+    ...Object.fromEntries(ackKubernetes.flatMap((row) => entry(row, masters, "optional"))),
+  };
+}
+
+function entry(row: Row | KubernetesRow, masters: readonly LookedAt[], need: "required" | "optional"): [string, string][] {
+  const [component, flag] = flagFor(row);
+  if (component === undefined || flag === undefined) {
+    return [];
+  }
+  const used = masters.flatMap((master) => {
+    const path = flagOf(master.look, component, flag);
+    return path === undefined ? [] : [{ master, path }];
+  });
+  if (used.every(({ master, path }) => path === fillIn(row.path, master))) {
+    return [];
+  }
+  const templates = [...new Set([...used.map(({ path }) => path), ...used.map(({ master, path }) => asTemplate(path, master))])];
+  const common = templates.find((template) => used.every(({ master, path }) => fillIn(template, master) === path));
+  if (common !== undefined) {
+    return [[row.id, common]];
+  }
+  if (need === "optional") {
+    return [];
+  }
+  const seen = used.map(({ master, path }) => `${master.address}: ${printable(path)}`).join("; ");
+  throw new CommandError(
+    `Cannot adopt the cluster: ${component} has ${flag} at different places on its masters (${seen}); expected one path for all, with etcd's name or the address in it where it differs. Move the files, or link them, then run this again`,
+    { ending: "refused" },
+  );
+}
+
+function flagFor(row: Row | KubernetesRow): readonly [Component?, string?] {
+  if ("restarts" in row) {
+    return row.flag ?? [];
+  }
+  return row.reader === "none" || row.flag === undefined ? [] : [row.reader, row.flag];
+}
+
+/** A file that no process names lies beside etcd's own authority. */
+function besideEtcd(row: Row, found: Readonly<Record<string, string>>): [string, string][] {
+  const moved = found["etcd-ca"];
+  const own = ackLayout.find(({ id }) => id === "etcd-ca");
+  return row.reader !== "none" || moved === undefined || folderOf(row.path) !== folderOf(own?.path ?? "")
+    ? []
+    : [[row.id, `${folderOf(moved)}/${row.path.slice(row.path.lastIndexOf("/") + 1)}`]];
+}
+
+function asTemplate(path: string, { etcdName, address }: Placed): string {
+  return path.replaceAll(etcdName, "{etcdName}").replaceAll(address, "{address}");
+}
+
+function folderOf(path: FileRow["path"]): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}

@@ -1,0 +1,58 @@
+import { readFileSync } from "node:fs";
+import { flagsIn } from "../../components/model/found.ts";
+import { ackSurroundings, type Component, components } from "../../components/model/layout.ts";
+import { printable } from "../../components/model/printable.ts";
+import { assignments } from "../../components/model/shell.ts";
+
+/** What a machine says of itself before there is a stack file. */
+export interface Look {
+  readonly hostname: string;
+  /** flags as `--name=value` of what runs, or would be started, on this machine */
+  readonly flags: Readonly<Partial<Record<Component, readonly string[]>>>;
+  /** rows of `etcdctl member list`; empty when etcd did not tell */
+  readonly memberRows: readonly string[];
+}
+
+const parts = ["../../components/node/process.sh", "../../components/node/tls.sh", "../../components/node/etcd.sh", "../node/look.sh"] as const;
+
+/** The script for one machine. One group, which bash reads to its end before it runs anything of it. */
+export function lookScript(): string {
+  const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
+  const { etcdUnit, kubeletUnit } = ackSurroundings;
+  // no address: of etcd.sh only what needs none is called
+  const data = { COMPONENTS: components.join(" "), ETCD_UNIT: etcdUnit, KUBELET_UNIT: kubeletUnit, MANIFEST_DIR: "/etc/kubernetes/manifests", ADDRESS: "" };
+  return ["{", ...functions, assignments(data), "main </dev/null\n}\n"].join("\n");
+}
+
+/**
+ * Reads what cli/node/look.sh prints.
+ * @throws Error when the text is not a complete answer
+ */
+export function parseLook(host: string, text: string): Look {
+  const facts = text.split("\n").filter((line) => line !== "");
+  if (facts[0] !== "look 1" || facts.at(-1) !== "end") {
+    throw new Error(
+      `Cannot look at ${host}: the answer is not complete; saw "${printable(text.slice(0, 200))}", expected nothing but the answer. A login script must print nothing: ssh ${host} true`,
+    );
+  }
+  const of = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  return {
+    hostname: of("hostname")[0] ?? "",
+    flags: Object.fromEntries(
+      of("arguments").map((line) => {
+        const [component = "", base64 = ""] = line.split(" ");
+        return [component, flagsIn(decode(base64))];
+      }),
+    ),
+    memberRows: of("member").map(decode),
+  };
+}
+
+/** The value of a process's flag; undefined when it has none. */
+export function flagOf({ flags }: Look, component: Component, flag: string): string | undefined {
+  return flags[component]?.find((each) => each.startsWith(`${flag}=`))?.slice(flag.length + 1);
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, "base64").toString("utf8");
+}

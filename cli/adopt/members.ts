@@ -1,0 +1,108 @@
+import { normalAddress } from "../../components/model/certificate.ts";
+import { isAddress } from "../../components/model/checks.ts";
+import { ackSurroundings } from "../../components/model/layout.ts";
+import { printable } from "../../components/model/printable.ts";
+import { CommandError } from "../command-error.ts";
+import { flagOf, type Look } from "./look.ts";
+
+/** A member of etcd, as far as a machine of the cluster can tell. */
+export interface Member {
+  readonly address: string;
+  /** undefined when only the address is known */
+  readonly etcdName: string | undefined;
+}
+
+/** The members, and where they are known from. */
+export interface Membership {
+  readonly members: readonly Member[];
+  readonly source: "etcd's member list" | "etcd's --initial-cluster" | "kube-apiserver's --etcd-servers";
+}
+
+const { etcdClientPort, etcdPeerPort } = ackSurroundings;
+
+/**
+ * All members: by etcd's word, else by what etcd, or kube-apiserver, is started with.
+ * @throws CommandError (refused) when this is no master of a dedicated cluster, or the members cannot be told
+ */
+export function membershipOf(host: string, look: Look): Membership {
+  if (look.flags.etcd === undefined) {
+    throw new CommandError(noMaster(host, look), { ending: "refused" });
+  }
+  const found = [
+    { source: "etcd's member list", members: look.memberRows.map(memberInRow) } as const,
+    { source: "etcd's --initial-cluster", members: membersInFlag(flagOf(look, "etcd", "--initial-cluster") ?? "") } as const,
+    { source: "kube-apiserver's --etcd-servers", members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers") ?? "") } as const,
+  ].find(({ members }) => members.length > 0);
+  const own = ownAddress(look);
+  if (found === undefined || own === undefined || !found.members.some(({ address }) => address === own)) {
+    const seen = found === undefined ? "no member" : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
+    throw new CommandError(
+      `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(own ?? "no address")} as its own; expected its own address among them. Try another master`,
+      { ending: "refused" },
+    );
+  }
+  const odd = found.members.find(({ address }) => !isAddress(address));
+  if (odd !== undefined) {
+    throw new CommandError(`Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd.address)}"; expected an IP address for every member`, {
+      ending: "refused",
+    });
+  }
+  return found;
+}
+
+/** Where a machine's own member listens for its peers. */
+export function ownAddress(look: Look): string | undefined {
+  const flags = ["--initial-advertise-peer-urls", "--listen-peer-urls", "--advertise-client-urls"];
+  return flags
+    .flatMap((flag) => (flagOf(look, "etcd", flag) ?? "").split(","))
+    .map(hostIn)
+    .find((host) => host !== undefined && !isLoopback(host));
+}
+
+function noMaster(host: string, { flags }: Look): string {
+  const seen = Object.keys(flags).length === 0 ? "no process of a control plane" : Object.keys(flags).join(", ");
+  return flags["kube-apiserver"] === undefined
+    ? `Cannot adopt ${host}: it is no master of a dedicated cluster; saw ${seen}, expected etcd and kube-apiserver. Of a managed cluster the masters, and etcd's certificates, are the provider's. Run this against a master`
+    : `Cannot adopt ${host}: it has no unit "${ackSurroundings.etcdUnit}"; saw ${seen}, expected etcd under systemd, as on the masters of an ACK dedicated cluster`;
+}
+
+/** A row is `id, status, name, peer URLs, client URLs, is learner` (etcdctl/ctlv3/command/printer_simple.go). */
+function memberInRow(row: string): Member {
+  const [, , name = "", peers = "", clients = ""] = row.split(", ");
+  requirePort(clients, etcdClientPort);
+  requirePort(peers, etcdPeerPort);
+  return { address: hostIn(peers.split(",")[0] ?? "") ?? row, etcdName: name === "" ? undefined : name };
+}
+
+/** @throws CommandError when a member listens elsewhere than scripts look for it */
+function requirePort(urls: string, port: number): void {
+  const [first = ""] = urls.split(",");
+  if (URL.canParse(first) && new URL(first).port !== String(port)) {
+    throw new CommandError(`Cannot adopt the cluster: a member of etcd is at ${printable(first)}; expected port ${port}`, { ending: "refused" });
+  }
+}
+
+/** `name=url,name=url` of --initial-cluster; a member with several URLs is there several times. */
+function membersInFlag(text: string): Member[] {
+  const members = text.split(",").flatMap((part) => {
+    const at = part.indexOf("=");
+    const address = hostIn(part.slice(at + 1));
+    return at < 1 || address === undefined ? [] : [{ address, etcdName: part.slice(0, at) }];
+  });
+  return members.filter(({ etcdName }, index) => members.findIndex((other) => other.etcdName === etcdName) === index);
+}
+
+/** An API server that talks to its own master's member alone tells nothing of the others. */
+function serversIn(text: string): Member[] {
+  return [...new Set(text.split(",").map(hostIn))].flatMap((address) =>
+    address === undefined || isLoopback(address) ? [] : [{ address, etcdName: undefined }],
+  );
+}
+
+function hostIn(url: string): string | undefined {
+  return URL.canParse(url) ? normalAddress(new URL(url).hostname.replace(/^\[|\]$/g, "")) : undefined;
+}
+
+function isLoopback(host: string): boolean {
+  return ["localhost", "127.0.0.1", "0.0.0.0", "::1", "::"].includes(host);
+}

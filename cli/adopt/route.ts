@@ -1,0 +1,81 @@
+import { readFileSync } from "node:fs";
+import { printable } from "../../components/model/printable.ts";
+import type { Access } from "../../components/survey/ssh.ts";
+import { canAsk } from "../ask.ts";
+import { wrap } from "../columns.ts";
+import { CommandError } from "../command-error.ts";
+import { widthOf } from "../paint.ts";
+import type { Trust } from "./host-keys.ts";
+import { doorIn, type Login, loginWith, portIn } from "./login.ts";
+import type { Draft } from "./stack-settings.ts";
+
+/** The options that say how to get to the masters. */
+export interface WayThere {
+  readonly host?: string | undefined;
+  readonly user?: string | undefined;
+  readonly port?: string | undefined;
+  readonly key?: string | undefined;
+  readonly agent: boolean;
+  readonly bastion?: string | undefined;
+  readonly "bastion-key"?: string | undefined;
+  readonly "known-hosts"?: string | undefined;
+  readonly yes: boolean;
+  readonly json: boolean;
+}
+
+/** How the masters are reached, and how a stack file says so. */
+export interface Route {
+  readonly first: Omit<Access, "hostKey">;
+  readonly bastion: Omit<Access, "hostKey"> | undefined;
+  readonly written: Draft["ssh"];
+  readonly bastionWritten: Draft["ssh"];
+}
+
+/** @throws CommandError (bad usage) when the options do not say one way */
+export function routeOf(values: WayThere): Route {
+  if (values.host === undefined) {
+    throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>. Run with --help", { ending: "usage" });
+  }
+  const named = doorIn(values.host, "--host", values.user ?? "root");
+  const first = values.port === undefined ? named : { ...named, port: portIn(values.port, "--port") };
+  const login = loginWith(values.key, values.agent, "--key");
+  const bastionLogin = values["bastion-key"] === undefined ? login : loginWith(values["bastion-key"], false, "--bastion-key");
+  const bastion = values.bastion === undefined ? undefined : doorIn(values.bastion, "--bastion", "root");
+  if (bastion === undefined && values["bastion-key"] !== undefined) {
+    throw new CommandError("Cannot use --bastion-key: saw no --bastion; expected both, or neither", { ending: "usage" });
+  }
+  return {
+    first: { ...first, ...login.credentials },
+    bastion: bastion && { ...bastion, ...bastionLogin.credentials },
+    written: sshSettings(first, login),
+    bastionWritten: bastion === undefined ? {} : { host: bastion.host, ...sshSettings(bastion, bastionLogin) },
+  };
+}
+
+function sshSettings({ user, port }: { readonly user: string; readonly port: number }, { written }: Login): Draft["ssh"] {
+  return { ...(user === "root" ? {} : { user }), ...(port === 22 ? {} : { port }), ...written };
+}
+
+/** @throws CommandError (bad usage) when nobody and nothing could tell whether a host key is right */
+export function trustOf(values: WayThere): Trust {
+  const knownHosts = values["known-hosts"] === undefined ? undefined : readKnownHosts(values["known-hosts"]);
+  const isAsking = knownHosts === undefined && !values.yes;
+  if (isAsking && !canAsk()) {
+    throw new CommandError("Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes", {
+      ending: "usage",
+    });
+  }
+  const stream = values.json ? process.stderr : process.stdout;
+  return { knownHosts, isAsking, say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`) };
+}
+
+function readKnownHosts(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CommandError(`Cannot read --known-hosts: ${error instanceof Error ? error.message : String(error)}; expected a known_hosts file`, {
+      ending: "usage",
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import { parseDocument, stringify } from "yaml";
+import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
+import type { Found, FoundMaster } from "../../components/model/found.ts";
+import { ackLayout, leaves, type Row } from "../../components/model/layout.ts";
+
+/** What adoption writes; keys and values as a stack file has them. */
+export interface Draft {
+  readonly rotation: string;
+  readonly masters: readonly DraftMaster[];
+  readonly ssh: Readonly<Record<string, unknown>>;
+  readonly layout?: { readonly paths: Readonly<Record<string, string>> };
+  readonly allowOutage?: true;
+}
+
+export interface DraftMaster {
+  readonly name: string;
+  readonly address: string;
+  readonly host?: string;
+  readonly etcdName: string;
+  readonly hostKey: string;
+  readonly extraSans?: readonly string[];
+}
+
+/** Names of today's server and peer leaves that a new one would not have by itself, without `DNS:` and `IP:`. */
+export function extraSansOf(master: FoundMaster, spec: Omit<MasterSpec, "extraSans" | "subjects">, rows: readonly Row[]): string[] {
+  const own = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
+  const today = rows
+    .filter((row) => row.kind === "cert" && leaves.some((leaf) => leaf === row.leaf) && row.leaf !== "etcd-client")
+    .flatMap((row) => master.files[row.id]?.certificates[0]?.sans ?? []);
+  return [...new Set(today)].filter((san) => !own.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
+}
+
+/** The draft with what the survey adds; nothing that has its default, or is not there, is written. */
+export function completed(draft: Draft, found: Found, rows: readonly Row[], owner: string): Draft {
+  const { layout, ...rest } = draft;
+  const paths = Object.entries(layout?.paths ?? {}).filter(
+    ([id]) => ackLayout.find((row) => row.id === id)?.optional !== true || found.masters.some(({ files }) => files[id]?.isPresent === true),
+  );
+  // the settings of this very stack are lost, not the certificates
+  const lasting = found.masters.find(({ receipt }) => receipt?.owner === owner && receipt.isComplete)?.receipt?.rotation;
+  return {
+    ...rest,
+    rotation: lasting ?? draft.rotation,
+    masters: draft.masters.map((master) => {
+      const survey = found.masters.find(({ name }) => name === master.name);
+      const extraSans = survey === undefined ? [] : extraSansOf(survey, master, rows);
+      return extraSans.length === 0 ? master : { ...master, extraSans };
+    }),
+    ...(paths.length === 0 ? {} : { layout: { paths: Object.fromEntries(paths) } }),
+  };
+}
+
+/**
+ * The text of a stack file with the draft as its settings.
+ * @param previous of the file that is replaced: how the engine encrypts this stack is kept
+ */
+export function stackFileText(draft: Draft, project: string, previous: string): string {
+  const { config: _config, ...engine } = Object(parseDocument(previous).toJS() ?? {});
+  const { allowOutage, ...settings } = draft;
+  const head = Object.keys(engine).length === 0 ? "" : stringify(engine);
+  const lines = Object.entries(settings).map(([key, value]) => indented(stringify({ [`${project}:${key}`]: value }, { lineWidth: 0 })));
+  const outage =
+    allowOutage === undefined
+      ? ""
+      : indented(
+          `# one or two masters: each restart is an outage of etcd and the API server, of some seconds\n${stringify({ [`${project}:allowOutage`]: allowOutage })}`,
+        );
+  return `# One stack is one cluster; stacks/Pulumi.example.yaml has every setting.\n${head}config:\n${lines.join("")}${outage}`;
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, "  ");
+}

@@ -1,0 +1,4 @@
+/** One line without control characters and invisible ones, so that text from elsewhere can neither move the cursor nor pose as another line. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
+}
