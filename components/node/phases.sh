@@ -50,7 +50,7 @@ phase_retire() {
 # write_all: all files of a master that is no member yet; nothing runs there that could be asked, and nothing is started
 write_all() {
   [ -z "$(identity etcd)" ] ||
-    fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (systemctl stop $ETCD_UNIT), or remove masters[$MASTER].joining, then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}), or remove masters[$MASTER].joining, then run pulumi up again"
   require_valid_here
   # there as here only files are written
   MODE=recovery
