@@ -3,7 +3,7 @@ import { CertificateAuthority } from "./components/certificate-authority.ts";
 import { surveyCluster } from "./components/cluster.ts";
 import { LeafCertificate } from "./components/leaf-certificate.ts";
 import { foundLeaf, sansOf, subjectOf } from "./components/model/checks.ts";
-import { type Leaf, leafProfiles } from "./components/model/layout.ts";
+import { type Leaf, layouts, leafProfiles } from "./components/model/layout.ts";
 import { Rollout } from "./components/rollout.ts";
 import { readSettings } from "./stacks/stack-config.ts";
 
@@ -14,20 +14,19 @@ const cluster = await surveyCluster(settings);
 // 2. Authorities and leaves. A new `rotation`, or the end coming near, replaces them: that is the replacement diff.
 const { rotation, certificates } = settings;
 const lifetime = { algorithm: certificates.algorithm, validityHours: hours(certificates.validity), renewBeforeHours: hours(certificates.renewBefore) };
-const authorities = {
-  etcd: new CertificateAuthority("etcd-ca", { ...lifetime, rotation, commonName: "etcd-ca" }),
-  "etcd-peer": new CertificateAuthority("etcd-peer-ca", { ...lifetime, rotation, commonName: "etcd-peer-ca" }),
-};
+const authority = (name: string) => new CertificateAuthority(name, { ...lifetime, rotation, commonName: name });
+const etcd = authority("etcd-ca");
+const authorities = { etcd, "etcd-peer": layouts[settings.layout.kind].hasPeerAuthority ? authority("etcd-peer-ca") : etcd };
 const leaves = Object.fromEntries(
   settings.masters.map((master) => {
     const found = cluster.found.masters.find(({ name }) => name === master.name);
     const leaf = (role: Leaf) => {
-      const { authority, uses } = leafProfiles[role];
+      const { authority: issuer, uses } = leafProfiles[role];
       const subject = subjectOf(role, master, found && foundLeaf(found, role, cluster.rows));
       return new LeafCertificate(`${master.name}-${role}`, {
         ...lifetime,
         rotation,
-        authority: authorities[authority],
+        authority: authorities[issuer],
         subject,
         keepsSubject: found === undefined,
         sans: sansOf(role, master),

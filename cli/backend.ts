@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { bucketFolder, copyOf } from "./bucket.ts";
 import { CommandError } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
 import type { Program } from "./program.ts";
@@ -8,12 +9,15 @@ import type { Program } from "./program.ts";
 const whoami = z.looseObject({ url: z.string() });
 
 /**
- * The folder in which the backend keeps the states of a stack. The CLI itself gives earlier states of Pulumi Cloud only
+ * The folder in which the backend keeps the states of a stack, or a copy of the one in its bucket. The CLI itself gives earlier states of Pulumi Cloud only
  * (`pulumi stack export --version` on a file backend: "does not provide the ability to export previous deployments").
- * @throws CommandError with the way to a copy when the backend is no folder
+ * @throws CommandError with the way to a copy when the backend is neither a folder nor an S3-compatible store
  */
 export async function historyFolder(engine: Engine, program: Program): Promise<string> {
   const { url } = whoami.parse(JSON.parse(await engine.read("ask for the backend", "whoami", "--json")));
+  if (url.startsWith("s3://")) {
+    return copyOf(bucketFolder(url, historyPath(program)));
+  }
   const folder = folderOf(url, program.folder);
   if (folder === undefined) {
     throw new CommandError(howToCopy(url, program), { ending: "failed" });
@@ -30,21 +34,17 @@ export function folderOf(url: string, workingFolder: string): string | undefined
   return resolve(workingFolder, decodeURI(path).replace(/^~(?=\/|$)/, homedir()));
 }
 
-/** How to list the history of a backend that is no folder. */
+/** How to list the history of a backend that cannot be read here. */
 export function howToCopy(url: string, program: Pick<Program, "project" | "stack">): string {
   const { project, stack } = program;
-  const [place = "", query = ""] = url.split("?");
-  const seen = `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file backend, a copy of the history, or exported files.`;
+  const [place = ""] = url.split("?");
+  const seen = `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file or S3 backend, a copy of the history, or exported files.`;
   if (/^https?:/.test(url)) {
     return `${seen} Export them, then list the files:\n  npm run pulumi -- stack export --stack ${stack} --version <n> --file <n>.json\n  npm run rollback -- --stack ${stack} --list <n>.json`;
   }
   const path = `${place.replace(/\/$/, "")}/${historyPath(program).join("/")}/`;
   const copy = `history-${project}-${stack}`;
-  const endpoint = new URLSearchParams(query).get("endpoint");
-  const command = place.startsWith("s3:")
-    ? `aws s3 sync ${path} ${copy}${endpoint === null ? "" : ` --endpoint-url ${endpoint.includes("://") ? endpoint : `https://${endpoint}`}`}`
-    : `copy ${path} to ${copy} with your provider's own tool`;
-  return `${seen} Copy it, then list the copy:\n  ${command}\n  npm run rollback -- --stack ${stack} --list --history ${copy}`;
+  return `${seen} Copy it, then list the copy:\n  copy ${path} to ${copy} with your provider's own tool\n  npm run rollback -- --stack ${stack} --list --history ${copy}`;
 }
 
 function historyPath({ project, stack }: Pick<Program, "project" | "stack">): string[] {

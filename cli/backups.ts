@@ -1,12 +1,8 @@
-import { ackLayout, withPaths } from "../components/model/layout.ts";
-import { runOverSsh } from "../components/survey/ssh.ts";
-import { remoteShell, type SurveyTarget } from "../components/survey/survey.ts";
-import { surveyTargets } from "../components/survey/targets.ts";
+import type { SurveyTarget } from "../components/survey/survey.ts";
 import { canAsk, isConfirmed } from "./ask.ts";
 import { formatBackups } from "./backups/format.ts";
-import { type MasterBackups, parseBackups } from "./backups/kept-backup.ts";
 import { purgeRefusals } from "./backups/purge-refusals.ts";
-import { type Action, backupsScript } from "./backups/script.ts";
+import { askForBackups, backupTargets, readBackups } from "./backups/read-backups.ts";
 import { settingsWithKeys } from "./backups/settings-with-keys.ts";
 import { CommandError, exitCodes, runCommand } from "./command-error.ts";
 import { readArguments, stackName } from "./command-line.ts";
@@ -30,8 +26,6 @@ Exit codes: 0 done; 1 a master could not be read or has failed; 2 bad usage;
 3 refused, nothing removed; 4 the answer was not yes, nothing removed.
 `;
 
-/** A large snapshot is read whole by etcd's tool. */
-const answerMilliseconds = 300_000;
 /** How long a removal waits for a step that is at work. */
 const lockSeconds = 30;
 
@@ -54,11 +48,11 @@ async function main(args: readonly string[]): Promise<void> {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes", { ending: "usage" });
   }
   const settings = await settingsWithKeys(new Engine({ folder: program.folder, isOutputTaken: values.json }), program);
-  const targets = surveyTargets(settings, `${program.project}/${program.stack}`, withPaths(ackLayout, settings.layout.paths));
+  const targets = backupTargets(settings, program);
   if (purged === undefined) {
     await list(targets, values.json);
   } else {
-    await purge(targets, purged, { isAsking: !values.yes, isOriginalMeant: values.original, isJson: values.json });
+    await purge(targets, purged, { isAsking: !values.yes, isOriginalMeant: values.original, restored: settings.restore, isJson: values.json });
   }
 }
 
@@ -75,7 +69,7 @@ function rolloutOf(words: readonly string[]): number | undefined {
 }
 
 async function list(targets: readonly SurveyTarget[], isJson: boolean): Promise<void> {
-  const { masters, failures } = await readAll(targets);
+  const { masters, failures } = await readBackups(targets);
   if (isJson) {
     process.stdout.write(`${JSON.stringify({ masters, failures }, null, 2)}\n`);
   } else {
@@ -90,15 +84,17 @@ async function list(targets: readonly SurveyTarget[], isJson: boolean): Promise<
 interface PurgeWish {
   readonly isAsking: boolean;
   readonly isOriginalMeant: boolean;
+  /** what the stack file's `restore` names */
+  readonly restored: number | undefined;
   readonly isJson: boolean;
 }
 
-async function purge(targets: readonly SurveyTarget[], rollout: number, { isAsking, isOriginalMeant, isJson }: PurgeWish): Promise<void> {
-  const { masters, failures } = await readAll(targets);
+async function purge(targets: readonly SurveyTarget[], rollout: number, { isAsking, isOriginalMeant, restored, isJson }: PurgeWish): Promise<void> {
+  const { masters, failures } = await readBackups(targets);
   if (failures.length > 0) {
     throw new CommandError(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`, { ending: "failed" });
   }
-  const refusals = purgeRefusals(masters, rollout, isOriginalMeant);
+  const refusals = purgeRefusals(masters, rollout, { isOriginalMeant, restored });
   if (refusals.length > 0) {
     throw new CommandError(`${refusals.join("\n")}\nNothing was removed.`, { ending: "refused" });
   }
@@ -106,7 +102,7 @@ async function purge(targets: readonly SurveyTarget[], rollout: number, { isAski
   if (isAsking && !(await isConfirmed(`Remove backup ${rollout} on ${holders.join(", ")}, for good?`))) {
     throw new CommandError("Nothing was removed.", { ending: "declined" });
   }
-  const answers = await Promise.allSettled(targets.map((target) => ask(target, { kind: "purge", rollout, lockSeconds })));
+  const answers = await Promise.allSettled(targets.map((target) => askForBackups(target, { kind: "purge", rollout, lockSeconds })));
   const removed = Object.fromEntries(
     targets.map(({ data }, index) => {
       const answer = answers[index];
@@ -126,27 +122,6 @@ async function purge(targets: readonly SurveyTarget[], rollout: number, { isAski
   if (failed.length > 0) {
     throw new CommandError(`${failed.join("\n")}\nRun this again when that is mended.`, { ending: "failed" });
   }
-}
-
-async function readAll(targets: readonly SurveyTarget[]): Promise<{ readonly masters: MasterBackups[]; readonly failures: string[] }> {
-  const answers = await Promise.allSettled(targets.map(async (target) => parseBackups(target.data.master.name, await ask(target, { kind: "list" }))));
-  return {
-    masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),
-    failures: answers.flatMap((answer) =>
-      answer.status === "rejected" ? [answer.reason instanceof Error ? answer.reason.message : String(answer.reason)] : [],
-    ),
-  };
-}
-
-/** @throws Error naming the master, and what it said */
-async function ask({ access, bastion, data }: SurveyTarget, action: Action): Promise<string> {
-  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), backupsScript(data, action), answerMilliseconds);
-  if (code !== 0) {
-    // the steps' own words tell to run pulumi up again
-    const said = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
-    throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${said}`);
-  }
-  return stdout;
 }
 
 await runCommand(main);

@@ -6,10 +6,11 @@ import { readArguments, stackName } from "./command-line.ts";
 import { Engine } from "./engine.ts";
 import { ownFolder, type Program, programIn } from "./program.ts";
 import { stateBeforeFailure } from "./rollback/abort.ts";
-import { decide, describeDecision, isNumber, settingsOf, type Wish } from "./rollback/decision.ts";
+import { decide, describeChange, describeDecision, isNumber, settingsOf, type Wish } from "./rollback/decision.ts";
 import { goBack } from "./rollback/go-back.ts";
 import { formatList } from "./rollback/list.ts";
 import type { NewMaterial } from "./rollback/operations.ts";
+import { planOriginal, previewOriginal, restoreOriginal } from "./rollback/original.ts";
 import { readFile, readHistory, readKept, readPresent } from "./rollback/read-states.ts";
 import { savedFolder, saveState } from "./rollback/saved-state.ts";
 import { tryOut } from "./rollback/scratch.ts";
@@ -18,6 +19,7 @@ import { type ListedState, listStates } from "./state/listed-state.ts";
 
 const usage = `Usage: npm run rollback -- --stack <name> --list [--json] [<file>...]
        npm run rollback -- --stack <name> --to <number or file> [--yes]
+       npm run rollback -- --stack <name> --to original [--yes]
        npm run rollback -- --stack <name> --abort [--yes]
 
 Goes back to an earlier set of etcd certificates: that state and its rotation,
@@ -28,6 +30,9 @@ a copy of the state.
                     exported files; needs no passphrase
   --to              a number of the list, or a file: of "pulumi stack export",
                     of a backend's history, or one that this command has saved
+  --to original     the files from before this program's first rollout, which
+                    the masters keep; the state stays, and the stack file says
+                    restore: without it pulumi up goes forward again
   --abort           to the set from before an update that has failed or was
                     killed: the newest state of the list that ended well
   --preview-only    ends after the preview
@@ -87,9 +92,14 @@ async function main(args: readonly string[]): Promise<void> {
   if (isAsking && !canAsk()) {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes, or --preview-only", { ending: "usage" });
   }
+  const asking = { isAsking, isPreviewOnly: values["preview-only"] };
+  if (values.to === "original") {
+    await rollBackToOriginal(request, asking);
+    return;
+  }
   const to = values.to ?? String(stateBeforeFailure(await statesOf(request, []), program.stack).number);
   const wish = { to, isReSigning: values["re-sign"], history: request.history };
-  await rollBack(request, wish, { isAsking, isPreviewOnly: values["preview-only"] });
+  await rollBack(request, wish, asking);
 }
 
 interface Request {
@@ -110,16 +120,17 @@ async function statesOf({ engine, program, history }: Request, files: readonly s
   return listStates(states, present.deployment && certificateSetOf(present.deployment), Date.now(), settingsOf(program).certificates.renewBefore);
 }
 
-async function rollBack(
-  request: Request,
-  wish: Wish,
-  { isAsking, isPreviewOnly }: { readonly isAsking: boolean; readonly isPreviewOnly: boolean },
-): Promise<void> {
+interface Asking {
+  readonly isAsking: boolean;
+  readonly isPreviewOnly: boolean;
+}
+
+async function rollBack(request: Request, wish: Wish, { isAsking, isPreviewOnly }: Asking): Promise<void> {
   const { program, isJson } = request;
   const now = new Date();
   const decision = await decide(request.engine, program, wish, now.getTime());
   const { present, importable, stackFileText, wantedText, set } = decision;
-  const say = (...lines: readonly string[]) => (isJson ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
+  const say = sayerFor(isJson);
   const report = (outcome: string, savedIn?: string) => {
     if (isJson) {
       const to = {
@@ -145,21 +156,59 @@ async function rollBack(
     report("previewed");
     return;
   }
-  const shut = windowRefusal(settingsOf(program).window, Date.now(), program.stack);
-  if (shut !== undefined && process.env[ignoreWindowVariable] !== program.stack) {
-    report("refused");
-    throw new CommandError(`${shut}\nNothing was changed.`, { ending: "refused" });
-  }
-  if (isAsking && !(await isConfirmed(`Go back to state ${wish.to}?`))) {
-    report("declined");
-    throw new CommandError("Nothing was changed.", { ending: "declined" });
-  }
+  await requireGo(program, isAsking, `state ${wish.to}`, report);
   const saved = saveState(present.text, savedFolder(program), now);
   say(`The present state is saved in ${saved}`);
   await goBack(engine, program, { importable, stackFileText: wantedText, saved: { file: saved, text: present.text, stackFileText } });
   // after pulumi destroy there is nothing to go forward to
   say(present.deployment === undefined ? "Done." : `Done. Forward again: npm run rollback -- --stack ${program.stack} --to ${saved}`);
   report("done", saved);
+}
+
+async function rollBackToOriginal(request: Request, { isAsking, isPreviewOnly }: Asking): Promise<void> {
+  const { program, isJson } = request;
+  const say = sayerFor(isJson);
+  const plan = await planOriginal(request.engine, program);
+  const report = (outcome: string) => {
+    if (isJson) {
+      process.stdout.write(
+        `${JSON.stringify({ stack: program.stack, outcome, to: { number: "original", rollout: plan.rollout }, changes: [plan.change] }, null, 2)}\n`,
+      );
+    }
+  };
+  say(`The masters' own files from before rollout ${plan.rollout}`, describeChange(plan.change), "");
+  const { deployment } = await readPresent(request.engine, program);
+  const engine = request.engine.with({ env: await passphraseFor(deployment?.secretsProvider) });
+  if ((await previewOriginal(engine, program, plan)) !== 0) {
+    throw new CommandError("Cannot go back: the preview has failed. Nothing was changed.", { ending: "failed" });
+  }
+  if (isPreviewOnly) {
+    say("Nothing was changed.");
+    report("previewed");
+    return;
+  }
+  await requireGo(program, isAsking, "the original set", report);
+  await restoreOriginal(engine, program, plan);
+  say(`Done. Forward again: npm run pulumi -- config rm restore --stack ${program.stack}, then up`);
+  report("done");
+}
+
+/** @throws CommandError when the window is shut, or the answer is not yes */
+async function requireGo(program: Program, isAsking: boolean, where: string, report: (outcome: string) => void): Promise<void> {
+  const shut = windowRefusal(settingsOf(program).window, Date.now(), program.stack);
+  if (shut !== undefined && process.env[ignoreWindowVariable] !== program.stack) {
+    report("refused");
+    throw new CommandError(`${shut}\nNothing was changed.`, { ending: "refused" });
+  }
+  if (isAsking && !(await isConfirmed(`Go back to ${where}?`))) {
+    report("declined");
+    throw new CommandError("Nothing was changed.", { ending: "declined" });
+  }
+}
+
+/** Words for a person: on standard error when standard output is for JSON. */
+function sayerFor(isJson: boolean) {
+  return (...lines: readonly string[]) => (isJson ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
 }
 
 /** @throws CommandError when the preview has failed, or would replace what was to come back */

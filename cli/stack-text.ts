@@ -7,7 +7,8 @@ import type { Program } from "./program.ts";
 export interface Change {
   readonly path: readonly string[];
   readonly from: string | undefined;
-  readonly to: string;
+  /** undefined: the key goes */
+  readonly to: string | undefined;
 }
 
 /** @throws CommandError when there is none */
@@ -40,7 +41,7 @@ export function settingsIn(text: string, { project, stackFile }: Program): Recor
   return Object.fromEntries(Object.entries(config).flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])));
 }
 
-/** Sets keys in a stack file's text. All else stays byte for byte where the key was there before; comments stay in any case. */
+/** Sets keys in a stack file's text. All else stays byte for byte where the key was there before, unless it goes; comments stay in any case. */
 export function withChanges(text: string, changes: readonly Change[]): string {
   return changes.reduce(withChange, text);
 }
@@ -49,6 +50,10 @@ function withChange(text: string, { path, to }: Change): string {
   const document = parseDocument(text);
   const keys = ["config", ...path];
   const node = document.getIn(keys, true);
+  if (to === undefined) {
+    document.deleteIn(keys);
+    return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+  }
   if (isScalar(node) && node.range) {
     const [start, end] = node.range;
     return `${text.slice(0, start)}${written(to, text.slice(start, end))}${text.slice(end)}`;

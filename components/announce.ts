@@ -3,6 +3,7 @@ import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { differences } from "./model/differences.ts";
 import { describeReport } from "./model/report.ts";
+import { rotationOf } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
@@ -18,7 +19,8 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     plan: cluster.plan,
     renewals: cluster.renewals(wanted),
     rollout: nextRollout(cluster.found),
-    rotation: cluster.args.rotation,
+    rotation: rotationOf(cluster.args),
+    restore: cluster.args.restore,
     lastRotation: cluster.lastRotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,

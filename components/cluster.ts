@@ -3,10 +3,11 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { refusals } from "./model/checks.ts";
 import { type Found, presentRows } from "./model/found.ts";
-import { ackKubernetes, ackLayout, type KubernetesRow, type Row, withPaths } from "./model/layout.ts";
+import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
 import { foundOf, type Hold, holdOf, missingRefusals } from "./model/missing.ts";
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
+import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
 import { claimMasters } from "./survey/claim.ts";
@@ -26,6 +27,8 @@ export interface Cluster {
   readonly heldBefore: Hold | undefined;
   /** what of these files is renewed; the wanted set is unknown while a rotation is being previewed */
   readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
+  /** what comes back from the masters' backups; undefined when the stack's own certificates are wanted */
+  readonly restore: Restore | undefined;
   readonly clusterId: string;
   readonly owner: string;
   /** of the state that this run begins with; undefined before the first update */
@@ -42,9 +45,10 @@ export interface Cluster {
  */
 export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
-  const table = withPaths(ackLayout, args.layout.paths);
+  const layout = layouts[args.layout.kind];
+  const table = withPaths(layout.rows, args.layout.paths);
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
-  const kubernetesTable = withPaths(renewedRows(ackKubernetes, policy), args.layout.paths);
+  const kubernetesTable = withPaths(renewedRows(layout.kubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
     claimAndLook(targets, owner, { table, kubernetesTable }, args).catch((error: unknown) => {
@@ -52,12 +56,17 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
     }),
     ownOutputs(),
   ]);
-  const renewals = (wanted: Wanted | undefined) => planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now);
+  const heldBefore = holdOf(found, args.holdBefore);
+  const question = { rows, kubernetes, owner, heldBefore, renewBefore: args.certificates.renewBefore, now };
+  const restore = args.restore === undefined ? undefined : planRestore(found, { ...question, rollout: args.restore });
+  const renewals = (wanted: Wanted | undefined) =>
+    restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore.notices);
   const allowed = { outage: args.allowOutage, renewals: renewals(undefined).leaves };
   const authorities = last.rotation === args.rotation ? last.authorities : undefined;
+  const identity = { owner, takeOver: args.takeOver, lastClusterId: last.cluster };
   const reasons = [
-    ...refusals(found, args.masters, table, { owner, takeOver: args.takeOver, lastClusterId: last.cluster }, allowed),
-    ...missingRefusals(found, rows, plan, authorities),
+    ...refusals(found, args.masters, table, identity, allowed),
+    ...(restore === undefined ? missingRefusals(found, rows, plan, authorities) : restore.refusals),
   ];
   if (reasons.length > 0) {
     throw new pulumi.RunError(reasons.join("\n"));
@@ -68,8 +77,7 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
     throw new pulumi.RunError(shut);
   }
-  const heldBefore = holdOf(found, args.holdBefore);
-  return { args, found, rows, kubernetes, plan, heldBefore, renewals, clusterId, owner, lastRotation: last.rotation, shut, claim };
+  return { args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, owner, lastRotation: last.rotation, shut, claim };
 }
 
 interface Tables {

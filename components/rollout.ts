@@ -3,7 +3,7 @@ import type { CertificateAuthority } from "./certificate-authority.ts";
 import { type Cluster, connectionTo } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { authorityContents, contentsFor } from "./model/contents.ts";
+import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
 import type { Authority, Leaf } from "./model/layout.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
@@ -37,7 +37,10 @@ export class Rollout extends pulumi.ComponentResource {
     const { cluster } = args;
     const pems = pemsOf(args);
     const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: cluster.heldBefore };
-    this.wanted = pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)));
+    this.wanted =
+      cluster.restore === undefined
+        ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)))
+        : pulumi.output(cluster.restore.wanted);
     const decided = this.wanted.apply((wanted) => {
       const renewals = cluster.renewals(wanted);
       return { wanted, renewals, attempt: decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, renewals) };
@@ -104,7 +107,7 @@ interface Known {
 }
 
 /** Kubernetes' certificates are renewed where their readers restart next: in a recovery all is started in settle. */
-function renews({ plan }: Cluster, { phase }: PlannedStep): boolean {
+function renews({ plan }: Cluster, { phase }: Pick<PlannedStep, "phase">): boolean {
   return phase === (plan.mode === "recovery" ? "issue" : "retire");
 }
 
@@ -122,7 +125,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master, deadIn(cluster.found)),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    contents: { ...contentsFor(isJoining ? "verify" : planned.phase, planned.master, cluster.rows, cluster.plan, pems), ...authorities },
+    ...wantedContents(cluster, isJoining ? { ...planned, phase: "verify" } : planned, pems, authorities),
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     claim: cluster.claim,
@@ -133,6 +136,17 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
+}
+
+/** What the step writes: the stack's certificates, or the bytes that the master itself keeps in a backup. */
+function wantedContents(cluster: Cluster, { phase, master }: PlannedStep, pems: WantedPems, authorities: Readonly<Record<string, string>>) {
+  const { restore, rows, plan } = cluster;
+  if (restore === undefined) {
+    return { contents: { ...contentsFor(phase, master, rows, plan, pems), ...authorities }, saved: [] };
+  }
+  const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
+  const kubernetes = renews(cluster, { phase }) ? (restore.kubernetes[master] ?? []) : [];
+  return { contents: restoredContents(phase, master, rows, plan, saved), saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes] };
 }
 
 function renewalOf(cluster: Cluster, planned: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {

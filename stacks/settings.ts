@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
-import { ackKubernetes, ackLayout, leaves } from "../components/model/layout.ts";
+import { layoutKinds, layouts, leaves } from "../components/model/layout.ts";
 import { weekdays } from "../components/model/window.ts";
 
 const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
@@ -103,7 +103,15 @@ const schema = z.strictObject({
         context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
       }
     }),
-  layout: z.strictObject({ paths: z.partialRecord(z.enum([...ackLayout, ...ackKubernetes].map((row) => row.id)), path).default({}) }).prefault({}),
+  layout: z
+    .strictObject({ kind: z.enum(layoutKinds).default("ack"), paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}) })
+    .check((context) => {
+      const { kind, paths } = context.value;
+      for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
+        context.issues.push({ code: "custom", input: id, path: ["paths", id], message: `expected a file of the layout ${kind}` });
+      }
+    })
+    .prefault({}),
   kubernetes: z
     .strictObject({ renew: z.enum(["auto", "never"]).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) })
     .prefault({}),
@@ -113,6 +121,18 @@ const schema = z.strictObject({
   pauseBetweenMasters: duration.default(10),
   gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
   backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
+  restore: z
+    .union(
+      [
+        z.int().min(1),
+        z
+          .string()
+          .regex(/^[1-9]\d{0,8}$/)
+          .transform(Number),
+      ],
+      "expected the number of a rollout whose backup the masters keep (npm run backups)",
+    )
+    .optional(),
   allowOutage: z.boolean().default(false),
   skipUnreachable: z.boolean().default(false),
   holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
@@ -155,6 +175,10 @@ function privateKeyOf(settings: { readonly privateKey?: string | undefined; read
   } catch (error) {
     throw new SettingsError(`Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
+}
+
+function rowIds(kind: (typeof layoutKinds)[number]): string[] {
+  return [...layouts[kind].rows, ...layouts[kind].kubernetes].map((row) => row.id);
 }
 
 function needsOneKey(context: z.core.ParsePayload<{ privateKey?: string | undefined; privateKeyPath?: string | undefined; agent: boolean }>): void {

@@ -1,7 +1,16 @@
 import type { KeptBackup, MasterBackups } from "./kept-backup.ts";
 
+/** What a removal is asked with, and what the stack file's `restore` names. */
+export interface PurgeTerms {
+  readonly isOriginalMeant: boolean;
+  readonly restored: number | undefined;
+}
+
 /** Why a backup must stay; empty when it may go. */
-export function purgeRefusals(masters: readonly MasterBackups[], rollout: number, isOriginalMeant: boolean): string[] {
+export function purgeRefusals(masters: readonly MasterBackups[], rollout: number, { isOriginalMeant, restored }: PurgeTerms): string[] {
+  if (rollout === restored) {
+    return [`Cannot remove backup ${rollout}: restore in the stack file names it, so that it is the wanted set; expected another one, or no restore`];
+  }
   const holders = masters.filter(({ backups }) => backups.some((each) => each.rollout === rollout));
   if (holders.length === 0) {
     const numbers = [...new Set(masters.flatMap(({ backups }) => backups.map((each) => each.rollout)))].toSorted((a, b) => a - b);

@@ -5,6 +5,8 @@ import type { CertificateSet } from "../state/certificate-set.ts";
 export interface Deciding {
   readonly rotation: string;
   readonly certificates: { readonly validity: number; readonly algorithm: string };
+  /** a backup that would be wanted instead of the state's certificates */
+  readonly restore?: number | undefined;
 }
 
 /**
@@ -17,6 +19,7 @@ export function changesTo(set: CertificateSet, present: Deciding, project: strin
   const certificates = `${project}:certificates`;
   return [
     ...(rotation === undefined || rotation === present.rotation ? [] : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
+    ...(present.restore === undefined ? [] : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
     // the program counts in whole hours
     ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
       ? []

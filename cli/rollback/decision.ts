@@ -84,12 +84,17 @@ export function describeDecision({ to, deployment, set, present, changes }: Deci
   return [
     `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${set.rollout ?? "unknown"}, rotation "${set.rotation ?? "unknown"}",`,
     `authority ${set.authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
-    ...changes.map(({ path, from, to: value }) => `stack file: ${path.join(".")}: ${from ?? "nothing"} -> ${value}`),
+    ...changes.map(describeChange),
     ...(present.deployment === undefined || deployment.salt === present.deployment.salt
       ? []
       : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
     ...(pendingOperations === 0 ? [] : [`notice: it has ${pendingOperations} pending operations of a run that was killed; they are dropped`]),
   ];
+}
+
+/** One line for a change to the stack file. */
+export function describeChange({ path, from, to }: Change): string {
+  return `stack file: ${path.join(".")}: ${from ?? "nothing"} -> ${to ?? "nothing"}`;
 }
 
 /** True for a number of the list. */

@@ -1,5 +1,5 @@
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout, type KubernetesRow, withPaths } from "../../components/model/layout.ts";
+import { type KubernetesRow, layouts, withPaths } from "../../components/model/layout.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
 import { type ClusterStatus, clusterStatus } from "../../components/model/status.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
@@ -15,8 +15,9 @@ export async function lookAt(settings: Settings, project: string, stack: string)
     validity: settings.certificates.validity,
     renewBefore: settings.certificates.renewBefore,
   };
-  const table = withPaths(ackLayout, settings.layout.paths);
-  const kubernetesTable = withPaths(watchedRows(renewedRows(ackKubernetes, policy)), settings.layout.paths);
+  const layout = layouts[settings.layout.kind];
+  const table = withPaths(layout.rows, settings.layout.paths);
+  const kubernetesTable = withPaths(watchedRows(renewedRows(layout.kubernetes, policy), layout.kubernetes), settings.layout.paths);
   const targets = surveyTargets(settings, owner, [...table, ...kubernetesTable]);
   const looks = await Promise.all(targets.map((target) => lookAtMaster(target)));
   const found = { masters: looks.flatMap((look) => ("found" in look ? [look.found] : [])) };
@@ -36,8 +37,8 @@ export async function lookAt(settings: Settings, project: string, stack: string)
 }
 
 /** Files that the stack leaves alone expire as well: they are looked at, and no process is judged by them. */
-function watchedRows(renewed: readonly KubernetesRow[]): readonly KubernetesRow[] {
-  return renewed.length > 0 ? renewed : ackKubernetes.map((row) => ({ ...row, restarts: [] }));
+function watchedRows(renewed: readonly KubernetesRow[], table: readonly KubernetesRow[]): readonly KubernetesRow[] {
+  return renewed.length > 0 ? renewed : table.map((row) => ({ ...row, restarts: [] }));
 }
 
 type Look = { readonly found: FoundMaster } | { readonly name: string; readonly reason: string };

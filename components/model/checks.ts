@@ -80,7 +80,9 @@ function layoutRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Ro
     const path = pathOn(spec, row);
     return inUse === undefined || inUse === path || inUse === master.files[row.id]?.realPath
       ? []
-      : [`Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use`];
+      : [
+          `Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use, or layout.kind to the kind of this cluster`,
+        ];
   });
 }
 
@@ -170,7 +172,7 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
   return id === undefined || known === undefined || id === known || isTakenOver
     ? []
     : [
-        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,
+        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: ${identity.owner}`,
       ];
 }
 

@@ -1,29 +1,46 @@
-import { certificatesIn } from "./certificate.ts";
-import type { FoundMaster } from "./found.ts";
+import { type Certificate, certificatesIn } from "./certificate.ts";
+import type { FoundMaster, SavedFile } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { type WantedPems, wantedPem } from "./wanted.ts";
 
-/** Which files a phase writes on a master, and what: the whole of trust before issue before retire. */
+/** Which files hold the wanted content after a phase: the whole of trust before issue before retire. In trust they hold others too. */
+const wantedKinds: Readonly<Record<Phase, readonly Row["kind"][]>> = {
+  backup: [],
+  trust: [],
+  issue: ["cert", "key"],
+  settle: [],
+  retire: ["trust"],
+  verify: ["trust", "cert", "key"],
+};
+
+/** Which files a phase writes on a master, and what. */
 export function contentsFor(phase: Phase, master: string, rows: readonly Row[], plan: RolloutPlan, pems: WantedPems): Record<string, string> {
-  const all = (kinds: readonly Row["kind"][]) =>
-    rows.filter((row) => kinds.includes(row.kind)).map((row): [string, string] => [row.id, wantedPem(pems, master, row)]);
-  switch (phase) {
-    case "trust":
-      return Object.fromEntries(rows.filter((row) => row.kind === "trust").map((row) => [row.id, union(row, master, plan, pems)]));
-    case "issue":
-      return Object.fromEntries(all(["cert", "key"]));
-    case "retire":
-      return Object.fromEntries(all(["trust"]));
-    case "verify":
-      return Object.fromEntries(all(["trust", "cert", "key"]));
-    case "backup":
-    case "settle":
-      return {};
-    default:
-      return phase satisfies never;
-  }
+  return phase === "trust"
+    ? trustContents(master, rows, plan, (row) => pems.authorities[row.authority])
+    : Object.fromEntries(wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row)]));
+}
+
+/** What trust writes on a master when a backup is restored; the other phases write the backup's own bytes, which never leave the master. */
+export function restoredContents(
+  phase: Phase,
+  master: string,
+  rows: readonly Row[],
+  plan: RolloutPlan,
+  saved: Readonly<Record<string, SavedFile>>,
+): Record<string, string> {
+  const pemOf = (row: Row) => (saved[row.id]?.certificates ?? []).map(({ pem }) => pem).join("");
+  return phase === "trust" ? trustContents(master, rows, plan, pemOf) : {};
+}
+
+/** The rows that hold the wanted content after a phase, written by it or checked. */
+export function wantedRows(phase: Phase, rows: readonly Row[]): Row[] {
+  return rows.filter((row) => wantedKinds[phase].includes(row.kind));
+}
+
+function trustContents(master: string, rows: readonly Row[], plan: RolloutPlan, wantedOf: (row: Row) => string): Record<string, string> {
+  return Object.fromEntries(rows.filter((row) => row.kind === "trust").map((row) => [row.id, union(wantedOf(row), plan.trusted[master]?.[row.id] ?? [])]));
 }
 
 /** The certificates of Kubernetes' authorities that retire brings to a master, by row id. */
@@ -49,9 +66,8 @@ export function authorityContents(
 }
 
 /** The wanted authority first, then what stays trusted until retire. */
-function union(row: Row, master: string, plan: RolloutPlan, pems: WantedPems): string {
-  const wanted = pems.authorities[row.authority];
+function union(wanted: string, trusted: readonly Certificate[]): string {
   const fingerprints = new Set(certificatesIn(wanted).map((certificate) => certificate.fingerprint));
-  const others = (plan.trusted[master]?.[row.id] ?? []).filter((certificate) => !fingerprints.has(certificate.fingerprint));
+  const others = trusted.filter((certificate) => !fingerprints.has(certificate.fingerprint));
   return [wanted, ...others.map((certificate) => certificate.pem)].join("");
 }

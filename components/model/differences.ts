@@ -1,4 +1,4 @@
-import type { Found, FoundFile, FoundMaster } from "./found.ts";
+import type { Found, FoundFile, FoundMaster, SavedFile } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
 import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
@@ -50,7 +50,10 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
     ...master.leftovers.map((path) => `${path} is left over from an interrupted step`),
     ...processDifferences(master),
   ];
-  list.push(...fileDifferences(master, wanted, rows), ...servedDifferences(master, wanted));
+  const restored = Object.entries(wanted?.heldBefore !== undefined ? {} : (wanted?.restored?.[master.name] ?? {}));
+  list.push(...fileDifferences(master, wanted, rows));
+  list.push(...restored.flatMap(([id, digest]) => (fingerprintsIn(master.files[id]) === digest ? [] : [`${id} is not the one of the backup`])));
+  list.push(...servedDifferences(master, wanted));
   return list.map(say);
 }
 
@@ -137,11 +140,20 @@ function isAsWanted(row: Row, file: FoundFile, master: string, { files, heldBefo
   if (heldBefore === "issue" && row.kind !== "trust") {
     return true;
   }
-  return heldBefore !== undefined && row.kind === "trust"
-    ? file.certificates.some(({ fingerprint }) => fingerprint === wanted)
-    : digestOf(row, file) === wanted;
+  return heldBefore !== undefined && row.kind === "trust" ? isTrusted(file, wanted) : digestOf(row, file) === wanted;
 }
 
-function digestOf(row: Row, file: FoundFile): string {
-  return row.kind === "key" ? file.publicKey : file.certificates.map((certificate) => certificate.fingerprint).join("+");
+/** Whether a trust file holds all that is wanted in it, whatever else it holds. */
+export function isTrusted(file: SavedFile | undefined, wanted: string | undefined): boolean {
+  return (wanted?.split("+") ?? [""]).every((each) => (file?.certificates ?? []).some(({ fingerprint }) => fingerprint === each));
+}
+
+/** What `Wanted` calls a file by. */
+export function digestOf(row: Row, file: SavedFile): string {
+  return row.kind === "key" ? file.publicKey : fingerprintsIn(file);
+}
+
+/** The fingerprints of a file's certificates, in their order. */
+export function fingerprintsIn(file: SavedFile | undefined): string {
+  return (file?.certificates ?? []).map((certificate) => certificate.fingerprint).join("+");
 }

@@ -25,6 +25,8 @@ export interface FoundMaster {
   readonly receipt: Receipt | undefined;
   /** rollout numbers with a backup on this master */
   readonly backups: readonly number[];
+  /** by row id: the files of the backup that `restore` names, as far as they are as its manifest says */
+  readonly saved: Readonly<Record<string, SavedFile>>;
   /** folders that an interrupted step left behind */
   readonly leftovers: readonly string[];
   /** the holder of the lock, when it is held */
@@ -50,6 +52,9 @@ export interface FoundFile {
   /** of a kubeconfig: the client's, where it is embedded */
   readonly certificates: readonly Certificate[];
 }
+
+/** A file of a backup; public data only. */
+export type SavedFile = Pick<FoundFile, "publicKey" | "certificates">;
 
 export interface FoundProcess {
   /** boot id, pid, start ticks */
@@ -133,6 +138,7 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     isApiReady: one("api") === "ready",
     receipt: receipt === "" ? undefined : parseReceipt(decode(receipt)),
     backups: of("backup").map(Number),
+    saved: Object.fromEntries(of("saved").flatMap((line) => parseSaved(line, rows))),
     leftovers: [...new Set(of("leftover"))],
     lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
     claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
@@ -154,6 +160,12 @@ function parseFile(line: string | undefined, pem: string | undefined, path: stri
     realPath: realPath.join(" "),
     certificates: pem === undefined ? [] : certificatesIn(decode(pem)),
   };
+}
+
+function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
+  const [index, publicKey = "", pem = ""] = line.split(" ");
+  const row = rows[Number(index)];
+  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(decode(pem)) }]];
 }
 
 function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {

@@ -17,7 +17,7 @@ export type Leaf = (typeof leaves)[number];
  */
 export type Reload = "handshake" | "restart";
 
-/** One file on a master, as far as scripts treat it. */
+/** One file on a master, or one use of it, as far as scripts treat it. */
 export interface FileRow {
   readonly id: string;
   /** `{etcdName}` and `{address}` stand for the master's */
@@ -142,12 +142,49 @@ export const ackKubernetes: readonly KubernetesRow[] = [
   { id: "root-kubeconfig", path: "/root/.kube/config", kind: "kubeconfig", group: "root-kubeconfig", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
 ];
 
-/** The three listings of the official page, as globs. */
-export const ackListings = ["/var/lib/etcd/cert/*.pem", "/etc/kubernetes/pki/etcd/*.pem", "/etc/kubernetes/pki/*.crt"] as const;
+const podFile = { reader: "etcd", owner: "root:root" } as const;
+/** One authority for all, so what a trust file accepts does not depend on its use, and neither does its text. */
+const kubeadmTrust = { path: "/etc/kubernetes/pki/etcd/ca.crt", kind: "trust", accepts: leaves, reload: "restart", mode: "644" } as const;
+
+/**
+ * A kubeadm master with stacked etcd, a static pod (source: kubernetes cmd/kubeadm/app/constants/constants.go and phases/etcd/local.go).
+ * ca.crt has a row for each of its three uses. The health check's client gets the leaf of kube-apiserver's.
+ */
+// biome-ignore format: a table, a row per line
+const kubeadmRows: readonly Row[] = [
+  { id: "etcd-ca", group: "server-trust", authority: "etcd", flag: "--trusted-ca-file", ...kubeadmTrust, ...podFile },
+  { id: "etcd-peer-ca", group: "peer-trust", authority: "etcd-peer", flag: "--peer-trusted-ca-file", ...kubeadmTrust, ...podFile },
+  { id: "apiserver-etcd-ca", group: "api-trust", authority: "etcd", flag: "--etcd-cafile", ...kubeadmTrust, ...apiFile },
+  { id: "etcd-server", path: "/etc/kubernetes/pki/etcd/server.crt", kind: "cert", group: "server", authority: "etcd", leaf: "etcd-server", reload: "handshake", flag: "--cert-file", mode: "644", ...podFile },
+  { id: "etcd-server-key", path: "/etc/kubernetes/pki/etcd/server.key", kind: "key", group: "server", authority: "etcd", leaf: "etcd-server", reload: "handshake", flag: "--key-file", mode: "600", ...podFile },
+  { id: "etcd-peer", path: "/etc/kubernetes/pki/etcd/peer.crt", kind: "cert", group: "peer", authority: "etcd-peer", leaf: "etcd-peer", reload: "handshake", flag: "--peer-cert-file", mode: "644", ...podFile },
+  { id: "etcd-peer-key", path: "/etc/kubernetes/pki/etcd/peer.key", kind: "key", group: "peer", authority: "etcd-peer", leaf: "etcd-peer", reload: "handshake", flag: "--peer-key-file", mode: "600", ...podFile },
+  { id: "apiserver-etcd-client", path: "/etc/kubernetes/pki/apiserver-etcd-client.crt", kind: "cert", group: "api-client", authority: "etcd", leaf: "etcd-client", reload: "handshake", flag: "--etcd-certfile", mode: "644", ...apiFile },
+  { id: "apiserver-etcd-client-key", path: "/etc/kubernetes/pki/apiserver-etcd-client.key", kind: "key", group: "api-client", authority: "etcd", leaf: "etcd-client", reload: "handshake", flag: "--etcd-keyfile", mode: "600", ...apiFile },
+  { id: "etcd-healthcheck-client", path: "/etc/kubernetes/pki/etcd/healthcheck-client.crt", kind: "cert", group: "client", authority: "etcd", leaf: "etcd-client", reload: "handshake", mode: "644", optional: true, ...apiFile, reader: "none" },
+  { id: "etcd-healthcheck-client-key", path: "/etc/kubernetes/pki/etcd/healthcheck-client.key", kind: "key", group: "client", authority: "etcd", leaf: "etcd-client", reload: "handshake", mode: "600", optional: true, ...apiFile, reader: "none" },
+];
+
+/** The same files as on ACK, but for the cluster's authority and one kubeconfig more (since 1.29). */
+const kubeadmKubernetes: readonly KubernetesRow[] = [
+  ...withPaths(ackKubernetes, { "cluster-ca": "/etc/kubernetes/pki/ca.crt", "cluster-ca-key": "/etc/kubernetes/pki/ca.key" }),
+  {
+    id: "super-admin.conf",
+    path: "/etc/kubernetes/super-admin.conf",
+    kind: "kubeconfig",
+    group: "super-admin.conf",
+    signer: "cluster-ca",
+    restarts: [],
+    mode: "600",
+    ...kubernetesFile,
+  },
+];
 
 /** Files and ports of a master that are used but not rotated here. */
 export const ackSurroundings = {
   etcdUnit: "etcd",
+  /** where etcd is no unit: the manifest of its static pod */
+  etcdManifest: "",
   kubeletUnit: "kubelet",
   etcdClientPort: 2379,
   etcdPeerPort: 2380,
@@ -157,6 +194,37 @@ export const ackSurroundings = {
   apiClientCert: "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
   apiClientKey: "/etc/kubernetes/pki/apiserver-kubelet-client.key",
 } as const;
+
+/** All that differs between the kinds of masters. */
+export interface Layout {
+  readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
+  /** globs of certificates that verify lists, as the official page does */
+  readonly listings: readonly string[];
+  readonly surroundings: Readonly<Record<keyof typeof ackSurroundings, string | number>>;
+  /** members trust each other by an authority of their own; else by the one of the clients */
+  readonly hasPeerAuthority: boolean;
+}
+
+export const layoutKinds = ["ack", "kubeadm"] as const;
+export type LayoutKind = (typeof layoutKinds)[number];
+
+export const layouts: Readonly<Record<LayoutKind, Layout>> = {
+  ack: {
+    rows: ackLayout,
+    kubernetes: ackKubernetes,
+    listings: ["/var/lib/etcd/cert/*.pem", "/etc/kubernetes/pki/etcd/*.pem", "/etc/kubernetes/pki/*.crt"],
+    surroundings: ackSurroundings,
+    hasPeerAuthority: true,
+  },
+  kubeadm: {
+    rows: kubeadmRows,
+    kubernetes: kubeadmKubernetes,
+    listings: ["/etc/kubernetes/pki/etcd/*.crt", "/etc/kubernetes/pki/*.crt"],
+    surroundings: { ...ackSurroundings, etcdUnit: "", etcdManifest: "/etc/kubernetes/manifests/etcd.yaml", apiCa: "/etc/kubernetes/pki/ca.crt" },
+    hasPeerAuthority: false,
+  },
+};
 
 /** Which leaf answers on which port: each is checked by the trust rows that accept it, and by no others. */
 export const servedLeaves = { [ackSurroundings.etcdClientPort]: "etcd-server", [ackSurroundings.etcdPeerPort]: "etcd-peer" } as const satisfies Record<

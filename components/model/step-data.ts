@@ -1,5 +1,5 @@
 import { clockToleranceSeconds } from "./checks.ts";
-import { ackListings, ackSurroundings, components, type KubernetesRow, type Placed, pathOn, type Row, startReaders } from "./layout.ts";
+import { components, type KubernetesRow, type LayoutKind, layouts, type Placed, pathOn, type Row, startReaders } from "./layout.ts";
 import type { Mode, Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
 
@@ -10,6 +10,7 @@ export interface StepData {
   readonly memberAddresses: readonly string[];
   /** members that leadership may go to, the best first */
   readonly heirAddresses: readonly string[];
+  readonly layout: LayoutKind;
   readonly rows: readonly (Row | KubernetesRow)[];
   /** by row id: the text to write; a row without one is left alone */
   readonly contents: Readonly<Record<string, string>>;
@@ -30,6 +31,10 @@ export interface StepData {
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;
   readonly takesSnapshot: boolean;
+  /** rollout whose backup is the wanted set; 0: none is */
+  readonly restore: number;
+  /** row ids whose content is that backup's */
+  readonly saved: readonly string[];
   readonly isOutageAllowed: boolean;
   readonly backupFolder: string;
   /** complete rollouts whose backups stay */
@@ -62,6 +67,7 @@ const healthSeconds = 15;
 
 /** The data as shell assignments that a script begins with. */
 export function renderStepData(data: StepData): string {
+  const { surroundings, listings } = layouts[data.layout];
   const column = (value: (row: Row | KubernetesRow) => string) => data.rows.map(value);
   const path = (id: string) => data.rows.filter((row) => row.id === id).map((row) => pathOn(data.master, row))[0] ?? "";
   return assignments({
@@ -92,20 +98,22 @@ export function renderStepData(data: StepData): string {
     SCRATCH_DIR: scratchFolder,
     BACKUP_DIR: data.backupFolder,
     KEEP: data.backupsToKeep,
+    RESTORE: data.restore,
     DRAIN_SECONDS: data.drainSeconds,
     PAUSE_SECONDS: data.pauseSeconds,
     GATE_SECONDS: data.gateSeconds,
     HEALTH_SECONDS: healthSeconds,
     CLOCK_SECONDS: clockToleranceSeconds + healthSeconds,
-    ETCD_UNIT: ackSurroundings.etcdUnit,
-    KUBELET_UNIT: ackSurroundings.kubeletUnit,
-    ETCD_CLIENT_PORT: ackSurroundings.etcdClientPort,
-    ETCD_PEER_PORT: ackSurroundings.etcdPeerPort,
-    API_PORT: ackSurroundings.apiPort,
-    KUBELET_PORT: ackSurroundings.kubeletPort,
-    API_CA: path("cluster-ca") || ackSurroundings.apiCa,
-    API_CLIENT_CERT: path("apiserver-kubelet-client") || ackSurroundings.apiClientCert,
-    API_CLIENT_KEY: path("apiserver-kubelet-client-key") || ackSurroundings.apiClientKey,
+    ETCD_UNIT: surroundings.etcdUnit,
+    ETCD_MANIFEST: surroundings.etcdManifest,
+    KUBELET_UNIT: surroundings.kubeletUnit,
+    ETCD_CLIENT_PORT: surroundings.etcdClientPort,
+    ETCD_PEER_PORT: surroundings.etcdPeerPort,
+    API_PORT: surroundings.apiPort,
+    KUBELET_PORT: surroundings.kubeletPort,
+    API_CA: path("cluster-ca") || surroundings.apiCa,
+    API_CLIENT_CERT: path("apiserver-kubelet-client") || surroundings.apiClientCert,
+    API_CLIENT_KEY: path("apiserver-kubelet-client-key") || surroundings.apiClientKey,
     SERVER_CA: path("etcd-ca"),
     SERVER_CERT: path("etcd-server"),
     PEER_CA: path("etcd-peer-ca"),
@@ -115,7 +123,7 @@ export function renderStepData(data: StepData): string {
     CLIENT_CA: path("apiserver-etcd-ca"),
     CLIENT_CERT: path("apiserver-etcd-client"),
     CLIENT_KEY: path("apiserver-etcd-client-key"),
-    LISTINGS: ackListings,
+    LISTINGS: listings,
     FILE_PATH: column((row) => pathOn(data.master, row)),
     FILE_KIND: column((row) => row.kind),
     FILE_GROUP: column((row) => row.group),
@@ -126,6 +134,7 @@ export function renderStepData(data: StepData): string {
     FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).join(" ") : "")),
     FILE_OWNER: column((row) => row.owner),
     FILE_MODE: column((row) => row.mode),
+    FILE_SAVED: column((row) => (data.saved.includes(row.id) ? "1" : "")),
     FILE_CONTENT: column((row) => data.contents[row.id] ?? ""),
   });
 }

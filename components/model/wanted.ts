@@ -20,6 +20,8 @@ export interface Wanted {
   readonly authorities: Readonly<Record<Authority, string>>;
   /** by master name, then row id: fingerprint of the certificate, or SHA-256 of the key's public key */
   readonly files: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** by master, then row id: fingerprints of Kubernetes' own certificates that come back with a backup */
+  readonly restored?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** Names every wanted file without showing a key. */

@@ -1,5 +1,5 @@
 import { day } from "./day.ts";
-import { differences } from "./differences.ts";
+import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import { type Hold, obstacleOf } from "./missing.ts";
@@ -20,6 +20,8 @@ export interface WordsInput {
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  /** whose backup is wanted, instead of the state's certificates */
+  readonly restore: number | undefined;
   /** why an update may not begin now: its window is shut */
   readonly shut: string | undefined;
   readonly pauseSeconds: number;
@@ -36,12 +38,13 @@ export function describePlan(input: WordsInput): string[] {
     if (input.heldBefore !== undefined && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
       return [`Held before ${input.heldBefore}: ${stateBefore(input.heldBefore)}. ${goesOn(input)}`, ...notices(input)];
     }
-    return ["Nothing to do: every master serves the wanted certificates.", ...expiries(input), ...stays(input), ...absences(input)];
+    return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input), ...absences(input)];
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
     ...(input.shut === undefined ? [] : [`  CAUTION: ${input.shut}`]),
     ...olderState(input),
+    ...restoring(input),
     ...reasons(
       input,
       found.map(({ master, what }) => `${master}: ${what}`),
@@ -116,9 +119,7 @@ function rollingSteps(input: WordsInput): string[] {
   const isTrustDone =
     wanted !== undefined &&
     found.masters.every((master) =>
-      rows
-        .filter((row) => row.kind === "trust")
-        .every((row) => (master.files[row.id]?.certificates ?? []).some((certificate) => certificate.fingerprint === wanted.files[master.name]?.[row.id])),
+      rows.filter((row) => row.kind === "trust").every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
     );
   const renewing = isRenewing(input)
     ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
@@ -151,6 +152,14 @@ function olderState({ found, wanted, rotation, lastRotation }: WordsInput): stri
         `  To go back to the certificates of this state: pulumi config set rotation ${lastRotation}`,
       ]
     : [];
+}
+
+function restoring({ restore }: WordsInput): string[] {
+  return restore === undefined
+    ? []
+    : [
+        `  restore: the files that the masters kept from before rollout ${restore}, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore`,
+      ];
 }
 
 /** What a rollout cannot change. */

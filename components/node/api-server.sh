@@ -39,48 +39,65 @@ signal_process() {
   is_gone "$2" || kill -s "$1" "$(printf '%s' "$2" | cut -d ' ' -f 2)" 2>/dev/null || :
 }
 
-# is_back_off_possible IDENTITY: the kubelet may make the next start of that process's container wait: it started it again
+# is_back_off_possible COMPONENT IDENTITY: the kubelet may make the next start of that process's container wait: it started it again
 # itself, in the last ten minutes (kubelet's doBackOff; client-go util/flowcontrol Backoff forgets after twice its maximum
 # of 5 minutes). It remembers nothing of a container that it never started again, nor of one that is older than itself.
 is_back_off_possible() {
   local kubelet ticks uptime
-  ticks=${1##* }
+  ticks=${2##* }
   kubelet=$(identity kubelet)
   kubelet=${kubelet##* }
   read -r uptime _ </proc/uptime
-  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$((${uptime%.*} - ticks / $(getconf CLK_TCK)))" -lt 660 ] && has_started_again
+  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$((${uptime%.*} - ticks / $(getconf CLK_TCK)))" -lt 660 ] && has_started_again "$1"
 }
 
-# has_started_again: the kubelet numbers the logs of a container's starts from 0
+# has_started_again COMPONENT: the kubelet numbers the logs of a container's starts from 0
 has_started_again() {
   local log
-  for log in /var/log/pods/kube-system_kube-apiserver-*/kube-apiserver/*.log; do
+  for log in /var/log/pods/kube-system_"$1"-*/"$1"/*.log; do
     case ${log##*/} in 0.log) ;; *) return 0 ;; esac
   done
   # no log at all tells nothing
   [ ! -e "$log" ]
 }
 
-# restart_api_server: SIGTERM, a bounded drain, SIGKILL (one SIGTERM alone drains far beyond the 10 s after which
-# controller manager and scheduler lose their leases). The kubelet starts the container again at once, unless it
-# remembers an earlier start: then it is restarted, and has forgotten.
+# end_process IDENTITY: SIGTERM, a bounded drain, SIGKILL; nothing for none
+end_process() {
+  [ -n "$1" ] || return 0
+  signal_process TERM "$1"
+  wait_until "$DRAIN_SECONDS" is_gone "$1" || signal_process KILL "$1"
+  wait_until 10 is_gone "$1"
+}
+
+# restart_pods COMPONENT...: of static pods; they end in that order. The kubelet starts their containers again at once, unless
+# it remembers an earlier start: then it is restarted, and has forgotten.
+restart_pods() {
+  local each must_forget=''
+  local -A old=()
+  for each in "$@"; do
+    old[$each]=$(identity "$each")
+    if [ -z "${old[$each]}" ] || is_back_off_possible "$each" "${old[$each]}"; then must_forget=1; fi
+  done
+  for each in "$@"; do end_process "${old[$each]}" || return 1; done
+  for each in "$@"; do
+    [ -n "$must_forget" ] || wait_until 4 has_new_process "$each" "${old[$each]}" || must_forget=1
+  done
+  [ -z "$must_forget" ] || timeout 60 systemctl restart "$KUBELET_UNIT"
+}
+
+# restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller manager and
+# scheduler lose their leases)
 restart_api_server() {
   local -r old=$(identity kube-apiserver) started=$SECONDS
-  local must_forget=1
-  if [ -n "$old" ]; then
-    say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"
-    is_back_off_possible "$old" || must_forget=''
-    signal_process TERM "$old"
-    wait_until "$DRAIN_SECONDS" is_gone "$old" || signal_process KILL "$old"
-    wait_until 10 is_gone "$old" || return 1
-  else
-    say 'starting kube-apiserver'
-  fi
-  if [ -n "$must_forget" ] || ! wait_until 4 has_new_process kube-apiserver "$old"; then
-    timeout 60 systemctl restart "$KUBELET_UNIT" || return 1
-  fi
-  PROBLEM='kube-apiserver has no new process that is ready'
-  wait_until "$GATE_SECONDS" is_new_api_ready "$old" || return 1
-  record_start kube-apiserver || return 1
+  if [ -n "$old" ]; then say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"; else say 'starting kube-apiserver'; fi
+  restart_pods kube-apiserver || return 1
+  see_new_api "$old" || return 1
   say "kube-apiserver is ready again after $(seconds_since "$started") s"
+}
+
+# see_new_api OLD: it is ready and noted, in a process other than OLD (an identity)
+see_new_api() {
+  PROBLEM='kube-apiserver has no new process that is ready'
+  wait_until "$GATE_SECONDS" is_new_api_ready "$1" || return 1
+  record_start kube-apiserver
 }

@@ -74,16 +74,19 @@ restart_component() {
 
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
-  if [ "$1" != etcd ] && is_inside_kubelet; then
+  if { [ "$1" != etcd ] || ! is_etcd_unit; } && is_inside_kubelet; then
     PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service, so that a kubelet restart would end every pod; expected a cgroup of its own"
     return 1
   fi
   # with three and more a restart is no outage, whatever is allowed
   [ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0
+  if [ "$1" = etcd ]; then
+    quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; }
+    # a static pod takes kube-apiserver along
+    ! is_etcd_unit || return 0
+  fi
   case $1 in
-    etcd)
-      quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; } ;;
-    kube-apiserver)
+    etcd | kube-apiserver)
       wait_until "$GATE_SECONDS" are_other_apis_ready || { PROBLEM='a restart would leave fewer API servers than one less than all: another one is not ready'; return 1; } ;;
   esac
 }
@@ -106,7 +109,7 @@ pass_gate() {
 put_back() {
   say "Cannot finish $PHASE: $1; putting back what was there before"
   if [ ! -d "$STATE_DIR/journal" ]; then
-    fail "$EXIT_UNHEALTHY" "nothing had been changed; see journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+    fail "$EXIT_UNHEALTHY" "nothing had been changed; see $(etcd_logs) on $MASTER, then run pulumi up again"
   fi
   # a journal of a retire step that was killed has more readers than this phase
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
@@ -118,9 +121,9 @@ put_back() {
   fi
   if put_back_restarts && pass_gate; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See $(etcd_logs) there, mend the cause, then run pulumi up again"
   fi
-  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See journalctl -u $ETCD_UNIT there, mend the cause, then run pulumi up again"
+  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See $(etcd_logs) there, mend the cause, then run pulumi up again"
 }
 
 # put_back_restarts: of every component that this phase may have restarted

@@ -55,12 +55,12 @@ holds_these_files() {
 snapshot() {
   local status
   say 'taking an etcd snapshot'
-  ETCDCTL_API=3 timeout "$GATE_SECONDS" etcdctl --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
+  ETCDCTL_API=3 timeout "$GATE_SECONDS" "$ETCDCTL" --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
     snapshot save "$1" >/dev/null 2>&1 || fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"); nothing was changed"
-  if command -v etcdutl >/dev/null 2>&1; then
-    status=$(etcdutl snapshot status "$1" 2>&1)
+  if [ -x "${ETCDCTL%etcdctl}etcdutl" ]; then
+    status=$("${ETCDCTL%etcdctl}etcdutl" snapshot status "$1" 2>&1)
   else
-    status=$(ETCDCTL_API=3 etcdctl snapshot status "$1" 2>&1)
+    status=$(ETCDCTL_API=3 "$ETCDCTL" snapshot status "$1" 2>&1)
   fi || fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: $status"
   say "snapshot $status"
 }
@@ -80,14 +80,43 @@ require_snapshot_space() {
   local free need=65536 size
   if [ "$TAKE_SNAPSHOT" = 1 ]; then
     size=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields | status_field DBSize) ||
-      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See $(etcd_logs) on $MASTER, then run pulumi up again"
     need=$((need + ${size:-0} / 1024 + 524288))
   fi
   free=$(df -Pk "$BACKUP_DIR" | awk 'NR == 2 { print $4 }')
   [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
 }
 
-# prune_backups: keeps the original set, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
+# saved_file INDEX: where the backup that is to be restored has the row's file; nothing unless it is as the manifest says
+saved_file() {
+  local -r folder=$BACKUP_DIR/rollout-$RESTORE
+  local kind sum path found
+  [ "$RESTORE" != 0 ] && [ -f "$folder/files${FILE_PATH[$1]}" ] || return 1
+  found=$(sha256sum <"$folder/files${FILE_PATH[$1]}" | cut -d ' ' -f 1)
+  while read -r kind sum _ _ path; do
+    [ "$kind" = file ] && [ "$path" = "${FILE_PATH[$1]}" ] && [ "$sum" = "$found" ] || continue
+    printf '%s' "$folder/files$path"
+    return 0
+  done <"$folder/manifest"
+  return 1
+}
+
+# load_saved: the rows that are to be restored are wanted exactly as the backup has them
+load_saved() {
+  local i file content
+  for i in "${!FILE_PATH[@]}"; do
+    [ -n "${FILE_SAVED[$i]}" ] || continue
+    file=$(saved_file "$i") ||
+      fail "$EXIT_PRECONDITION" "Cannot restore ${FILE_PATH[$i]}: $BACKUP_DIR/rollout-$RESTORE on $MASTER does not have it as its manifest says; nothing was changed. Remove restore, then run pulumi up again"
+    # to the last byte: a substitution would drop the newlines at the end
+    IFS= read -r -d '' content <"$file" || :
+    FILE_CONTENT[i]=$content
+    # what comes back is not what was renewed here
+    [ -z "${FILE_SIGNER[$i]}" ] || is_wanted "$i" || forget_renewal "${FILE_PATH[$i]}" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+  done
+}
+
+# prune_backups: keeps the original set, what restore names, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
 prune_backups() {
   local number receipt kept=0
   local -a numbers=()
@@ -95,7 +124,7 @@ prune_backups() {
   for number in ${numbers[@]+"${numbers[@]}"}; do
     # a backup holds the receipt from before its rollout; the original set has none
     receipt=$BACKUP_DIR/rollout-$number/receipt
-    [ -f "$receipt" ] || continue
+    [ -f "$receipt" ] && [ "$number" != "$RESTORE" ] || continue
     if [ "$kept" -ge "$KEEP" ]; then
       say "removing backup rollout-$number"
       # renamed first: what is half removed is no backup any more, and the next rollout erases it

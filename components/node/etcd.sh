@@ -4,7 +4,9 @@
 ctl() {
   local -r endpoints=$1
   shift
-  ETCDCTL_API=3 timeout 15 etcdctl --dial-timeout=2s --command-timeout=5s --endpoints="$endpoints" \
+  # the one in a container has gone with it
+  [ -x "$ETCDCTL" ] || ETCDCTL=$(etcdctl_path)
+  ETCDCTL_API=3 timeout 15 "$ETCDCTL" --dial-timeout=2s --command-timeout=5s --endpoints="$endpoints" \
     --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" "$@" 2>/dev/null
 }
 
@@ -45,11 +47,21 @@ quorum_without_me() {
   [ "$total" -gt 0 ] && [ "$healthy" -ge "$((total / 2 + 1))" ]
 }
 
+# is_etcd_active: the unit is, or the static pod has a process
+is_etcd_active() {
+  if is_etcd_unit; then systemctl is-active --quiet "$ETCD_UNIT"; else [ -n "$(pid_of etcd)" ]; fi
+}
+
+# no_etcd: in words
+no_etcd() {
+  if is_etcd_unit; then printf 'the unit %s is not active' "$ETCD_UNIT"; else printf 'the static pod of etcd has no process'; fi
+}
+
 # etcd_problem: what is wrong with this member, in words; nothing when it is healthy.
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local status address own_applied=0 applied alarms
-  systemctl is-active --quiet "$ETCD_UNIT" || { printf 'the unit %s is not active' "$ETCD_UNIT"; return; }
+  is_etcd_active || { no_etcd; return; }
   member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
   status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
@@ -114,21 +126,47 @@ unit_property() {
   systemctl show -p "$1" "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2 || :
 }
 
+# no_new_etcd: in words
+no_new_etcd() {
+  if is_etcd_unit; then
+    printf 'no new process: the unit %s is %s, its last result %s' "$ETCD_UNIT" "$(unit_property SubState)" "$(unit_property Result)"
+  else
+    printf 'no new process of the static pod'
+  fi
+}
+
 # is_new_etcd_healthy OLD: a process other than OLD (an identity), and healthy
 is_new_etcd_healthy() {
-  has_new_process etcd "$1" || { PROBLEM="no new process: the unit $ETCD_UNIT is $(unit_property SubState), its last result $(unit_property Result)"; return 1; }
+  has_new_process etcd "$1" || { PROBLEM=$(no_new_etcd); return 1; }
   is_etcd_healthy
 }
 
-# restart_etcd: leaves no doubt that a new process answers. `systemctl restart` alone would wait for quorum
-# (Type=notify), and right after it the old process still answers.
+# begin_etcd: a new process, not waited for: `systemctl restart` alone would wait for quorum (Type=notify). As a static pod
+# with this master's kube-apiserver, which ends first: it has no other etcd, and a kubelet that starts would wait for its
+# answers (measured: etcd back after 38 s).
+begin_etcd() {
+  if is_etcd_unit; then
+    systemctl reset-failed "$ETCD_UNIT" 2>/dev/null || :
+    systemctl restart --no-block "$ETCD_UNIT"
+  else
+    restart_pods kube-apiserver etcd
+  fi
+}
+
+# kill_etcd OLD: a stopping leader wastes up to 11 s on handing over to members that also stop
+kill_etcd() {
+  if is_etcd_unit; then systemctl kill -s KILL "$ETCD_UNIT" 2>/dev/null || :; else signal_process KILL "$1"; fi
+}
+
+# restart_etcd: leaves no doubt that a new process answers: right after a restart the old one still does
 restart_etcd() {
-  local -r old=$(identity etcd) started=$SECONDS
+  local -r old=$(identity etcd) api=$(identity kube-apiserver) started=$SECONDS
   if [ "${#MEMBER_ADDRESSES[@]}" -gt 1 ]; then hand_over_leadership; fi
-  say 'restarting etcd'
-  systemctl reset-failed "$ETCD_UNIT" 2>/dev/null || :
-  systemctl restart --no-block "$ETCD_UNIT" || return 1
+  say "restarting etcd$(is_etcd_unit || printf ', with kube-apiserver')"
+  PROBLEM=$(no_new_etcd)
+  begin_etcd || return 1
   wait_until "$GATE_SECONDS" is_new_etcd_healthy "$old" || return 1
   record_start etcd || return 1
+  is_etcd_unit || see_new_api "$api" || return 1
   say "etcd is healthy again after $(seconds_since "$started") s"
 }

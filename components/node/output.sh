@@ -4,15 +4,27 @@
 
 readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_PUT_BACK_UNHEALTHY=6
 
-# prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags
+# prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags.
+# Sets ETCDCTL, empty where etcd's own is not there, since it does not run.
 prepare_environment() {
   local name
   PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
   for name in "${!ETCDCTL_@}"; do unset "$name"; done
-  command -v etcdctl >/dev/null || {
+  ETCDCTL=$(etcdctl_path)
+  [ -n "$ETCDCTL" ] || { ! is_etcd_unit && [ -z "$(pid_of etcd)" ]; } || {
     printf '%s: Cannot find etcdctl in %s; expected it on every master. Install it, or link it into /usr/local/bin\n' "$MASTER" "$PATH" >&2
     exit "$EXIT_PRECONDITION"
   }
+}
+
+# etcdctl_path: the master's own, else the one in etcd's container, or nothing
+etcdctl_path() {
+  local folder
+  command -v etcdctl && return
+  is_etcd_unit || for folder in /usr/local/bin /usr/bin; do
+    folder=/proc/$(pid_of etcd)/root$folder
+    [ ! -x "$folder/etcdctl" ] || { printf '%s/etcdctl' "$folder" && return; }
+  done
 }
 
 # say WORDS...: progress; a connection that is gone must not stop the work

@@ -78,7 +78,7 @@ require_health() {
   # an interrupted step may have left a journal: then this step is what brings the master back
   [ ! -d "$STATE_DIR/journal" ] || return 0
   wait_until "$HEALTH_SECONDS" is_etcd_healthy ||
-    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed. See journalctl -u $ETCD_UNIT on $MASTER"
+    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed. See $(etcd_logs) on $MASTER"
   wait_until "$HEALTH_SECONDS" is_api_ready ||
     fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: kube-apiserver is not ready on $ADDRESS:$API_PORT; nothing was changed"
 }
@@ -183,6 +183,7 @@ run_phase() {
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
   rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
+  load_saved
   if [ "$MODE" = joining ]; then write_all; else "phase_$PHASE"; fi
   result "done $ATTEMPT $PHASE $MASTER"
 }

@@ -22,11 +22,21 @@ start_epoch() {
 # pid_of COMPONENT: its process on this master, or nothing
 pid_of() {
   case $1 in
-    etcd) unit_pid "$ETCD_UNIT" ;;
+    etcd) if is_etcd_unit; then unit_pid "$ETCD_UNIT"; else host_pid_named etcd; fi ;;
     kubelet) unit_pid "$KUBELET_UNIT" ;;
     # of a name the kernel keeps 15 characters
     *) host_pid_named "$1" ;;
   esac
+}
+
+# is_etcd_unit: etcd is a unit of systemd; else a static pod of the kubelet
+is_etcd_unit() {
+  [ -n "$ETCD_UNIT" ]
+}
+
+# etcd_logs: where etcd's words are, to go after "See"
+etcd_logs() {
+  if is_etcd_unit; then printf 'journalctl -u %s' "$ETCD_UNIT"; else printf '/var/log/pods/kube-system_etcd-*/etcd'; fi
 }
 
 # unit_pid UNIT: its main process, or nothing
@@ -36,10 +46,14 @@ unit_pid() {
   case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
 }
 
-# etcd_user: the name that its unit runs as; a unit may give a number. Nothing when there is no such user.
+# etcd_user: the name that etcd runs as, by its unit or its process; a unit may give a number. Nothing when there is no such user.
 etcd_user() {
   local user
-  user=$(systemctl show -p User "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
+  if is_etcd_unit; then
+    user=$(systemctl show -p User "$ETCD_UNIT" 2>/dev/null | cut -d = -f 2)
+  else
+    user=$(stat -c %u "/proc/$(pid_of etcd)" 2>/dev/null || :)
+  fi
   getent passwd "${user:-root}" 2>/dev/null | cut -d : -f 1 || :
 }
 

@@ -1,21 +1,22 @@
 # Settling a recovery: every master's files are right, so all are started together.
 
-# settle_recovery: a crash copy of a stopped member's data, then etcd (killed: a stopping leader wastes up to 11 s on
-# handing over to members that also stop), then kube-apiserver and what else has new files
+# settle_recovery: a crash copy of a stopped member's data, then etcd (killed), then kube-apiserver and what else has new files
 settle_recovery() {
-  local old component
+  local old api component
   old=$(identity etcd)
+  api=$(identity kube-apiserver)
   # one that answers has nothing to gain from a kill, however ill it is otherwise
   if [ -z "$old" ] || is_stale etcd || ! wait_until "$HEALTH_SECONDS" member_answers "$ADDRESS"; then
     [ -n "$old" ] || copy_stopped_data
     say 'starting etcd together with the other masters'
-    systemctl kill -s KILL "$ETCD_UNIT" 2>/dev/null || :
-    systemctl reset-failed "$ETCD_UNIT" 2>/dev/null || :
-    systemctl restart --no-block "$ETCD_UNIT" || fail "$EXIT_UNHEALTHY" 'Cannot start etcd'
+    kill_etcd "$old"
+    begin_etcd || fail "$EXIT_UNHEALTHY" 'Cannot start etcd'
     wait_until "$GATE_SECONDS" is_new_etcd_answering "$old" ||
-      fail "$EXIT_UNHEALTHY" "Cannot settle: etcd does not answer. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+      fail "$EXIT_UNHEALTHY" "Cannot settle: etcd does not answer. See $(etcd_logs) on $MASTER, then run pulumi up again"
     record_start etcd
     say 'etcd answers'
+    # one that is not ready is restarted below
+    is_etcd_unit || see_new_api "$api" || :
   fi
   if is_stale kube-apiserver || ! is_api_ready; then
     restart_api_server || fail "$EXIT_UNHEALTHY" "Cannot settle: $PROBLEM. See the logs of kube-apiserver on $MASTER, then run pulumi up again"
@@ -27,7 +28,7 @@ settle_recovery() {
   done
   # judged last, so that kube-apiserver has had its turn
   wait_until "$GATE_SECONDS" is_etcd_healthy ||
-    fail "$EXIT_UNHEALTHY" "Cannot settle: etcd is not healthy: $PROBLEM. See journalctl -u $ETCD_UNIT on $MASTER, then run pulumi up again"
+    fail "$EXIT_UNHEALTHY" "Cannot settle: etcd is not healthy: $PROBLEM. See $(etcd_logs) on $MASTER, then run pulumi up again"
 }
 
 # is_new_etcd_answering OLD: a process other than OLD (an identity), and a read through it succeeds
@@ -59,10 +60,10 @@ copy_stopped_data() {
   }
 }
 
-# etcd_data_folder: --data-dir of the unit, relative to its working directory
+# etcd_data_folder: --data-dir of the unit, relative to its working directory, or of the static pod, which has it at the same place
 etcd_data_folder() {
   local folder
-  folder=$(systemctl show -p ExecStart "$ETCD_UNIT" | grep -o -e '--data-dir[= ][^ ]*' | head -n 1 | sed 's/^--data-dir[= ]//')
+  folder=$(if is_etcd_unit; then systemctl show -p ExecStart "$ETCD_UNIT"; else cat "$ETCD_MANIFEST"; fi | grep -o -e '--data-dir[= ][^ ]*' | head -n 1 | sed 's/^--data-dir[= ]//')
   case $folder in
     /* | '') printf '%s' "$folder" ;;
     *) printf '%s/%s' "$(systemctl show -p WorkingDirectory "$ETCD_UNIT" | cut -d = -f 2 | sed 's,/*$,,')" "$folder" ;;

@@ -21,11 +21,12 @@ kubeconfig_value() {
   } END { if (found == 1) print value }'
 }
 
-# certificate_in INDEX: the PEM certificate that a row's file holds or embeds
+# certificate_in INDEX [FILE]: the PEM certificate that a row's file, or FILE in its place, holds or embeds
 certificate_in() {
+  local -r file=${2:-${FILE_PATH[$1]}}
   case ${FILE_KIND[$1]} in
-    kubeconfig) kubeconfig_value client-certificate-data <"${FILE_PATH[$1]}" | base64 -d 2>/dev/null | openssl x509 2>/dev/null ;;
-    *) openssl x509 -in "${FILE_PATH[$1]}" 2>/dev/null ;;
+    kubeconfig) kubeconfig_value client-certificate-data <"$file" | base64 -d 2>/dev/null | openssl x509 2>/dev/null ;;
+    *) openssl x509 -in "$file" 2>/dev/null ;;
   esac
 }
 

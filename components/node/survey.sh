@@ -62,11 +62,27 @@ survey_file() {
   case ${FILE_KIND[$i]} in
     key | authority-key) ;;
     kubeconfig) fact "pem $i $(certificate_in "$i" | one_line)" ;;
-    *) fact "pem $i $(sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$path" | one_line)" ;;
+    *) fact "pem $i $(certificates_in "$path" | one_line)" ;;
   esac
   # what an interrupted step left behind
   stage=${real%/*}/.etcd-rotation
   ! compgen -G "$stage*" >/dev/null || fact "leftover $stage"
+}
+
+# certificates_in FILE: all of them, and nothing else
+certificates_in() {
+  sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$1"
+}
+
+# survey_saved INDEX: the row's file in the backup that is to be restored
+survey_saved() {
+  local file
+  file=$(saved_file "$1") || return 0
+  case ${FILE_KIND[$1]} in
+    key | authority-key) fact "saved $1 $(key_public_key <"$file")" ;;
+    kubeconfig) fact "saved $1 - $(certificate_in "$1" "$file" | one_line)" ;;
+    *) fact "saved $1 - $(certificates_in "$file" | one_line)" ;;
+  esac
 }
 
 survey_process() {
@@ -86,7 +102,7 @@ survey_member() {
   local status problem
   # one that does not even say this says nothing, and each question would wait for it
   if [ -z "$(served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT")" ] || ! status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields); then
-    if systemctl is-active --quiet "$ETCD_UNIT"; then fact "etcd no status from $(client_url "$ADDRESS")"; else fact "etcd the unit $ETCD_UNIT is not active"; fi
+    if is_etcd_active; then fact "etcd no status from $(client_url "$ADDRESS")"; else fact "etcd $(no_etcd)"; fi
     return
   fi
   problem=$(etcd_problem)
@@ -133,7 +149,10 @@ survey() {
   # (below 10: bash keeps its own copies from there on)
   exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; survey_reached) 8< <(survey_state)
   exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
-  for i in "${!FILE_PATH[@]}"; do survey_file "$i"; done
+  for i in "${!FILE_PATH[@]}"; do
+    survey_file "$i"
+    [ "$RESTORE" = 0 ] || survey_saved "$i"
+  done
   survey_clients
   cat <&4
   cat <&5

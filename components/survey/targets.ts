@@ -1,6 +1,7 @@
 import type { MasterSpec } from "../model/checks.ts";
-import type { KubernetesRow, Row } from "../model/layout.ts";
+import type { KubernetesRow, LayoutKind, Row } from "../model/layout.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
+import { rotationOf } from "../model/restore.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
 import type { Window } from "../model/window.ts";
 import type { Access } from "./ssh.ts";
@@ -18,11 +19,13 @@ export interface ClusterArgs {
   readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
   readonly certificates: { readonly validity: number; readonly renewBefore: number };
   readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
-  readonly layout: { readonly paths: Readonly<Partial<Record<string, string>>> };
+  readonly layout: { readonly kind: LayoutKind; readonly paths: Readonly<Partial<Record<string, string>>> };
   readonly drain: number;
   readonly pauseBetweenMasters: number;
   readonly gate: number;
   readonly backup: { readonly keep: number; readonly directory: string };
+  /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
+  readonly restore?: number | undefined;
   readonly allowOutage: boolean;
   readonly skipUnreachable?: boolean;
   readonly holdBefore?: "retire" | undefined;
@@ -76,6 +79,7 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    saved: [],
   };
 }
 
@@ -93,10 +97,12 @@ export function commonData(
   return {
     master,
     memberAddresses: args.masters.filter((each) => each.joining !== true && !without.includes(each.name)).map((each) => each.address),
+    layout: args.layout.kind,
     rows,
     owner,
     takeOver: args.takeOver ?? "",
-    rotation: args.rotation,
+    rotation: rotationOf(args),
+    restore: args.restore ?? 0,
     // with three and more a restart is no outage, whatever is allowed
     isOutageAllowed: args.allowOutage && args.masters.length < 3,
     backupFolder: args.backup.directory,

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { folderOf, howToCopy } from "../../cli/backend.ts";
+import { bucketFolder } from "../../cli/bucket.ts";
 import { newMaterialOf } from "../../cli/rollback/operations.ts";
 import { table } from "../../cli/table.ts";
 
@@ -19,18 +20,38 @@ describe("folderOf", () => {
   });
 });
 
+describe("bucketFolder", () => {
+  const common = { requestChecksumCalculation: "WHEN_REQUIRED", responseChecksumValidation: "WHEN_REQUIRED" };
+
+  test.each([
+    ["s3://bucket", { bucket: "bucket", prefix: "history/prod/", client: { forcePathStyle: false } }],
+    [
+      "s3://bucket/a/b/?region=cn-hangzhou&endpoint=oss-cn-hangzhou.aliyuncs.com&profile=ops",
+      {
+        bucket: "bucket",
+        prefix: "a/b/history/prod/",
+        client: { region: "cn-hangzhou", profile: "ops", endpoint: "https://oss-cn-hangzhou.aliyuncs.com", forcePathStyle: false },
+      },
+    ],
+    [
+      "s3://bucket?endpoint=127.0.0.1:7070&disableSSL=true&s3ForcePathStyle=true",
+      { bucket: "bucket", prefix: "history/prod/", client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true } },
+    ],
+    [
+      "s3://bucket?endpoint=http://127.0.0.1:7070&use_path_style=true",
+      { bucket: "bucket", prefix: "history/prod/", client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true } },
+    ],
+  ])("%s", (url, { bucket, prefix, client }) => {
+    expect(bucketFolder(url, ["history", "prod"])).toEqual({ bucket, prefix, client: { ...client, ...common } });
+  });
+});
+
 describe("howToCopy", () => {
   const program = { project: "etcd-rotation", stack: "prod" };
   const seen = (place: string) =>
-    `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file backend, a copy of the history, or exported files.`;
+    `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file or S3 backend, a copy of the history, or exported files.`;
 
   test.each([
-    [
-      "s3://bucket/folder?endpoint=oss-cn-hangzhou.aliyuncs.com&s3ForcePathStyle=true",
-      `${seen("s3://bucket/folder")} Copy it, then list the copy:
-  aws s3 sync s3://bucket/folder/.pulumi/history/etcd-rotation/prod/ history-etcd-rotation-prod --endpoint-url https://oss-cn-hangzhou.aliyuncs.com
-  npm run rollback -- --stack prod --list --history history-etcd-rotation-prod`,
-    ],
     [
       "gs://bucket",
       `${seen("gs://bucket")} Copy it, then list the copy:

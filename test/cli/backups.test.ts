@@ -36,6 +36,7 @@ function scriptFor(action: Action): string {
     master: { name: "master-1", etcdName: "n1", address: "10.0.0.1" },
     memberAddresses: [],
     heirAddresses: [],
+    layout: "ack",
     rows: [],
     contents: {},
     owner: "etcd-rotation/prod",
@@ -50,6 +51,8 @@ function scriptFor(action: Action): string {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    restore: 0,
+    saved: [],
     isOutageAllowed: false,
     backupFolder: backups,
     backupsToKeep: 3,
@@ -241,11 +244,11 @@ describe("purgeRefusals", () => {
     [1, true, []],
     [2, false, ["Cannot remove backup 2: no master has it; expected one of 1, 3, 4, 5"]],
   ])("backup %d, original meant: %s", (rollout, isOriginalMeant, refusals) => {
-    expect(purgeRefusals(all, rollout, isOriginalMeant)).toEqual(refusals);
+    expect(purgeRefusals(all, rollout, { isOriginalMeant, restored: undefined })).toEqual(refusals);
   });
 
   test("the original stays while it is the only whole set", () => {
-    expect(purgeRefusals([master("master-1", set(2, "unfinished"), set(1, "original"))], 1, true)).toEqual([
+    expect(purgeRefusals([master("master-1", set(2, "unfinished"), set(1, "original"))], 1, { isOriginalMeant: true, restored: undefined })).toEqual([
       "Cannot remove backup 1: on master-1 it is the newest whole set (the original one), which going back by hand needs; expected an older one",
     ]);
   });

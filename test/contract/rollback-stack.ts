@@ -14,14 +14,14 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A stack of real authorities and leaves without masters, in a folder of its own, with a file backend. */
+/** A stack of real authorities and leaves without masters, in a folder of its own, with a file backend or another one. */
 export class RollbackStack {
   readonly folder: string;
   readonly stackFile: string;
   readonly history: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  constructor(folder: string) {
+  constructor(folder: string, backend: NodeJS.ProcessEnv = { PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href }) {
     this.folder = folder;
     this.stackFile = join(folder, "stacks", "Pulumi.prod.yaml");
     this.history = join(folder, "state", ".pulumi", "history", "etcd-rotation", "prod");
@@ -36,7 +36,7 @@ export class RollbackStack {
     const { SSH_AUTH_SOCK: _agent, ...base } = process.env;
     this.#env = {
       ...engineEnvironment(base).env,
-      PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href,
+      ...backend,
       PULUMI_CONFIG_PASSPHRASE: "contract",
       XDG_STATE_HOME: join(folder, "xdg"),
       TMPDIR: join(folder, "tmp"),

@@ -1,17 +1,16 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from "vitest";
+import { expect, test } from "vitest";
 import { readAllFacts } from "./facts.ts";
 import { LabStack } from "./stack.ts";
 import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
-import { saveEvidence } from "./support/evidence.ts";
 import { inside, insideAll } from "./support/inside.ts";
 import { killTree } from "./support/process-tree.ts";
 import { knownAttempts, readReceipt, untilIdle } from "./support/step-watch.ts";
 import { drawHit, finish, startStruckUp } from "./support/struck-up.ts";
 import { until } from "./support/until.ts";
-import { assertWell, type Baseline, outputsOf, takeBaseline } from "./support/well.ts";
-import { type Lab, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
+import { assertWell, outputsOf } from "./support/well.ts";
 
 // What a person may do between a failed `up` and the next one, and to the state: the next `up` finishes what is wanted now.
 
@@ -20,49 +19,31 @@ const certificates = "/var/lib/etcd/cert";
 const pki = "/etc/kubernetes/pki/etcd";
 const seed = readSeed("attempts.test.ts");
 const dice = new Dice(seed);
-const labName = `lab-tries-${process.pid}`;
-let lab: Lab;
-let stack: LabStack;
-let baseline: Baseline;
+const here = useLab("attempts", "a-0");
 let rotations = 0;
-
-beforeAll(async () => {
-  lab = await startLab({ name: labName });
-  stack = await LabStack.create(lab, "a-0");
-  baseline = await takeBaseline(lab);
-}, 10 * minutes);
-
-afterAll(async () => {
-  await stopLab(labName);
-  stack.remove();
-}, 5 * minutes);
-
-beforeEach(({ task }) => {
-  onTestFailed(() => saveEvidence(lab, `attempts ${task.name}`), 2 * minutes);
-});
 
 function rotate(): void {
   rotations += 1;
-  stack.configure({ rotation: `a-${rotations}` });
+  here.stack.configure({ rotation: `a-${rotations}` });
 }
 
 /** Starts a rotation and kills the engine in a phase; resolves when no script is at work any more. */
 async function failIn(phase: "trust" | "issue"): Promise<void> {
-  const { running } = await startStruckUp(stack, rotate, drawHit(dice, "pulumi", phase, lab.masters));
+  const { running } = await startStruckUp(here.stack, rotate, drawHit(dice, "pulumi", phase, here.lab.masters));
   expect((await running.done).code).not.toBe(0);
-  await untilIdle(lab.masters);
+  await untilIdle(here.lab.masters);
 }
 
 async function expectFinished(): Promise<void> {
-  const { code, output } = await finish(stack);
+  const { code, output } = await finish(here.stack);
   expect(code, output).toBe(0);
-  await assertWell(lab, stack, baseline);
+  await assertWell(here.lab, here.stack, here.baseline);
 }
 
 /** The highest number of a rollout that any master knows of. */
 async function highestRollout(): Promise<number> {
   const numbers = await insideAll(
-    lab,
+    here.lab,
     () => "{ ls /var/lib/etcd-rotation/backups | sed -n 's/^rollout-//p'; sed -n 's/^rollout=//p' /var/lib/etcd-rotation/receipt; } | sort -n | tail -n 1",
   );
   return Math.max(...Object.values(numbers).map(Number));
@@ -77,19 +58,19 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
 
   "another SAN is asked for": async () => {
     await failIn("trust");
-    const masters = stack.settings["masters"];
-    stack.configure({
+    const masters = here.stack.settings["masters"];
+    here.stack.configure({
       masters: Array.isArray(masters)
         ? masters.map((each, index) => (index === 1 ? { ...each, extraSans: ["etcd.lab.internal", "later.example.org"] } : each))
         : [],
     });
     await expectFinished();
-    const [, second] = lab.masters;
+    const [, second] = here.lab.masters;
     expect(second && (await inside(second, `openssl x509 -in ${certificates}/etcd-server.pem -noout -text`))).toContain("DNS:later.example.org");
   },
 
   "a trust file is replaced by hand": async () => {
-    const victim = dice.pick(lab.masters);
+    const victim = dice.pick(here.lab.masters);
     const old = await inside(victim, `cat ${certificates}/ca.pem`);
     await failIn("issue");
     await inside(victim, `cat >${certificates}/ca.pem <<'END'\n${old}END`);
@@ -98,75 +79,75 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
 
   "a certificate and its key are deleted by hand": async () => {
     await failIn("trust");
-    const victim = dice.pick(lab.masters);
+    const victim = dice.pick(here.lab.masters);
     await inside(victim, `rm ${certificates}/etcd-client.pem ${certificates}/etcd-client-key.pem`);
     await expectFinished();
   },
 
   "the engine is killed after the last verify": async () => {
-    const known = await knownAttempts(lab);
+    const known = await knownAttempts(here.lab);
     rotate();
-    const running = stack.startUp();
+    const running = here.stack.startUp();
     await until(
       "every receipt is complete",
       async () =>
-        (await Promise.all(lab.masters.map(readReceipt))).every((receipt) => receipt["complete"] === "1" && !known.includes(receipt["attempt"] ?? "")),
+        (await Promise.all(here.lab.masters.map(readReceipt))).every((receipt) => receipt["complete"] === "1" && !known.includes(receipt["attempt"] ?? "")),
       1800,
     );
     if (running.child.pid !== undefined) {
       killTree(running.child.pid);
     }
     await running.done;
-    await untilIdle(lab.masters);
-    const before = await readAllFacts(lab);
+    await untilIdle(here.lab.masters);
+    const before = await readAllFacts(here.lab);
     await expectFinished();
-    expect(await readAllFacts(lab)).toEqual(before);
+    expect(await readAllFacts(here.lab)).toEqual(before);
   },
 
   "an older state and its stack file are brought back": async () => {
     rotate();
-    const first = await stack.up();
+    const first = await here.stack.up();
     expect(first.code, first.output).toBe(0);
-    const old = await outputsOf(stack);
-    const file = join(lab.folder, "older-state.json");
-    expect((await stack.run("stack", "export", "--stack", stack.name, "--file", file)).code).toBe(0);
-    const rotation = stack.settings["rotation"];
+    const old = await outputsOf(here.stack);
+    const file = join(here.lab.folder, "older-state.json");
+    expect((await here.stack.run("stack", "export", "--stack", here.stack.name, "--file", file)).code).toBe(0);
+    const rotation = here.stack.settings["rotation"];
     rotate();
-    const second = await stack.up();
+    const second = await here.stack.up();
     expect(second.code, second.output).toBe(0);
     const highest = await highestRollout();
 
-    expect((await stack.run("stack", "import", "--stack", stack.name, "--file", file)).code).toBe(0);
+    expect((await here.stack.run("stack", "import", "--stack", here.stack.name, "--file", file)).code).toBe(0);
     rmSync(file);
-    const trap = await stack.preview();
+    const trap = await here.stack.preview();
     expect(trap.output).toContain(`this state is an older one, of rotation "${String(rotation)}": up makes a third set of authorities.`);
-    stack.configure({ rotation });
-    const { code, output } = await stack.preview();
+    here.stack.configure({ rotation });
+    const { code, output } = await here.stack.preview();
     expect(code, output).toBe(0);
     expect(output).toContain(`Rollout ${highest + 1} (rotation "${String(rotation)}", rolling):`);
     expect(output.match(/command:remote:Command.*replace/g)?.length).toBeGreaterThanOrEqual(18);
     await expectFinished();
-    expect((await outputsOf(stack)).authorities).toEqual(old.authorities);
-    expect((await outputsOf(stack)).rollout).toBe(highest + 1);
+    expect((await outputsOf(here.stack)).authorities).toEqual(old.authorities);
+    expect((await outputsOf(here.stack)).rollout).toBe(highest + 1);
   },
 
   "the state is lost": async () => {
-    const first = await stack.up();
+    const first = await here.stack.up();
     expect(first.code, first.output).toBe(0);
     const highest = await highestRollout();
-    const settings = stack.settings;
-    rmSync(stack.backend, { recursive: true });
-    stack = await LabStack.create(lab, "a-new");
-    stack.configure(settings);
+    const settings = here.stack.settings;
+    rmSync(here.stack.backend, { recursive: true });
+    here.stack = await LabStack.create(here.lab, "a-new");
+    here.stack.configure(settings);
     rotate();
     await expectFinished();
-    expect((await outputsOf(stack)).rollout).toBe(highest + 1);
+    expect((await outputsOf(here.stack)).rollout).toBe(highest + 1);
   },
 
   "a master is reinstalled with the files it had before": async () => {
-    await insideAll(lab, () => `rm -rf /root/before && mkdir /root/before && cp -a --parents ${certificates} ${pki} /root/before`);
+    await insideAll(here.lab, () => `rm -rf /root/before && mkdir /root/before && cp -a --parents ${certificates} ${pki} /root/before`);
     await failIn("issue");
-    await inside(dice.pick(lab.masters), "cp -a /root/before/. / && rm -rf /var/lib/etcd-rotation");
+    await inside(dice.pick(here.lab.masters), "cp -a /root/before/. / && rm -rf /var/lib/etcd-rotation");
     await expectFinished();
   },
 };
@@ -185,9 +166,9 @@ test.each(chosen)(
 test(
   "a master that another script is at work on is left alone, and the error names that script",
   async () => {
-    const victim = dice.pick(lab.masters);
+    const victim = dice.pick(here.lab.masters);
     rotate();
-    stack.configure({ gate: "10s" });
+    here.stack.configure({ gate: "10s" });
     // the lock of a script of another day, still held
     const holding = inside(
       victim,
@@ -199,7 +180,7 @@ until [ -e /run/release ]; do sleep 0.1; done; rm -f /run/release /run/held`,
     );
     try {
       await until("the lock is held", async () => (await inside(victim, "ls /run/held 2>/dev/null || true")) !== "", 60);
-      const { code, output } = await stack.up();
+      const { code, output } = await here.stack.up();
       expect(code).not.toBe(0);
       expect(output).toMatch(/exit(ed with)? status 3/);
       expect(output).toMatch(
@@ -209,7 +190,7 @@ until [ -e /run/release ]; do sleep 0.1; done; rm -f /run/release /run/held`,
       await inside(victim, ": >/run/release");
       await holding;
     }
-    stack.configure({ gate: "60s" });
+    here.stack.configure({ gate: "60s" });
     await expectFinished();
   },
   40 * minutes,

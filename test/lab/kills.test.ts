@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { phases } from "../../components/model/plan.ts";
 import { cutNetwork, mendNetwork, rebootMaster } from "./master.ts";
-import { LabStack } from "./stack.ts";
 import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
-import { saveEvidence } from "./support/evidence.ts";
 import { masterNamed } from "./support/inside.ts";
 import { underTraffic } from "./support/judged.ts";
 import { killTree } from "./support/process-tree.ts";
@@ -11,8 +9,9 @@ import { cutSsh, mendSsh } from "./support/ssh-cut.ts";
 import { untilIdle } from "./support/step-watch.ts";
 import { drawHit, finish, type Kill, startStruckUp } from "./support/struck-up.ts";
 import { until } from "./support/until.ts";
-import { assertPaired, assertWell, type Baseline, isServing, takeBaseline } from "./support/well.ts";
-import { type Lab, type LabMaster, loadLab, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
+import { assertPaired, assertWell, isServing } from "./support/well.ts";
+import { type LabMaster, loadLab } from "./topology.ts";
 
 // Whatever is killed, and whenever: one `pulumi up` later the rotation is done, and no client has noticed.
 // Not proven here: a power cut of the machine below the masters, and kills inside the few microseconds of one rename.
@@ -30,44 +29,26 @@ const isBlowDrawn = dice.number(2) === 0;
 const chosenBlows = isWholeMatrix() ? blows : dice.sample(blows, isBlowDrawn ? 1 : 0);
 const chosenCuts = isWholeMatrix() ? cuts : dice.sample(cuts, isBlowDrawn ? 0 : 1);
 
-const labName = `lab-kills-${process.pid}`;
-let lab: Lab;
-let stack: LabStack;
-let baseline: Baseline;
+const here = useLab("kills", "k-0");
 let rotations = 0;
-
-beforeAll(async () => {
-  lab = await startLab({ name: labName });
-  stack = await LabStack.create(lab, "k-0");
-  baseline = await takeBaseline(lab);
-}, 10 * minutes);
-
-afterAll(async () => {
-  await stopLab(labName);
-  stack.remove();
-}, 5 * minutes);
-
-beforeEach(({ task }) => {
-  onTestFailed(() => saveEvidence(lab, `kills ${task.suite?.name ?? ""} ${task.name}`), 2 * minutes);
-});
 
 function rotate(): void {
   rotations += 1;
-  stack.configure({ rotation: `k-${rotations}` });
+  here.stack.configure({ rotation: `k-${rotations}` });
 }
 
 describe.each(chosen)("$kill killed in $phase", ({ kill, phase }) => {
   test(
     "one more up finishes",
     async () => {
-      const hit = drawHit(new Dice(`${seed}/${kill}/${phase}`), kill, phase, lab.masters);
-      const violations = await underTraffic(lab, `${kill}-${phase}`, async () => {
-        const { running } = await startStruckUp(stack, rotate, hit);
+      const hit = drawHit(new Dice(`${seed}/${kill}/${phase}`), kill, phase, here.lab.masters);
+      const violations = await underTraffic(here.lab, `${kill}-${phase}`, async () => {
+        const { running } = await startStruckUp(here.stack, rotate, hit);
         expect((await running.done).code).not.toBe(0);
-        const { code, output } = await finish(stack);
+        const { code, output } = await finish(here.stack);
         expect(code, output).toBe(0);
       });
-      await assertWell(lab, stack, baseline);
+      await assertWell(here.lab, here.stack, here.baseline);
       expect(violations).toEqual([]);
     },
     40 * minutes,
@@ -78,25 +59,25 @@ describe.each(chosenCuts)("every SSH connection cut in %s", (phase) => {
   test(
     "the script finishes or puts back without it, and one more up finishes",
     async () => {
-      const hit = drawHit(new Dice(`${seed}/cut/${phase}`), "none", phase, lab.masters);
-      const violations = await underTraffic(lab, `cut-${phase}`, async () => {
-        const { running } = await startStruckUp(stack, rotate, hit);
-        await cutSsh(lab);
+      const hit = drawHit(new Dice(`${seed}/cut/${phase}`), "none", phase, here.lab.masters);
+      const violations = await underTraffic(here.lab, `cut-${phase}`, async () => {
+        const { running } = await startStruckUp(here.stack, rotate, hit);
+        await cutSsh(here.lab);
         try {
-          await untilIdle(lab.masters);
-          await assertPaired(lab);
+          await untilIdle(here.lab.masters);
+          await assertPaired(here.lab);
           // the engine would wait for an answer as long as TCP does
           if (running.child.pid !== undefined) {
             killTree(running.child.pid);
           }
           expect((await running.done).code).not.toBe(0);
         } finally {
-          await mendSsh(lab);
+          await mendSsh(here.lab);
         }
-        const { code, output } = await finish(stack);
+        const { code, output } = await finish(here.stack);
         expect(code, output).toBe(0);
       });
-      await assertWell(lab, stack, baseline);
+      await assertWell(here.lab, here.stack, here.baseline);
       expect(violations).toEqual([]);
     },
     40 * minutes,
@@ -106,17 +87,17 @@ describe.each(chosenCuts)("every SSH connection cut in %s", (phase) => {
 /** The master is back and serves; a reboot has given it a new first process. */
 async function strikeMaster(blow: "reboot" | "network", master: LabMaster): Promise<void> {
   if (blow === "reboot") {
-    await rebootMaster(lab, master, { hard: true });
-    lab = loadLab(labName);
-    stack = stack.over(lab);
+    await rebootMaster(here.lab, master, { hard: true });
+    here.lab = loadLab(here.lab.name);
+    here.stack = here.stack.over(here.lab);
   } else {
-    await cutNetwork(lab, master);
+    await cutNetwork(here.lab, master);
     try {
       // the script cannot pass its gate without the other members: it puts back, or has nothing to put back
       await untilIdle([master]);
-      await assertPaired(lab, [master]);
+      await assertPaired(here.lab, [master]);
     } finally {
-      await mendNetwork(lab, master);
+      await mendNetwork(here.lab, master);
     }
   }
 }
@@ -125,21 +106,21 @@ describe.each(chosenBlows)("$blow of a master in $phase", ({ blow, phase }) => {
   test(
     "the others serve, and one more up finishes",
     async () => {
-      const hit = drawHit(new Dice(`${seed}/${blow}/${phase}`), "none", phase, lab.masters);
-      const violations = await underTraffic(lab, `${blow}-${phase}`, async () => {
-        const { running } = await startStruckUp(stack, rotate, hit);
-        await strikeMaster(blow, masterNamed(lab, hit.master));
+      const hit = drawHit(new Dice(`${seed}/${blow}/${phase}`), "none", phase, here.lab.masters);
+      const violations = await underTraffic(here.lab, `${blow}-${phase}`, async () => {
+        const { running } = await startStruckUp(here.stack, rotate, hit);
+        await strikeMaster(blow, masterNamed(here.lab, hit.master));
         // the engine would wait for an answer as long as TCP does
         if (running.child.pid !== undefined) {
           killTree(running.child.pid);
         }
         await running.done;
-        await untilIdle(lab.masters);
-        await until("all masters serve", () => isServing(lab));
-        const { code, output } = await finish(stack);
+        await untilIdle(here.lab.masters);
+        await until("all masters serve", () => isServing(here.lab));
+        const { code, output } = await finish(here.stack);
         expect(code, output).toBe(0);
       });
-      await assertWell(lab, stack, baseline);
+      await assertWell(here.lab, here.stack, here.baseline);
       // an API server that was just talking to that master's member is not ready for a moment; no rollout can change that
       expect(violations.filter(({ rule }) => rule !== "api-servers")).toEqual([]);
     },

@@ -23,6 +23,7 @@ Options of up:
   --lifetime DURATION       how long the leaves are valid, such as 20d, 90s (20d)
   --peer-ca                 an authority of its own for etcd peers
   --moved                   certificates below /data, with symbolic links at the usual places
+  --layout ack|kubeadm      where files lie; kubeadm: etcd as a static pod    (ack)
   --expired none|leaves|all the etcd leaves, or the authorities as well, have expired; does not wait (none)`;
 
 const commands = new Map<string, (args: string[]) => Promise<number>>([
@@ -44,6 +45,7 @@ async function up(args: string[]): Promise<number> {
       algorithm: { type: "string" },
       lifetime: { type: "string" },
       moved: { type: "boolean" },
+      layout: { type: "string" },
       expired: { type: "string" },
     },
   });

@@ -11,6 +11,8 @@ export interface LabOptions {
   readonly lifetimeSeconds: number;
   /** The certificates' folders live below `/data`, with symbolic links at the usual places. */
   readonly moved: boolean;
+  /** What lies where, and what runs etcd: a unit of systemd (ack) or the kubelet, as a static pod (kubeadm). */
+  readonly layout: "ack" | "kubeadm";
   /** What has already expired among the etcd certificates: nothing, the leaves, or the authorities as well. */
   readonly expired: "none" | "leaves" | "all";
 }
@@ -22,6 +24,7 @@ export const defaultOptions: LabOptions = {
   algorithm: "rsa",
   lifetimeSeconds: 20 * 86_400,
   moved: false,
+  layout: "ack",
   expired: "none",
 };
 
@@ -54,6 +57,7 @@ export interface LabOptionTexts {
   readonly algorithm?: string | undefined;
   readonly lifetime?: string | undefined;
   readonly moved?: boolean | undefined;
+  readonly layout?: string | undefined;
   readonly expired?: string | undefined;
 }
 
@@ -66,6 +70,7 @@ export function parseOptions(texts: LabOptionTexts): LabOptions {
     algorithm: oneOf("--algorithm", texts.algorithm ?? defaultOptions.algorithm, ["rsa", "ecdsa"]),
     lifetimeSeconds: texts.lifetime === undefined ? defaultOptions.lifetimeSeconds : parseSeconds(texts.lifetime),
     moved: texts.moved ?? defaultOptions.moved,
+    layout: oneOf("--layout", texts.layout ?? defaultOptions.layout, ["ack", "kubeadm"]),
     expired: oneOf("--expired", texts.expired ?? defaultOptions.expired, ["none", "leaves", "all"]),
   };
 }

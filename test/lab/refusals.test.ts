@@ -1,30 +1,22 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { LabStack } from "./stack.ts";
 import type { Overrides } from "./stack-file.ts";
 import { labSettings } from "./stack-file.ts";
 import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
-import { type Lab, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
+import { startLab, stopLab } from "./topology.ts";
 
 const minutes = 60_000;
-let lab: Lab;
-let stack: LabStack;
+const here = useLab("refusals", "2026-11");
 let before: Record<string, MasterFacts>;
 
 beforeAll(async () => {
-  await stopLab("lab-t-refusals");
-  lab = await startLab({ name: "lab-t-refusals" });
-  stack = await LabStack.create(lab, "2026-11");
-  before = await readAllFacts(lab);
-}, 5 * minutes);
-
-afterAll(async () => {
-  stack?.remove();
-  await stopLab("lab-t-refusals");
-}, 2 * minutes);
+  before = await readAllFacts(here.lab);
+}, minutes);
 
 interface Case {
   readonly name: string;
@@ -77,25 +69,25 @@ const cases: readonly Case[] = [
 ];
 
 describe("bad settings", () => {
-  const settings = () => labSettings(lab, "2026-11");
+  const settings = () => labSettings(here.lab, "2026-11");
   afterEach(() => {
-    stack.settings = {};
-    stack.configure(settings());
+    here.stack.settings = {};
+    here.stack.configure(settings());
   });
 
   test.each(cases)(
     "$name",
     async ({ change, error }) => {
       const masters = settings()["masters"];
-      stack.configure(change(Array.isArray(masters) ? masters : []));
-      const run = await stack.up();
+      here.stack.configure(change(Array.isArray(masters) ? masters : []));
+      const run = await here.stack.up();
       expect(run.code).not.toBe(0);
       expect(run.output.replace(/\s+/g, " ")).toMatch(error);
       // no stack trace: a person has to act on it
       expect(run.output).not.toMatch(/\n\s+at .*\(/);
       // nothing was made: no key is in the state, and no master has changed
-      expect(stack.state()).not.toContain("tls:index");
-      expect(await readAllFacts(lab)).toEqual(before);
+      expect(here.stack.state()).not.toContain("tls:index");
+      expect(await readAllFacts(here.lab)).toEqual(before);
     },
     2 * minutes,
   );
@@ -105,18 +97,18 @@ describe("another stack", () => {
   test(
     "is refused before any key is made",
     async () => {
-      const run = await stack.up();
+      const run = await here.stack.up();
       expect(run.code, run.output).toBe(0);
-      const facts = await readAllFacts(lab);
-      const second = await LabStack.create(lab, "2026-12", "lab-t-refusals-2");
+      const facts = await readAllFacts(here.lab);
+      const second = await LabStack.create(here.lab, "2026-12", `${here.lab.name}-2`);
       try {
         const refused = await second.up();
         expect(refused.code).not.toBe(0);
         expect(refused.output.replace(/\s+/g, " ")).toContain(
-          "Cannot rotate master-1 as etcd-rotation/lab-t-refusals-2: its receipt belongs to etcd-rotation/lab-t-refusals; expected this stack. To take it over on purpose, set takeOver: etcd-rotation/lab-t-refusals",
+          `Cannot rotate master-1 as etcd-rotation/${second.name}: its receipt belongs to etcd-rotation/${here.stack.name}; expected this stack. To take it over on purpose, set takeOver: etcd-rotation/${here.stack.name}`,
         );
         expect(second.state()).not.toContain("tls:index");
-        expect(await readAllFacts(lab)).toEqual(facts);
+        expect(await readAllFacts(here.lab)).toEqual(facts);
       } finally {
         second.remove();
       }
@@ -129,28 +121,27 @@ describe("another cluster's hosts in this stack's file", () => {
   test(
     "are refused before any key is made",
     async () => {
-      await stopLab("lab-t-other");
-      const other = await startLab({ name: "lab-t-other", masters: 1 });
+      const other = await startLab({ name: `${here.lab.name}-other`, masters: 1 });
       // the same addresses in another network: only the etcd cluster tells the two apart
-      const stranger = await LabStack.create(other, "2026-11", "lab-t-other");
-      const own = stack.state();
-      const ownKeys = stack.keys();
+      const stranger = await LabStack.create(other, "2026-11");
+      const own = here.stack.state();
+      const ownKeys = here.stack.keys();
       expect(ownKeys).not.toHaveLength(0);
       try {
         expect((await stranger.up()).code).toBe(0);
         const identifiers = [own, stranger.state()].map((state) => /"cluster":\s*"(\d+)"/.exec(state)?.[1]);
         expect(identifiers[0]).not.toBe(identifiers[1]);
         // what a copied file does: this stack, those hosts
-        const copied = stack.over(other);
+        const copied = here.stack.over(other);
         copied.configure({ ...labSettings(other, "2026-11"), takeOver: undefined });
         const run = await copied.up();
         expect(run.code).not.toBe(0);
         expect(run.output.replace(/\s+/g, " ")).toContain(
           `the masters belong to etcd cluster ${identifiers[1]}, this stack to ${identifiers[0]}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`,
         );
-        expect(stack.keys()).toEqual(ownKeys);
+        expect(here.stack.keys()).toEqual(ownKeys);
       } finally {
-        stack.configure({ ...labSettings(lab, "2026-11"), allowOutage: undefined });
+        here.stack.configure({ ...labSettings(here.lab, "2026-11"), allowOutage: undefined });
         stranger.remove();
         await stopLab(other.name);
       }
@@ -165,8 +156,8 @@ const names = ["etcd.lab.internal"];
 /** A rollout that restarts nothing: another SAN on every master, for the program in `copy`. */
 function oneMoreName(san: string, copy: string): void {
   names.push(san);
-  const { masters } = labSettings(lab, "2026-11");
-  stack.configure({ masters: Array.isArray(masters) ? masters.map((each) => ({ ...each, extraSans: names })) : [] });
+  const { masters } = labSettings(here.lab, "2026-11");
+  here.stack.configure({ masters: Array.isArray(masters) ? masters.map((each) => ({ ...each, extraSans: names })) : [] });
   cpSync(join(import.meta.dirname, "..", "..", "stacks"), join(copy, "stacks"), { recursive: true });
 }
 
@@ -183,29 +174,29 @@ describe("a step that has lost its trigger", () => {
       const copy = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
       try {
         for (const part of ["Pulumi.yaml", "package.json", "tsconfig.json", "index.ts", "components", "stacks"]) {
-          cpSync(join(stack.project, part), join(copy, part), { recursive: true });
+          cpSync(join(here.stack.project, part), join(copy, part), { recursive: true });
         }
-        symlinkSync(join(stack.project, "node_modules"), join(copy, "node_modules"));
+        symlinkSync(join(here.stack.project, "node_modules"), join(copy, "node_modules"));
         const file = join(copy, "components", "step.ts");
         const source = readFileSync(file, "utf8");
         const broken = source.replace("triggers: [args.attempt]", `triggers: \`\${args.phase}-\${args.master}\` === "${name}" ? [] : [args.attempt]`);
         expect(broken).not.toBe(source);
         writeFileSync(file, broken);
-        const original = stack.project;
-        stack.project = copy;
+        const original = here.stack.project;
+        here.stack.project = copy;
         // losing the trigger is itself a change of it, so the step runs once more; the loss shows in the rollout after that
         oneMoreName(`${name}.example.org`, copy);
-        expect((await stack.up()).code).toBe(0);
+        expect((await here.stack.up()).code).toBe(0);
         oneMoreName(`again.${name}.example.org`, copy);
-        const lost = await stack.up();
-        stack.project = original;
+        const lost = await here.stack.up();
+        here.stack.project = original;
         expect(lost.code).not.toBe(0);
         expect(lost.output.replace(/\s+/g, " ")).toMatch(
           new RegExp(
             `Cannot finish rollout \\d+: ${name} ended with "done [0-9a-f]{16} .*", expected "done [0-9a-f]{16} .*"; the step did not run in this attempt`,
           ),
         );
-        expect((await stack.up()).code).toBe(0);
+        expect((await here.stack.up()).code).toBe(0);
       } finally {
         rmSync(copy, { recursive: true, force: true });
       }

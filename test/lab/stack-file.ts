@@ -21,12 +21,13 @@ export function labSettings(lab: Lab, rotation: string): Record<string, unknown>
       address: master.address,
       etcdName: master.etcdName,
       hostKey: master.hostKey,
-      extraSans: ["etcd.lab.internal"],
+      extraSans: lab.options.layout === "kubeadm" ? ["::1"] : ["etcd.lab.internal"],
     })),
     ssh: { privateKeyPath: lab.sshKeyPath },
     pauseBetweenMasters: "2s",
     gate: "60s",
     kubernetes: { renew: "never" },
+    layout: { kind: lab.options.layout },
     ...(lab.masters.length < 3 ? { allowOutage: true } : {}),
   };
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { clientFiles } from "./client-files.ts";
 import { readLogs } from "./logs.ts";
 import { machineFolder, mustRun } from "./machine.ts";
 import { defaultOptions, type LabOptions } from "./options.ts";
@@ -65,7 +66,7 @@ export function planLab(options: LabOptions): Lab {
       name: `master-${number}`,
       address: `10.77.0.1${number}`,
       nodeName: `cn-lab.10.77.0.1${number}`,
-      etcdName: `10.77.0.1${number}-name-${number}`,
+      etcdName: options.layout === "kubeadm" ? `cn-lab.10.77.0.1${number}` : `10.77.0.1${number}-name-${number}`,
       hostKey: "",
       namespace: `etcd-lab.${name}.master-${number}`,
       pid: 0,
@@ -103,7 +104,7 @@ export async function startLab(options: Partial<LabOptions> = {}, { signal }: St
     });
     await writeFile(join(lab.folder, "lab.json"), `${JSON.stringify(lab, undefined, 2)}\n`);
     const { debian = "", system = "", containerd = "" } = image;
-    await run("start", lab.name, lab.folder, debian, system, containerd, lab.options.moved ? "yes" : "no");
+    await run("start", lab.name, lab.folder, debian, system, containerd, lab.options.moved ? "yes" : "no", lab.options.layout);
     await run("wait-ready", lab.name, lab.folder, "300", lab.options.expired === "none" ? "api" : "ssh");
     await rm(failedLogPath(lab), { force: true });
     return loadLab(lab.name);
@@ -196,10 +197,11 @@ function readPid(lab: Lab, { name }: LabMaster): number {
   }
 }
 
-function certificateSettings({ algorithm, peerCa, ...options }: LabOptions): Record<string, string> {
+function certificateSettings({ algorithm, peerCa, layout, ...options }: LabOptions): Record<string, string> {
   const validity = decideValidity(options, Date.now());
   return {
     ALGORITHM: algorithm,
+    LAYOUT: layout,
     PEER_CA: peerCa ? "yes" : "no",
     ETCD_LEAF_DATES: formatPeriod(validity.etcdLeaf),
     ETCD_CA_DATES: formatPeriod(validity.etcdCa),
@@ -216,25 +218,43 @@ async function writeFiles(lab: Lab): Promise<void> {
 
 /** What differs between masters besides keys, as a tree that is laid over the master's root. */
 async function writeConfig(lab: Lab, master: LabMaster): Promise<void> {
+  const { etcdName } = master;
   const config = join(lab.folder, "masters", master.name, "config");
-  const cluster = lab.masters.map(({ etcdName, address }) => `${etcdName}=https://${address}:2380`).join(",");
+  const cluster = lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(",");
   const hosts = lab.masters.map(({ address, name, nodeName }) => `${address} ${name} ${nodeName}\n`).join("");
   const files = new Map([
     ["etc/hostname", `${master.name}\n`],
     ["etc/hosts", `127.0.0.1 localhost\n${hosts}`],
     ["etc/resolv.conf", ""],
-    ["etc/etcd.env", `ETCD_IP=${master.address}\nETCD_MEMBER=${master.etcdName}\nETCD_CLUSTER=${cluster}\n`],
+    ["etc/etcd.env", `ETCD_IP=${master.address}\nETCD_MEMBER=${etcdName}\nETCD_CLUSTER=${cluster}\n`],
     ["etc/kubelet.env", `NODE_NAME=${master.nodeName}\nNODE_IP=${master.address}\n`],
   ]);
-  const servers = lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
-  for (const component of ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
+  const isKubeadm = lab.options.layout === "kubeadm";
+  // kubeadm's API servers ask their own master's etcd only
+  const servers = isKubeadm ? "https://127.0.0.1:2379" : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
+  const values = { ADDRESS: master.address, ETCD_SERVERS: servers, ETCD_NAME: etcdName, ETCD_CLUSTER: cluster };
+  for (const component of [...(isKubeadm ? ["etcd"] : []), "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
     const template = await readFile(join(machineFolder, "manifests", `${component}.yaml`), "utf8");
-    files.set(`etc/kubernetes/manifests/${component}.yaml`, template.replaceAll("{{ADDRESS}}", master.address).replaceAll("{{ETCD_SERVERS}}", servers));
+    const text = Object.entries(values).reduce((filled, [key, value]) => filled.replaceAll(`{{${key}}}`, value), template);
+    files.set(`etc/kubernetes/manifests/${component}.yaml`, isKubeadm ? withKubeadmPaths(text) : text);
+  }
+  if (isKubeadm) {
+    files.set("var/lib/kubelet/config.yaml", withKubeadmPaths(await readFile(join(machineFolder, "..", "image", "root/var/lib/kubelet/config.yaml"), "utf8")));
   }
   for (const [path, content] of files) {
     await mkdir(dirname(join(config, path)), { recursive: true });
     await writeFile(join(config, path), content);
   }
+}
+
+/** The names that ACK gives to files, as kubeadm has them. */
+function withKubeadmPaths(text: string): string {
+  const { ack, kubeadm } = clientFiles;
+  return text
+    .replaceAll("/etc/kubernetes/pki/apiserver-ca.", "/etc/kubernetes/pki/ca.")
+    .replaceAll(ack.ca, kubeadm.ca)
+    .replaceAll(ack.cert, kubeadm.cert)
+    .replaceAll(ack.key, kubeadm.key);
 }
 
 /** One key pair for the clients, one host key for each master. */

@@ -46,7 +46,7 @@ describe("one reason for one thing that is wrong", () => {
     [
       "a path that is not in use",
       flags("--trusted-ca-file=/data/ca.pem"),
-      "Cannot rotate master-2: etcd runs with --trusted-ca-file=/data/ca.pem, the layout has /var/lib/etcd/cert/ca.pem; set layout.paths.etcd-ca to the path in use",
+      "Cannot rotate master-2: etcd runs with --trusted-ca-file=/data/ca.pem, the layout has /var/lib/etcd/cert/ca.pem; set layout.paths.etcd-ca to the path in use, or layout.kind to the kind of this cluster",
     ],
     [
       "a name that would be lost",
@@ -84,8 +84,9 @@ describe("one reason for one thing that is wrong", () => {
   });
 
   test("another cluster on all of them", () => {
-    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>`;
+    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: etcd-rotation/test`;
     expect(reasons(foundAs(makePems("x"), { clusterId: "7" }))).toEqual([reason]);
+    expect(reasons(foundAs(makePems("x"), { clusterId: "7" }), specs, { ...identity, takeOver: "etcd-rotation/test" })).toEqual([]);
     expect(reasons(foundAs(makePems("x"), { clusterId: "7", receipt: undefined }), specs, { ...identity, lastClusterId: undefined })).toEqual([]);
   });
 

@@ -87,6 +87,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     isApiReady: true,
     receipt,
     backups: [3, 4],
+    saved: {},
     leftovers: [],
     lock: undefined,
     claim: undefined,

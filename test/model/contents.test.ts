@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
-import { ackLayout } from "../../components/model/layout.ts";
-import { type Phase, planRollout } from "../../components/model/plan.ts";
-import { fingerprintsOf, wantedPem } from "../../components/model/wanted.ts";
-import { foundAs, makePems } from "./cluster.ts";
+import { ackLayout, layouts } from "../../components/model/layout.ts";
+import { type Phase, phases, planRollout } from "../../components/model/plan.ts";
+import { fingerprintsOf, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
+import { fileOf, foundAs, makePems, masterWith, names } from "./cluster.ts";
 import { openssl } from "./openssl.ts";
 
 const current = makePems("current");
@@ -89,5 +89,39 @@ describe("what is wanted", () => {
   test("is an error for a master without leaves", () => {
     const row = ackLayout.find(({ id }) => id === "etcd-server");
     expect(() => (row === undefined ? "" : wantedPem(next, "master-9", row))).toThrow(new Error("Cannot find the etcd-server leaf of master-9"));
+  });
+});
+
+describe("in kubeadm's layout", () => {
+  const { rows } = layouts.kubeadm;
+  // one that is half done: issuers of leaves on other masters are trusted too
+  const abandoned = makePems("abandoned", "shared");
+  const disk = (pems: WantedPems, name: string) => Object.fromEntries(rows.map((row) => [row.id, wantedPem(pems, name, row)]));
+  const from = makePems("from", "shared");
+  const to = makePems("to", "shared");
+  const found = {
+    masters: names.map((name) => {
+      const leavesFrom = name === "master-3" ? abandoned : from;
+      const files = Object.fromEntries(rows.map((row) => [row.id, fileOf(row, disk(row.kind === "trust" ? from : leavesFrom, name)[row.id] ?? "")]));
+      return masterWith(name, {}, { files, served: {} });
+    }),
+  };
+  const planned = planRollout(found, rows, [], 0);
+
+  test.each(phases)("%s gives the rows of one path one text", (phase) => {
+    const written = contentsFor(phase, "master-2", rows, planned, to);
+    const texts = new Map<string, Set<string>>();
+    for (const row of rows.filter(({ id }) => written[id] !== undefined)) {
+      texts.set(row.path, (texts.get(row.path) ?? new Set()).add(written[row.id] ?? ""));
+    }
+    expect([...texts.values()].map(({ size }) => size)).toEqual([...texts.values()].map(() => 1));
+  });
+
+  test("trust keeps what is there, and both kinds of client get the one client's leaf", () => {
+    const both = `${to.authorities.etcd}${from.authorities.etcd}`;
+    expect(contentsFor("trust", "master-2", rows, planned, to)).toEqual({ "etcd-ca": both, "etcd-peer-ca": both, "apiserver-etcd-ca": both });
+    const issued = contentsFor("issue", "master-2", rows, planned, to);
+    expect(issued["etcd-healthcheck-client"]).toBe(to.leaves["master-2"]?.["etcd-client"].certPem);
+    expect(issued["apiserver-etcd-client"]).toBe(to.leaves["master-2"]?.["etcd-client"].certPem);
   });
 });

@@ -100,6 +100,7 @@ describe("parseSurvey", () => {
         renewed: { apiserver: "ab/1 kept" },
       },
       backups: [3, 4],
+      saved: {},
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
       claim: "p/s me@here pid 7",

@@ -1,5 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { ackLayout, authorities, components, fillIn, leafProfiles, leaves, pathOn, type Row, servedLeaves, withPaths } from "../../components/model/layout.ts";
+import {
+  ackLayout,
+  authorities,
+  components,
+  fillIn,
+  layoutKinds,
+  layouts,
+  leafProfiles,
+  leaves,
+  pathOn,
+  type Row,
+  servedLeaves,
+  withPaths,
+} from "../../components/model/layout.ts";
 
 const master = { etcdName: "10.77.0.11-name-1", address: "10.77.0.11" };
 const brief = (row: Row) => `${row.id} ${row.kind} ${row.authority} ${row.reader} ${row.reload} ${row.owner} ${row.mode} ${pathOn(master, row)}`;
@@ -88,6 +101,61 @@ describe("the layout of an ACK master", () => {
     ]);
     expect(servedLeaves).toEqual({ 2379: "etcd-server", 2380: "etcd-peer" });
   });
+});
+
+describe("the layout of a kubeadm master", () => {
+  const { rows, kubernetes, hasPeerAuthority, surroundings } = layouts.kubeadm;
+
+  test("is these files, one of them in three uses", () => {
+    expect(rows.map(brief)).toEqual([
+      "etcd-ca trust etcd etcd restart root:root 644 /etc/kubernetes/pki/etcd/ca.crt",
+      "etcd-peer-ca trust etcd-peer etcd restart root:root 644 /etc/kubernetes/pki/etcd/ca.crt",
+      "apiserver-etcd-ca trust etcd kube-apiserver restart root:root 644 /etc/kubernetes/pki/etcd/ca.crt",
+      "etcd-server cert etcd etcd handshake root:root 644 /etc/kubernetes/pki/etcd/server.crt",
+      "etcd-server-key key etcd etcd handshake root:root 600 /etc/kubernetes/pki/etcd/server.key",
+      "etcd-peer cert etcd-peer etcd handshake root:root 644 /etc/kubernetes/pki/etcd/peer.crt",
+      "etcd-peer-key key etcd-peer etcd handshake root:root 600 /etc/kubernetes/pki/etcd/peer.key",
+      "apiserver-etcd-client cert etcd kube-apiserver handshake root:root 644 /etc/kubernetes/pki/apiserver-etcd-client.crt",
+      "apiserver-etcd-client-key key etcd kube-apiserver handshake root:root 600 /etc/kubernetes/pki/apiserver-etcd-client.key",
+      "etcd-healthcheck-client cert etcd none handshake root:root 644 /etc/kubernetes/pki/etcd/healthcheck-client.crt",
+      "etcd-healthcheck-client-key key etcd none handshake root:root 600 /etc/kubernetes/pki/etcd/healthcheck-client.key",
+    ]);
+  });
+
+  test("names the paths by the same flags", () => {
+    const flags = (of: readonly Row[]) => Object.fromEntries(of.filter((row) => row.reader !== "none").map((row) => [row.id, row.flag]));
+    expect(flags(rows)).toEqual(flags(ackLayout));
+  });
+
+  test("has Kubernetes' files where ACK has them, but for the authority, and super-admin.conf", () => {
+    const paths = (of: typeof kubernetes) => of.map((row) => `${row.id} ${row.path}`);
+    expect(paths(kubernetes).filter((each) => !paths(layouts.ack.kubernetes).includes(each))).toEqual([
+      "cluster-ca /etc/kubernetes/pki/ca.crt",
+      "cluster-ca-key /etc/kubernetes/pki/ca.key",
+      "super-admin.conf /etc/kubernetes/super-admin.conf",
+    ]);
+  });
+
+  test("has one authority, and etcd in a static pod", () => {
+    expect([hasPeerAuthority, surroundings.etcdUnit, surroundings.etcdManifest]).toEqual([false, "", "/etc/kubernetes/manifests/etcd.yaml"]);
+  });
+
+  test("accepts the same leaves wherever the one trust file is used, so that its text does not depend on the use", () => {
+    const trust = rows.filter(({ kind }) => kind === "trust");
+    expect(trust.map(({ accepts }) => accepts)).toEqual(trust.map(() => ["etcd-server", "etcd-peer", "etcd-client"]));
+    expect(new Set(trust.map(({ path }) => path)).size).toBe(1);
+  });
+});
+
+test.each(layoutKinds)("%s: each certificate has its key in one group, in one folder, and no key is for others to read", (kind) => {
+  const { rows, kubernetes } = layouts[kind];
+  const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
+  for (const row of [...rows, ...kubernetes].filter((each) => each.kind === "cert")) {
+    const key = [...rows, ...kubernetes].filter((other) => other.kind === "key" && other.group === row.group);
+    expect(key.map((other) => folderOf(other.path))).toEqual([folderOf(row.path)]);
+  }
+  expect([...rows, ...kubernetes].filter((row) => row.kind.endsWith("key") && row.mode !== "600")).toEqual([]);
+  expect(new Set([...rows, ...kubernetes].map(({ id }) => id)).size).toBe(rows.length + kubernetes.length);
 });
 
 test("withPaths replaces the paths of a cluster and nothing else", () => {

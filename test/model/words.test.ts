@@ -37,6 +37,7 @@ function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shu
     rollout: 5,
     rotation: "2026-12",
     lastRotation,
+    restore: undefined,
     shut,
     pauseSeconds: 10,
     heldBefore: wanted?.heldBefore,

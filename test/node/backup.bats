@@ -110,3 +110,32 @@ facts() {
   [ -e "$(folder 4)/snapshot.db" ] && [ ! -e "$(folder 5)/snapshot.db" ] && [ ! -e "$(folder 6)/snapshot.db" ]
   [ -d "$(folder 5)/files" ] && [ -d "$(folder 6)/files" ]
 }
+
+@test "what is restored is the backup's, to the last byte, and nothing when it is damaged" {
+  local id saved='RESTORE=7'
+  printf '\n\n' >>"$(at etcd-server)"
+  step 'PHASE=backup'
+  expect_code 0
+  for id in etcd-ca etcd-server etcd-server-key; do saved="$saved FILE_SAVED[$(index_of "$id")]=1"; done
+  for id in etcd-ca etcd-server etcd-server-key; do cp "$(content_of new "$id")" "$(at "$id")"; done
+  call 'PHASE=retire; load_saved; write_files' "$saved"
+  for id in etcd-ca etcd-server etcd-server-key; do cmp "$(at "$id")" "$(folder 7)/files$(at "$id")"; done
+  [ "$(tail -c 2 "$(at etcd-server)" | od -An -c | tr -d ' ')" = '\n\n' ]
+
+  cp "$(content_of new etcd-ca)" "$(at etcd-ca)"
+  printf '\n' >>"$(folder 7)/files$(at etcd-ca)"
+  step "PHASE=retire $saved"
+  expect_code 3
+  expect_says "Cannot restore $(at etcd-ca)"
+  cmp "$(at etcd-ca)" "$(content_of new etcd-ca)"
+}
+
+@test "the backup that restore names is not pruned" {
+  local number
+  for number in 1 2 3 4 5; do
+    mkdir -p "$(folder "$number")"
+    [ "$number" = 1 ] || printf 'complete=1\n' >"$(folder "$number")/receipt"
+  done
+  call 'PHASE=verify; prune_backups' 'RESTORE=2 KEEP=2'
+  [ "$(call 'backup_numbers' | sort -n | tr '\n' ' ')" = '1 2 4 5 ' ]
+}

@@ -51,7 +51,7 @@ start_master() {
 # call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
 call() {
   script step "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
-  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE= KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root\n%s\n' "$1" >>"$FAKE/script"
+  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE= KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl\n%s\n' "$1" >>"$FAKE/script"
   on_master bash -s <"$FAKE/script" 3>&-
 }
 

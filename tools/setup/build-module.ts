@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder } from "./cache-folder.ts";
-import { type EngineModule, engineSources, moduleKey } from "./engine-modules.ts";
+import { type EngineModule, engineSources, moduleKey, sourcesOf } from "./engine-modules.ts";
 import { runCommand } from "./run-command.ts";
 import { SetupError } from "./setup-error.ts";
 
@@ -41,11 +41,11 @@ export async function buildModule(module: EngineModule, goVersion: string): Prom
     const output = join(temporary, module.binary);
     const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", ...module.flags];
     const result = await runCommand("go", [...args, "-o", output, module.target], {
-      folder: join(engineSources, module.folder),
+      folder: sourcesOf(module),
       env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
     });
     if (result.code !== 0) {
-      throw new SetupError(`Cannot build ${module.binary} in tools/engine/${module.folder}:\n${result.output.trim().slice(-4000)}`);
+      throw new SetupError(`Cannot build ${module.binary} in ${sourcesOf(module)}:\n${result.output.trim().slice(-4000)}`);
     }
     await rename(temporary, final).catch((error: unknown) => {
       // Another set-up was faster with the same build.

@@ -5,8 +5,10 @@ import { join, relative } from "node:path";
 /** The folder of the Go modules that build the engine where it cannot be downloaded. */
 export const engineSources = join(import.meta.dirname, "..", "engine");
 
-/** One binary of the engine and how to build it. */
+/** One binary of the engine, or of a test, and how to build it. */
 export interface EngineModule {
+  /** where the module's folder is, if not among the engine's */
+  readonly parent?: string;
   readonly folder: string;
   readonly binary: string;
   readonly target: string;
@@ -38,10 +40,16 @@ export function pluginModule(name: PluginName): EngineModule {
   return { folder: name, binary: `pulumi-resource-${name}`, target: ".", flags: ["-ldflags=-s -w"] };
 }
 
+/** The folder of the module's sources. */
+export function sourcesOf({ parent, folder }: EngineModule): string {
+  return join(parent ?? engineSources, folder);
+}
+
 /** Changes whenever a build of the module could turn out differently; tests of the module do not count. */
 export function moduleKey(module: EngineModule, goVersion: string): string {
-  const root = join(engineSources, module.folder);
-  const hash = createHash("sha256").update(JSON.stringify([module, goVersion]));
+  const root = sourcesOf(module);
+  // wherever the checkout is
+  const hash = createHash("sha256").update(JSON.stringify([{ ...module, parent: undefined }, goVersion]));
   const files = readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.endsWith("_test.go"))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))

@@ -55,9 +55,9 @@ export interface StruckUp {
  * Starts `up` and strikes at the moment. When the step was over before, a further rotation is struck at the step's beginning.
  * @throws when no step could be struck
  */
-export async function startStruckUp(stack: LabStack, rotate: () => void, first: Hit): Promise<StruckUp> {
+export async function startStruckUp(stack: LabStack, rotate: () => void | Promise<void>, first: Hit): Promise<StruckUp> {
   for (const hit of [first, { ...first, lines: 0, delayMilliseconds: 0 }, { ...first, lines: 0, delayMilliseconds: 0 }]) {
-    rotate();
+    await rotate();
     process.stdout.write(`${stack.name}: ${describeHit(hit)}\n`);
     const notAttempts = await knownAttempts(stack.lab);
     const running = stack.startUp();

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { clientFiles } from "../client-files.ts";
+import type { LabOptions } from "../options.ts";
 import { buildTraffic } from "./build.ts";
 import { parseRecord, type TrafficRecord } from "./entry.ts";
 
@@ -11,6 +13,7 @@ export interface TrafficLab {
   readonly namespace: string;
   readonly loadBalancer: { readonly host: string; readonly port: number };
   readonly kubeconfigPath: string;
+  readonly options: Pick<LabOptions, "layout">;
   readonly masters: readonly { readonly address: string; readonly root: string }[];
 }
 
@@ -67,14 +70,14 @@ function trafficArguments(lab: TrafficLab, file: string): string[] {
   if (first === undefined) {
     throw new Error("Cannot start the traffic: the lab has no master; expected at least one");
   }
-  const certificates = join(first.root, "etc/kubernetes/pki/etcd");
+  const { ca, cert, key } = clientFiles[lab.options.layout];
   return [
     ...["--masters", lab.masters.map((master) => master.address).join(",")],
     ...["--api", `https://${lab.loadBalancer.host}:${lab.loadBalancer.port}`],
     ...["--kubeconfig", lab.kubeconfigPath],
-    ...["--cert", join(certificates, "etcd-client.pem")],
-    ...["--key", join(certificates, "etcd-client-key.pem")],
-    ...["--cacert", join(certificates, "ca.pem")],
+    ...["--cert", join(first.root, cert)],
+    ...["--key", join(first.root, key)],
+    ...["--cacert", join(first.root, ca)],
     ...["--out", file, "--with-parent"],
   ];
 }

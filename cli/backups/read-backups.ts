@@ -1,0 +1,38 @@
+import { layouts, withPaths } from "../../components/model/layout.ts";
+import { runOverSsh } from "../../components/survey/ssh.ts";
+import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
+import { surveyTargets } from "../../components/survey/targets.ts";
+import type { Settings } from "../../stacks/settings.ts";
+import type { Program } from "../program.ts";
+import { type MasterBackups, parseBackups } from "./kept-backup.ts";
+import { type Action, backupsScript } from "./script.ts";
+
+/** A large snapshot is read whole by etcd's tool. */
+const answerMilliseconds = 300_000;
+
+/** The masters of a stack. */
+export function backupTargets(settings: Settings, { project, stack }: Program): SurveyTarget[] {
+  return surveyTargets(settings, `${project}/${stack}`, withPaths(layouts[settings.layout.kind].rows, settings.layout.paths));
+}
+
+/** What all masters keep, and why some could not be asked. */
+export async function readBackups(targets: readonly SurveyTarget[]): Promise<{ readonly masters: MasterBackups[]; readonly failures: string[] }> {
+  const answers = await Promise.allSettled(targets.map(async (target) => parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" }))));
+  return {
+    masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),
+    failures: answers.flatMap((answer) =>
+      answer.status === "rejected" ? [answer.reason instanceof Error ? answer.reason.message : String(answer.reason)] : [],
+    ),
+  };
+}
+
+/** @throws Error naming the master, and what it said */
+export async function askForBackups({ access, bastion, data }: SurveyTarget, action: Action): Promise<string> {
+  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), backupsScript(data, action), answerMilliseconds);
+  if (code !== 0) {
+    // the steps' own words tell to run pulumi up again
+    const said = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
+    throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${said}`);
+  }
+  return stdout;
+}

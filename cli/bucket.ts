@@ -1,0 +1,77 @@
+import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { S3ClientConfig } from "@aws-sdk/client-s3";
+import { CommandError } from "./command-error.ts";
+import { inParallel } from "./in-parallel.ts";
+
+/** A folder of a bucket, and how Pulumi's URL of it says to connect. */
+export interface BucketFolder {
+  readonly bucket: string;
+  /** ends with a slash */
+  readonly prefix: string;
+  readonly client: S3ClientConfig;
+}
+
+/**
+ * Reads the URL of a backend in an S3-compatible store, with the parameters that Pulumi's CLI takes (gocloud.dev/blob/s3blob, and
+ * aws.V2ConfigFromURLParams; the older names too). Credentials come from the environment and AWS's own files, as for the CLI.
+ * @param path below the backend's own folder
+ */
+export function bucketFolder(url: string, path: readonly string[]): BucketFolder {
+  const { hostname, pathname, searchParams } = new URL(url);
+  const one = (...names: readonly string[]) => names.map((name) => searchParams.get(name)).find((value) => value !== null) ?? undefined;
+  const isSet = (...names: readonly string[]) => /^(1|t|true)$/i.test(one(...names) ?? "");
+  const [region, endpoint, profile] = [one("region"), one("endpoint"), one("profile")];
+  const scheme = isSet("disable_https", "disableSSL") ? "http" : "https";
+  return {
+    bucket: hostname,
+    prefix: `${[...pathname.split("/").filter((part) => part !== ""), ...path].join("/")}/`,
+    client: {
+      ...(region === undefined ? {} : { region }),
+      ...(profile === undefined ? {} : { profile }),
+      ...(endpoint === undefined ? {} : { endpoint: endpoint.includes("://") ? endpoint : `${scheme}://${endpoint}` }),
+      forcePathStyle: isSet("use_path_style", "s3ForcePathStyle"),
+      // stores other than AWS's know no newer sums
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    },
+  };
+}
+
+/** Downloads at a time: enough to hide the way, few enough for a store that counts. */
+const parallelDownloads = 8;
+
+/**
+ * Copies the files of a bucket's folder into one of this machine, readable by its owner alone, that goes when this process ends.
+ * @throws CommandError when the store refuses, or cannot be reached
+ */
+export async function copyOf({ bucket, prefix, client }: BucketFolder): Promise<string> {
+  // large, and of no use for a backend that is a folder
+  const { GetObjectCommand, paginateListObjectsV2, S3Client } = await import("@aws-sdk/client-s3");
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-history-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const store = new S3Client(client);
+  try {
+    const keys: string[] = [];
+    for await (const { Contents: page = [] } of paginateListObjectsV2({ client: store }, { Bucket: bucket, Prefix: prefix, Delimiter: "/" })) {
+      keys.push(...page.flatMap(({ Key: key }) => key ?? []));
+    }
+    await inParallel(keys, parallelDownloads, async (key) => {
+      const { Body: body } = await store.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      if (body instanceof Readable) {
+        await pipeline(body, createWriteStream(join(folder, basename(key)), { mode: 0o600 }));
+      }
+    });
+  } catch (error) {
+    throw new CommandError(
+      `Cannot read s3://${bucket}/${prefix}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}; expected to list and read there as the Pulumi CLI does`,
+      { ending: "failed", cause: error },
+    );
+  } finally {
+    store.destroy();
+  }
+  return folder;
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { RollbackStack } from "./rollback-stack.ts";
+import { type S3Server, startS3Server } from "./s3-server.ts";
+
+// Teams keep their states in a bucket. The real engine with a real S3-compatible server: every request is signed and checked.
+
+vi.setConfig({ hookTimeout: 600_000, testTimeout: 180_000 });
+
+const folder = mkdtempSync(join(tmpdir(), "rollback-s3-"));
+let server: S3Server;
+
+beforeAll(async () => {
+  server = await startS3Server(join(folder, "server"));
+});
+
+afterAll(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe.each([
+  ["plain states in the bucket itself", "states", {}],
+  ["packed states in a folder of the bucket", "states/team/packed", { PULUMI_DIY_BACKEND_GZIP: "true" }],
+])("%s", (name, place, env) => {
+  let stack: RollbackStack;
+  const material: string[][] = [];
+
+  beforeAll(async () => {
+    stack = new RollbackStack(join(folder, name), { ...server.credentials, ...env, PULUMI_BACKEND_URL: server.url(place) });
+    stack.configure("one");
+    await stack.pulumi(["stack", "init", "prod"]);
+    for (const [index, rotation] of ["one", "two", "three"].entries()) {
+      stack.configure(rotation);
+      await stack.up(index + 1);
+      material.push(await stack.material());
+    }
+  });
+
+  test("are listed, and no copy of them stays", async () => {
+    const { code, stdout, stderr } = await stack.rollback(["--list", "--json"]);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { number: 3, rotation: "three", isPresent: true },
+      { number: 2, rotation: "two", isPresent: false },
+      { number: 1, rotation: "one", isPresent: false },
+    ]);
+    expect(readdirSync(join(stack.folder, "tmp"))).toEqual([]);
+  });
+
+  test("are gone back to, and forward again", async () => {
+    const back = await stack.rollback(["--to", "1", "--yes", "--json"]);
+    expect(back.code, back.stderr).toBe(0);
+    expect(await stack.material()).toEqual(material[0]);
+    const { saved }: { saved: string } = JSON.parse(back.stdout);
+    const forward = await stack.rollback(["--to", saved, "--yes"]);
+    expect(forward.code, forward.stderr).toBe(0);
+    expect(await stack.material()).toEqual(material[2]);
+  });
+});
+
+test.each([
+  ["another secret", "states", { AWS_SECRET_ACCESS_KEY: "wrong" }, "SignatureDoesNotMatch"],
+  ["no such bucket", "elsewhere", {}, "NoSuchBucket"],
+])("%s: an error that says so", async (name, place, env, reason) => {
+  const stack = new RollbackStack(join(folder, name), { ...server.credentials, ...env, PULUMI_BACKEND_URL: server.url(place) });
+  stack.configure("one");
+  const { code, stdout, stderr } = await stack.rollback(["--list"]);
+  expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: expect.stringContaining(reason) });
+  expect(stderr).not.toContain("contract-secret");
+});
