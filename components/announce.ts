@@ -8,7 +8,7 @@ import type { Wanted } from "./model/wanted.ts";
 import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
 
-/** Says in words what preview shows as a diff, and at the end of an update what has been verified. */
+/** Says in words, under the rollout's own name where a stack has several, what preview shows as a diff, and at the end of an update what has been verified. */
 export async function announce(cluster: Cluster, rollout: Rollout): Promise<void> {
   const wanted = await valueIfKnown(rollout.wanted);
   const input = {
@@ -27,13 +27,14 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     heldBefore: cluster.heldBefore,
     addresses: cluster.args.masters.map((master) => master.address),
   };
+  const subject = cluster.name === "" ? undefined : rollout;
   if (pulumi.runtime.isDryRun()) {
-    await pulumi.log.info(describePlan(input).join("\n"));
+    await pulumi.log.info(describePlan(input).join("\n"), subject);
     return;
   }
   rollout.report.apply((report) =>
     wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
-      ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"))
+      ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"), subject)
       : undefined,
   );
 }

@@ -17,6 +17,8 @@ import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/t
 
 /** A cluster as found, and what is going to be done with it. */
 export interface Cluster {
+  /** tells clusters of one stack apart; empty for the only one */
+  readonly name: string;
   readonly args: ClusterArgs;
   readonly found: Found;
   readonly rows: readonly Row[];
@@ -39,12 +41,18 @@ export interface Cluster {
   readonly claim: string;
 }
 
+/** The name of a cluster's resource, distinct from those of the stack's other clusters. */
+export function resourceName(cluster: Pick<Cluster, "name">, own: string): string {
+  return cluster.name === "" ? own : `${cluster.name}-${own}`;
+}
+
 /**
  * Looks at the masters, read only, and decides what a rollout would do.
+ * @param name of the cluster, in a stack with several: the owner in its receipts, and the stack output that it is remembered by
  * @throws pulumi.RunError with every reason not to begin, before any key is made
  */
-export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
-  const owner = `${pulumi.getProject()}/${pulumi.getStack()}`;
+export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Cluster> {
+  const owner = [pulumi.getProject(), pulumi.getStack(), ...(name === "" ? [] : [name])].join("/");
   const layout = layouts[args.layout.kind];
   const table = withPaths(layout.rows, args.layout.paths);
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
@@ -52,9 +60,9 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
     claimAndLook(targets, owner, { table, kubernetesTable }, args).catch((error: unknown) => {
-      throw new pulumi.RunError(error instanceof Error ? error.message : String(error));
+      throw refusal(name, error instanceof Error ? error.message : String(error));
     }),
-    ownOutputs(),
+    lastOutputs(name),
   ]);
   const heldBefore = holdOf(found, args.holdBefore);
   const question = { rows, kubernetes, owner, heldBefore, renewBefore: args.certificates.renewBefore, now };
@@ -70,15 +78,19 @@ export async function surveyCluster(args: ClusterArgs): Promise<Cluster> {
     ...(restore?.refusals ?? []),
   ];
   if (reasons.length > 0) {
-    throw new pulumi.RunError(reasons.join("\n"));
+    throw refusal(name, reasons.join("\n"));
   }
   const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
   // a recovery cannot wait
   const shut = plan.mode === "recovery" ? undefined : windowRefusal(args.window, now, pulumi.getStack());
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
-    throw new pulumi.RunError(shut);
+    throw refusal(name, shut);
   }
-  return { args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, owner, lastRotation: last.rotation, shut, claim };
+  return { name, args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, owner, lastRotation: last.rotation, shut, claim };
+}
+
+function refusal(name: string, reasons: string): pulumi.RunError {
+  return new pulumi.RunError(name === "" ? reasons : reasons.replaceAll(/^/gm, `${name}: `));
 }
 
 interface Tables {
@@ -135,16 +147,24 @@ function endpoint(access: Access) {
   };
 }
 
-/** What this stack's last update has put out; a stack may refer to itself, also before its first update. */
-async function ownOutputs(): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
-  const self = new pulumi.StackReference("self", { name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}` });
-  const [cluster, rotation, authorities] = await Promise.all([
-    self.getOutputDetails("cluster"),
-    self.getOutputDetails("rotation"),
-    self.getOutputDetails("authorities"),
-  ]);
-  const held: unknown[] = typeof authorities.value === "object" && authorities.value !== null ? Object.values(authorities.value) : [];
-  return { cluster: textIn(cluster.value), rotation: textIn(rotation.value), authorities: held.flatMap((each) => textIn(each) ?? []) };
+/** What this stack's last update has put out for a cluster; a stack may refer to itself, also before its first update. */
+async function lastOutputs(
+  name: string,
+): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
+  const self = new pulumi.StackReference(resourceName({ name }, "self"), {
+    name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
+  });
+  const read = async (key: string) => (await self.getOutputDetails(key)).value;
+  const own = name === "" ? undefined : await read(name);
+  const [cluster, rotation, authorities] = await Promise.all(
+    ["cluster", "rotation", "authorities"].map((key) => (name === "" ? read(key) : fieldOf(own, key))),
+  );
+  const held: unknown[] = typeof authorities === "object" && authorities !== null ? Object.values(authorities) : [];
+  return { cluster: textIn(cluster), rotation: textIn(rotation), authorities: held.flatMap((each) => textIn(each) ?? []) };
+}
+
+function fieldOf(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
 }
 
 function textIn(value: unknown): string | undefined {

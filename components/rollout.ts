@@ -1,10 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { CertificateAuthority } from "./certificate-authority.ts";
-import { type Cluster, connectionTo } from "./cluster.ts";
+import type { Authorities, Leaves } from "./certificates.ts";
+import { type Cluster, connectionTo, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
-import type { Authority, Leaf } from "./model/layout.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
@@ -17,9 +16,8 @@ import { commonData } from "./survey/targets.ts";
 
 export interface RolloutArgs {
   readonly cluster: Cluster;
-  readonly authorities: Readonly<Record<Authority, CertificateAuthority>>;
-  /** by master name */
-  readonly leaves: Readonly<Record<string, Readonly<Record<Leaf, LeafCertificate>>>>;
+  readonly authorities: Authorities;
+  readonly leaves: Leaves;
 }
 
 /** The steps that bring the wanted certificates to the masters: nothing to do, nothing runs. */
@@ -65,15 +63,13 @@ export class Rollout extends pulumi.ComponentResource {
         .all([pems, decided, pulumi.all(backups)])
         .apply(([texts, known, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))));
       const stepArgs = {
-        phase: each.phase,
-        master: each.master,
         user: master.user ?? cluster.args.ssh.user,
         connection: connectionTo(cluster.args, master),
         attempt: this.attempt.id,
         script,
         dependsOn: each.after.flatMap((before) => steps.get(before) ?? []),
       };
-      steps.set(stepName(each), step(stepArgs, this));
+      steps.set(stepName(each), step(resourceName(cluster, stepName(each)), stepArgs, this));
     }
     const stdouts = pulumi.all(Object.fromEntries([...steps].map(([own, { stdout }]) => [own, stdout])));
     this.report = pulumi.all([this.attempt, stdouts]).apply(([attempt, known]) => readReports(attempt, planned, known));

@@ -1,11 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import type { Phase } from "./model/plan.ts";
 import { remoteShell } from "./survey/survey.ts";
 
 export interface StepArgs {
-  readonly phase: Phase;
-  readonly master: string;
   readonly user: string;
   readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
   /** runs the step anew when it changes, and nothing else does */
@@ -20,9 +17,9 @@ export interface StepArgs {
  * Nothing secret is in `create`; there is no `delete`, so that `pulumi destroy` leaves the masters working.
  * With the same attempt, a changed script, datum or SSH key shows no difference and runs nothing.
  */
-export function step(args: StepArgs, parent: pulumi.Resource): command.remote.Command {
+export function step(name: string, args: StepArgs, parent: pulumi.Resource): command.remote.Command {
   return new command.remote.Command(
-    `${args.phase}-${args.master}`,
+    name,
     {
       connection: pulumi.secret(args.connection),
       create: remoteShell(args.user),

@@ -149,12 +149,13 @@ export class SettingsError extends Error {
 
 /**
  * Checks the values of a stack file, fills in the defaults and reads the private key.
+ * @param place in the stack file where the values are
  * @throws SettingsError naming each key, what was seen and what is allowed
  */
-export function checkSettings(values: unknown, stack: string): Settings {
+export function checkSettings(values: unknown, stack: string, place = "etcd-rotation:"): Settings {
   const result = schema.safeParse(values);
   if (!result.success) {
-    const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values)}: ${issue.message}${seen(issue, values)}`);
+    const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values, place)}: ${issue.message}${seen(issue, values)}`);
     throw new SettingsError(
       `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack ${stack}`,
     );
@@ -227,10 +228,14 @@ function isPrivateKey(text: string): boolean {
   return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(text);
 }
 
-function keyOf(parts: readonly PropertyKey[], values: unknown): string {
+function keyOf(parts: readonly PropertyKey[], values: unknown, place: string): string {
   const [first] = parts;
   const key = parts.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${String(part)}`)).join("");
-  return first === undefined ? (typeof values === "object" ? "stack file" : String(values)) : `etcd-rotation:${key}`;
+  const isWhole = place.endsWith(":");
+  if (first === undefined) {
+    return isWhole ? (typeof values === "object" ? "stack file" : String(values)) : place;
+  }
+  return `${place}${isWhole ? "" : "."}${key}`;
 }
 
 /** All of `ssh` that may be shown: a value that landed on the wrong key may be a secret. */

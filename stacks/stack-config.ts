@@ -4,15 +4,17 @@ import { checkSettings, type Settings, SettingsError } from "./settings.ts";
 
 /**
  * Reads and checks the stack file as Pulumi hands it to the program; the only reader of configuration.
+ * @param key of the object with a cluster's settings, in the stack file of a program with several; else the whole file is one's
  * @throws pulumi.RunError naming each key, what was seen and what is allowed
  */
-export function readSettings(): Settings {
+export function readSettings(key?: string): Settings {
   const project = `${pulumi.getProject()}:`;
-  const values = Object.entries(pulumi.runtime.allConfig()).flatMap(([key, text]): [string, unknown][] =>
-    key.startsWith(project) ? [[key.slice(project.length), parseValue(text)]] : [],
+  const values = Object.entries(pulumi.runtime.allConfig()).flatMap(([each, text]): [string, unknown][] =>
+    each.startsWith(project) ? [[each.slice(project.length), parseValue(text)]] : [],
   );
   try {
-    return checkSettings(Object.fromEntries(values), pulumi.getStack());
+    const all = Object.fromEntries(values);
+    return key === undefined ? checkSettings(all, pulumi.getStack()) : checkSettings(all[key], pulumi.getStack(), `${project}${key}`);
   } catch (error) {
     // a RunError has no cause, and its message is all that Pulumi shows
     throw error instanceof SettingsError ? new pulumi.RunError(error.message) : error;

@@ -1,3 +1,4 @@
+import type { KeyAlgorithm } from "../certificate-authority.ts";
 import type { MasterSpec } from "../model/checks.ts";
 import type { KubernetesRow, LayoutKind, Row } from "../model/layout.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
@@ -17,7 +18,7 @@ export interface ClusterArgs {
     readonly hostKey: string;
   })[];
   readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
-  readonly certificates: { readonly validity: number; readonly renewBefore: number };
+  readonly certificates: { readonly validity: number; readonly renewBefore: number; readonly algorithm: KeyAlgorithm };
   readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
   readonly layout: { readonly kind: LayoutKind; readonly paths: Readonly<Partial<Record<string, string>>> };
   readonly drain: number;

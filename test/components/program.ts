@@ -2,7 +2,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks.js";
 import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
-import type { MasterSpec } from "../../components/model/checks.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { holdOf } from "../../components/model/missing.ts";
@@ -61,7 +60,7 @@ export const args: ClusterArgs = {
   rotation: "2026-12",
   masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
   ssh: { user: "root", port: 22, privateKey: "the operator's key", agent: false },
-  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000 },
+  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
   kubernetes: { renew: "auto", keepKeys: false },
   layout: { kind: "ack", paths: {} },
   drain: 2,
@@ -77,21 +76,12 @@ export interface Ran {
   readonly report: unknown;
 }
 
-/** Runs the program of index.ts on a cluster that was surveyed as `current`, without SSH. */
-export async function run(
-  change: Partial<ClusterArgs> = {},
-  spoil: (name: string, stdout: string) => string = (_, stdout) => stdout,
-  see: (whole: Found) => Found = (whole) => whole,
-): Promise<Ran> {
-  const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
-  const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
-  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "etcd-rotation", "test");
-  const { CertificateAuthority } = await import("../../components/certificate-authority.ts");
-  const { LeafCertificate } = await import("../../components/leaf-certificate.ts");
-  const { Rollout } = await import("../../components/rollout.ts");
+/** A cluster that was surveyed as `current`, without SSH. */
+export function clusterAs(name: string, change: Partial<ClusterArgs> = {}, see: (whole: Found) => Found = (whole) => whole): Cluster {
   const settings = { ...args, ...change };
   const found = see(foundAs(current));
-  const cluster: Cluster = {
+  return {
+    name,
     args: settings,
     found,
     rows: ackLayout,
@@ -104,33 +94,39 @@ export async function run(
     shut: undefined,
     claim: "",
     clusterId: receipt.cluster,
-    owner: "etcd-rotation/test",
+    owner: name === "" ? "etcd-rotation/test" : `etcd-rotation/test/${name}`,
   };
-  const lifetime = { algorithm: "ECDSA-P256", validityHours: 438_000, renewBeforeHours: 1440, rotation: settings.rotation } as const;
-  const etcd = new CertificateAuthority("etcd-ca", { ...lifetime, commonName: "etcd-ca" });
-  const peer = new CertificateAuthority("etcd-peer-ca", { ...lifetime, commonName: "etcd-peer-ca" });
-  const leaf = (master: MasterSpec, role: string, authority = etcd) =>
-    new LeafCertificate(`${master.name}-${role}`, {
-      ...lifetime,
-      authority,
-      subject: [`CN=${role}`],
-      sans: ["DNS:localhost", "IP:127.0.0.1"],
-      uses: ["client_auth"],
-    });
-  const leaves = settings.masters.map((master) => [
-    master.name,
-    { "etcd-server": leaf(master, "etcd-server"), "etcd-peer": leaf(master, "etcd-peer", peer), "etcd-client": leaf(master, "etcd-client") },
-  ]);
-  const rollout = new Rollout("rollout", { cluster, authorities: { etcd, "etcd-peer": peer }, leaves: Object.fromEntries(leaves) });
-  const attempt = await valueIn(rollout.attempt);
-  const report = await valueIn(rollout.report);
+}
+
+/** What a program registers, with the mocked providers. */
+export async function registeredBy<T>(program: () => Promise<T>, spoil: Spoil = (_, stdout) => stdout): Promise<T & { readonly registered: Registered[] }> {
+  const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
+  const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
+  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "etcd-rotation", "test");
+  const result = await program();
   const registered = spy.mock.calls.map(([request]) => read(request));
   spy.mockRestore();
-  return { registered, attempt: attempt.id, report };
+  return { ...result, registered };
+}
+
+type Spoil = (name: string, stdout: string) => string;
+
+/** Runs the program of index.ts on such a cluster. */
+export function run(change: Partial<ClusterArgs> = {}, spoil?: Spoil, see?: (whole: Found) => Found): Promise<Ran> {
+  const program = async () => {
+    const { makeAuthorities, makeLeaves } = await import("../../components/certificates.ts");
+    const { Rollout } = await import("../../components/rollout.ts");
+    const cluster = clusterAs("", change, see);
+    const authorities = makeAuthorities(cluster);
+    const rollout = new Rollout("rollout", { cluster, authorities, leaves: makeLeaves(cluster, authorities) });
+    const { id: attempt } = await valueIn(rollout.attempt);
+    return { attempt, report: await valueIn(rollout.report) };
+  };
+  return registeredBy(program, spoil);
 }
 
 /** The value of an output, or its error. */
-function valueIn<T>(output: pulumi.Output<T>): Promise<T> {
+export function valueIn<T>(output: pulumi.Output<T>): Promise<T> {
   // an output that fails fails in each of these promises; the first one is what is looked at
   const [promise, ...others] = ["promise", "isKnown", "isSecret", "allResources"].map((key): unknown => Reflect.get(output, key));
   others.forEach((other) => {
@@ -142,8 +138,8 @@ function valueIn<T>(output: pulumi.Output<T>): Promise<T> {
 }
 
 /** What a provider would add: keys, certificates, and the last line of a step. */
-function madeBy({ type, name, inputs }: MockResourceArgs, spoil: (name: string, stdout: string) => string): Record<string, unknown> {
-  const master = specs.find((spec) => name.startsWith(`${spec.name}-`))?.name;
+function madeBy({ type, name, inputs }: MockResourceArgs, spoil: Spoil): Record<string, unknown> {
+  const master = specs.find((spec) => name.includes(`${spec.name}-`))?.name;
   const role = (["etcd-server", "etcd-peer", "etcd-client"] as const).find((each) => name.includes(`-${each}`));
   const own = master === undefined || role === undefined ? undefined : pems.leaves[master]?.[role];
   switch (type) {
@@ -152,12 +148,17 @@ function madeBy({ type, name, inputs }: MockResourceArgs, spoil: (name: string, 
     case "tls:index/certRequest:CertRequest":
       return { certRequestPem: `request of ${name}` };
     case "tls:index/selfSignedCert:SelfSignedCert":
-      return { certPem: pems.authorities[name === "etcd-ca" ? "etcd" : "etcd-peer"] };
+      return { certPem: pems.authorities[name.endsWith("etcd-ca") ? "etcd" : "etcd-peer"] };
     case "tls:index/locallySignedCert:LocallySignedCert":
       return { certPem: own?.certPem ?? "" };
     case "command:remote:Command":
-      return { stdout: spoil(name, `done ${inputs.triggers[0]} ${name.slice(0, name.indexOf("-"))} ${name.slice(name.indexOf("-") + 1)}\n`) };
+      return { stdout: spoil(name, `done ${inputs.triggers[0]} ${assigned(inputs.stdin, "PHASE")} ${assigned(inputs.stdin, "MASTER")}\n`) };
     default:
       return {};
   }
+}
+
+/** The value that a step's script is given for a variable. */
+function assigned(script: unknown, variable: string): string {
+  return new RegExp(`^${variable}='(.*)'$`, "m").exec(String(plain(script)))?.[1] ?? "";
 }

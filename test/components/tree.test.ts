@@ -55,12 +55,16 @@ test("an authority has its own subject per rotation and key, and a key identifie
 
 test("a leaf is signed by its authority, from its own request", () => {
   const [request] = named("master-2-etcd-peer-request");
-  expect(request?.inputs).toMatchObject({ subject: { commonName: "etcd-peer" }, dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] });
+  expect(request?.inputs).toMatchObject({
+    subject: { commonName: "10.77.0.12-name-2" },
+    dnsNames: ["10.77.0.12-name-2", "localhost", "master-2"],
+    ipAddresses: ["10.77.0.12", "127.0.0.1"],
+  });
   const [leaf] = named("master-2-etcd-peer").filter(({ type }) => type === "tls:index/locallySignedCert:LocallySignedCert");
   expect(leaf?.inputs).toMatchObject({
     certRequestPem: "request of master-2-etcd-peer-request",
     caPrivateKeyPem: "key of etcd-peer-ca-key",
-    allowedUses: ["digital_signature", "key_encipherment", "client_auth"],
+    allowedUses: ["digital_signature", "key_encipherment", "server_auth", "client_auth"],
     setSubjectKeyId: true,
     validityPeriodHours: 438_000,
     earlyRenewalHours: 1440,

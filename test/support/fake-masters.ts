@@ -24,7 +24,7 @@ export interface FakeOptions {
   readonly banner?: string;
 }
 
-/** A server on a free port of loopback for each answer; any key may log in. */
+/** A server on a free port of loopback for each answer; any key may log in, and any run may claim them. */
 export async function startFakeMasters(answers: readonly Answer[], { hosts, banner }: FakeOptions = {}): Promise<FakeMasters> {
   const { privateKey } = generateKeyPairSync("rsa", {
     modulusLength: 2048,
@@ -42,10 +42,20 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
           accept().on("exec", (acceptExec) => {
             const stream = acceptExec();
             let script = "";
+            let isClaim = false;
             stream.on("data", (chunk: Buffer) => {
               script += chunk.toString("utf8");
+              // a claim lasts as long as its standard input
+              if (!isClaim && script.includes("PHASE='claim'")) {
+                isClaim = true;
+                stream.write("claimed\n");
+              }
             });
             stream.on("end", () => {
+              if (isClaim) {
+                stream.end();
+                return;
+              }
               const text = answer(script);
               if (text === undefined) {
                 client.end();

@@ -1,0 +1,32 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "./cluster.ts";
+import type { Report } from "./model/report.ts";
+import type { Wanted } from "./model/wanted.ts";
+import type { Rollout } from "./rollout.ts";
+
+/** What is known of a cluster after its rollout; public. The next run reads `cluster` and `rotation` from the stack. */
+export interface Outputs {
+  /** etcd's cluster id */
+  readonly cluster: string;
+  readonly rotation: string;
+  readonly rollout: pulumi.Output<number>;
+  /** ISO day of the first certificate to end, over all masters */
+  readonly expires: pulumi.Output<string>;
+  readonly served: pulumi.Output<Report["served"]>;
+  /** SHA-256 of each authority's certificate */
+  readonly authorities: pulumi.Output<Wanted["authorities"]>;
+  readonly kubernetes: { readonly stays: Rollout["stays"]; readonly carriers: pulumi.Output<readonly string[]> };
+}
+
+/** @returns outputs that fail when a step has not run in this attempt */
+export function outputsOf(cluster: Cluster, rollout: Rollout): Outputs {
+  return {
+    cluster: cluster.clusterId,
+    rotation: cluster.args.rotation,
+    rollout: rollout.report.rollout,
+    expires: rollout.report.expires,
+    served: rollout.report.served,
+    authorities: rollout.wanted.authorities,
+    kubernetes: { stays: rollout.stays, carriers: rollout.report.carriers },
+  };
+}

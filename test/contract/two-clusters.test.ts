@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { foundAs, makePems } from "../model/cluster.ts";
+import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
+
+// The example on the real engine, with the real providers and real SSH on loopback; the masters' answers are made up.
+
+const folder = mkdtempSync(join(tmpdir(), "two clusters "));
+const stack = new ClusterStack(folder, join(import.meta.dirname, "..", "..", "examples", "two-clusters"), "two-clusters");
+const [prodId, stagingId] = ["14841639068965178418", "9372538179322589801"];
+const untouched = (clusterId: string) => foundAs(makePems("by-hand", "shared"), { clusterId, receipt: undefined, backups: [] });
+const [prod, staging] = await Promise.all([FakeCluster.start(untouched(prodId)), FakeCluster.start(untouched(stagingId))]);
+
+function configure(stagingRotation: string): void {
+  stack.configure({ "two-clusters:prod": prod.settings(folder, "2026-11"), "two-clusters:staging": staging.settings(folder, stagingRotation) });
+}
+
+afterAll(async () => {
+  await Promise.all([prod.stop(), staging.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("two clusters in one stack: taken over, steady, and rotated one without the other", async () => {
+  await stack.init();
+  configure("2026-11");
+  const up = await stack.run("up", "--yes", "--skip-preview");
+  expect(up.stdout + up.stderr).toMatch(/\+ 125 created/);
+  expect(up.code).toBe(0);
+
+  prod.found = await stack.foundAfter("two-clusters/dev/prod", { rotation: "2026-11", cluster: prodId, prefix: "prod-" });
+  staging.found = await stack.foundAfter("two-clusters/dev/staging", { rotation: "2026-11", cluster: stagingId, prefix: "staging-" });
+  const steady = await stack.run("preview", "--expect-no-changes");
+  expect(steady.stdout + steady.stderr).toMatch(/125 unchanged/);
+  expect(steady.code).toBe(0);
+  for (const name of ["prod", "staging"]) {
+    expect(steady.stdout).toMatch(new RegExp(`Rollout \\(${name}-rollout\\):\\s+Nothing to do: every master serves the wanted certificates`));
+  }
+
+  configure("2027-05");
+  const rotation = await stack.run("preview", "--diff");
+  expect(rotation.code).toBe(0);
+  expect(rotation.stdout).toMatch(/\+-49 to replace\s+76 unchanged/);
+  const replaced = [...rotation.stdout.matchAll(/\(replace\)\n.*\n\s+\[urn=.*::(\w+)-.*\]/g)].map(([, cluster]) => cluster);
+  expect(replaced).toEqual(Array(49).fill("staging"));
+});
+
+test("another etcd cluster behind the same settings is refused by that cluster's own outputs", async () => {
+  configure("2026-11");
+  staging.found = { masters: staging.found.masters.map((master) => ({ ...master, clusterId: "777" })) };
+  const refused = await stack.run("preview");
+  expect(refused.code).not.toBe(0);
+  expect(refused.stdout + refused.stderr).toContain(
+    `staging: Cannot rotate as two-clusters/dev/staging: the masters belong to etcd cluster 777, this stack to ${stagingId}`,
+  );
+});
