@@ -13,7 +13,13 @@ export interface Look {
   readonly memberRows: readonly string[];
 }
 
-const parts = ["../../components/node/process.sh", "../../components/node/tls.sh", "../../components/node/etcd.sh", "../node/look.sh"] as const;
+const parts = [
+  "../../components/node/output.sh",
+  "../../components/node/process.sh",
+  "../../components/node/tls.sh",
+  "../../components/node/etcd.sh",
+  "../node/look.sh",
+] as const;
 
 /** The script for one machine. One group, which bash reads to its end before it runs anything of it. */
 export function lookScript(): string {

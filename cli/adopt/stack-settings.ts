@@ -58,7 +58,7 @@ export function stackFileText(draft: Draft, project: string, previous: string): 
   const { config: _config, ...engine } = Object(parseDocument(previous).toJS() ?? {});
   const { allowOutage, ...settings } = draft;
   const head = Object.keys(engine).length === 0 ? "" : stringify(engine);
-  const lines = Object.entries(settings).map(([key, value]) => indented(stringify({ [`${project}:${key}`]: value }, { lineWidth: 0 })));
+  const lines = Object.entries(settings).map(([key, value]) => indented(stringify({ [`${project}:${key}`]: value }, quoted)));
   const outage =
     allowOutage === undefined
       ? ""
@@ -67,6 +67,9 @@ export function stackFileText(draft: Draft, project: string, previous: string): 
         );
   return `# One stack is one cluster; stacks/Pulumi.example.yaml has every setting.\n${head}config:\n${lines.join("")}${outage}`;
 }
+
+/** Every string in quotes: the engine would read a bare 2026-11-25 as a time. */
+const quoted = { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" } as const;
 
 function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, "  ");

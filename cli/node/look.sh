@@ -68,7 +68,8 @@ flag_in() {
 # members: rows of etcd's own list, asked as this machine's kube-apiserver would; nothing when it is not told
 members() {
   local api=$1 name
-  command -v etcdctl >/dev/null || return 0
+  ETCDCTL=$(etcdctl_path)
+  [ -n "$ETCDCTL" ] || return 0
   for name in "${!ETCDCTL_@}"; do unset "$name"; done
   CLIENT_CA=$(printf '%s\n' "$api" | flag_in --etcd-cafile)
   CLIENT_CERT=$(printf '%s\n' "$api" | flag_in --etcd-certfile)

@@ -188,12 +188,12 @@ describe("the stack file", () => {
     expect(text).toBe(`# One stack is one cluster; stacks/Pulumi.example.yaml has every setting.
 encryptionsalt: v1:x
 config:
-  etcd-rotation:rotation: 2026-11-25
+  etcd-rotation:rotation: "2026-11-25"
   etcd-rotation:masters:
-    - name: master-1
-      address: 10.77.0.11
-      etcdName: 10.77.0.11-name-1
-      hostKey: ssh-ed25519 AAAA
+    - name: "master-1"
+      address: "10.77.0.11"
+      etcdName: "10.77.0.11-name-1"
+      hostKey: "ssh-ed25519 AAAA"
   etcd-rotation:ssh:
     agent: true
   # one or two masters: each restart is an outage of etcd and the API server, of some seconds
