@@ -148,9 +148,7 @@ function endpoint(access: Access) {
 }
 
 /** What this stack's last update has put out for a cluster; a stack may refer to itself, also before its first update. */
-async function lastOutputs(
-  name: string,
-): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
+async function lastOutputs(name: string): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
   const self = new pulumi.StackReference(resourceName({ name }, "self"), {
     name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
   });
