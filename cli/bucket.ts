@@ -19,16 +19,30 @@ export interface BucketFolder {
  * Reads the URL of a backend in an S3-compatible store, with the parameters that Pulumi's CLI takes (gocloud.dev/blob/s3blob, and
  * aws.V2ConfigFromURLParams; the older names too). Credentials come from the environment and AWS's own files, as for the CLI.
  * @param path below the backend's own folder
+ * @throws CommandError on a parameter that would lead elsewhere
  */
 export function bucketFolder(url: string, path: readonly string[]): BucketFolder {
   const { hostname, pathname, searchParams } = new URL(url);
+  const unread = [...searchParams.keys()].filter((name) => !parameters.includes(name));
+  if (unread.length > 0) {
+    throw new CommandError(
+      `Cannot read s3://${hostname}${pathname}: its URL has ${unread.join(", ")}, which this command does not read; expected ${parameters.join(", ")}, or a copy of the history: --history FOLDER`,
+      { ending: "failed" },
+    );
+  }
   const one = (...names: readonly string[]) => names.map((name) => searchParams.get(name)).find((value) => value !== null) ?? undefined;
   const isSet = (...names: readonly string[]) => /^(1|t|true)$/i.test(one(...names) ?? "");
   const [region, endpoint, profile] = [one("region"), one("endpoint"), one("profile")];
   const scheme = isSet("disable_https", "disableSSL") ? "http" : "https";
   return {
     bucket: hostname,
-    prefix: `${[...pathname.split("/").filter((part) => part !== ""), ...path].join("/")}/`,
+    prefix: `${[
+      ...pathname
+        .split("/")
+        .filter((part) => part !== "")
+        .map(decodeURIComponent),
+      ...path,
+    ].join("/")}/`,
     client: {
       ...(region === undefined ? {} : { region }),
       ...(profile === undefined ? {} : { profile }),
@@ -40,6 +54,8 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
     },
   };
 }
+
+const parameters = ["region", "endpoint", "profile", "awssdk", "use_path_style", "s3ForcePathStyle", "disable_https", "disableSSL"];
 
 /** Downloads at a time: enough to hide the way, few enough for a store that counts. */
 const parallelDownloads = 8;
@@ -61,13 +77,14 @@ export async function copyOf({ bucket, prefix, client }: BucketFolder): Promise<
     }
     await inParallel(keys, parallelDownloads, async (key) => {
       const { Body: body } = await store.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      if (body instanceof Readable) {
-        await pipeline(body, createWriteStream(join(folder, basename(key)), { mode: 0o600 }));
+      if (!(body instanceof Readable)) {
+        throw new Error(`${key} came without its content`);
       }
+      await pipeline(body, createWriteStream(join(folder, basename(key)), { mode: 0o600 }));
     });
   } catch (error) {
     throw new CommandError(
-      `Cannot read s3://${bucket}/${prefix}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}; expected to list and read there as the Pulumi CLI does`,
+      `Cannot read s3://${bucket}/${prefix}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}; expected to list and read there as the Pulumi CLI does. Another way: copy that folder, then add --history FOLDER`,
       { ending: "failed", cause: error },
     );
   } finally {

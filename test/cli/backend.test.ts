@@ -33,6 +33,7 @@ describe("bucketFolder", () => {
         client: { region: "cn-hangzhou", profile: "ops", endpoint: "https://oss-cn-hangzhou.aliyuncs.com", forcePathStyle: false },
       },
     ],
+    ["s3://bucket/team%20a", { bucket: "bucket", prefix: "team a/history/prod/", client: { forcePathStyle: false } }],
     [
       "s3://bucket?endpoint=127.0.0.1:7070&disableSSL=true&s3ForcePathStyle=true",
       { bucket: "bucket", prefix: "history/prod/", client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true } },
@@ -44,6 +45,12 @@ describe("bucketFolder", () => {
   ])("%s", (url, { bucket, prefix, client }) => {
     expect(bucketFolder(url, ["history", "prod"])).toEqual({ bucket, prefix, client: { ...client, ...common } });
   });
+});
+
+test("a parameter of the URL that would lead elsewhere is refused", () => {
+  expect(() => bucketFolder("s3://bucket/a?region=x&role=arn:aws:iam::1:role/ops", [])).toThrow(
+    "Cannot read s3://bucket/a: its URL has role, which this command does not read; expected region, endpoint, profile,",
+  );
 });
 
 describe("howToCopy", () => {

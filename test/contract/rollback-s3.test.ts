@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { bucketFolder, copyOf } from "../../cli/bucket.ts";
 import { RollbackStack } from "./rollback-stack.ts";
 import { type S3Server, startS3Server } from "./s3-server.ts";
 
@@ -59,6 +60,15 @@ describe.each([
     expect(forward.code, forward.stderr).toBe(0);
     expect(await stack.material()).toEqual(material[2]);
   });
+});
+
+test("a store that refuses the copy, although the CLI was let in", async () => {
+  vi.stubEnv("AWS_ACCESS_KEY_ID", server.credentials.AWS_ACCESS_KEY_ID);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "wrong");
+  await expect(copyOf(bucketFolder(server.url("states"), ["history"]))).rejects.toThrow(/^Cannot read s3:\/\/states\/history\/: SignatureDoesNotMatch: /);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", server.credentials.AWS_SECRET_ACCESS_KEY);
+  await expect(copyOf(bucketFolder(server.url("elsewhere"), ["history"]))).rejects.toThrow(/^Cannot read s3:\/\/elsewhere\/history\/: NoSuchBucket: /);
+  vi.unstubAllEnvs();
 });
 
 test.each([
