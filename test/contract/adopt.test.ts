@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -15,6 +14,7 @@ import { foundAs, makePems, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, type FakeOptions, startFakeMasters } from "../support/fake-masters.ts";
 import { lookText } from "../support/look-text.ts";
 import { surveyText } from "../support/survey-text.ts";
+import { makeProgramFolder } from "./program-folder.ts";
 import { makeKeyPair, startSshServer } from "./ssh-server.ts";
 
 // The real command with real SSH on loopback; the masters' answers are made up. test/lab/adopt.test.ts has real masters and the engine.
@@ -26,16 +26,7 @@ const hosts = ["127.0.0.31", "127.0.0.32", "127.0.0.33"];
 const found = foundAs(makePems("today"), { receipt: undefined, backups: [] });
 const running: FakeMasters[] = [];
 
-beforeAll(() => {
-  mkdirSync(join(root, "stacks"));
-  writeFileSync(join(root, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
-  const { privateKey } = generateKeyPairSync("rsa", {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: "pkcs1", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
-  writeFileSync(keyFile, privateKey, { mode: 0o600 });
-});
+beforeAll(() => makeProgramFolder(root));
 
 beforeEach(() => rmSync(stackFile, { force: true }));
 afterEach(async () => {

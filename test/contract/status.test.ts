@@ -1,5 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,6 +7,7 @@ import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { changed, diskOf, foundAs, makePems, masterWith, receipt, specs } from "../model/cluster.ts";
 import { type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
 import { surveyText } from "../support/survey-text.ts";
+import { makeProgramFolder } from "./program-folder.ts";
 
 // The real command with real SSH on loopback; the masters' answers are made up. test/lab/status.test.ts has real masters.
 
@@ -17,16 +17,7 @@ const other = makePems("other");
 const leaf = other.leaves["master-2"]?.["etcd-server"] ?? { certPem: "", keyPem: "" };
 const running: FakeMasters[] = [];
 
-beforeAll(() => {
-  mkdirSync(join(root, "stacks"));
-  writeFileSync(join(root, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
-  const { privateKey } = generateKeyPairSync("rsa", {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: "pkcs1", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
-  writeFileSync(join(root, "id"), privateKey, { mode: 0o600 });
-});
+beforeAll(() => makeProgramFolder(root));
 
 afterAll(async () => {
   await Promise.all(running.map((masters) => masters.stop()));
