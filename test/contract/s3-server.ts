@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { buildModule, builtFolder, installedGo, isBuilt } from "../../tools/setup/build-module.ts";
 import type { EngineModule } from "../../tools/setup/engine-modules.ts";
+import { freePort } from "./ssh-server.ts";
 
 // Versity's gateway: kept by a storage company, checks signatures, and keeps objects as plain files. It is built once.
 const module: EngineModule = {
@@ -31,7 +31,7 @@ export async function startS3Server(folder: string): Promise<S3Server> {
   const [objects, attributes] = [join(folder, "objects"), join(folder, "attributes")];
   mkdirSync(join(objects, "states"), { recursive: true });
   mkdirSync(attributes);
-  const port = await freePort();
+  const port = await freePort("127.0.0.1");
   const credentials = { AWS_ACCESS_KEY_ID: "contract", AWS_SECRET_ACCESS_KEY: "contract-secret" };
   const env = { ...process.env, ROOT_ACCESS_KEY: credentials.AWS_ACCESS_KEY_ID, ROOT_SECRET_KEY: credentials.AWS_SECRET_ACCESS_KEY };
   // a file system for temporary files may keep no attributes
@@ -47,17 +47,6 @@ export async function startS3Server(folder: string): Promise<S3Server> {
       return ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) {
-    throw new Error("Cannot find a free port");
-  }
-  return address.port;
 }
 
 async function untilListening(child: ChildProcess, port: number): Promise<void> {
