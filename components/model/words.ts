@@ -36,7 +36,7 @@ export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
     if (input.heldBefore !== undefined && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
-      return [`Held before ${input.heldBefore}: ${stateBefore(input.heldBefore)}. ${goesOn(input)}`, ...notices(input)];
+      return [describeHold(input), ...notices(input)];
     }
     return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input), ...absences(input)];
   }
@@ -56,26 +56,21 @@ export function describePlan(input: WordsInput): string[] {
   ];
 }
 
-/** What is said at the end of an update that was held. */
-export function describeHold({ found, heldBefore }: Pick<WordsInput, "found" | "heldBefore">): string {
-  const state = heldBefore === "issue" ? "nothing serves a new certificate yet" : "the new certificates are served";
+/** What holds on the masters while a rollout waits. */
+const heldStates: Readonly<Record<Hold, string>> = {
+  issue: "every master that could be reached trusts the wanted authorities and the earlier ones too",
+  retire: "every master serves the wanted certificates, and trusts the earlier authorities too",
+};
+
+/** What is said of a rollout that waits, at the end of its update and in every preview until it goes on. */
+export function describeHold({ found, heldBefore = "retire" }: Pick<WordsInput, "found" | "heldBefore">): string {
   const goOn = isAsked(found) ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacleOf(found)}.`;
-  return `Held before ${heldBefore ?? "retire"}: ${state}, and old and new authorities are trusted. ${goOn}`;
+  return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
 }
 
 /** Only the stack file holds it. */
 function isAsked({ missing = [], joining = [] }: Found): boolean {
   return missing.length + joining.length === 0;
-}
-
-function stateBefore(hold: Hold): string {
-  return hold === "issue"
-    ? "every master that could be reached trusts the wanted authorities and the earlier ones too"
-    : "every master serves the wanted certificates, and trusts the earlier authorities too";
-}
-
-function goesOn({ found }: WordsInput): string {
-  return isAsked(found) ? "To go on, remove holdBefore." : `The next pulumi up goes on when ${obstacleOf(found)}.`;
 }
 
 function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {

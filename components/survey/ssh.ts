@@ -207,8 +207,11 @@ function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<N
 
 function execute(client: Client, target: Access, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const timer = setTimeout(() => reject(new Error(`Cannot survey ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`)), timeoutMilliseconds);
-  client.once("close", () => reject(new Error(`Cannot survey ${target.host}: the connection was cut`)));
+  const timer = setTimeout(
+    () => reject(new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`)),
+    timeoutMilliseconds,
+  );
+  client.once("close", () => reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
       reject(new Error(`Cannot run a command on ${target.host}: ${error.message}`));

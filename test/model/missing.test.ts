@@ -58,10 +58,10 @@ test("words say what it waits for", () => {
     "master-3 is back (it cannot be reached over SSH, and its etcd does not answer)",
   ]);
   expect(describeHold({ found: whole, heldBefore: "retire" })).toBe(
-    "Held before retire: the new certificates are served, and old and new authorities are trusted. To go on, remove holdBefore and run pulumi up.",
+    "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore and run pulumi up.",
   );
   expect(describeHold({ found: without(true), heldBefore: "issue" })).toBe(
-    "Held before issue: nothing serves a new certificate yet, and old and new authorities are trusted. Run pulumi up again when master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves).",
+    "Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too. Run pulumi up again when master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves).",
   );
 });
 

@@ -114,7 +114,7 @@ describe("the plan in words", () => {
     const withJob = changed(held, "master-1", () => ({ clients: ["10.0.0.9"] }));
     expect(words(found, wanted)[0]).toBe("Nothing to do: every master serves the wanted certificates.");
     expect(words(withJob, wanted)).toEqual([
-      "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore.",
+      "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore and run pulumi up.",
       "  notice: other clients of etcd, which must trust the new authority before retire: 10.0.0.9",
     ]);
   });
