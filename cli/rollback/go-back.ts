@@ -5,6 +5,7 @@ import { CommandError } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
 import type { Program } from "../program.ts";
 import { writeAtomically } from "../write-atomically.ts";
+import { deploy, requireUnchanged } from "./deploy.ts";
 import { readPresent } from "./read-states.ts";
 
 export interface Deploying {
@@ -22,15 +23,8 @@ export interface Deploying {
 export async function goBack(engine: Engine, program: Program, { importable, stackFileText, saved }: Deploying): Promise<void> {
   const { stack, stackFile } = program;
   const [now, file] = [await readPresent(engine, program), readFileSync(stackFile, "utf8")];
-  if (now.text !== saved.text || file !== saved.stackFileText) {
-    const what = now.text === saved.text ? "stack file" : "state";
-    throw new CommandError(
-      `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
-      {
-        ending: "failed",
-      },
-    );
-  }
+  requireUnchanged("state", stack, now.text === saved.text);
+  requireUnchanged("stack file", stack, file === saved.stackFileText);
   await putState(engine, stack, importable, "Nothing was changed");
   try {
     writeAtomically(stackFile, stackFileText, statSync(stackFile).mode & 0o777);
@@ -49,17 +43,7 @@ export async function goBack(engine: Engine, program: Program, { importable, sta
       },
     );
   }
-  const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
-  if (code !== 0) {
-    throw new CommandError(
-      [
-        "Cannot finish: pulumi up has failed. State and stack file are the older ones; masters may have either set, and serve with both.",
-        `  go on:   npm run pulumi -- up --stack ${stack}`,
-        `  or back: npm run rollback -- --stack ${stack} --to ${saved.file}`,
-      ].join("\n"),
-      { ending: "unfinished" },
-    );
-  }
+  await deploy(engine, stack, { holds: "State and stack file are the older ones", back: `npm run rollback -- --stack ${stack} --to ${saved.file}` });
 }
 
 async function putState(engine: Engine, stack: string, text: string, consequence: string): Promise<void> {

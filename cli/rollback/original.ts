@@ -9,6 +9,7 @@ import type { Engine } from "../engine.ts";
 import type { Program } from "../program.ts";
 import { type Change, readStackFile, withChanges } from "../stack-text.ts";
 import { writeAtomically } from "../write-atomically.ts";
+import { deploy, requireUnchanged } from "./deploy.ts";
 
 /** The way to the set from before this program's first rollout: the state stays, and the stack file asks for the masters' backups. */
 export interface ToOriginal {
@@ -77,24 +78,10 @@ export async function previewOriginal(engine: Engine, { stack }: Program, { want
 
 /** @throws CommandError when the stack file has changed since the preview, or `pulumi up` fails; says what holds then */
 export async function restoreOriginal(engine: Engine, { stack, stackFile }: Program, { stackFileText, wantedText }: ToOriginal): Promise<void> {
-  if (readFileSync(stackFile, "utf8") !== stackFileText) {
-    throw new CommandError(
-      `Cannot go back: ${stackFile} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
-      {
-        ending: "failed",
-      },
-    );
-  }
+  requireUnchanged("stack file", stack, readFileSync(stackFile, "utf8") === stackFileText);
   writeAtomically(stackFile, wantedText, statSync(stackFile).mode & 0o777);
-  const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
-  if (code !== 0) {
-    throw new CommandError(
-      [
-        "Cannot finish: pulumi up has failed. The stack file asks for the original set; masters may have either set, and serve with both.",
-        `  go on:   npm run pulumi -- up --stack ${stack}`,
-        `  or back: npm run pulumi -- config rm restore --stack ${stack} && npm run pulumi -- up --stack ${stack}`,
-      ].join("\n"),
-      { ending: "unfinished" },
-    );
-  }
+  await deploy(engine, stack, {
+    holds: "The stack file asks for the original set",
+    back: `npm run pulumi -- config rm restore --stack ${stack} && npm run pulumi -- up --stack ${stack}`,
+  });
 }
