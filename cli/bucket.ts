@@ -1,4 +1,4 @@
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { CommandError } from "./command-error.ts";
 import { inParallel } from "./in-parallel.ts";
+import { removeAtEnd } from "./remove-at-end.ts";
 
 /** A folder of a bucket, and how Pulumi's URL of it says to connect. */
 export interface BucketFolder {
@@ -68,7 +69,7 @@ export async function copyOf({ bucket, prefix, client }: BucketFolder): Promise<
   // large, and of no use for a backend that is a folder
   const { GetObjectCommand, paginateListObjectsV2, S3Client } = await import("@aws-sdk/client-s3");
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-history-"));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  removeAtEnd(folder);
   const store = new S3Client(client);
   try {
     const keys: string[] = [];

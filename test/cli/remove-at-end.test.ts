@@ -1,0 +1,39 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const module = join(import.meta.dirname, "..", "..", "cli", "remove-at-end.ts");
+
+/** A process that has two folders to remove, and goes on until it is ended; `more` is run in it first. */
+async function beginning(more: string) {
+  const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), "etcd-rotation-test-")));
+  const calls = folders.map((folder) => `removeAtEnd(${JSON.stringify(folder)});`).join(" ");
+  const script = `import { removeAtEnd } from ${JSON.stringify(module)}; ${calls} ${more} console.log("ready"); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return { child, left: () => folders.filter((folder) => existsSync(folder)).length };
+}
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)("nothing is left after %s, and the exit code says which", async (signal, expected) => {
+  const { child, left } = await beginning("");
+  expect(left()).toBe(2);
+  child.kill(signal);
+  expect(await once(child, "exit")).toEqual([expected, null]);
+  expect(left()).toBe(0);
+});
+
+test("whoever sees to a signal decides when the process ends", async () => {
+  const { child, left } = await beginning('process.on("SIGTERM", () => { console.log("seen"); setTimeout(() => process.exit(0), 50); });');
+  child.kill("SIGTERM");
+  await once(child.stdout, "data");
+  expect(left()).toBe(2);
+  expect(await once(child, "exit")).toEqual([0, null]);
+  expect(left()).toBe(0);
+});
