@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,6 +7,7 @@ import { engineEnvironment } from "../../tools/engine-environment.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, names, receipt, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
+import { makeSshKey } from "../support/ssh-key.ts";
 import { surveyText } from "../support/survey-text.ts";
 
 /** Three masters that answer as found, and say that every step is done. */
@@ -81,12 +81,7 @@ export class ClusterStack {
     mkdirSync(join(folder, "state"), { recursive: true });
     // for commands that write the stack file into their project
     writeFileSync(join(folder, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n`);
-    const { privateKey } = generateKeyPairSync("rsa", {
-      modulusLength: 2048,
-      privateKeyEncoding: { type: "pkcs1", format: "pem" },
-      publicKeyEncoding: { type: "spki", format: "pem" },
-    });
-    writeFileSync(join(folder, "id"), privateKey, { mode: 0o600 });
+    writeFileSync(join(folder, "id"), makeSshKey(), { mode: 0o600 });
   }
 
   async init(): Promise<void> {

@@ -1,5 +1,4 @@
 import { execFileSync, spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { parseArgs } from "node:util";
 import { engineEnvironment } from "../../tools/engine-environment.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
 import { startFakeMasters } from "../support/fake-masters.ts";
+import { makeSshKey } from "../support/ssh-key.ts";
 import { surveyText } from "../support/survey-text.ts";
 
 const usage = `Usage: npm run bench:fleet [-- --clusters 10,50] [--parallel 2,4]
@@ -68,12 +68,7 @@ function makeProject(root: string, names: readonly string[], ports: readonly num
   }
   symlinkSync(join(project, "node_modules"), join(root, "node_modules"));
   mkdirSync(join(root, "state"));
-  const { privateKey } = generateKeyPairSync("rsa", {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: "pkcs1", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
-  writeFileSync(join(root, "id"), privateKey, { mode: 0o600 });
+  writeFileSync(join(root, "id"), makeSshKey(), { mode: 0o600 });
   const engine = engineEnvironment();
   const env = { ...engine.env, PULUMI_BACKEND_URL: pathToFileURL(join(root, "state")).href, PULUMI_CONFIG_PASSPHRASE: "bench" };
   names.forEach((stack, index) => {

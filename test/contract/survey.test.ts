@@ -1,4 +1,3 @@
-import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
@@ -6,15 +5,12 @@ import { surveyTargets } from "../../components/survey/targets.ts";
 import { args } from "../components/program.ts";
 import { foundAs, makePems, specs } from "../model/cluster.ts";
 import { type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
+import { makeSshKey } from "../support/ssh-key.ts";
 import { surveyText } from "../support/survey-text.ts";
 
 // Real SSH on loopback; the masters' answers are made up.
 
-const { privateKey } = generateKeyPairSync("rsa", {
-  modulusLength: 2048,
-  privateKeyEncoding: { type: "pkcs1", format: "pem" },
-  publicKeyEncoding: { type: "spki", format: "pem" },
-});
+const privateKey = makeSshKey();
 let fakes: FakeMasters;
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from "node:crypto";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2 from "ssh2";
+import { makeSshKey } from "./ssh-key.ts";
 
 /** What a master answers to a script; undefined cuts the connection. */
 export type Answer = (script: string) => string | undefined;
@@ -26,11 +26,7 @@ export interface FakeOptions {
 
 /** A server on a free port of loopback for each answer; any key may log in, and any run may claim them. */
 export async function startFakeMasters(answers: readonly Answer[], { hosts, banner }: FakeOptions = {}): Promise<FakeMasters> {
-  const { privateKey } = generateKeyPairSync("rsa", {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: "pkcs1", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
+  const privateKey = makeSshKey();
   let answered = 0;
   const servers = answers.map(
     (answer) =>
