@@ -6,14 +6,14 @@ import { judge } from "./judge/judge.ts";
 import { rolling } from "./judge/verdict.ts";
 import { LabStack } from "./stack.ts";
 import { readStatus } from "./status.ts";
+import { runCli } from "./support/cli.ts";
 import { until } from "./support/until.ts";
-
 import { startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
 const usage = `Usage: npm run bench [-- --json] [-- --kubernetes | --expired]
 
-Measures one rotation of three masters in a fresh lab: wall time of preview and up, time per phase, restarts per
+Measures one rotation of three masters in a fresh lab: wall time of preview, status and up, time per phase, restarts per
 component, and the longest gaps of etcd writes and API requests through the load balancer. --kubernetes renews Kubernetes' own
 certificates in the same rollout. --expired measures a recovery instead: etcd's authority and leaves have expired, and no member
 has started; seconds from the start of up until every member answers. Needs npm run setup.
@@ -58,6 +58,10 @@ async function main(): Promise<void> {
     // adoption first: the measured rotation is the ordinary one
     mustPass(await stack.up());
     const steady = await timed(() => stack.preview());
+    const looked = await timed(async () => {
+      const { code, stdout, stderr } = await runCli(stack, "status");
+      return { code, output: `${stdout}${stderr}` };
+    });
     stack.configure({ rotation: "2026-12" });
     const planned = await timed(() => stack.preview());
     const record = join(lab.folder, "bench.jsonl");
@@ -72,7 +76,7 @@ async function main(): Promise<void> {
     const { measures } = judge(await readRecord(record), rolling);
     rmSync(record);
     report(values.json, {
-      seconds: { "preview, steady": steady, "preview of a rotation": planned, ...times },
+      seconds: { "preview, steady": steady, "preview of a rotation": planned, status: looked, ...times },
       restarts: { etcd: most("etcd"), "kube-apiserver": most("api") },
       longestGap: { etcdWrite: measures.longestWriteGapMilliseconds, api: measures.longestApiGapMilliseconds },
       failedEtcdWrites: measures.failedWriteRounds,

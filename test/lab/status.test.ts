@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readAllFacts } from "./facts.ts";
-import { runProgram } from "./machine.ts";
 import { cutNetwork, mendNetwork } from "./master.ts";
 import { LabStack } from "./stack.ts";
+import { runCli } from "./support/cli.ts";
 import { inside, masterNamed } from "./support/inside.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 
@@ -21,9 +21,8 @@ interface Status {
   }[];
 }
 
-/** The command as a person runs it, in the lab's network. */
-async function status(lab: Lab, stack: LabStack) {
-  const { code, stdout, stderr } = await runProgram("ip", ["netns", "exec", lab.namespace, process.execPath, "cli/status.ts", stack.name, "--json"], {});
+async function status(stack: LabStack) {
+  const { code, stdout, stderr } = await runCli(stack, "status", "--json");
   expect(stderr).toBe("");
   const { exitCode, clusters }: Status = JSON.parse(stdout);
   const [cluster] = clusters;
@@ -66,7 +65,7 @@ describe("three masters after a rollout", () => {
 
   test("steady: every certificate is ok, and the masters are as before", async () => {
     const before = await readAllFacts(lab);
-    expect(await status(lab, stack)).toEqual({
+    expect(await status(stack)).toEqual({
       code: 0,
       exitCode: 0,
       state: "ok",
@@ -83,7 +82,7 @@ describe("three masters after a rollout", () => {
 
   test("within renewBefore: due", async () => {
     stack.configure({ certificates: { renewBefore: "30d" } });
-    const { code, state, counts } = await status(lab, stack);
+    const { code, state, counts } = await status(stack);
     expect({ code, state, counts }).toEqual({ code: 1, state: "due", counts: { ok: 27, due: 27 } });
     stack.configure({ certificates: { renewBefore: "10d" } });
   });
@@ -92,7 +91,7 @@ describe("three masters after a rollout", () => {
     const master = masterNamed(lab, "master-2");
     const file = "/var/lib/etcd/cert/etcd-client.pem";
     await inside(master, `cp -a ${file} /root/kept.pem && cat /etc/kubernetes/pki/apiserver-kubelet-client.crt >${file}`);
-    const { code, state, odd, masters, findings } = await status(lab, stack);
+    const { code, state, odd, masters, findings } = await status(stack);
     await inside(master, `cp -a /root/kept.pem ${file}`);
     expect({ code, state, odd, masters, findings }).toEqual({
       code: 2,
@@ -104,13 +103,13 @@ describe("three masters after a rollout", () => {
         "drifted master-2 etcd-client is not issued by any authority in etcd-ca of master-1, master-2, master-3",
       ],
     });
-    expect((await status(lab, stack)).code).toBe(0);
+    expect((await status(stack)).code).toBe(0);
   });
 
   test("one master out of reach: the others are shown", async () => {
     const master = masterNamed(lab, "master-3");
     await cutNetwork(lab, master);
-    const { code, state, counts, masters, findings } = await status(lab, stack);
+    const { code, state, counts, masters, findings } = await status(stack);
     await mendNetwork(lab, master);
     expect({ code, state, counts, masters }).toEqual({
       code: 3,
@@ -139,7 +138,7 @@ describe("leaves that have expired", () => {
   }, 2 * minutes);
 
   test("expired, by name, on every master", async () => {
-    const { code, state, odd, masters } = await status(lab, stack);
+    const { code, state, odd, masters } = await status(stack);
     const files = ["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"];
     expect({ code, state, masters }).toEqual({ code: 2, state: "expired", masters: { "master-1": "expired", "master-2": "expired", "master-3": "expired" } });
     expect(odd).toEqual(["master-1", "master-2", "master-3"].flatMap((name) => files.map((file) => `${name} ${file} expired`)));
