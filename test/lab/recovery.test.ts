@@ -1,61 +1,41 @@
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type MasterFacts, readAllFacts } from "./facts.ts";
-import { LabStack } from "./stack.ts";
 import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
-import { saveEvidence } from "./support/evidence.ts";
 import { type ForeignOptions, type ForeignSet, layDown, makeForeignSet, past, restartEtcd, restartKubernetes } from "./support/foreign.ts";
 import { inside, insideAll, masterNamed } from "./support/inside.ts";
 import { until } from "./support/until.ts";
-import { assertWell, type Baseline, isServing, readHealth, takeBaseline } from "./support/well.ts";
-import { type Lab, type LabMaster, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
+import { assertWell, isServing, readHealth } from "./support/well.ts";
+import type { LabMaster } from "./topology.ts";
 
 // Clusters that are broken already: the same `pulumi up`, and nothing to switch on.
 // Not proven here: a member whose data is lost, machines whose clocks differ, workers.
 
 const minutes = 60_000;
-const labName = `lab-recovery-${process.pid}`;
 const dice = new Dice(readSeed("recovery.test.ts"));
-let lab: Lab;
-let stack: LabStack;
-let baseline: Baseline;
+// as on a real cluster: Kubernetes' own certificates too
+const here = useLab("recovery", "r-0", (stack) => stack.configure({ kubernetes: undefined }));
 let sets = 0;
 
-beforeAll(async () => {
-  lab = await startLab({ name: labName });
-  stack = await LabStack.create(lab, "r-0");
-  // as on a real cluster: Kubernetes' own certificates too
-  stack.configure({ kubernetes: undefined });
-  baseline = await takeBaseline(lab);
-}, 10 * minutes);
-
-afterAll(async () => {
-  await stopLab(labName);
-  stack.remove();
-}, 5 * minutes);
-
-beforeEach(({ task }) => {
-  onTestFailed(() => saveEvidence(lab, `recovery ${task.name}`), 2 * minutes);
-});
-
-const etcdHealth = async () => Object.fromEntries(Object.entries(await readHealth(lab)).map(([name, health]) => [name, health["etcd"]]));
+const etcdHealth = async () => Object.fromEntries(Object.entries(await readHealth(here.lab)).map(([name, health]) => [name, health["etcd"]]));
 
 function makeSet(options: ForeignOptions = {}): Promise<ForeignSet> {
   sets += 1;
-  return makeForeignSet(lab, String(sets), options);
+  return makeForeignSet(here.lab, String(sets), options);
 }
 
 /** All masters run well with certificates of an authority that this program has not made. */
 async function rotateByHand(options: ForeignOptions = {}): Promise<ForeignSet> {
   const set = await makeSet(options);
-  for (const master of lab.masters) {
+  for (const master of here.lab.masters) {
     layDown(set, master, ["trust", "leaves"]);
   }
-  await restartEtcd(lab.masters);
-  await restartKubernetes(lab.masters);
-  await until("the masters are well with the other set", () => isServing(lab));
+  await restartEtcd(here.lab.masters);
+  await restartKubernetes(here.lab.masters);
+  await until("the masters are well with the other set", () => isServing(here.lab));
   return set;
 }
 
@@ -84,8 +64,8 @@ const scenarios: readonly Scenario[] = [
   {
     name: "leaves expired, the members still linked, everything looks green",
     breakIt: async () => {
-      await replaceLeaves(await rotateByHand(), lab.masters, { etcdLeaf: past() });
-      expect(await insideAll(lab, ({ address }) => `curl -sk https://${address}:6443/readyz`)).toEqual({
+      await replaceLeaves(await rotateByHand(), here.lab.masters, { etcdLeaf: past() });
+      expect(await insideAll(here.lab, ({ address }) => `curl -sk https://${address}:6443/readyz`)).toEqual({
         "master-1": "ok",
         "master-2": "ok",
         "master-3": "ok",
@@ -97,8 +77,8 @@ const scenarios: readonly Scenario[] = [
   {
     name: "leaves expired, one member restarted since",
     breakIt: async () => {
-      await replaceLeaves(await rotateByHand(), lab.masters, { etcdLeaf: past() });
-      await restartEtcd([masterNamed(lab, "master-2")]);
+      await replaceLeaves(await rotateByHand(), here.lab.masters, { etcdLeaf: past() });
+      await restartEtcd([masterNamed(here.lab, "master-2")]);
       expect(await etcdHealth()).toMatchObject({ "master-2": "unhealthy" });
     },
     says: /master-2: apiserver-etcd-client expired on /,
@@ -106,9 +86,9 @@ const scenarios: readonly Scenario[] = [
   {
     name: "leaves expired, two members restarted since: quorum lost, API servers down",
     breakIt: async () => {
-      await replaceLeaves(await rotateByHand(), lab.masters, { etcdLeaf: past() });
-      await restartEtcd([masterNamed(lab, "master-1"), masterNamed(lab, "master-2")]);
-      await until("no API server is ready", async () => Object.values(await readHealth(lab)).every((health) => health["api"] !== "ok"));
+      await replaceLeaves(await rotateByHand(), here.lab.masters, { etcdLeaf: past() });
+      await restartEtcd([masterNamed(here.lab, "master-1"), masterNamed(here.lab, "master-2")]);
+      await until("no API server is ready", async () => Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"));
     },
     says: /etcd has no quorum that answers: 0 of 3 members do/,
   },
@@ -127,11 +107,11 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       const authorities = await rotateByHand();
       const expired = await makeSet({ authorities, etcdLeaf: past(), etcdCa: past() });
-      for (const master of lab.masters) {
+      for (const master of here.lab.masters) {
         layDown(expired, master, ["trust", "leaves"]);
       }
-      await insideAll(lab, () => "systemctl kill -s KILL etcd; systemctl stop etcd");
-      await restartKubernetes(lab.masters);
+      await insideAll(here.lab, () => "systemctl kill -s KILL etcd; systemctl stop etcd");
+      await restartKubernetes(here.lab.masters);
       expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
     },
     says: /master-2: etcd is not running/,
@@ -141,19 +121,19 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       const authorities = await rotateByHand();
       const expired = await makeSet({ authorities, etcdLeaf: past(), kubernetesLeaf: past(), kubernetesCa: past() });
-      for (const master of lab.masters) {
+      for (const master of here.lab.masters) {
         layDown(expired, master, ["kubernetes"]);
       }
-      await restartKubernetes(lab.masters);
+      await restartKubernetes(here.lab.masters);
       const ask = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes --request-timeout=5s 2>&1 || :";
       await until("kubectl is refused everywhere", async () =>
-        Object.values(await insideAll(lab, () => ask)).every((text) => text.includes("certificate has expired")),
+        Object.values(await insideAll(here.lab, () => ask)).every((text) => text.includes("certificate has expired")),
       );
-      for (const master of lab.masters) {
+      for (const master of here.lab.masters) {
         layDown(expired, master, ["leaves"]);
       }
-      await restartEtcd(lab.masters);
-      await until("no API server is ready", async () => Object.values(await readHealth(lab)).every((health) => health["api"] !== "ok"));
+      await restartEtcd(here.lab.masters);
+      await until("no API server is ready", async () => Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"));
     },
     says: /master-1: apiserver expired on /,
   },
@@ -162,7 +142,7 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       await rotateByHand();
       const next = await makeSet();
-      const first = masterNamed(lab, "master-1");
+      const first = masterNamed(here.lab, "master-1");
       layDown(next, first, ["trust", "leaves"]);
       await restartEtcd([first]);
       expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "healthy", "master-3": "healthy" });
@@ -174,7 +154,7 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       await rotateByHand();
       const next = await makeSet();
-      const done = [masterNamed(lab, "master-1"), masterNamed(lab, "master-2")];
+      const done = [masterNamed(here.lab, "master-1"), masterNamed(here.lab, "master-2")];
       for (const master of done) {
         layDown(next, master, ["trust", "leaves"]);
       }
@@ -189,7 +169,7 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       await rotateByHand();
       const next = await makeSet();
-      for (const master of lab.masters) {
+      for (const master of here.lab.masters) {
         layDown(next, master, ["trust", "leaves"]);
       }
       expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
@@ -205,7 +185,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: "an authority file that is empty",
     breakIt: async () => {
-      truncateSync(file(masterNamed(lab, "master-3"), `${cert}/ca.pem`));
+      truncateSync(file(masterNamed(here.lab, "master-3"), `${cert}/ca.pem`));
       await breakOwn("master-3", () => ":");
     },
     says: /master-3: etcd-ca holds no certificate/,
@@ -214,7 +194,7 @@ const scenarios: readonly Scenario[] = [
   {
     name: "an authority file that is cut off in the middle",
     breakIt: async () => {
-      truncateSync(file(masterNamed(lab, "master-3"), `${cert}/peer-ca.pem`), 200);
+      truncateSync(file(masterNamed(here.lab, "master-3"), `${cert}/peer-ca.pem`), 200);
       await breakOwn("master-3", () => ":");
     },
     says: /master-3: etcd-peer-ca holds no certificate/,
@@ -230,14 +210,17 @@ const scenarios: readonly Scenario[] = [
     name: "peers that may not be clients",
     breakIt: async () => {
       const authorities = await rotateByHand();
-      const broken = masterNamed(lab, "master-2");
+      const broken = masterNamed(here.lab, "master-2");
       await replaceLeaves(authorities, [broken], { peerUses: "serverAuth" });
       await restartEtcd([broken]);
       // etcd itself looks healthy: the others still connect to it, and not the other way round
       await until("master-2 answers", async () => (await etcdHealth())["master-2"] === "healthy");
       const pair = `--cert ${cert}/${broken.etcdName}.pem --key ${cert}/${broken.etcdName}-key.pem`;
       expect(
-        await inside(broken, `curl -sk --max-time 5 -o /dev/null -w '%{http_code}' ${pair} https://${masterNamed(lab, "master-1").address}:2380/version || :`),
+        await inside(
+          broken,
+          `curl -sk --max-time 5 -o /dev/null -w '%{http_code}' ${pair} https://${masterNamed(here.lab, "master-1").address}:2380/version || :`,
+        ),
       ).toBe("000");
     },
     says: /master-2: etcd-peer may not be used for client_auth/,
@@ -248,7 +231,7 @@ const cert = "/var/lib/etcd/cert";
 
 /** Breaks a file of this program's own set and restarts etcd there, which then is out. */
 async function breakOwn(name: string, command: (master: LabMaster) => string): Promise<void> {
-  const master = masterNamed(lab, name);
+  const master = masterNamed(here.lab, name);
   await inside(master, command(master));
   await restartEtcd([master]);
   await until(`${name} is out`, async () => (await etcdHealth())[name] === "unhealthy");
@@ -263,21 +246,21 @@ describe.each(chosen)("$name", ({ breakIt, says, untouched = [] }) => {
   test(
     "one up, and everything is well, with all data",
     async () => {
-      if ((await stack.preview("--expect-no-changes")).code !== 0 && untouched.length > 0) {
+      if ((await here.stack.preview("--expect-no-changes")).code !== 0 && untouched.length > 0) {
         // what is broken here is this program's own set
-        const { code, output } = await stack.up();
+        const { code, output } = await here.stack.up();
         expect(code, output).toBe(0);
       }
       await breakIt();
-      const before = await readAllFacts(lab);
-      const preview = await stack.preview();
+      const before = await readAllFacts(here.lab);
+      const preview = await here.stack.preview();
       expect(preview.code, preview.output).toBe(0);
       expect(preview.output).toContain("This is a recovery: etcd and the API servers are started on all masters together");
       expect(preview.output).toMatch(says);
-      expect((await readAllFacts(lab))["master-1"]?.files).toEqual(before["master-1"]?.files);
+      expect((await readAllFacts(here.lab))["master-1"]?.files).toEqual(before["master-1"]?.files);
 
       const started = Date.now();
-      const running = stack.startUp();
+      const running = here.stack.startUp();
       void until("etcd answers everywhere", async () => Object.values(await etcdHealth()).every((health) => health === "healthy")).then(
         () => process.stdout.write(`quorum ${((Date.now() - started) / 1000).toFixed(1)} s after the start of up\n`),
         () => undefined,
@@ -285,8 +268,8 @@ describe.each(chosen)("$name", ({ breakIt, says, untouched = [] }) => {
       const { code, output } = await running.done;
       process.stdout.write(`up took ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
       expect(code, output).toBe(0);
-      await assertWell(lab, stack, baseline);
-      const pids = etcdPids(await readAllFacts(lab));
+      await assertWell(here.lab, here.stack, here.baseline);
+      const pids = etcdPids(await readAllFacts(here.lab));
       expect(untouched.map((name) => pids[name])).toEqual(untouched.map((name) => etcdPids(before)[name]));
     },
     20 * minutes,
@@ -296,14 +279,14 @@ describe.each(chosen)("$name", ({ breakIt, says, untouched = [] }) => {
 test(
   "in the end every node is ready, and every certificate of Kubernetes lasts for decades",
   async () => {
-    const master = masterNamed(lab, "master-1");
+    const master = masterNamed(here.lab, "master-1");
     const kubectl = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s";
     await until(
       "all nodes are ready",
       async () => (await inside(master, `${kubectl} get nodes --no-headers 2>/dev/null || :`)).match(/ Ready /g)?.length === 3,
     );
     const ends = await insideAll(
-      lab,
+      here.lab,
       () =>
         "for f in /etc/kubernetes/pki/*.crt /var/lib/kubelet/pki/kubelet.crt; do openssl x509 -in $f -noout -checkend 1500000000 || echo $f; done | grep -v 'will not expire' || :",
     );
