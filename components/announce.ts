@@ -4,9 +4,9 @@ import { nextRollout } from "./model/attempt.ts";
 import { differences } from "./model/differences.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
-import type { Wanted } from "./model/wanted.ts";
 import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
+import { valueIfKnown } from "./value-if-known.ts";
 
 /** Says in words, under the rollout's own name where a stack has several, what preview shows as a diff, and at the end of an update what has been verified. */
 export async function announce(cluster: Cluster, rollout: Rollout): Promise<void> {
@@ -24,6 +24,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     lastRotation: cluster.lastRotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
+    diskSnapshotDays: cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,
     heldBefore: cluster.heldBefore,
     addresses: cluster.args.masters.map((master) => master.address),
   };
@@ -37,16 +38,4 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
       ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"), subject)
       : undefined,
   );
-}
-
-/** undefined in a preview that replaces an authority or a leaf: then nothing about it is known yet. */
-async function valueIfKnown(output: pulumi.Output<Wanted>): Promise<Wanted | undefined> {
-  // not in the SDK's types, but the only way to tell: apply is simply not called for an unknown value
-  const known: unknown = Reflect.get(output, "isKnown");
-  if (known instanceof Promise && !(await known)) {
-    return undefined;
-  }
-  const { promise, resolve } = Promise.withResolvers<Wanted>();
-  output.apply(resolve);
-  return promise;
 }

@@ -1,7 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
 import { refusals } from "./model/checks.ts";
+import { cloudRefusals, diskRefusals } from "./model/cloud.ts";
 import { type Found, presentRows } from "./model/found.ts";
 import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
 import { foundOf, type Hold, holdOf, missingRefusals } from "./model/missing.ts";
@@ -31,7 +33,12 @@ export interface Cluster {
   readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
   /** what comes back from the masters' backups; undefined when the stack's own certificates are wanted */
   readonly restore: Restore | undefined;
+  /** of etcd */
   readonly clusterId: string;
+  /** undefined unless the stack file names a cluster of Alibaba Cloud */
+  readonly cloud: Cloud | undefined;
+  /** whether the state that this run begins with has snapshots of system disks */
+  readonly hasDiskSnapshots: boolean;
   readonly owner: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
@@ -58,11 +65,15 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
   const kubernetesTable = withPaths(renewedRows(layout.kubernetes, policy), args.layout.paths);
   const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
-  const [{ claim, found, rows, kubernetes, plan, now }, last] = await Promise.all([
-    claimAndLook(targets, owner, { table, kubernetesTable }, args).catch((error: unknown) => {
-      throw refusal(name, error instanceof Error ? error.message : String(error));
-    }),
+  const refuse = (error: unknown) => {
+    throw refusal(name, error instanceof Error ? error.message : String(error));
+  };
+  const place = args.clusterId === undefined || args.region === undefined ? undefined : { clusterId: args.clusterId, region: args.region };
+  const takesDisks = args.backup.diskSnapshot === true;
+  const [{ claim, found, rows, kubernetes, plan, now }, last, cloud] = await Promise.all([
+    claimAndLook(targets, owner, { table, kubernetesTable }, args).catch(refuse),
     lastOutputs(name),
+    cloudOf(place, resourceName({ name }, "alicloud"), takesDisks).catch(refuse),
   ]);
   const heldBefore = holdOf(found, args.holdBefore);
   const question = { rows, kubernetes, owner, heldBefore, renewBefore: args.certificates.renewBefore, now };
@@ -76,6 +87,8 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
     ...refusals(found, args.masters, table, identity, allowed),
     ...missingRefusals(found, rows, plan, authorities),
     ...(restore?.refusals ?? []),
+    ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, args.masters)),
+    ...(cloud === undefined || !takesDisks ? [] : diskRefusals(cloud, cloud.masters)),
   ];
   if (reasons.length > 0) {
     throw refusal(name, reasons.join("\n"));
@@ -86,7 +99,8 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
     throw refusal(name, shut);
   }
-  return { name, args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, owner, lastRotation: last.rotation, shut, claim };
+  const { hasDiskSnapshots, rotation: lastRotation } = last;
+  return { name, args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, cloud, hasDiskSnapshots, owner, lastRotation, shut, claim };
 }
 
 function refusal(name: string, reasons: string): pulumi.RunError {
@@ -147,18 +161,24 @@ function endpoint(access: Access) {
   };
 }
 
+interface LastOutputs extends Readonly<Record<"cluster" | "rotation", string | undefined>> {
+  readonly authorities: readonly string[];
+  readonly hasDiskSnapshots: boolean;
+}
+
 /** What this stack's last update has put out for a cluster; a stack may refer to itself, also before its first update. */
-async function lastOutputs(name: string): Promise<Readonly<Record<"cluster" | "rotation", string | undefined>> & { readonly authorities: readonly string[] }> {
+async function lastOutputs(name: string): Promise<LastOutputs> {
   const self = new pulumi.StackReference(resourceName({ name }, "self"), {
     name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
   });
   const read = async (key: string) => (await self.getOutputDetails(key)).value;
   const own = name === "" ? undefined : await read(name);
-  const [cluster, rotation, authorities] = await Promise.all(
-    ["cluster", "rotation", "authorities"].map((key) => (name === "" ? read(key) : fieldOf(own, key))),
+  const [cluster, rotation, authorities, diskSnapshots] = await Promise.all(
+    ["cluster", "rotation", "authorities", "diskSnapshots"].map((key) => (name === "" ? read(key) : fieldOf(own, key))),
   );
   const held: unknown[] = typeof authorities === "object" && authorities !== null ? Object.values(authorities) : [];
-  return { cluster: textIn(cluster), rotation: textIn(rotation), authorities: held.flatMap((each) => textIn(each) ?? []) };
+  const hasDiskSnapshots = typeof diskSnapshots === "object" && diskSnapshots !== null && Object.keys(diskSnapshots).length > 0;
+  return { cluster: textIn(cluster), rotation: textIn(rotation), authorities: held.flatMap((each) => textIn(each) ?? []), hasDiskSnapshots };
 }
 
 function fieldOf(value: unknown, key: string): unknown {

@@ -15,6 +15,8 @@ export interface Outputs {
   readonly served: pulumi.Output<Report["served"]>;
   /** SHA-256 of each authority's certificate */
   readonly authorities: pulumi.Output<Wanted["authorities"]>;
+  /** ids by master; only with backup.diskSnapshot. The next run reads here whether there are any */
+  readonly diskSnapshots?: pulumi.Output<Readonly<Record<string, string>>>;
   readonly kubernetes: { readonly stays: Rollout["stays"]; readonly carriers: pulumi.Output<readonly string[]> };
 }
 
@@ -27,6 +29,7 @@ export function outputsOf(cluster: Cluster, rollout: Rollout): Outputs {
     expires: rollout.report.expires,
     served: rollout.report.served,
     authorities: rollout.wanted.authorities,
+    ...(rollout.diskSnapshots === undefined ? {} : { diskSnapshots: rollout.diskSnapshots }),
     kubernetes: { stays: rollout.stays, carriers: rollout.report.carriers },
   };
 }

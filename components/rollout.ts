@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { DiskSnapshots } from "./alicloud/disk-snapshots.ts";
 import type { Authorities, Leaves } from "./certificates.ts";
 import { type Cluster, connectionTo, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
+import { differences } from "./model/differences.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
@@ -13,6 +15,7 @@ import { fingerprintsOf, type Wanted, type WantedPems } from "./model/wanted.ts"
 import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
 import { commonData } from "./survey/targets.ts";
+import { valueIfKnown } from "./value-if-known.ts";
 
 export interface RolloutArgs {
   readonly cluster: Cluster;
@@ -29,6 +32,8 @@ export class Rollout extends pulumi.ComponentResource {
   readonly report: pulumi.Output<Report>;
   /** Kubernetes certificates that cannot be renewed here, until when they last, and why */
   readonly stays: pulumi.Output<readonly string[]>;
+  /** ids by master; undefined unless they are asked for */
+  readonly diskSnapshots: pulumi.Output<Readonly<Record<string, string>>> | undefined;
 
   constructor(name: string, args: RolloutArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:Rollout", name, {}, options);
@@ -45,6 +50,8 @@ export class Rollout extends pulumi.ComponentResource {
     });
     this.attempt = decided.attempt;
     this.stays = decided.renewals.notices;
+    const snapshots = cluster.cloud === undefined || cluster.args.backup.diskSnapshot !== true ? undefined : this.#takeDiskSnapshots(cluster);
+    this.diskSnapshots = snapshots && pulumi.output(snapshots.then((made) => Object.fromEntries(Object.entries(made).map(([master, { id }]) => [master, id]))));
 
     const planned = stepsOf(
       cluster.plan,
@@ -62,18 +69,30 @@ export class Rollout extends pulumi.ComponentResource {
       const script = pulumi
         .all([pems, decided, pulumi.all(backups)])
         .apply(([texts, known, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))));
+      const earlier = each.after.flatMap((before) => steps.get(before) ?? []);
       const stepArgs = {
         user: master.user ?? cluster.args.ssh.user,
         connection: connectionTo(cluster.args, master),
         attempt: this.attempt.id,
         script,
-        dependsOn: each.after.flatMap((before) => steps.get(before) ?? []),
+        dependsOn: snapshots === undefined || each.after.length > 0 ? earlier : snapshots.then((made) => Object.values(made)),
       };
       steps.set(stepName(each), step(resourceName(cluster, stepName(each)), stepArgs, this));
     }
     const stdouts = pulumi.all(Object.fromEntries([...steps].map(([own, { stdout }]) => [own, stdout])));
     this.report = pulumi.all([this.attempt, stdouts]).apply(([attempt, known]) => readReports(attempt, planned, known));
     this.registerOutputs({});
+  }
+
+  /** None when there is nothing to rotate and the state has none. */
+  async #takeDiskSnapshots(cluster: Cluster): Promise<DiskSnapshots> {
+    const wanted = await valueIfKnown(this.wanted);
+    const isDue = differences(cluster.found, wanted, cluster.rows, cluster.renewals(wanted)).length > 0 || wanted === undefined;
+    if (!(isDue || cluster.hasDiskSnapshots)) {
+      return {};
+    }
+    const { diskSnapshots } = await import("./alicloud/disk-snapshots.ts");
+    return diskSnapshots(cluster, this.attempt, isDue, this);
   }
 }
 

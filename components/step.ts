@@ -9,7 +9,7 @@ export interface StepArgs {
   readonly attempt: pulumi.Input<string>;
   /** script and data: secret */
   readonly script: pulumi.Input<string>;
-  readonly dependsOn: readonly pulumi.Resource[];
+  readonly dependsOn: pulumi.Input<pulumi.Resource[]>;
 }
 
 /**
@@ -28,6 +28,6 @@ export function step(name: string, args: StepArgs, parent: pulumi.Resource): com
       logging: command.types.enums.remote.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
-    { parent, dependsOn: [...args.dependsOn], ignoreChanges: ["create", "stdin", "connection", "logging"] },
+    { parent, dependsOn: args.dependsOn, ignoreChanges: ["create", "stdin", "connection", "logging"] },
   );
 }

@@ -83,62 +83,89 @@ const ssh = z
   })
   .check(needsOneKey);
 
-const schema = z.strictObject({
-  rotation,
-  masters: z.array(master).min(1).check(areDistinct),
-  ssh,
-  certificates: z
-    .strictObject({
-      validity: duration.default(durationSeconds("50y")),
-      renewBefore: duration.default(durationSeconds("60d")),
-      algorithm: z.enum(["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"]).default("ECDSA-P256"),
-    })
-    .prefault({})
-    .check((context) => {
-      if (context.value.renewBefore >= context.value.validity) {
-        context.issues.push({ code: "custom", input: context.value.renewBefore, path: ["renewBefore"], message: "expected less than certificates.validity" });
-      }
-      // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
-      if (context.value.validity > durationSeconds("100y") || context.value.validity < 3600) {
-        context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
-      }
-    }),
-  layout: z
-    .strictObject({ kind: z.enum(layoutKinds).default("ack"), paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}) })
-    .check((context) => {
-      const { kind, paths } = context.value;
-      for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
-        context.issues.push({ code: "custom", input: id, path: ["paths", id], message: `expected a file of the layout ${kind}` });
-      }
-    })
-    .prefault({}),
-  kubernetes: z
-    .strictObject({ renew: z.enum(["auto", "never"]).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) })
-    .prefault({}),
-  drain: duration
-    .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
-    .default(2),
-  pauseBetweenMasters: duration.default(10),
-  gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
-  backup: z.strictObject({ keep: z.int().min(1).default(3), directory: path.default("/var/lib/etcd-rotation/backups") }).prefault({}),
-  restore: z
-    .union(
-      [
-        z.int().min(1),
-        z
-          .string()
-          .regex(/^[1-9]\d{0,8}$/)
-          .transform(Number),
-      ],
-      "expected the number of a rollout whose backup the masters keep (npm run backups)",
-    )
-    .optional(),
-  allowOutage: z.boolean().default(false),
-  skipUnreachable: z.boolean().default(false),
-  holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
-  takeOver: z.string().min(1).optional(),
-  window: window.optional(),
-});
+const schema = z
+  .strictObject({
+    rotation,
+    masters: z.array(master).min(1).check(areDistinct),
+    ssh,
+    certificates: z
+      .strictObject({
+        validity: duration.default(durationSeconds("50y")),
+        renewBefore: duration.default(durationSeconds("60d")),
+        algorithm: z.enum(["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"]).default("ECDSA-P256"),
+      })
+      .prefault({})
+      .check((context) => {
+        if (context.value.renewBefore >= context.value.validity) {
+          context.issues.push({ code: "custom", input: context.value.renewBefore, path: ["renewBefore"], message: "expected less than certificates.validity" });
+        }
+        // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
+        if (context.value.validity > durationSeconds("100y") || context.value.validity < 3600) {
+          context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
+        }
+      }),
+    layout: z
+      .strictObject({ kind: z.enum(layoutKinds).default("ack"), paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}) })
+      .check((context) => {
+        const { kind, paths } = context.value;
+        for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
+          context.issues.push({ code: "custom", input: id, path: ["paths", id], message: `expected a file of the layout ${kind}` });
+        }
+      })
+      .prefault({}),
+    kubernetes: z
+      .strictObject({ renew: z.enum(["auto", "never"]).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) })
+      .prefault({}),
+    drain: duration
+      .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
+      .default(2),
+    pauseBetweenMasters: duration.default(10),
+    gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
+    clusterId: z
+      .string()
+      .regex(/^[a-z0-9]{1,64}$/, "expected the id of an ACK dedicated cluster, as the console shows it")
+      .optional(),
+    region: z
+      .string()
+      .regex(/^[a-z]{2}(-[a-z0-9]+)+$/, 'expected a region of Alibaba Cloud, such as "cn-hangzhou"')
+      .optional(),
+    backup: z
+      .strictObject({
+        keep: z.int().min(1).default(3),
+        directory: path.default("/var/lib/etcd-rotation/backups"),
+        diskSnapshot: z.boolean().default(false),
+        // 1 to 65536: ECS CreateSnapshot, RetentionDays
+        diskSnapshotRetentionDays: z.int().min(1).max(65_536).default(30),
+      })
+      .prefault({}),
+    restore: z
+      .union(
+        [
+          z.int().min(1),
+          z
+            .string()
+            .regex(/^[1-9]\d{0,8}$/)
+            .transform(Number),
+        ],
+        "expected the number of a rollout whose backup the masters keep (npm run backups)",
+      )
+      .optional(),
+    allowOutage: z.boolean().default(false),
+    skipUnreachable: z.boolean().default(false),
+    holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
+    takeOver: z.string().min(1).optional(),
+    window: window.optional(),
+  })
+  .check((context) => {
+    const { clusterId, region, backup } = context.value;
+    if ((clusterId === undefined) !== (region === undefined)) {
+      const [missing, other] = clusterId === undefined ? ["clusterId", "region"] : ["region", "clusterId"];
+      context.issues.push({ code: "custom", input: undefined, path: [missing], message: `expected it beside ${other}, or neither` });
+    }
+    if (backup.diskSnapshot && clusterId === undefined) {
+      context.issues.push({ code: "custom", input: true, path: ["backup", "diskSnapshot"], message: "expected clusterId and region beside it" });
+    }
+  });
 
 export type Settings = z.output<typeof schema>;
 

@@ -25,6 +25,8 @@ export interface WordsInput {
   /** why an update may not begin now: its window is shut */
   readonly shut: string | undefined;
   readonly pauseSeconds: number;
+  /** how long snapshots of system disks are kept; undefined without any */
+  readonly diskSnapshotDays?: number | undefined;
   /** this phase and what follows wait */
   readonly heldBefore: Hold | undefined;
   /** addresses of the masters, to tell foreign etcd clients apart */
@@ -49,6 +51,7 @@ export function describePlan(input: WordsInput): string[] {
       input,
       found.map(({ master, what }) => `${master}: ${what}`),
     ),
+    ...diskSnapshots(input),
     ...steps(input),
     ...expiries(input),
     ...stays(input),
@@ -76,6 +79,10 @@ function isAsked({ missing = [], joining = [] }: Found): boolean {
 function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
   const first = wanted === undefined ? ["new certificates will be issued"] : [];
   return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
+}
+
+function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string[] {
+  return days === undefined ? [] : [`  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`];
 }
 
 function steps(input: WordsInput): string[] {
@@ -129,7 +136,7 @@ function rollingSteps(input: WordsInput): string[] {
   ];
 }
 
-function namesIn({ found }: WordsInput): string {
+function namesIn({ found }: Pick<WordsInput, "found">): string {
   return found.masters.map((master) => master.name).join(", ");
 }
 

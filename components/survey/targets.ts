@@ -24,7 +24,16 @@ export interface ClusterArgs {
   readonly drain: number;
   readonly pauseBetweenMasters: number;
   readonly gate: number;
-  readonly backup: { readonly keep: number; readonly directory: string };
+  readonly backup: {
+    readonly keep: number;
+    readonly directory: string;
+    /** of each master's system disk, before the first phase; needs clusterId */
+    readonly diskSnapshot?: boolean;
+    readonly diskSnapshotRetentionDays?: number;
+  };
+  /** as Alibaba Cloud knows the cluster; its masters are compared with these */
+  readonly clusterId?: string | undefined;
+  readonly region?: string | undefined;
   /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
   readonly restore?: number | undefined;
   readonly allowOutage: boolean;

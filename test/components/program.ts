@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks.js";
+import { type MockCallArgs, MockMonitor, type MockResourceArgs } from "@pulumi/pulumi/runtime/mocks.js";
 import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { Found } from "../../components/model/found.ts";
@@ -22,6 +22,10 @@ export interface Registered {
   readonly ignoreChanges: readonly string[];
   readonly replacementTrigger: unknown;
   readonly secrets: readonly string[];
+  readonly retainOnDelete: boolean;
+  readonly replaceOnChanges: readonly string[];
+  /** its resource's name; empty for the default one */
+  readonly provider: string;
 }
 
 /** Key material as the mocked provider makes it: real, since the program computes with it. */
@@ -42,6 +46,9 @@ function read(request: Parameters<MockMonitor["registerResource"]>[0]): Register
     ignoreChanges: request.getIgnorechangesList(),
     replacementTrigger: request.getReplacementTrigger()?.toJavaScript(),
     secrets: Object.keys(inputs).filter((key) => isSecret(inputs[key])),
+    retainOnDelete: request.getRetainondelete() === true,
+    replaceOnChanges: request.getReplaceonchangesList(),
+    provider: request.getProvider().split("::").at(-2) ?? "",
   };
 }
 
@@ -93,21 +100,30 @@ export function clusterAs(name: string, change: Partial<ClusterArgs> = {}, see: 
     restore: undefined,
     shut: undefined,
     claim: "",
+    cloud: undefined,
+    hasDiskSnapshots: false,
     clusterId: receipt.cluster,
     owner: name === "" ? "etcd-rotation/test" : `etcd-rotation/test/${name}`,
   };
 }
 
 /** What a program registers, with the mocked providers. */
-export async function registeredBy<T>(program: () => Promise<T>, spoil: Spoil = (_, stdout) => stdout): Promise<T & { readonly registered: Registered[] }> {
+export async function registeredBy<T>(
+  program: () => Promise<T>,
+  spoil: Spoil = (_, stdout) => stdout,
+  call: Call = () => ({}),
+): Promise<T & { readonly registered: Registered[] }> {
   const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
   const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
-  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "etcd-rotation", "test");
+  await pulumi.runtime.setMocks({ newResource, call }, "etcd-rotation", "test");
   const result = await program();
   const registered = spy.mock.calls.map(([request]) => read(request));
   spy.mockRestore();
   return { ...result, registered };
 }
+
+/** How a provider's function answers. */
+export type Call = (call: MockCallArgs) => Record<string, unknown>;
 
 type Spoil = (name: string, stdout: string) => string;
 

@@ -66,9 +66,18 @@ test("a short stack file has these settings", () => {
     drain: 2,
     pauseBetweenMasters: 10,
     gate: 300,
-    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
+    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups", diskSnapshot: false, diskSnapshotRetentionDays: 30 },
     allowOutage: false,
     skipUnreachable: false,
+  });
+});
+
+test("a cluster of Alibaba Cloud is an id and a region", () => {
+  const { clusterId, region, backup } = checkSettings({ ...good, clusterId: "c1", region: "ap-southeast-1", backup: { diskSnapshot: true } }, "lab");
+  expect({ clusterId, region, backup }).toEqual({
+    clusterId: "c1",
+    region: "ap-southeast-1",
+    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups", diskSnapshot: true, diskSnapshotRetentionDays: 30 },
   });
 });
 
@@ -204,6 +213,31 @@ describe("a bad stack file is refused", () => {
       ['etcd-rotation:drain: expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s; saw "6s"'],
     ],
     ["no backups", { ...good, backup: { keep: 0 } }, ["etcd-rotation:backup.keep: Too small: expected number to be >=1; saw 0"]],
+    ["a region alone", { ...good, region: "cn-hangzhou" }, ["etcd-rotation:clusterId: expected it beside region, or neither; saw nothing"]],
+    ["a cluster without its region", { ...good, clusterId: "c1" }, ["etcd-rotation:region: expected it beside clusterId, or neither; saw nothing"]],
+    [
+      "a bad cluster id and region",
+      { ...good, clusterId: "C 1", region: "Hangzhou" },
+      [
+        'etcd-rotation:clusterId: expected the id of an ACK dedicated cluster, as the console shows it; saw "C 1"',
+        'etcd-rotation:region: expected a region of Alibaba Cloud, such as "cn-hangzhou"; saw "Hangzhou"',
+      ],
+    ],
+    [
+      "snapshots of disks that nobody knows",
+      { ...good, backup: { diskSnapshot: true } },
+      ["etcd-rotation:backup.diskSnapshot: expected clusterId and region beside it; saw true"],
+    ],
+    [
+      "a retention that ECS does not take",
+      { ...good, clusterId: "c1", region: "cn-hangzhou", backup: { diskSnapshot: true, diskSnapshotRetentionDays: 65_537 } },
+      ["etcd-rotation:backup.diskSnapshotRetentionDays: Too big: expected number to be <=65536; saw 65537"],
+    ],
+    [
+      "no retention",
+      { ...good, backup: { diskSnapshotRetentionDays: 0 } },
+      ["etcd-rotation:backup.diskSnapshotRetentionDays: Too small: expected number to be >=1; saw 0"],
+    ],
     ["a relative folder", { ...good, backup: { directory: "backups" } }, ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"']],
     ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
     [

@@ -25,7 +25,7 @@ function dated(of: Found): Found {
   };
 }
 
-function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shut?: string): string[] {
+function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shut?: string, diskSnapshotDays?: number): string[] {
   const plan = planRollout(of, ackLayout, [], 0);
   return describePlan({
     found: of,
@@ -40,6 +40,7 @@ function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shu
     restore: undefined,
     shut,
     pauseSeconds: 10,
+    diskSnapshotDays,
     heldBefore: wanted?.heldBefore,
     addresses: specs.map(({ address }) => address),
   });
@@ -51,6 +52,13 @@ const found = dated(foundAs(current));
 describe("the plan in words", () => {
   test("when there is nothing to do", () => {
     expect(words(found, wantedOf(current))).toEqual(["Nothing to do: every master serves the wanted certificates.", ...ends]);
+  });
+
+  test("with snapshots of system disks, which come first", () => {
+    expect(words(found, undefined, undefined, undefined, 30)[2]).toBe(
+      "  first:  a snapshot of the system disk of master-1, master-2, master-3, kept for 30 days",
+    );
+    expect(words(found, wantedOf(current), undefined, undefined, 30).join("\n")).not.toContain("snapshot of the system disk");
   });
 
   test("while a rotation is previewed", () => {

@@ -1,0 +1,33 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { CloudMaster, CloudPlace } from "../model/cloud.ts";
+
+/** Alibaba Cloud's side of a cluster. */
+export interface Cloud extends CloudPlace {
+  readonly masters: readonly CloudMaster[];
+  readonly provider: pulumi.ProviderResource;
+}
+
+/**
+ * What Alibaba Cloud knows of a cluster; nothing is loaded or asked unless there is a place.
+ * @param name of the provider's resource
+ * @throws Error when the cluster is no dedicated one, or cannot be asked for
+ */
+export async function cloudOf(place: CloudPlace | undefined, name: string, takesDisks: boolean): Promise<Cloud | undefined> {
+  if (place === undefined) {
+    return undefined;
+  }
+  const [{ Provider }, { askCloud }] = await Promise.all([import("@pulumi/alicloud/provider.js"), import("./ask-cloud.ts")]);
+  // keys and profile are the plug-in's own business: it reads its environment, and they are in no state
+  const provider = new Provider(name, { region: place.region });
+  try {
+    return { ...place, provider, masters: await askCloud(place, provider, takesDisks) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw reason.startsWith("Cannot rotate ")
+      ? error
+      : new Error(
+          `Cannot ask Alibaba Cloud for cluster '${place.clusterId}' in '${place.region}': ${reason}; expected credentials in the environment that may read it (docs/operations.md). To go on without, remove clusterId, region and backup.diskSnapshot`,
+          { cause: error },
+        );
+  }
+}
