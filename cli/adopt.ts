@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
+import type { CloudMaster, CloudPlace } from "../components/model/cloud.ts";
 import { day } from "../components/model/day.ts";
 import type { Access } from "../components/survey/ssh.ts";
 import { checkSettings } from "../stacks/settings.ts";
+import { placeOf, requireSame } from "./adopt/cloud-place.ts";
 import { firstPreview } from "./adopt/deploy.ts";
 import { type Trust, trustedHostKeys } from "./adopt/host-keys.ts";
 import { type Member, membershipOf, ownAddress } from "./adopt/members.ts";
@@ -19,6 +21,8 @@ import { writeAtomically } from "./write-atomically.ts";
 
 const usage = `Usage: npm run adopt -- <stack> --host <any master> (--key <file> | --agent)
                         [options]
+       npm run adopt -- <stack> --cluster-id <id> --region <region>
+                        (--key <file> | --agent) [options]
 
 Takes over an ACK dedicated cluster: finds its masters from one of them, writes
 stacks/Pulumi.<stack>.yaml, makes the stack and runs its first preview. Reads
@@ -26,6 +30,9 @@ only on the masters. Works while the API server is down, certificates have
 expired or etcd has no quorum; all masters must answer over SSH.
 
   --host HOST         any master, as [user@]host[:port]
+  --cluster-id ID     the ACK cluster, whose masters Alibaba Cloud tells; its
+                      credentials come from the environment
+  --region REGION     where that is, such as cn-hangzhou
   --user USER         on every master (default: root; another needs sudo
                       without a password)
   --port PORT         of SSH on every master (default: 22)
@@ -51,6 +58,8 @@ written; 5 the stack file is written, the stack or its preview has failed.
 
 const options = {
   host: { type: "string" },
+  "cluster-id": { type: "string" },
+  region: { type: "string" },
   user: { type: "string" },
   port: { type: "string" },
   key: { type: "string" },
@@ -75,10 +84,12 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const program = programOf(values.cwd, positionals);
-  const route = routeOf(values);
+  const place = placeOf(values["cluster-id"], values.region);
+  const cloud = place && { ...place, masters: await (await import("./adopt/cloud-masters.ts")).mastersInCloud(place) };
+  const route = routeOf({ ...values, host: values.host ?? cloud?.masters[0]?.address });
   const trust = trustOf(values);
   const previous = await replaceable(program, values);
-  const draft = await findCluster(route, trust, program);
+  const draft = await findCluster(route, trust, program, cloud);
   const text = stackFileText(draft, program.project, previous);
   checkSettings(settingsIn(text, program), program.stack);
   writeAtomically(program.stackFile, text, 0o644);
@@ -94,13 +105,22 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
+/** A cluster as Alibaba Cloud knows it. */
+interface CloudCluster extends CloudPlace {
+  readonly masters: readonly CloudMaster[];
+}
+
 /** From one master to all of them: each is trusted by its host key first, then looked at, then surveyed as the program itself does it. */
-async function findCluster(route: Route, trust: Trust, { project, stack }: Program): Promise<Draft> {
+async function findCluster(route: Route, trust: Trust, { project, stack }: Program, cloud: CloudCluster | undefined): Promise<Draft> {
   const bastion = route.bastion === undefined ? undefined : { ...route.bastion, hostKey: await trustOne(route.bastion, undefined, trust) };
   const first: Access = { ...route.first, hostKey: await trustOne(route.first, bastion, trust) };
   const look = await lookAt(first, bastion);
   const { members, source } = membershipOf(first.host, look);
   trust.say(`${members.length} ${members.length === 1 ? "master" : "masters"}, by ${source}.`);
+  if (cloud !== undefined) {
+    requireSame(cloud, cloud.masters, members);
+    trust.say(`The same as Alibaba Cloud's ${cloud.clusterId} in ${cloud.region}.`);
+  }
   if (source !== "etcd's member list") {
     trust.say("notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.");
   }
@@ -113,7 +133,8 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
   );
   const seen = [...members.filter(({ address }) => address === own).map((member) => ({ ...member, access: first, look })), ...others];
   const ssh = bastion === undefined ? route.written : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
-  return surveyed(draftOf(seen, ssh, day(Date.now())), project, stack);
+  const place = cloud === undefined ? {} : { clusterId: cloud.clusterId, region: cloud.region };
+  return surveyed({ ...draftOf(seen, ssh, day(Date.now())), ...place }, project, stack);
 }
 
 /** Members that are reached as the first one is, but at their own addresses. */

@@ -34,7 +34,9 @@ export interface Route {
 /** @throws CommandError (bad usage) when the options do not say one way */
 export function routeOf(values: WayThere): Route {
   if (values.host === undefined) {
-    throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>. Run with --help", { ending: "usage" });
+    throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help", {
+      ending: "usage",
+    });
   }
   const named = doorIn(values.host, "--host", values.user ?? "root");
   const first = values.port === undefined ? named : { ...named, port: portIn(values.port, "--port") };

@@ -8,6 +8,8 @@ export interface Draft {
   readonly rotation: string;
   readonly masters: readonly DraftMaster[];
   readonly ssh: Readonly<Record<string, unknown>>;
+  readonly clusterId?: string;
+  readonly region?: string;
   readonly layout?: { readonly paths: Readonly<Record<string, string>> };
   readonly allowOutage?: true;
 }

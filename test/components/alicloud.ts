@@ -11,7 +11,12 @@ export const managedId = "c22222222222222222222222222222222";
 type Cluster = GetKubernetesClustersResult["clusters"][number];
 type Disk = GetEcsDisksResult["disks"][number];
 
-export const masterNodes: Cluster["masterNodes"] = specs.map(({ name, address }) => ({ id: `i-${name}`, name: `master-of-${name}`, privateIp: address }));
+/** A master at this place of the cluster's list. */
+export function masterAt(address: string, index: number): Cluster["masterNodes"][number] {
+  return { id: `i-master-${index + 1}`, name: `master-of-master-${index + 1}`, privateIp: address };
+}
+
+export const masterNodes: Cluster["masterNodes"] = specs.map(({ address }, index) => masterAt(address, index));
 
 const dedicated: Cluster = {
   id: dedicatedId,

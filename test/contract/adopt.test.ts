@@ -2,13 +2,14 @@ import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { fingerprintOf } from "../../cli/adopt/host-keys.ts";
 import type { FoundMaster } from "../../components/model/found.ts";
 import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { dedicatedId, managedId } from "../components/alicloud.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, makePems, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, type FakeOptions, startFakeMasters } from "../support/fake-masters.ts";
@@ -87,6 +88,47 @@ test("three masters from the second one: only what differs from the defaults is 
     },
   });
   expect(readFileSync(stackFile, "utf8")).not.toContain("PRIVATE KEY");
+});
+
+test("--cluster-id and --region instead of --host; etcd must have the masters that Alibaba Cloud has", async () => {
+  const masters = await start(found.masters.map((each, index) => master(each, index)));
+  const [port = 0] = masters.ports;
+  const adoptBy = (clusterId: string, addresses: readonly string[]) => {
+    const words = [
+      "prod",
+      "--cluster-id",
+      clusterId,
+      "--region",
+      "cn-hangzhou",
+      "--port",
+      String(port),
+      "--key",
+      keyFile,
+      "--cwd",
+      root,
+      "--no-preview",
+      "--yes",
+    ];
+    const path = `${join(import.meta.dirname, "alicloud")}${delimiter}${process.env["PATH"]}`;
+    const environment = { ...process.env, PATH: path, ALICLOUD_STAND_IN_MASTERS: addresses.join(" "), NO_COLOR: "1" };
+    return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "adopt.ts"), ...words], { environment });
+  };
+  const more = await adoptBy(dedicatedId, [...hosts, "127.0.0.39"]);
+  expect({ code: more.code, isWritten: existsSync(stackFile) }).toEqual({ code: 3, isWritten: false });
+  expect(more.stderr).toContain(
+    `Cannot adopt cluster '${dedicatedId}': by Alibaba Cloud its masters are ${hosts.join(", ")}, 127.0.0.39, and etcd's members are ${hosts.join(", ")}; expected the same.`,
+  );
+  const managed = await adoptBy(managedId, hosts);
+  expect({ code: managed.code, isWritten: existsSync(stackFile) }).toEqual({ code: 3, isWritten: false });
+  expect(managed.stderr).toContain("its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud");
+  const { code, stdout, stderr } = await adoptBy(dedicatedId, hosts);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain(`The same as Alibaba Cloud's ${dedicatedId} in cn-hangzhou.\n`);
+  expect(parse(readFileSync(stackFile, "utf8")).config).toMatchObject({
+    "etcd-rotation:clusterId": dedicatedId,
+    "etcd-rotation:region": "cn-hangzhou",
+    "etcd-rotation:masters": [{ address: hosts[0] }, { address: hosts[1] }, { address: hosts[2] }],
+  });
 });
 
 test("--json is the result alone on standard output", async () => {
@@ -337,6 +379,7 @@ test.each([
   [[], "Cannot choose a stack"],
   [["a/b"], 'saw "a/b"; expected a name of letters'],
   [["prod"], "saw no --host"],
+  [["prod", "--cluster-id", "c1"], "saw no --region; expected both, or neither"],
   [["prod", "--host", "h"], "saw neither; expected one of --key <file> and --agent"],
   [["prod", "--host", "h", "--key", keyFile], "Cannot ask whether the host keys are right"],
   [["prod", "--host", "h", "--key", join(root, "Pulumi.yaml")], "it is no private key"],

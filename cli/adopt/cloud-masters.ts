@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type EngineEvent, LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { cloudOf } from "../../components/alicloud/cloud.ts";
+import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
+import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { CommandError } from "../command-error.ts";
+import { reasonOf } from "../fleet/reason.ts";
+
+/**
+ * The masters by Alibaba Cloud's word: a preview of a program in this process, whose state is thrown away, so nothing is made.
+ * @throws CommandError when it is no dedicated cluster (refused), or cannot be asked for
+ */
+export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudMaster[]> {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
+  const errors: string[] = [];
+  let masters: readonly CloudMaster[] = [];
+  let failure: unknown;
+  const program = async () => {
+    try {
+      masters = (await cloudOf(place, "alicloud", false))?.masters ?? [];
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  };
+  try {
+    const { env } = engineEnvironment();
+    // the Automation API looks for the CLI on this process's own PATH
+    process.env["PATH"] = env["PATH"];
+    const envVars = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+    const stack = await LocalWorkspace.createStack(
+      { projectName: "etcd-rotation", stackName: "adopt", program },
+      {
+        pulumiCommand: await PulumiCommand.get(),
+        workDir: folder,
+        envVars: { ...envVars, PULUMI_BACKEND_URL: pathToFileURL(folder).href, PULUMI_CONFIG_PASSPHRASE: "nothing is kept" },
+      },
+    );
+    await stack.preview({
+      color: "never",
+      onEvent: ({ diagnosticEvent }: EngineEvent) => {
+        if (diagnosticEvent?.severity === "error") {
+          errors.push(diagnosticEvent.message);
+        }
+      },
+    });
+  } catch (error) {
+    const said =
+      failure instanceof Error
+        ? failure.message
+        : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/operations.md). Or give --host <any master> alone`;
+    throw new CommandError(said, { ending: said.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return masters;
+}
