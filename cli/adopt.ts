@@ -196,6 +196,9 @@ function describe(draft: Draft, program: Program, say: (line: string) => void): 
   for (const { name, address, etcdName, extraSans = [] } of draft.masters) {
     say(`${name}: ${address}, etcd "${etcdName}"${extraSans.length === 0 ? "" : `, certificates also for ${extraSans.join(", ")}`}`);
   }
+  if (draft.layout?.kind === "kubeadm") {
+    say("etcd is a static pod of the kubelet: kubeadm's layout, which docs/operations.md has a section for.");
+  }
   for (const [id, path] of Object.entries(draft.layout?.paths ?? {})) {
     say(`${id} lies in ${path}`);
   }

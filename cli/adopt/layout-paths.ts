@@ -1,4 +1,4 @@
-import { ackKubernetes, ackLayout, type Component, type FileRow, fillIn, type KubernetesRow, type Placed, type Row } from "../../components/model/layout.ts";
+import { type Component, type FileRow, fillIn, type KubernetesRow, type Layout, type Placed, type Row } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
@@ -12,14 +12,14 @@ export interface LookedAt extends Placed {
  * The paths of a stack file's `layout.paths`: those that processes use and the table has otherwise.
  * @throws CommandError (refused) when one path cannot stand for all masters
  */
-export function pathsOf(masters: readonly LookedAt[]): Record<string, string> {
-  const etcd = ackLayout.flatMap((row) => entry(row, masters, "required"));
+export function pathsOf(masters: readonly LookedAt[], { rows, kubernetes }: Pick<Layout, "rows" | "kubernetes">): Record<string, string> {
+  const etcd = rows.flatMap((row) => entry(row, masters, "required"));
   const found = Object.fromEntries(etcd);
   // the survey asks the running processes for Kubernetes' own files again
   return {
     ...found,
-    ...Object.fromEntries(ackLayout.flatMap((row) => besideEtcd(row, found))),
-    ...Object.fromEntries(ackKubernetes.flatMap((row) => entry(row, masters, "optional"))),
+    ...Object.fromEntries(rows.flatMap((row) => besideEtcd(row, found, rows))),
+    ...Object.fromEntries(kubernetes.flatMap((row) => entry(row, masters, "optional"))),
   };
 }
 
@@ -58,9 +58,9 @@ function flagFor(row: Row | KubernetesRow): readonly [Component?, string?] {
 }
 
 /** A file that no process names lies beside etcd's own authority. */
-function besideEtcd(row: Row, found: Readonly<Record<string, string>>): [string, string][] {
+function besideEtcd(row: Row, found: Readonly<Record<string, string>>, rows: readonly Row[]): [string, string][] {
   const moved = found["etcd-ca"];
-  const own = ackLayout.find(({ id }) => id === "etcd-ca");
+  const own = rows.find(({ id }) => id === "etcd-ca");
   return row.reader !== "none" || moved === undefined || folderOf(row.path) !== folderOf(own?.path ?? "")
     ? []
     : [[row.id, `${folderOf(moved)}/${row.path.slice(row.path.lastIndexOf("/") + 1)}`]];

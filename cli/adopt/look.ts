@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
 import { flagsIn } from "../../components/model/found.ts";
-import { ackSurroundings, type Component, components } from "../../components/model/layout.ts";
+import { ackSurroundings, type Component, components, type LayoutKind, layoutKinds } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { assignments } from "../../components/model/shell.ts";
 
 /** What a machine says of itself before there is a stack file. */
 export interface Look {
   readonly hostname: string;
+  /** what runs etcd decides it: a unit, or the kubelet */
+  readonly layout: LayoutKind;
   /** flags as `--name=value` of what runs, or would be started, on this machine */
   readonly flags: Readonly<Partial<Record<Component, readonly string[]>>>;
   /** rows of `etcdctl member list`; empty when etcd did not tell */
@@ -44,6 +46,7 @@ export function parseLook(host: string, text: string): Look {
   const of = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
   return {
     hostname: of("hostname")[0] ?? "",
+    layout: layoutKinds.find((kind) => kind === of("layout")[0]) ?? "ack",
     flags: Object.fromEntries(
       of("arguments").map((line) => {
         const [component = "", base64 = ""] = line.split(" ");

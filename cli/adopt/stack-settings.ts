@@ -1,7 +1,7 @@
 import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { ackLayout, leaves, type Row } from "../../components/model/layout.ts";
+import { type LayoutKind, leaves, type Row } from "../../components/model/layout.ts";
 
 /** What adoption writes; keys and values as a stack file has them. */
 export interface Draft {
@@ -10,7 +10,7 @@ export interface Draft {
   readonly ssh: Readonly<Record<string, unknown>>;
   readonly clusterId?: string;
   readonly region?: string;
-  readonly layout?: { readonly paths: Readonly<Record<string, string>> };
+  readonly layout?: { readonly kind?: LayoutKind; readonly paths?: Readonly<Record<string, string>> };
   readonly allowOutage?: true;
 }
 
@@ -36,7 +36,7 @@ export function extraSansOf(master: FoundMaster, spec: Omit<MasterSpec, "extraSa
 export function completed(draft: Draft, found: Found, rows: readonly Row[], owner: string): Draft {
   const { layout, ...rest } = draft;
   const paths = Object.entries(layout?.paths ?? {}).filter(
-    ([id]) => ackLayout.find((row) => row.id === id)?.optional !== true || found.masters.some(({ files }) => files[id]?.isPresent === true),
+    ([id]) => rows.find((row) => row.id === id)?.optional !== true || found.masters.some(({ files }) => files[id]?.isPresent === true),
   );
   // the settings of this very stack are lost, not the certificates
   const lasting = found.masters.find(({ receipt }) => receipt?.owner === owner && receipt.isComplete)?.receipt?.rotation;
@@ -48,8 +48,14 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
       const extraSans = survey === undefined ? [] : extraSansOf(survey, master, rows);
       return extraSans.length === 0 ? master : { ...master, extraSans };
     }),
-    ...(paths.length === 0 ? {} : { layout: { paths: Object.fromEntries(paths) } }),
+    ...layoutOf(layout?.kind ?? "ack", Object.fromEntries(paths)),
   };
+}
+
+/** What a stack file says of the layout; nothing of one that is ACK's in every path. */
+export function layoutOf(kind: LayoutKind, paths: Readonly<Record<string, string>>): Pick<Draft, "layout"> {
+  const layout = { ...(kind === "ack" ? {} : { kind }), ...(Object.keys(paths).length === 0 ? {} : { paths }) };
+  return Object.keys(layout).length === 0 ? {} : { layout };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { ackLayout, withPaths } from "../../components/model/layout.ts";
+import { type LayoutKind, layouts, withPaths } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { type Access, runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, takeSurvey } from "../../components/survey/survey.ts";
@@ -9,7 +9,7 @@ import { pathsOf } from "./layout-paths.ts";
 import { flagOf, type Look, lookScript, parseLook } from "./look.ts";
 import { inOrder, namesOf } from "./masters.ts";
 import { type Member, ownAddress } from "./members.ts";
-import { completed, type Draft } from "./stack-settings.ts";
+import { completed, type Draft, layoutOf } from "./stack-settings.ts";
 
 const lookMilliseconds = 60_000;
 
@@ -42,7 +42,8 @@ export interface SeenMember extends Member {
 export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotation: string): Draft {
   const masters = inOrder(members.map((member) => ({ ...member, etcdName: nameOf(member), hostname: member.look.hostname })));
   const names = namesOf(masters);
-  const paths = pathsOf(masters);
+  const kind = kindOf(masters);
+  const paths = pathsOf(masters, layouts[kind]);
   return {
     rotation,
     masters: masters.map(({ address, access, etcdName }, index) => ({
@@ -53,9 +54,22 @@ export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotat
       hostKey: access.hostKey,
     })),
     ssh,
-    ...(Object.keys(paths).length === 0 ? {} : { layout: { paths } }),
+    ...layoutOf(kind, paths),
     ...(masters.length < 3 ? { allowOutage: true } : {}),
   };
+}
+
+/** The layout that all have. */
+function kindOf(masters: readonly { readonly address: string; readonly look: Look }[]): LayoutKind {
+  const [first] = masters;
+  const other = masters.find(({ look }) => look.layout !== first?.look.layout);
+  if (first === undefined || other !== undefined) {
+    throw new CommandError(
+      `Cannot adopt the cluster: the layout of ${first?.address} is ${first?.look.layout}'s, that of ${other?.address} ${other?.look.layout}'s; expected one for all masters: etcd as a unit everywhere, or as a static pod`,
+      { ending: "refused" },
+    );
+  }
+  return first.look.layout;
 }
 
 /** etcd's own `--name`, whose default is "default" (etcd server/embed/config.go). */
@@ -78,7 +92,7 @@ function nameOf({ address, etcdName, look }: SeenMember): string {
  */
 export async function surveyed(draft: Draft, project: string, stack: string): Promise<Draft> {
   const settings = checkSettings(draft, stack);
-  const rows = withPaths(ackLayout, settings.layout.paths);
+  const rows = withPaths(layouts[settings.layout.kind].rows, settings.layout.paths);
   const owner = `${project}/${stack}`;
   return completed(draft, await takeSurvey(surveyTargets(settings, owner, rows)), rows, owner);
 }

@@ -1,5 +1,5 @@
 # What adoption asks a machine before there is a stack file: who it is, with which flags its control plane runs or would
-# start, and who etcd's members are. Reads only; public data only, one line per fact. MANIFEST_DIR is the kubelet's folder of static pods.
+# start, in which layout, and who etcd's members are. Reads only; public data only, one line per fact. MANIFEST_DIR is the kubelet's folder of static pods.
 
 # arguments_of COMPONENT: one per line, of the running process, else of the unit or the manifest; nothing when it is not of this machine
 arguments_of() {
@@ -10,7 +10,7 @@ arguments_of() {
     return
   fi
   case $1 in
-    etcd) unit_arguments "$ETCD_UNIT" ;;
+    etcd) if is_etcd_unit; then unit_arguments "$ETCD_UNIT"; else manifest_arguments "$MANIFEST_DIR/etcd.yaml"; fi ;;
     kubelet) unit_arguments "$KUBELET_UNIT" ;;
     *) manifest_arguments "$MANIFEST_DIR/$1.yaml" ;;
   esac
@@ -81,9 +81,15 @@ members() {
 main() {
   set -uo pipefail
   PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
-  local component text api=''
+  local component text api='' layout=ack
+  # a manifest that the kubelet runs: no unit does it then
+  if [ -e "$MANIFEST_DIR/etcd.yaml" ] && [ -z "$(unit_pid "$ETCD_UNIT")" ]; then
+    layout=kubeadm
+    ETCD_UNIT=''
+  fi
   fact 'look 1'
   fact "hostname $(uname -n)"
+  fact "layout $layout"
   for component in $COMPONENTS; do
     text=$(arguments_of "$component")
     [ "$component" != kube-apiserver ] || api=$text

@@ -10,12 +10,19 @@ import { type Look, lookScript, parseLook } from "../../cli/adopt/look.ts";
 import { inOrder, namesOf } from "../../cli/adopt/masters.ts";
 import { membershipOf } from "../../cli/adopt/members.ts";
 import { completed, type Draft, extraSansOf, stackFileText } from "../../cli/adopt/stack-settings.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { draftOf } from "../../cli/adopt/survey-cluster.ts";
+import { ackLayout, type LayoutKind, layouts } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { checkSettings } from "../../stacks/settings.ts";
 import { foundAs, makePems, masterWith, receipt, specs } from "../model/cluster.ts";
 
-const look = (etcd: readonly string[], rest: Partial<Look> = {}): Look => ({ hostname: "m", flags: { etcd, "kube-apiserver": [] }, memberRows: [], ...rest });
+const look = (etcd: readonly string[], rest: Partial<Look> = {}): Look => ({
+  hostname: "m",
+  layout: "ack",
+  flags: { etcd, "kube-apiserver": [] },
+  memberRows: [],
+  ...rest,
+});
 const own = "--initial-advertise-peer-urls=https://10.0.0.1:2380";
 
 test("what a machine sends is one line without control characters", () => {
@@ -105,14 +112,15 @@ describe("layout.paths", () => {
   const flagged = ackLayout.filter((row) => row.flag !== undefined && row.reader === "etcd");
   const masters = (path: (row: string, flag: string, name: string) => string) =>
     specs.map((spec) => ({ ...spec, look: look(flagged.map(({ id, flag = "" }) => `${flag}=${path(id, flag, spec.etcdName)}`)) }));
+  const pathsFor = (path: Parameters<typeof masters>[0]) => pathsOf(masters(path), layouts.ack);
   const usual = (id: string, name: string) => (ackLayout.find((row) => row.id === id)?.path ?? "").replace("{etcdName}", name);
 
   test("has nothing that is where it usually is", () => {
-    expect(pathsOf(masters((id, _, name) => usual(id, name)))).toEqual({});
+    expect(pathsFor((id, _, name) => usual(id, name))).toEqual({});
   });
 
   test("has what lies elsewhere, with the name in it where masters differ, and what lies beside it", () => {
-    expect(pathsOf(masters((id, _, name) => usual(id, name).replace("/var/lib/etcd/cert", "/data/etcd")))).toEqual({
+    expect(pathsFor((id, _, name) => usual(id, name).replace("/var/lib/etcd/cert", "/data/etcd"))).toEqual({
       "etcd-ca": "/data/etcd/ca.pem",
       "etcd-peer-ca": "/data/etcd/peer-ca.pem",
       "etcd-server": "/data/etcd/etcd-server.pem",
@@ -125,8 +133,30 @@ describe("layout.paths", () => {
   });
 
   test("cannot be one path for masters that have nothing in common", () => {
-    expect(() => pathsOf(masters((id, _, name) => (id === "etcd-ca" && name.endsWith("3") ? "/other/ca.pem" : usual(id, name))))).toThrow(
+    expect(() => pathsFor((id, _, name) => (id === "etcd-ca" && name.endsWith("3") ? "/other/ca.pem" : usual(id, name)))).toThrow(
       "Cannot adopt the cluster: etcd has --trusted-ca-file at different places on its masters (10.77.0.11: /var/lib/etcd/cert/ca.pem; 10.77.0.12: /var/lib/etcd/cert/ca.pem; 10.77.0.13: /other/ca.pem)",
+    );
+  });
+});
+
+describe("kubeadm's layout", () => {
+  const draft = (api: readonly string[], kinds: readonly LayoutKind[] = ["kubeadm", "kubeadm", "kubeadm"]) => {
+    const seen = specs.map(({ address, etcdName }, index) => {
+      const etcd = [`--name=${etcdName}`, `--listen-peer-urls=https://${address}:2380`, "--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt"];
+      const own = look(etcd, { layout: kinds[index] ?? "ack", flags: { etcd, "kube-apiserver": api } });
+      return { address, etcdName, access: { host: address, port: 22, user: "root", hostKey: "ssh-ed25519 K" }, look: own };
+    });
+    return draftOf(seen, { agent: true }, "2026-11-25");
+  };
+
+  test("is written, with the paths that it has otherwise", () => {
+    expect(draft([]).layout).toEqual({ kind: "kubeadm" });
+    expect(draft(["--etcd-cafile=/p/ca.crt"]).layout).toEqual({ kind: "kubeadm", paths: { "apiserver-etcd-ca": "/p/ca.crt" } });
+  });
+
+  test("and ACK's in one cluster are refused", () => {
+    expect(() => draft([], ["kubeadm", "kubeadm", "ack"])).toThrow(
+      "Cannot adopt the cluster: the layout of 10.77.0.11 is kubeadm's, that of 10.77.0.13 ack's; expected one for all masters",
     );
   });
 });
@@ -255,6 +285,7 @@ esac`,
     );
     expect(ask()).toEqual({
       hostname: execFileSync("uname", ["-n"], { encoding: "utf8" }).trim(),
+      layout: "ack",
       flags: {
         etcd: [
           "--name=10.0.0.1-name-1",
@@ -267,6 +298,19 @@ esac`,
       },
       memberRows: ["1a, started, n, https://10.0.0.1:2380, https://10.0.0.1:2379, false"],
     });
+  });
+
+  test("where the kubelet is to run etcd: what its manifest says", () => {
+    const manifest = join(manifests, "etcd.yaml");
+    writeFileSync(manifest, "  - command:\n    - etcd\n    - --name=m-1\n    - --listen-peer-urls=https://10.0.0.1:2380\n");
+    try {
+      tool("systemctl", `[ "$2 $3" != '-p ExecStart' ] || exit 9`);
+      expect(ask()).toMatchObject({ layout: "kubeadm", flags: { etcd: ["--name=m-1", "--listen-peer-urls=https://10.0.0.1:2380"] } });
+      tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${process.pid}'`);
+      expect(ask().layout).toBe("ack");
+    } finally {
+      rmSync(manifest);
+    }
   });
 
   test("where etcd runs: what it runs with, whatever its unit says", () => {

@@ -295,7 +295,11 @@ describe("nothing is written", () => {
   test.each([
     ["a worker", { kubelet: ["--config=/x"] }, /it is no master of a dedicated cluster; saw kubelet, expected etcd and kube-apiserver\. Of a managed cluster/],
     ["a machine of another kind", {}, /saw no process of a control plane, expected etcd and kube-apiserver/],
-    ["a master whose etcd is elsewhere", { "kube-apiserver": ["--etcd-servers=https://10.0.0.9:2379"] }, /it has no unit "etcd"; saw kube-apiserver, expected/],
+    [
+      "a master whose etcd is elsewhere",
+      { "kube-apiserver": ["--etcd-servers=https://10.0.0.9:2379"] },
+      /it has no etcd, neither as unit "etcd" nor as a static pod; saw kube-apiserver, expected/,
+    ],
   ])("from %s", async (_, flags, says) => {
     const masters = await start([() => lookText("w1", flags, [])], { hosts: ["127.0.0.32"] });
     const { code, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
