@@ -12,6 +12,7 @@ import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts
 import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
+import "./stack-traces.ts";
 import { claimMasters } from "./survey/claim.ts";
 import type { Access } from "./survey/ssh.ts";
 import { type SurveyTarget, takeSurvey } from "./survey/survey.ts";
