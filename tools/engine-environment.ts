@@ -1,5 +1,5 @@
 import { delimiter, dirname, join } from "node:path";
-import { cacheFolder } from "./setup/cache-folder.ts";
+import { compiledFolder } from "./setup/cache-folder.ts";
 import { readSelection } from "./setup/engine-selection.ts";
 
 const projectBinaries = join(import.meta.dirname, "..", "node_modules", ".bin");
@@ -29,7 +29,7 @@ export function engineEnvironment(base: NodeJS.ProcessEnv = process.env): Engine
       PATH: folders.filter((folder) => folder !== "").join(delimiter),
       PULUMI_SKIP_UPDATE_CHECK: "true",
       // the program's modules, compiled: without it half a second goes to Pulumi's SDK before each run
-      NODE_COMPILE_CACHE: base["NODE_COMPILE_CACHE"] ?? join(cacheFolder(base), "node"),
+      NODE_COMPILE_CACHE: base["NODE_COMPILE_CACHE"] ?? compiledFolder(base),
       ...(selection.offline ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" } : {}),
     },
   };

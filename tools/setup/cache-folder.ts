@@ -10,3 +10,8 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   const shared = env["XDG_CACHE_HOME"];
   return join(shared !== undefined && shared !== "" ? shared : join(homedir(), ".cache"), "etcd-rotation");
 }
+
+/** The folder in which Node keeps modules compiled from one run to the next. */
+export function compiledFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return join(cacheFolder(env), "node");
+}
