@@ -83,29 +83,75 @@ is_new_controller_healthy() {
   [ "$answer" = 200 ] || [ "$answer" = "$4" ]
 }
 
-# report_carriers: who holds an earlier certificate of a renewed authority: valid until its own end, since the key is the same
+# report_carriers COMMAND: a line for each that may hold an earlier certificate of cluster-ca, with the day of its end and what to
+# run, as an argument of COMMAND. Nothing where the authority has not been renewed.
 report_carriers() {
-  local i folder end='' each kubeconfig name
+  local i earlier first kubeconfig authority fingerprint nodes name address held
   i=$(row_of cluster-ca authority)
   [ -n "$i" ] || return 0
+  authority=${FILE_PATH[$i]}
+  fingerprint=$(fingerprint <"$authority")
+  earlier=$(earlier_authorities "$authority")
+  [ -n "$earlier" ] || return 0
+  first=$(ends_on "$(end_among "$earlier" '')")
+  "$1" "kubeconfigs that embed an earlier certificate of cluster-ca: $first; give them $authority"
+  i=$(row_of admin.conf kubeconfig)
+  [ -n "$i" ] && command -v kubectl >/dev/null || return 0
+  kubeconfig=${FILE_PATH[$i]}
+  # in a recovery nothing else would wait for it
+  if ! is_api_ready || ! nodes=$(ask_kubernetes "$kubeconfig" get nodes -l '!node-role.kubernetes.io/control-plane,!node-role.kubernetes.io/master' -o 'jsonpath={range .items[*]}{.metadata.name}|{.status.addresses[?(@.type=="InternalIP")].address}|{.metadata.annotations.etcd-rotation/cluster-ca}{"\n"}{end}'); then
+    "$1" "workers are not known, since kube-apiserver did not list the nodes; their certificates: $first"
+    return 0
+  fi
+  while IFS='|' read -r name address held; do
+    [ -n "$name" ] && [ "$held" != "$fingerprint" ] || continue
+    case " ${MEMBER_ADDRESSES[*]} " in *" $address "*) continue ;; esac
+    "$1" "worker $name: $(ends_on "$(end_among "$earlier" "$held")"); run on $MASTER: ssh root@${address:-$name} bash -s <$STATE_DIR/worker-authority && kubectl --kubeconfig $kubeconfig annotate node $name --overwrite etcd-rotation/cluster-ca=$fingerprint"
+  done < <(printf '%s\n' "$nodes")
+  report_config_map "$1" kube-public cluster-info kubeconfig
+  report_config_map "$1" kube-system kube-proxy 'kubeconfig\.conf'
+}
+
+# ask_kubernetes KUBECONFIG WORDS...: of kubectl
+ask_kubernetes() {
+  timeout 10 kubectl --kubeconfig "$@" 2>/dev/null
+}
+
+# report_config_map COMMAND NAMESPACE NAME FIELD: a ConfigMap with a kubeconfig that embeds an earlier certificate
+report_config_map() {
+  local embedded
+  embedded=$(ask_kubernetes "$kubeconfig" get configmap "$3" -n "$2" -o "jsonpath={.data.$4}" | kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null) || return 0
+  printf '%s\n' "$embedded" | is_earlier_authority "$authority" || return 0
+  "$1" "ConfigMap $2/$3: $(ends_on "$(printf '%s\n' "$embedded" | end_of)"); run on $MASTER: kubectl --kubeconfig $kubeconfig get configmap $3 -n $2 -o yaml | sed \"s#certificate-authority-data: [A-Za-z0-9+/=]*#certificate-authority-data: \$(base64 -w 0 <$authority)#\" | kubectl --kubeconfig $kubeconfig replace -f -"
+}
+
+# is_earlier_authority FILE: the certificate on stdin is another one than that in FILE, of the same key
+is_earlier_authority() {
+  local pem
+  pem=$(cat)
+  [ "$(printf '%s\n' "$pem" | certificate_public_key)" = "$(certificate_public_key <"$1")" ] && [ "$(printf '%s\n' "$pem" | fingerprint)" != "$(fingerprint <"$1")" ]
+}
+
+# earlier_authorities FILE: "FINGERPRINT END" of the certificates in the backups that the one in FILE has replaced
+earlier_authorities() {
+  local folder each
   for folder in "$BACKUP_DIR"/rollout-*/files; do
-    [ -f "$folder${FILE_PATH[$i]}" ] && ! cmp -s -- "$folder${FILE_PATH[$i]}" "${FILE_PATH[$i]}" || continue
-    each=$(end_of <"$folder${FILE_PATH[$i]}") || continue
-    [ -n "$end" ] && [ "$end" -le "$each" ] || end=$each
-  done
-  [ -n "$end" ] || return 0
-  end=$(date -u -d "@$end" +%Y-%m-%d)
-  result "carrier $MASTER kubeconfigs and workers that embed the earlier certificate of cluster-ca are valid until $end; give them ${FILE_PATH[$i]}"
-  kubeconfig=$(row_of admin.conf kubeconfig)
-  [ -n "$kubeconfig" ] && command -v kubectl >/dev/null || return 0
-  kubeconfig=${FILE_PATH[$kubeconfig]}
-  timeout 10 kubectl --kubeconfig "$kubeconfig" get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' 2>/dev/null |
-    while read -r name each; do
-      case " ${MEMBER_ADDRESSES[*]} " in *" $each "*) continue ;; esac
-      result "carrier worker $name until $end; run on $MASTER: scp ${FILE_PATH[$i]} root@$each:/etc/kubernetes/pki/ca.crt"
-    done || :
-  each=$(timeout 10 kubectl --kubeconfig "$kubeconfig" get configmap cluster-info -n kube-public -o 'jsonpath={.data.kubeconfig}' 2>/dev/null |
-    kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null || :)
-  [ -z "$each" ] || [ "$(printf '%s\n' "$each" | fingerprint)" = "$(fingerprint <"${FILE_PATH[$i]}")" ] ||
-    result "carrier ConfigMap kube-public/cluster-info until $end; run on $MASTER: kubectl -n kube-public edit configmap cluster-info"
+    each=$folder$1
+    [ -f "$each" ] && is_earlier_authority "$1" <"$each" || continue
+    printf '%s %s\n' "$(fingerprint <"$each")" "$(end_of <"$each")"
+  done | sort -u
+}
+
+# end_among EARLIER FINGERPRINT: when that one of the earlier certificates ends; the first to end where it is none of them
+end_among() {
+  local end
+  end=$(printf '%s\n' "$1" | awk -v fingerprint="$2" '$1 == fingerprint { print $2 }')
+  [ -n "$end" ] || end=$(printf '%s\n' "$1" | cut -d ' ' -f 2 | sort -n | head -n 1)
+  printf '%s' "$end"
+}
+
+# ends_on SECONDS: in words
+ends_on() {
+  if [ "$1" -gt "$(date +%s)" ]; then printf 'valid until '; else printf 'expired on '; fi
+  date -u -d "@$1" +%Y-%m-%d
 }

@@ -29,6 +29,15 @@ pid_of() {
   esac
 }
 
+# argument_of PID FLAG: what that process was given, as FLAG=VALUE or FLAG VALUE
+argument_of() {
+  tr '\0' '\n' <"/proc/$1/cmdline" | awk -v flag="$2" '
+    wanted { print; exit }
+    { sub(/^--?/, "--") }
+    index($0, flag "=") == 1 { print substr($0, length(flag) + 2); exit }
+    $0 == flag { wanted = 1 }'
+}
+
 # is_etcd_unit: etcd is a unit of systemd; else a static pod of the kubelet
 is_etcd_unit() {
   [ -n "$ETCD_UNIT" ]

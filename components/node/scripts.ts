@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 
 /** What every script is made of, in the order in which a reader needs it. */
 const shared = ["output", "process", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
-const step = [...shared, "lock", "apply", "backup", "recovery", "verify", "phases"] as const;
+const step = [...shared, "lock", "apply", "backup", "recovery", "worker-authority", "verify", "phases"] as const;
 const survey = [...shared, "backup", "survey"] as const;
 const claim = ["output", "claim"] as const;
 

@@ -38,11 +38,7 @@ flag_value() {
   local pid
   pid=$(pid_of "$1")
   [ -n "$pid" ] || return 0
-  tr '\0' '\n' <"/proc/$pid/cmdline" | awk -v flag="$2" '
-    wanted { print; exit }
-    { sub(/^--?/, "--") }
-    index($0, flag "=") == 1 { print substr($0, length(flag) + 2); exit }
-    $0 == flag { wanted = 1 }'
+  argument_of "$pid" "$2"
 }
 
 survey_file() {
@@ -140,6 +136,11 @@ survey_clients() {
     sort -u | while read -r address; do fact "client $address"; done
 }
 
+# survey_carrier WORDS
+survey_carrier() {
+  fact "carrier $1"
+}
+
 survey() {
   local i
   fact 'survey 1'
@@ -148,6 +149,7 @@ survey() {
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
   exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; survey_reached) 8< <(survey_state)
+  exec 3< <([ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || report_carriers survey_carrier)
   exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
   for i in "${!FILE_PATH[@]}"; do
     survey_file "$i"
@@ -160,6 +162,7 @@ survey() {
   cat <&7
   cat <&8
   cat <&9
+  cat <&3
   fact 'end'
 }
 

@@ -35,7 +35,14 @@ verify() {
     esac
   done
   report_listings
-  [ "$ADDRESS" != "${MEMBER_ADDRESSES[0]}" ] || report_carriers || :
+  [ "$ADDRESS" = "${MEMBER_ADDRESSES[0]}" ] || return 0
+  write_worker_script || refuse "cannot write $STATE_DIR/worker-authority"
+  report_carriers report_carrier || :
+}
+
+# report_carrier WORDS
+report_carrier() {
+  result "carrier $1"
 }
 
 # refuse WORDS...

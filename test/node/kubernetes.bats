@@ -153,3 +153,46 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   sed '/client-/p' "$CONF/admin.conf" >"$CONF/twice" && mv "$CONF/twice" "$CONF/admin.conf"
   call 'make_renewals; [ "$KEPT_GROUPS" = " admin.conf" ]' "$renew"
 }
+
+@test "who holds an earlier certificate: workers until they are noted as done, ConfigMaps that embed it, each with its day and a command" {
+  local -r folder="$(state)/backup" authority="$PKI/apiserver-ca.crt"
+  local first second now nodes="$FAKE/nodes"
+  # stands for kubectl: the nodes, and ConfigMaps as they are in $FAKE
+  printf '%s\n' '#!/bin/bash' 'case "$*" in *"get nodes"*) cat "$FAKE/nodes" ;; *"get configmap"*) cat "$FAKE/$5" 2>/dev/null ;; esac' >"$FAKE/bin/kubectl"
+  chmod +x "$FAKE/bin/kubectl"
+  printf 'm1|10.9.0.1|\nw1|10.9.0.21|\nw2||\n' >"$nodes"
+  local -r stubs='printf_line() { printf "%s\n" "$1"; }; is_api_ready() { :; }'
+  carriers() { call 'report_carriers printf_line' "$stubs"; }
+  [ "$(carriers)" = '' ]
+  for each in 1 2; do
+    mkdir -p "$folder/rollout-$each/files$PKI"
+    cp "$authority" "$folder/rollout-$each/files$authority"
+    openssl req -x509 -new -key "$PKI/apiserver-ca.key" -days "$((each * 1000))" -subj /O=lab/CN=kubernetes -out "$authority"
+  done
+  # another authority, which has ended: nobody's earlier one
+  mkdir -p "$folder/rollout-3/files$PKI"
+  openssl req -x509 -new -key "$PKI/front-proxy-ca.key" -days 1 -subj /O=lab/CN=kubernetes -out "$folder/rollout-3/files$authority"
+  first=$(call "fingerprint <'$folder/rollout-1/files$authority'") second=$(call "fingerprint <'$folder/rollout-2/files$authority'") now=$(call "fingerprint <'$authority'")
+  printf '%s\n' 'clusters:' '- cluster:' "    certificate-authority-data: $(base64 -w 0 <"$folder/rollout-2/files$authority")" >"$FAKE/cluster-info"
+  # the second certificate ends after 1000 days, the first after 100
+  local -r early="valid until $(date -u -d "$(openssl x509 -in "$folder/rollout-1/files$authority" -noout -enddate | cut -d = -f 2)" +%Y-%m-%d)"
+  local -r late="valid until $(date -u -d "$(openssl x509 -in "$folder/rollout-2/files$authority" -noout -enddate | cut -d = -f 2)" +%Y-%m-%d)"
+  local -r conf="$CONF/admin.conf" script="$(state)/worker-authority"
+  carriers >"$FAKE/said"
+  [ "$(sed -n 1p "$FAKE/said")" = "kubeconfigs that embed an earlier certificate of cluster-ca: $early; give them $authority" ]
+  [ "$(sed -n 2p "$FAKE/said")" = "worker w1: $early; run on master-1: ssh root@10.9.0.21 bash -s <$script && kubectl --kubeconfig $conf annotate node w1 --overwrite etcd-rotation/cluster-ca=$now" ]
+  [[ "$(sed -n 3p "$FAKE/said")" == "worker w2: $early; run on master-1: ssh root@w2 bash -s <"* ]]
+  [[ "$(sed -n 4p "$FAKE/said")" == "ConfigMap kube-public/cluster-info: $late; run on master-1: kubectl --kubeconfig $conf get configmap cluster-info -n kube-public -o yaml | sed "* ]]
+  [ "$(wc -l <"$FAKE/said")" = 4 ]
+  # noted as done: with the certificate of today, and with the second one
+  printf 'm1|10.9.0.1|\nw1|10.9.0.21|%s\nw2||%s\n' "$now" "$second" >"$nodes"
+  rm "$FAKE/cluster-info"
+  carriers >"$FAKE/said"
+  [[ "$(sed -n 2p "$FAKE/said")" == "worker w2: $late; run on "* ]]
+  [ "$(wc -l <"$FAKE/said")" = 2 ]
+  # expired, by a clock that is ahead
+  [[ "$(call 'report_carriers printf_line' "$stubs"'; date() { case "$*" in +%s) command date -d "+200 days" +%s ;; *) command date "$@" ;; esac; }')" == *"cluster-ca: expired on ${early#valid until }; give"* ]]
+  # a kube-apiserver that does not answer
+  printf '%s\n' '#!/bin/bash' 'exit 1' >"$FAKE/bin/kubectl"
+  [[ "$(carriers)" == *"workers are not known, since kube-apiserver did not list the nodes; their certificates: $early" ]]
+}
