@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
+import { carriersNow } from "./model/carriers.ts";
 import type { Report } from "./model/report.ts";
 import type { Wanted } from "./model/wanted.ts";
 import type { Rollout } from "./rollout.ts";
@@ -30,6 +31,6 @@ export function outputsOf(cluster: Cluster, rollout: Rollout): Outputs {
     served: rollout.report.served,
     authorities: rollout.wanted.authorities,
     ...(rollout.diskSnapshots === undefined ? {} : { diskSnapshots: rollout.diskSnapshots }),
-    kubernetes: { stays: rollout.stays, carriers: rollout.report.carriers },
+    kubernetes: { stays: rollout.stays, carriers: rollout.report.apply((report) => carriersNow(cluster.found, report)) },
   };
 }

@@ -37,6 +37,8 @@ export interface FoundMaster {
   readonly clients: readonly string[];
   /** addresses of other members through which this master can read, and which it accepts as peers */
   readonly reaches: readonly string[];
+  /** who may still hold an earlier certificate of cluster-ca, until when, and what to run; the first master is asked */
+  readonly carriers: readonly string[];
 }
 
 export interface FoundFile {
@@ -144,6 +146,7 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
     clients: of("client"),
     reaches: of("reaches"),
+    carriers: of("carrier"),
   };
 }
 

@@ -1,3 +1,4 @@
+import { carrierNotices } from "./carriers.ts";
 import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { type Difference, differences } from "./differences.ts";
@@ -161,6 +162,7 @@ function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageA
       ...(isApiReady ? [] : [`${name}: kube-apiserver is not ready`]),
       ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
     ]),
+    ...carrierNotices(found),
     ...(reached.length === 0
       ? []
       : refusals(found, masters, rows, identity, {

@@ -1,3 +1,4 @@
+import { carrierNotices } from "./carriers.ts";
 import { day } from "./day.ts";
 import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
@@ -165,8 +166,8 @@ function restoring({ restore }: WordsInput): string[] {
 }
 
 /** What a rollout cannot change. */
-function stays({ renewals }: WordsInput): string[] {
-  return renewals.notices.map((notice) => `  notice: ${notice}`);
+function stays({ found, renewals }: WordsInput): string[] {
+  return [...renewals.notices, ...carrierNotices(found)].map((notice) => `  notice: ${notice}`);
 }
 
 function expiries({ found, rows, kubernetes }: WordsInput): string[] {

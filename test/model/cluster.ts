@@ -92,6 +92,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     lock: undefined,
     claim: undefined,
     clients: specs.map((spec) => spec.address),
+    carriers: [],
     reaches: specs.filter((spec) => spec.name !== name).map((spec) => spec.address),
     ...change,
   };

@@ -21,6 +21,7 @@ const lines = [
   "leftover /var/lib/etcd/cert/.stage",
   "client 10.77.0.11",
   "reaches 10.77.0.13",
+  "carrier worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
   "client 10.0.0.9",
   "process etcd stale boot-1 101 5000",
   `arguments etcd ${base64("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
@@ -106,6 +107,7 @@ describe("parseSurvey", () => {
       claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
       reaches: ["10.77.0.13"],
+      carriers: ["worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash"],
     });
   });
 

@@ -1,0 +1,25 @@
+import type { Found } from "./found.ts";
+import type { Report } from "./report.ts";
+
+/** The list as the survey sees it, where this run had nothing to do; else as verify saw it. */
+export function carriersNow({ masters }: Found, { attempt, carriers }: Report): readonly string[] {
+  const isCurrent = masters.length > 0 && masters.every(({ receipt }) => receipt?.isComplete === true && receipt.attempt === attempt);
+  return isCurrent ? masters.flatMap((master) => master.carriers) : carriers;
+}
+
+const shown = 5;
+
+/** In a line, who is known to need something: workers that are not noted as done, and ConfigMaps; those whose certificate has expired come first. */
+export function carrierNotices({ masters }: Found): string[] {
+  const known = masters
+    .flatMap((master) => master.carriers)
+    .flatMap((line) => {
+      const [, who, end] = /^((?:worker|ConfigMap) \S+): ((?:valid until|expired on) [\d-]+); run /.exec(line) ?? [];
+      return who === undefined || end === undefined ? [] : [`${who} (${end})`];
+    })
+    .toSorted((a, b) => Number(b.includes("(expired")) - Number(a.includes("(expired")));
+  const more = known.length > shown ? ` and ${known.length - shown} more` : "";
+  return known.length === 0
+    ? []
+    : [`an earlier certificate of cluster-ca is still held by ${known.slice(0, shown).join(", ")}${more}; pulumi stack output kubernetes has the commands`];
+}
