@@ -4,14 +4,14 @@ import { readLogs } from "./logs.ts";
 import { sshCommand } from "./master.ts";
 import { parseName, parseOptions } from "./options.ts";
 import { formatStatus, isHealthy, readStatus } from "./status.ts";
-import { isLabPresent, type Lab, type LabMaster, listLabs, loadLab, startLab, stopLab } from "./topology.ts";
+import { isLabPresent, type Lab, type LabMachine, listLabs, loadLab, startLab, stopLab } from "./topology.ts";
 
 const help = `Starts and stops labs: real masters of an ACK dedicated cluster, as containers on this machine. Needs root.
 
 npm run lab -- up      [options]              starts a lab and waits until it is ready
 npm run lab -- status  [--name NAME] [--json] shows each master's health
-npm run lab -- ssh     [--name NAME] [--user ops] MASTER [COMMAND...]
-npm run lab -- logs    [--name NAME] [MASTER] shows console, journal and static pods' output
+npm run lab -- ssh     [--name NAME] [--user ops] MACHINE [COMMAND...]
+npm run lab -- logs    [--name NAME] [MACHINE] shows console, journal and static pods' output
 npm run lab -- exec    [--name NAME] -- COMMAND...
                                               runs a command in the lab's network
 npm run lab -- down    [--name NAME | --all]  stops labs and removes them
@@ -19,6 +19,7 @@ npm run lab -- down    [--name NAME | --all]  stops labs and removes them
 Options of up:
   --name NAME               labs with different names run side by side      (lab)
   --masters 1|3|5           number of masters                               (3)
+  --workers 0|1|2|3         number of machines with a kubelet only          (0)
   --algorithm rsa|ecdsa     kind of the etcd keys                           (rsa)
   --lifetime DURATION       how long the leaves are valid, such as 20d, 90s (20d)
   --peer-ca                 an authority of its own for etcd peers
@@ -41,6 +42,7 @@ async function up(args: string[]): Promise<number> {
     options: {
       name: { type: "string" },
       masters: { type: "string" },
+      workers: { type: "string" },
       "peer-ca": { type: "boolean" },
       algorithm: { type: "string" },
       lifetime: { type: "string" },
@@ -107,7 +109,7 @@ function ssh(args: string[]): Promise<number> {
   const { values } = parseArgs({ args: own, options: { name: { type: "string" }, user: { type: "string" } } });
   const [name, ...command] = rest;
   const lab = loadLab(parseName(values.name ?? "lab"));
-  const sshArgs = sshCommand(lab, findMaster(lab, name), values.user);
+  const sshArgs = sshCommand(lab, findMachine(lab, name), values.user);
   if (command[0] === "--") {
     command.shift();
   }
@@ -118,9 +120,9 @@ function ssh(args: string[]): Promise<number> {
 async function logs(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { name: { type: "string" } }, allowPositionals: true });
   const lab = loadLab(parseName(values.name ?? "lab"));
-  const masters = positionals[0] === undefined ? lab.masters : [findMaster(lab, positionals[0])];
-  for (const master of masters) {
-    process.stdout.write(await readLogs(lab, master));
+  const machines = positionals[0] === undefined ? machinesOf(lab) : [findMachine(lab, positionals[0])];
+  for (const machine of machines) {
+    process.stdout.write(await readLogs(lab, machine));
   }
   return 0;
 }
@@ -151,13 +153,17 @@ function splitArgs(args: readonly string[], names: readonly string[]): { own: st
   return { own: args.slice(0, count), rest: args.slice(count) };
 }
 
-function findMaster(lab: Lab, name: string | undefined): LabMaster {
-  const master = lab.masters.find((candidate) => candidate.name === name);
-  if (master === undefined) {
-    const known = lab.masters.map((candidate) => candidate.name).join(", ");
-    throw new Error(`Cannot find the master '${name ?? ""}' in the lab '${lab.name}'; expected one of ${known}`);
+function machinesOf(lab: Lab): readonly LabMachine[] {
+  return [...lab.masters, ...lab.workers];
+}
+
+function findMachine(lab: Lab, name: string | undefined): LabMachine {
+  const machine = machinesOf(lab).find((candidate) => candidate.name === name);
+  if (machine === undefined) {
+    const known = machinesOf(lab).map((candidate) => candidate.name);
+    throw new Error(`Cannot find the machine '${name ?? ""}' in the lab '${lab.name}'; expected one of ${known.join(", ")}`);
   }
-  return master;
+  return machine;
 }
 
 /** Runs a program with this one's terminal and resolves with its exit code. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { machineFolder, mustRun, type ProgramResult, runProgram } from "./machine.ts";
-import type { Lab, LabMaster } from "./topology.ts";
+import type { Lab, LabMachine } from "./topology.ts";
 
 /** How to run a command on a master. */
 export interface RunOptions {
@@ -15,7 +15,7 @@ export interface RunOptions {
 /** Runs a shell command on a master over SSH and resolves with its result, whatever its exit code (255: no connection). */
 export function runOn(
   lab: Lab,
-  master: LabMaster,
+  master: LabMachine,
   command: string,
   { stdin = "", timeoutSeconds = 60, user = "root" }: RunOptions = {},
 ): Promise<ProgramResult> {
@@ -23,7 +23,7 @@ export function runOn(
 }
 
 /** The arguments of `ip` that open an SSH connection to a master; append the remote command. */
-export function sshCommand(lab: Lab, master: LabMaster, user = "root"): string[] {
+export function sshCommand(lab: Lab, master: LabMachine, user = "root"): string[] {
   const options = [
     `IdentityFile=${lab.sshKeyPath}`,
     "IdentitiesOnly=yes",
@@ -52,7 +52,7 @@ export function sshCommand(lab: Lab, master: LabMaster, user = "root"): string[]
  * `hard` is the nearest thing to a power cut: nothing is stopped or written first.
  * @throws when it does not answer within 60 s.
  */
-export async function rebootMaster(lab: Lab, master: LabMaster, { hard = false } = {}): Promise<void> {
+export async function rebootMaster(lab: Lab, master: LabMachine, { hard = false } = {}): Promise<void> {
   const bootId = async () =>
     (
       await runOn(lab, master, "systemctl show -p UserspaceTimestampMonotonic; stat -c %Y.%i /proc/1", {
@@ -69,22 +69,22 @@ export async function rebootMaster(lab: Lab, master: LabMaster, { hard = false }
 }
 
 /** Pulls the master's network cable. */
-export async function cutNetwork(lab: Lab, master: LabMaster): Promise<void> {
+export async function cutNetwork(lab: Lab, master: LabMachine): Promise<void> {
   await mustRun("ip", ["-n", lab.namespace, "link", "set", master.name, "down"]);
 }
 
 /** Puts the master's network cable back. */
-export async function mendNetwork(lab: Lab, master: LabMaster): Promise<void> {
+export async function mendNetwork(lab: Lab, master: LabMachine): Promise<void> {
   await mustRun("ip", ["-n", lab.namespace, "link", "set", master.name, "up"]);
 }
 
 /** Freezes every process of a master: its connections stay open and nothing answers. */
-export async function pauseMaster(lab: Lab, master: LabMaster): Promise<void> {
+export async function pauseMaster(lab: Lab, master: LabMachine): Promise<void> {
   await mustRun(join(machineFolder, "freeze"), [lab.name, master.name, lab.folder, "yes"]);
 }
 
 /** Lets a paused master go on. */
-export async function resumeMaster(lab: Lab, master: LabMaster): Promise<void> {
+export async function resumeMaster(lab: Lab, master: LabMachine): Promise<void> {
   await mustRun(join(machineFolder, "freeze"), [lab.name, master.name, lab.folder, "no"]);
 }
 
@@ -99,13 +99,13 @@ async function waitUntil(what: string, isDone: () => Promise<boolean>): Promise<
 }
 
 /** In /run, because a socket's path may have 107 characters at most. */
-function controlPath(lab: Lab, master: LabMaster, user: string): string {
+function controlPath(lab: Lab, master: LabMachine, user: string): string {
   const folder = `/run/etcd-lab/${lab.name}`;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return join(folder, `${user}@${master.name}`);
 }
 
-async function closeConnections(lab: Lab, master: LabMaster): Promise<void> {
+async function closeConnections(lab: Lab, master: LabMachine): Promise<void> {
   for (const user of ["root", "ops"]) {
     await runProgram("ssh", ["-O", "exit", "-o", `ControlPath=${controlPath(lab, master, user)}`, master.address], {
       timeoutSeconds: 5,

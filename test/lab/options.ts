@@ -3,6 +3,8 @@ export interface LabOptions {
   /** Two labs with different names run side by side. */
   readonly name: string;
   readonly masters: 1 | 3 | 5;
+  /** Machines with a kubelet and nothing of the control plane. */
+  readonly workers: 0 | 1 | 2 | 3;
   /** Etcd's members trust each other by an authority of their own; else one authority serves clients and peers. */
   readonly peerCa: boolean;
   /** The kind of the etcd keys. */
@@ -20,6 +22,7 @@ export interface LabOptions {
 export const defaultOptions: LabOptions = {
   name: "lab",
   masters: 3,
+  workers: 0,
   peerCa: false,
   algorithm: "rsa",
   lifetimeSeconds: 20 * 86_400,
@@ -53,6 +56,7 @@ export function parseSeconds(text: string): number {
 export interface LabOptionTexts {
   readonly name?: string | undefined;
   readonly masters?: string | undefined;
+  readonly workers?: string | undefined;
   readonly "peer-ca"?: boolean | undefined;
   readonly algorithm?: string | undefined;
   readonly lifetime?: string | undefined;
@@ -66,6 +70,7 @@ export function parseOptions(texts: LabOptionTexts): LabOptions {
   return {
     name: parseName(texts.name ?? defaultOptions.name),
     masters: oneOf("--masters", Number(texts.masters ?? defaultOptions.masters), [1, 3, 5]),
+    workers: oneOf("--workers", Number(texts.workers ?? defaultOptions.workers), [0, 1, 2, 3]),
     peerCa: texts["peer-ca"] ?? defaultOptions.peerCa,
     algorithm: oneOf("--algorithm", texts.algorithm ?? defaultOptions.algorithm, ["rsa", "ecdsa"]),
     lifetimeSeconds: texts.lifetime === undefined ? defaultOptions.lifetimeSeconds : parseSeconds(texts.lifetime),

@@ -8,20 +8,24 @@ import { machineFolder, mustRun } from "./machine.ts";
 import { defaultOptions, type LabOptions } from "./options.ts";
 import { decideValidity, formatPeriod } from "./validity.ts";
 
-/** One master of a lab. */
-export interface LabMaster {
+/** A machine of a lab. */
+export interface LabMachine {
   readonly name: string;
   readonly address: string;
   readonly nodeName: string;
-  readonly etcdName: string;
   /** The SSH host key as in an authorized_keys line: type and base64. */
   readonly hostKey: string;
-  /** The network namespace that the master's processes are in. */
+  /** The network namespace that its processes are in. */
   readonly namespace: string;
-  /** The process that holds the master, as this machine sees it; 0 when it is down. Changes when the master reboots. */
+  /** The process that holds it, as this machine sees it; 0 when it is down. Changes when it reboots. */
   readonly pid: number;
-  /** Where the master's file system is on this machine. Absolute symbolic links in it point into this folder. */
+  /** Where its file system is on this machine. Absolute symbolic links in it point into this folder. */
   readonly root: string;
+}
+
+/** One master of a lab. */
+export interface LabMaster extends LabMachine {
+  readonly etcdName: string;
 }
 
 /** A lab that was started. */
@@ -36,6 +40,8 @@ export interface Lab {
   /** An administrator's, by way of the load balancer. */
   readonly kubeconfigPath: string;
   readonly masters: readonly LabMaster[];
+  /** Their kubelets talk to the load balancer. */
+  readonly workers: readonly LabMachine[];
   readonly options: LabOptions;
 }
 
@@ -54,7 +60,18 @@ export function cacheFolder(): string {
 export function planLab(options: LabOptions): Lab {
   const { name } = options;
   const folder = labFolder(name);
-  const numbers = Array.from({ length: options.masters }, (_, index) => index + 1);
+  const machine = (kind: "master" | "worker", number: number): LabMachine => {
+    const address = `10.77.0.${kind === "master" ? 1 : 2}${number}`;
+    return {
+      name: `${kind}-${number}`,
+      address,
+      nodeName: `cn-lab.${address}`,
+      hostKey: "",
+      namespace: `etcd-lab.${name}.${kind}-${number}`,
+      pid: 0,
+      root: join(folder, "masters", `${kind}-${number}`, "root"),
+    };
+  };
   return {
     name,
     folder,
@@ -62,16 +79,11 @@ export function planLab(options: LabOptions): Lab {
     loadBalancer: { host: "10.77.0.10", port: 6443 },
     sshKeyPath: join(folder, "id_ed25519"),
     kubeconfigPath: join(folder, "kubeconfig"),
-    masters: numbers.map((number) => ({
-      name: `master-${number}`,
-      address: `10.77.0.1${number}`,
-      nodeName: `cn-lab.10.77.0.1${number}`,
-      etcdName: options.layout === "kubeadm" ? `cn-lab.10.77.0.1${number}` : `10.77.0.1${number}-name-${number}`,
-      hostKey: "",
-      namespace: `etcd-lab.${name}.master-${number}`,
-      pid: 0,
-      root: join(folder, "masters", `master-${number}`, "root"),
-    })),
+    masters: numbersTo(options.masters).map((number) => {
+      const master = machine("master", number);
+      return { ...master, etcdName: options.layout === "kubeadm" ? master.nodeName : `${master.address}-name-${number}` };
+    }),
+    workers: numbersTo(options.workers).map((number) => machine("worker", number)),
     options,
   };
 }
@@ -128,7 +140,8 @@ export function loadLab(name: string): Lab {
     throw new Error(`Cannot find the lab '${name}': no '${join(folder, "lab.json")}'; expected a lab that is up. Run: npm run lab -- up --name ${name}`);
   }
   const lab: Lab = JSON.parse(readFileSync(join(folder, "lab.json"), "utf8"));
-  return { ...lab, masters: lab.masters.map((master) => ({ ...master, pid: readPid(lab, master) })) };
+  const withPid = <T extends LabMachine>(machine: T): T => ({ ...machine, pid: readPid(lab, machine) });
+  return { ...lab, masters: lab.masters.map(withPid), workers: lab.workers.map(withPid) };
 }
 
 /** Ends everything of a lab and removes it, also when it is only half there or the machine was rebooted. */
@@ -153,11 +166,15 @@ export function listLabs(): string[] {
     .map((entry) => entry.name);
 }
 
+function numbersTo(last: number): number[] {
+  return Array.from({ length: last }, (_, index) => index + 1);
+}
+
 /** Saves the logs of a lab whose start failed; undefined when that fails too. */
 async function keepLogs(lab: Lab): Promise<string | undefined> {
   const path = failedLogPath(lab);
   try {
-    const logs = await Promise.all(lab.masters.map((master) => readLogs(lab, master)));
+    const logs = await Promise.all([...lab.masters, ...lab.workers].map((machine) => readLogs(lab, machine)));
     await writeFile(path, logs.join(""));
     return path;
   } catch {
@@ -188,7 +205,7 @@ function readPairs(text: string): Record<string, string> {
   );
 }
 
-function readPid(lab: Lab, { name }: LabMaster): number {
+function readPid(lab: Lab, { name }: LabMachine): number {
   try {
     const [pid] = readFileSync(join(lab.folder, "masters", name, "container-pid"), "utf8").split(" ");
     return existsSync(`/proc/${pid}`) ? Number(pid) : 0;
@@ -211,24 +228,44 @@ function certificateSettings({ algorithm, peerCa, layout, ...options }: LabOptio
 }
 
 async function writeFiles(lab: Lab): Promise<void> {
-  const rows = lab.masters.map(({ name, address, nodeName, etcdName }) => [name, address, nodeName, etcdName].join("\t"));
-  await writeFile(join(lab.folder, "masters.tsv"), `${rows.join("\n")}\n`);
-  await Promise.all(lab.masters.map((master) => writeConfig(lab, master)));
+  const masters = lab.masters.map(({ name, address, nodeName, etcdName }) => `${[name, address, nodeName, etcdName].join("\t")}\n`);
+  const workers = lab.workers.map(({ name, address, nodeName }) => `${[name, address, nodeName].join("\t")}\n`);
+  await writeFile(join(lab.folder, "masters.tsv"), masters.join(""));
+  await writeFile(join(lab.folder, "workers.tsv"), workers.join(""));
+  await Promise.all(lab.masters.map(async (master) => writeConfig(lab, master, await configOf(lab, master))));
+  await Promise.all(lab.workers.map(async (worker) => writeConfig(lab, worker, await workerConfig())));
 }
 
-/** What differs between masters besides keys, as a tree that is laid over the master's root. */
-async function writeConfig(lab: Lab, master: LabMaster): Promise<void> {
-  const { etcdName } = master;
-  const config = join(lab.folder, "masters", master.name, "config");
-  const cluster = lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(",");
-  const hosts = lab.masters.map(({ address, name, nodeName }) => `${address} ${name} ${nodeName}\n`).join("");
+/** What differs between machines besides keys, as a tree that is laid over the machine's root. */
+async function writeConfig(lab: Lab, machine: LabMachine, own: ReadonlyMap<string, string>): Promise<void> {
+  const config = join(lab.folder, "masters", machine.name, "config");
+  const hosts = [...lab.masters, ...lab.workers].map(({ address, name, nodeName }) => `${address} ${name} ${nodeName}\n`).join("");
   const files = new Map([
-    ["etc/hostname", `${master.name}\n`],
+    ["etc/hostname", `${machine.name}\n`],
     ["etc/hosts", `127.0.0.1 localhost\n${hosts}`],
     ["etc/resolv.conf", ""],
-    ["etc/etcd.env", `ETCD_IP=${master.address}\nETCD_MEMBER=${etcdName}\nETCD_CLUSTER=${cluster}\n`],
-    ["etc/kubelet.env", `NODE_NAME=${master.nodeName}\nNODE_IP=${master.address}\n`],
+    ["etc/kubelet.env", `NODE_NAME=${machine.nodeName}\nNODE_IP=${machine.address}\n`],
+    ...own,
   ]);
+  for (const [path, content] of files) {
+    await mkdir(dirname(join(config, path)), { recursive: true });
+    await writeFile(join(config, path), content);
+  }
+}
+
+/** A worker's kubelet has the authority's certificate under kubeadm's name, as ACK's workers do. */
+async function workerConfig(): Promise<Map<string, string>> {
+  return new Map([["var/lib/kubelet/config.yaml", await kubeadmKubelet()]]);
+}
+
+async function kubeadmKubelet(): Promise<string> {
+  return withKubeadmPaths(await readFile(join(machineFolder, "..", "image", "root/var/lib/kubelet/config.yaml"), "utf8"));
+}
+
+async function configOf(lab: Lab, master: LabMaster): Promise<Map<string, string>> {
+  const { etcdName } = master;
+  const cluster = lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(",");
+  const files = new Map([["etc/etcd.env", `ETCD_IP=${master.address}\nETCD_MEMBER=${etcdName}\nETCD_CLUSTER=${cluster}\n`]]);
   const isKubeadm = lab.options.layout === "kubeadm";
   // kubeadm's API servers ask their own master's etcd only
   const servers = isKubeadm ? "https://127.0.0.1:2379" : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
@@ -239,12 +276,9 @@ async function writeConfig(lab: Lab, master: LabMaster): Promise<void> {
     files.set(`etc/kubernetes/manifests/${component}.yaml`, isKubeadm ? withKubeadmPaths(text) : text);
   }
   if (isKubeadm) {
-    files.set("var/lib/kubelet/config.yaml", withKubeadmPaths(await readFile(join(machineFolder, "..", "image", "root/var/lib/kubelet/config.yaml"), "utf8")));
+    files.set("var/lib/kubelet/config.yaml", await kubeadmKubelet());
   }
-  for (const [path, content] of files) {
-    await mkdir(dirname(join(config, path)), { recursive: true });
-    await writeFile(join(config, path), content);
-  }
+  return files;
 }
 
 /** The names that ACK gives to files, as kubeadm has them. */
@@ -257,7 +291,7 @@ function withKubeadmPaths(text: string): string {
     .replaceAll(ack.key, kubeadm.key);
 }
 
-/** One key pair for the clients, one host key for each master. */
+/** One key pair for the clients, one host key for each machine. */
 async function makeSshKeys(plan: Lab, signal: AbortSignal | undefined): Promise<Lab> {
   const make = async (path: string, comment: string) => {
     await mustRun("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path], { signal });
@@ -265,14 +299,13 @@ async function makeSshKeys(plan: Lab, signal: AbortSignal | undefined): Promise<
     return `${type} ${key}`;
   };
   await make(plan.sshKeyPath, `lab-${plan.name}`);
-  const masters = await Promise.all(
-    plan.masters.map(async (master) => ({
-      ...master,
-      hostKey: await make(join(plan.folder, "masters", master.name, "ssh_host_ed25519_key"), master.name),
-    })),
-  );
-  const known = masters.map(({ name, address, hostKey }) => `${name},${address} ${hostKey}\n`).join("");
+  const withHostKey = async <T extends LabMachine>(machine: T): Promise<T> => ({
+    ...machine,
+    hostKey: await make(join(plan.folder, "masters", machine.name, "ssh_host_ed25519_key"), machine.name),
+  });
+  const [masters, workers] = await Promise.all([Promise.all(plan.masters.map(withHostKey)), Promise.all(plan.workers.map(withHostKey))]);
+  const known = [...masters, ...workers].map(({ name, address, hostKey }) => `${name},${address} ${hostKey}\n`).join("");
   await rm(join(plan.folder, "known_hosts"), { force: true });
   await writeFile(join(plan.folder, "known_hosts"), known);
-  return { ...plan, masters };
+  return { ...plan, masters, workers };
 }

@@ -16,7 +16,7 @@ export async function saveEvidence(lab: Lab, test: string): Promise<void> {
       cpSync(join(lab.folder, name), join(target, name));
     }
   }
-  for (const master of lab.masters) {
+  for (const master of [...lab.masters, ...lab.workers]) {
     const now = await tryInside(
       master,
       `cat /var/lib/etcd-rotation/receipt; head -n 1 /var/lib/etcd-rotation/lock

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { runProgram } from "../machine.ts";
-import type { Lab, LabMaster } from "../topology.ts";
+import type { Lab, LabMachine, LabMaster } from "../topology.ts";
 
 /**
  * Runs a bash script inside a master, past its network and its SSH server; its standard output.
  * @throws when it fails
  */
-export async function inside(master: LabMaster, script: string, timeoutSeconds = 120): Promise<string> {
+export async function inside(master: LabMachine, script: string, timeoutSeconds = 120): Promise<string> {
   const { code, stdout, stderr } = await tryInside(master, script, timeoutSeconds);
   if (code !== 0) {
     throw new Error(`In ${master.name}: exit code ${code}: ${stderr}\n${script}`);
@@ -15,7 +15,7 @@ export async function inside(master: LabMaster, script: string, timeoutSeconds =
 }
 
 /** The same, whatever the exit code. */
-export function tryInside(master: LabMaster, script: string, timeoutSeconds = 120, signal?: AbortSignal) {
+export function tryInside(master: LabMachine, script: string, timeoutSeconds = 120, signal?: AbortSignal) {
   const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"];
   return runProgram("nsenter", ["--target", String(initOf(master)), ...namespaces, "bash", "-s"], {
     stdin: script,
@@ -26,7 +26,7 @@ export function tryInside(master: LabMaster, script: string, timeoutSeconds = 12
 }
 
 /** The master's own first process, as this machine sees it: a child of the one that holds the master. */
-function initOf({ name, pid }: LabMaster): number {
+function initOf({ name, pid }: LabMachine): number {
   const init = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0]);
   if (!(init > 1)) {
     throw new Error(`Cannot find the first process of ${name}`);
