@@ -12,7 +12,7 @@ import { assertWell, isServing, readHealth } from "./support/well.ts";
 import type { LabMaster } from "./topology.ts";
 
 // Clusters that are broken already: the same `pulumi up`, and nothing to switch on.
-// Not proven here: a member whose data is lost, machines whose clocks differ, workers.
+// Not proven here: a member whose data is lost, machines whose clocks differ; workers (workers.test.ts).
 
 const minutes = 60_000;
 const dice = new Dice(readSeed("recovery.test.ts"));

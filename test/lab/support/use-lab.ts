@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, onTestFailed } from "vitest";
+import type { LabOptions } from "../options.ts";
 import { LabStack } from "../stack.ts";
 import { type Lab, startLab, stopLab } from "../topology.ts";
 import { saveEvidence } from "./evidence.ts";
@@ -14,7 +15,7 @@ export interface LabOfTests {
 const minutes = 60_000;
 
 /** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
-export function useLab(name: string, rotation: string, prepare: (stack: LabStack) => void = () => undefined): LabOfTests {
+export function useLab(name: string, rotation: string, prepare: (stack: LabStack) => void = () => undefined, options: Partial<LabOptions> = {}): LabOfTests {
   const labName = `lab-${name}-${process.pid}`;
   let parts: LabOfTests | undefined;
   const there = (): LabOfTests => {
@@ -24,7 +25,7 @@ export function useLab(name: string, rotation: string, prepare: (stack: LabStack
     return parts;
   };
   beforeAll(async () => {
-    const lab = await startLab({ name: labName });
+    const lab = await startLab({ ...options, name: labName });
     const stack = await LabStack.create(lab, rotation);
     prepare(stack);
     parts = { lab, stack, baseline: await takeBaseline(lab) };
