@@ -1,21 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type MasterFacts, readAllFacts, startsOn } from "./facts.ts";
-import { LabStack } from "./stack.ts";
 import { Dice, readSeed } from "./support/dice.ts";
-import { saveEvidence } from "./support/evidence.ts";
 import { inside, insideAll, masterNamed } from "./support/inside.ts";
 import { underTraffic } from "./support/judged.ts";
 import { finish, startStruckUp } from "./support/struck-up.ts";
-import { type Lab, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
 
 // Kubernetes' own certificates and kubeconfigs, renewed in the same rollout; judged by OpenSSL and kubectl alone.
 // Not proven here: workers (workers.test.ts), the kubeadm layout (kubeadm.test.ts).
 
 const minutes = 60_000;
 const dice = new Dice(readSeed("kubernetes.test.ts"));
-const labName = `lab-kube-${process.pid}`;
-let lab: Lab;
-let stack: LabStack;
+// as on a real cluster
+const here = useLab("kube", "n-0", (stack) => stack.configure({ kubernetes: undefined }));
 let before: Record<string, MasterFacts>;
 let described: Record<string, string>;
 let token: string;
@@ -51,40 +48,27 @@ for f in ${kubeconfigs.map((name) => `/etc/kubernetes/${name}`).join(" ")} /root
 done`;
 
 beforeAll(async () => {
-  lab = await startLab({ name: labName });
-  stack = await LabStack.create(lab, "n-0");
-  // as on a real cluster
-  stack.configure({ kubernetes: undefined });
-  await insideAll(lab, () => "cp -a /etc/kubernetes /root/before; cp -a /var/lib/kubelet/pki /root/before/kubelet");
-  before = await readAllFacts(lab);
-  described = await insideAll(lab, () => description);
+  await insideAll(here.lab, () => "cp -a /etc/kubernetes /root/before; cp -a /var/lib/kubelet/pki /root/before/kubelet");
+  before = await readAllFacts(here.lab);
+  described = await insideAll(here.lab, () => description);
   // controller manager makes the account, soon after its start
   const request = `for n in $(seq 120); do ${kubectl("create token default --duration 24h")} 2>/dev/null && exit; sleep 0.5; done; exit 1`;
-  token = (await inside(masterNamed(lab, "master-1"), request)).trim();
-  workloads = await insideAll(lab, ({ name, nodeName }) => `${startWorkload(name, nodeName)}\n${workload(name)}`);
+  token = (await inside(masterNamed(here.lab, "master-1"), request)).trim();
+  workloads = await insideAll(here.lab, ({ name, nodeName }) => `${startWorkload(name, nodeName)}\n${workload(name)}`);
 }, 10 * minutes);
-
-afterAll(async () => {
-  await stopLab(labName);
-  stack.remove();
-}, 5 * minutes);
-
-beforeEach(({ task }) => {
-  onTestFailed(() => saveEvidence(lab, `kubernetes ${task.name}`), 2 * minutes);
-});
 
 const kubectl = (args: string, config = "/etc/kubernetes/admin.conf") => `/usr/local/bin/kubectl --kubeconfig ${config} --request-timeout=20s ${args}`;
 
 test(
   "preview says what is renewed, and why; nothing changes",
   async () => {
-    const { code, output } = await stack.preview();
+    const { code, output } = await here.stack.preview();
     expect(code, output).toBe(0);
     expect(output).toContain(
       "because master-3: apiserver, apiserver-kubelet-client, front-proxy-client, kubelet-server, admin.conf, controller-manager.conf, scheduler.conf, kubelet.conf, root-kubeconfig: to be renewed, since the etcd authority is new",
     );
     expect(output).toContain("because master-2: cluster-ca is to be renewed with the same key");
-    expect(await readAllFacts(lab)).toEqual(before);
+    expect(await readAllFacts(here.lab)).toEqual(before);
   },
   5 * minutes,
 );
@@ -92,28 +76,29 @@ test(
 test(
   "every certificate ends in fifty years, with the same subject, names and uses; nothing restarts once more for it; old clients go on",
   async () => {
-    const started = Object.fromEntries(await Promise.all(lab.masters.map(async (master) => [master.name, await startsOn(lab, master)] as const)));
-    const restarts = () => insideAll(lab, () => controllerStarts);
+    const started = Object.fromEntries(await Promise.all(here.lab.masters.map(async (master) => [master.name, await startsOn(here.lab, master)] as const)));
+    const restarts = () => insideAll(here.lab, () => controllerStarts);
     const controllersBefore = await restarts();
-    const kubeletsBefore = await insideAll(lab, () => kubeletStarts);
-    const violations = await underTraffic(lab, "renewal", async () => {
-      const { code, output } = await stack.up();
+    const kubeletsBefore = await insideAll(here.lab, () => kubeletStarts);
+    const up = async () => {
+      const { code, output } = await here.stack.up();
       expect(code, output).toBe(0);
       expect(output).toContain("etcd CA and certs have successfully rotated!");
-    });
+    };
+    const violations = await underTraffic(here.lab, "renewal", up, "every request");
     expect(violations).toEqual([]);
 
-    const ends = await insideAll(lab, () => forEachCertificate('openssl x509 -in "$c" -noout -enddate'));
+    const ends = await insideAll(here.lab, () => forEachCertificate('openssl x509 -in "$c" -noout -enddate'));
     for (const text of Object.values(ends)) {
       expect(text.match(/notAfter=.* 20(75|76|77) GMT/g)).toHaveLength(11);
       expect(text.match(/^==/gm)).toHaveLength(11);
     }
-    expect(await insideAll(lab, () => description)).toEqual(described);
-    expect(await insideAll(lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
-    const authorities = await insideAll(lab, () => "sha256sum </etc/kubernetes/pki/apiserver-ca.crt; sha256sum </etc/kubernetes/pki/front-proxy-ca.crt");
+    expect(await insideAll(here.lab, () => description)).toEqual(described);
+    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
+    const authorities = await insideAll(here.lab, () => "sha256sum </etc/kubernetes/pki/apiserver-ca.crt; sha256sum </etc/kubernetes/pki/front-proxy-ca.crt");
     expect(new Set(Object.values(authorities)).size).toBe(1);
-    const after = await readAllFacts(lab);
-    for (const { name } of lab.masters) {
+    const after = await readAllFacts(here.lab);
+    for (const { name } of here.lab.masters) {
       expect(ownersOf(after[name])).toEqual(ownersOf(before[name]));
       for (const path of ["/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/apiserver-ca.key", "/etc/kubernetes/pki/front-proxy-ca.key"]) {
         expect(after[name]?.files[path]).toEqual(before[name]?.files[path]);
@@ -122,18 +107,18 @@ test(
         expect(after[name]?.files[path]?.hash).not.toBe(before[name]?.files[path]?.hash);
       }
     }
-    for (const master of lab.masters) {
-      const now = await startsOn(lab, master);
+    for (const master of here.lab.masters) {
+      const now = await startsOn(here.lab, master);
       expect(now.etcd - (started[master.name]?.etcd ?? 0)).toBeLessThanOrEqual(2);
       expect(now.api - (started[master.name]?.api ?? 0)).toBeLessThanOrEqual(2);
     }
-    const kubeletsAfter = await insideAll(lab, () => kubeletStarts);
+    const kubeletsAfter = await insideAll(here.lab, () => kubeletStarts);
     for (const [name, text] of Object.entries(kubeletsAfter)) {
       expect({ name, kubelet: Number(text) - Number(kubeletsBefore[name]) }).toEqual({ name, kubelet: 1 });
     }
     // every container that was there runs on
     expect(Object.values(workloads).every((text) => /^containerd:\/\/[0-9a-f]{64} 0\n$/.test(text))).toBe(true);
-    expect(await insideAll(lab, ({ name }) => workload(name))).toEqual(workloads);
+    expect(await insideAll(here.lab, ({ name }) => workload(name))).toEqual(workloads);
     for (const [name, text] of Object.entries(await restarts())) {
       const [manager = 0, scheduler = 0] = text.split("\n").map(Number);
       const [managerBefore = 0, schedulerBefore = 0] = (controllersBefore[name] ?? "").split("\n").map(Number);
@@ -146,8 +131,8 @@ test(
 test(
   "who was there before goes on: a kubeconfig, a service account's token, a kubelet; the controllers lead; mounts are the new files",
   async () => {
-    for (const { name, address, nodeName } of lab.masters) {
-      const master = masterNamed(lab, name);
+    for (const { name, address, nodeName } of here.lab.masters) {
+      const master = masterNamed(here.lab, name);
       expect(await inside(master, kubectl("get namespace default -o name", "/root/before/admin.conf"))).toBe("namespace/default\n");
       expect(await inside(master, kubectl(`get node ${nodeName} -o name`, "/root/before/kubelet.conf"))).toBe(`node/${nodeName}\n`);
       const asToken = `curl --silent --cacert /root/before/pki/apiserver-ca.crt --header @- https://${address}:6443/api <<<'Authorization: Bearer ${token}'`;
@@ -165,7 +150,7 @@ test(
         "for p in /proc/[0-9]*; do case $(cat $p/comm) in kube-scheduler) cmp $p/root/etc/kubernetes/scheduler.conf /etc/kubernetes/scheduler.conf && echo same ;; kube-controller) cmp $p/root/etc/kubernetes/controller-manager.conf /etc/kubernetes/controller-manager.conf && echo same ;; esac; done";
       expect(await inside(master, mounted)).toBe("same\nsame\n");
     }
-    const first = masterNamed(lab, "master-1");
+    const first = masterNamed(here.lab, "master-1");
     const leases = `for lease in kube-controller-manager kube-scheduler; do t=$(${kubectl('get lease -n kube-system $lease -o "jsonpath={.spec.renewTime}"')}); [ $(($(date +%s) - $(date -d "$t" +%s))) -lt 30 ] && echo "$lease held"; done`;
     expect(await inside(first, leases)).toBe("kube-controller-manager held\nkube-scheduler held\n");
     const ready = kubectl(`get nodes -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'`);
@@ -173,10 +158,10 @@ test(
     // controller manager gives every namespace the new certificate of the authority
     const published = `for n in $(seq 60); do ${kubectl(`get configmap kube-root-ca.crt -n default -o "jsonpath={.data.ca\\\\.crt}"`)} | diff -q - /etc/kubernetes/pki/apiserver-ca.crt >/dev/null && echo same && exit; sleep 1; done`;
     expect(await inside(first, published)).toBe("same\n");
-    const { code, output } = await stack.preview("--expect-no-changes");
+    const { code, output } = await here.stack.preview("--expect-no-changes");
     expect(code, output).toBe(0);
     expect(output).toContain("Nothing to do");
-    const outputs = await stack.run("stack", "output", "kubernetes", "--json", "--stack", stack.name);
+    const outputs = await here.stack.run("stack", "output", "kubernetes", "--json", "--stack", here.stack.name);
     expect(outputs.output).toMatch(
       /kubeconfigs that embed an earlier certificate of cluster-ca: valid until 20\d\d-\d\d-\d\d; give them \/etc\/kubernetes\/pki\/apiserver-ca\.crt/,
     );
@@ -187,28 +172,28 @@ test(
 test(
   "kubernetes.rotation alone renews again and restarts neither etcd nor kube-apiserver, also when it is killed in the middle",
   async () => {
-    const was = await readAllFacts(lab);
-    const hit = { kill: "script", phase: "retire", master: dice.pick(lab.masters).name, lines: 0, delayMilliseconds: dice.number(6000) } as const;
+    const was = await readAllFacts(here.lab);
+    const hit = { kill: "script", phase: "retire", master: dice.pick(here.lab.masters).name, lines: 0, delayMilliseconds: dice.number(6000) } as const;
     let rotations = 0;
     const rotate = () => {
       rotations += 1;
-      stack.configure({ kubernetes: { rotation: `k-${rotations}` } });
+      here.stack.configure({ kubernetes: { rotation: `k-${rotations}` } });
     };
-    const { running } = await startStruckUp(stack, rotate, hit);
+    const { running } = await startStruckUp(here.stack, rotate, hit);
     expect((await running.done).code).not.toBe(0);
-    expect(await insideAll(lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
-    const { code, output } = await finish(stack);
+    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
+    const { code, output } = await finish(here.stack);
     expect(code, output).toBe(0);
-    expect(await insideAll(lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
-    const now = await readAllFacts(lab);
-    for (const { name } of lab.masters) {
+    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
+    const now = await readAllFacts(here.lab);
+    for (const { name } of here.lab.masters) {
       expect(now[name]?.processes["etcd"]).toBe(was[name]?.processes["etcd"]);
       expect(now[name]?.processes["kube-apiserver"]).toBe(was[name]?.processes["kube-apiserver"]);
       expect(now[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash).not.toBe(was[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash);
       expect(now[name]?.files["/var/lib/etcd/cert/etcd-server.pem"]).toEqual(was[name]?.files["/var/lib/etcd/cert/etcd-server.pem"]);
     }
-    expect(await insideAll(lab, () => description)).toEqual(described);
-    expect((await stack.preview("--expect-no-changes")).code).toBe(0);
+    expect(await insideAll(here.lab, () => description)).toEqual(described);
+    expect((await here.stack.preview("--expect-no-changes")).code).toBe(0);
   },
   20 * minutes,
 );
@@ -216,20 +201,20 @@ test(
 test(
   "an authority key that is not there: what is under it stays, and is said; everything else goes on",
   async () => {
-    const victim = dice.pick(lab.masters);
+    const victim = dice.pick(here.lab.masters);
     await inside(victim, "mv /etc/kubernetes/pki/apiserver-ca.key /root/away.key");
-    const was = await readAllFacts(lab);
-    stack.configure({ kubernetes: { rotation: "without-a-key" } });
-    const { code, output } = await stack.up();
+    const was = await readAllFacts(here.lab);
+    here.stack.configure({ kubernetes: { rotation: "without-a-key" } });
+    const { code, output } = await here.stack.up();
     expect(code, output).toBe(0);
-    const now = await readAllFacts(lab);
+    const now = await readAllFacts(here.lab);
     expect(now[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"]).toEqual(was[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"]);
     expect(now[victim.name]?.files["/etc/kubernetes/pki/front-proxy-client.crt"]?.hash).not.toBe(
       was[victim.name]?.files["/etc/kubernetes/pki/front-proxy-client.crt"]?.hash,
     );
-    const outputs = await stack.run("stack", "output", "kubernetes", "--json", "--stack", stack.name);
+    const outputs = await here.stack.run("stack", "output", "kubernetes", "--json", "--stack", here.stack.name);
     expect(outputs.output).toMatch(new RegExp(`${victim.name}: apiserver stays until 20\\d\\d-\\d\\d-\\d\\d: the key of cluster-ca is not on this master`));
-    const preview = await stack.preview("--expect-no-changes");
+    const preview = await here.stack.preview("--expect-no-changes");
     expect(preview.code, preview.output).toBe(0);
     expect(preview.output).toContain(`notice: ${victim.name}: apiserver stays until`);
     await inside(victim, "mv /root/away.key /etc/kubernetes/pki/apiserver-ca.key");
