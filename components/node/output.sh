@@ -6,8 +6,10 @@ readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_
 
 # prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags.
 # Sets ETCDCTL, empty where etcd's own is not there, since it does not run.
+# No authority that the system trusts counts here; without their 140 certificates each openssl is also faster (3.0: 4 ms for 24).
 prepare_environment() {
   local name
+  export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent
   PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
   for name in "${!ETCDCTL_@}"; do unset "$name"; done
   ETCDCTL=$(etcdctl_path)

@@ -48,3 +48,15 @@ no pair
 nothing is no pair
 EXPECTED
 }
+
+@test "an authority that the system trusts counts no more, once the environment is prepared" {
+  mkdir "$FAKE/system"
+  cp "$SUITE/old/ca.pem" "$FAKE/system/$(/usr/bin/openssl x509 -hash -noout -in "$SUITE/old/ca.pem").0"
+  call "
+    export SSL_CERT_DIR='$FAKE/system'
+    openssl verify '$SUITE/old/server.pem'
+    prepare_environment
+    ! openssl verify '$SUITE/old/server.pem' || exit 1
+    [ \"\$(served_leaf 10.9.0.1 2379 | fingerprint)\" = \"\$(fingerprint <'$SUITE/old/server.pem')\" ]
+  "
+}
