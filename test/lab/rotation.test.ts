@@ -7,6 +7,7 @@ import { judge } from "./judge/judge.ts";
 import { rolling } from "./judge/verdict.ts";
 import { runOn } from "./master.ts";
 import { LabStack } from "./stack.ts";
+import { cliLogsSince } from "./support/cli-logs.ts";
 import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
@@ -20,6 +21,7 @@ let original: Record<string, MasterFacts>;
 /** lines of the new private keys, read from the masters; and what the CLI printed */
 const bodies: string[] = [];
 const outputs: string[] = [];
+const started = Date.now();
 
 beforeAll(async () => {
   await stopLab("lab-t-rotation");
@@ -126,10 +128,12 @@ describe("a cluster that no state has ever seen", () => {
   );
 
   test(
-    "no key is in the state, in the CLI's output, in an argument or in a temporary file",
+    "no key is in the state, in the CLI's output or its own logs, in an argument or in a temporary file",
     async () => {
       expect(bodies).not.toHaveLength(0);
-      for (const text of [stack.state(), ...outputs]) {
+      const logs = cliLogsSince(started);
+      expect(logs.filter(({ name }) => name.includes(stack.name))).not.toHaveLength(0);
+      for (const text of [stack.state(), ...outputs, ...logs.map((log) => log.text)]) {
         expect(text).not.toMatch(/PRIVATE KEY/);
         for (const body of bodies) {
           expect(text).not.toContain(body);
