@@ -149,6 +149,7 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     authorities: Object.values(wanted.authorities),
     mode: isJoining ? "joining" : cluster.plan.mode,
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
+    tellsReach: false,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
 }

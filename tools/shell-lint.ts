@@ -125,6 +125,7 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    tellsReach: false,
     restore: 0,
     saved: [],
     isOutageAllowed: false,

@@ -31,6 +31,8 @@ export interface StepData {
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;
   readonly takesSnapshot: boolean;
+  /** the survey says which other members this master reaches: only they can tell of a master that is left out */
+  readonly tellsReach: boolean;
   /** rollout whose backup is the wanted set; 0: none is */
   readonly restore: number;
   /** row ids whose content is that backup's */
@@ -87,6 +89,7 @@ export function renderStepData(data: StepData): string {
     MODE: data.mode,
     HELD: data.isHeld ? 1 : 0,
     TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,
+    TELL_REACH: data.tellsReach ? 1 : 0,
     ALLOW_OUTAGE: data.isOutageAllowed ? 1 : 0,
     RENEW_GROUPS: data.renewal.groups,
     SIGN_AUTHORITIES: data.renewal.authorities,

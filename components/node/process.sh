@@ -2,14 +2,18 @@
 
 # boot_id: of this boot
 boot_id() {
-  cat /proc/sys/kernel/random/boot_id
+  local id
+  IFS= read -r id </proc/sys/kernel/random/boot_id
+  printf '%s' "$id"
 }
 
 # start_ticks PID: process start in clock ticks since boot, field 22 of /proc/PID/stat (proc(5)); comm may hold spaces
 start_ticks() {
-  local stat
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-  printf '%s' "${stat##*) }" | cut -d ' ' -f 20
+  local stat n
+  { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  stat=${stat##*) }
+  for n in {3..21}; do stat=${stat#* }; done
+  printf '%s' "${stat%% *}"
 }
 
 # start_epoch TICKS: seconds since 1970, rounded down

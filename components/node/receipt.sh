@@ -82,7 +82,7 @@ newest_change() {
   for i in "${!FILE_PATH[@]}"; do
     reads_at_start "$1" "$i" || continue
     path=${FILE_PATH[$i]}
-    while [ "$path" != / ] && [ "$path" != . ]; do
+    while [ -n "$path" ]; do
       if [ "$path" = "${FILE_PATH[$i]}" ] || [ -L "$path" ]; then
         changed=$(stat -c %Z "$path" 2>/dev/null || printf '9999999999')
         [ "$changed" -le "$newest" ] || newest=$changed
@@ -90,7 +90,7 @@ newest_change() {
         # a folder changes with every file in it; only the link to it counts
         [ -d "$path" ] || [ "$changed" -le "$newest" ] || newest=$changed
       fi
-      path=$(dirname "$path")
+      path=${path%/*}
     done
   done
   printf '%s' "$newest"

@@ -7,7 +7,7 @@ fact() {
 
 # one_line: stdin as base64 on one line
 one_line() {
-  base64 | tr -d '\n'
+  base64 -w 0
 }
 
 # resolve_paths: Kubernetes' files lie where the running processes say
@@ -120,7 +120,7 @@ survey_served() {
   done
 }
 
-# the other members that serve, as this one sees them: what is known of a master that cannot be reached
+# the other members that serve, as this one sees them: what is known of a master that cannot be reached over SSH
 survey_reached() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
@@ -148,7 +148,7 @@ survey() {
   fact "clock $(date +%s)"
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
-  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; survey_reached) 8< <(survey_state)
+  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_served; [ "$TELL_REACH" = 0 ] || survey_reached) 8< <(survey_state)
   exec 3< <([ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || report_carriers survey_carrier)
   exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
   for i in "${!FILE_PATH[@]}"; do

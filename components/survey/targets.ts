@@ -89,6 +89,7 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    tellsReach: args.skipUnreachable === true,
     saved: [],
   };
 }

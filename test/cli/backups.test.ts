@@ -51,6 +51,7 @@ function scriptFor(action: Action): string {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    tellsReach: false,
     restore: 0,
     saved: [],
     isOutageAllowed: false,

@@ -60,7 +60,8 @@ async function main(): Promise<void> {
     const steady = await timed(() => stack.preview());
     const looked = await timed(async () => {
       const { code, stdout, stderr } = await runCli(stack, "status");
-      return { code, output: `${stdout}${stderr}` };
+      // 1: something is due, as Kubernetes' own certificates are in the lab
+      return { code: code === 1 ? 0 : code, output: `${stdout}${stderr}` };
     });
     stack.configure({ rotation: "2026-12" });
     const planned = await timed(() => stack.preview());

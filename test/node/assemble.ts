@@ -44,6 +44,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
+    tellsReach: true,
     restore: 0,
     saved: [],
     isOutageAllowed: true,
