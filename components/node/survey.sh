@@ -12,13 +12,15 @@ one_line() {
 
 # resolve_paths: Kubernetes' files lie where the running processes say
 resolve_paths() {
-  local i component flag found default
+  local i component found default
+  local -A pids=()
   for i in "${!FILE_PATH[@]}"; do
     [ -n "${FILE_SIGNER[$i]}" ] || continue
     default=${FILE_PATH[$i]}
     if [ -n "${FILE_FLAG[$i]}" ]; then
-      read -r component flag < <(printf '%s\n' "${FILE_FLAG[$i]}")
-      found=$(flag_value "$component" "$flag")
+      component=${FILE_FLAG[$i]%% *}
+      [ -n "${pids[$component]+known}" ] || pids[$component]=$(pid_of "$component")
+      found=${pids[$component]:+$(argument_of "${pids[$component]}" "${FILE_FLAG[$i]#* }")}
       [ -z "$found" ] || FILE_PATH[i]=$found
     elif [ "${FILE_KIND[$i]}" = authority-key ]; then
       # beside its certificate, unless a flag says otherwise
@@ -31,14 +33,6 @@ resolve_paths() {
   [ -z "$i" ] || API_CA=${FILE_PATH[$i]}
   i=$(row_of apiserver-kubelet-client cert)
   [ -z "$i" ] || { API_CLIENT_CERT=${FILE_PATH[$i]} && API_CLIENT_KEY=${FILE_PATH[$(row_of apiserver-kubelet-client key)]}; }
-}
-
-# flag_value COMPONENT FLAG: what its running process was given, as FLAG=VALUE or FLAG VALUE
-flag_value() {
-  local pid
-  pid=$(pid_of "$1")
-  [ -n "$pid" ] || return 0
-  argument_of "$pid" "$2"
 }
 
 survey_file() {
