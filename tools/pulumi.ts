@@ -1,19 +1,14 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { type EngineEnvironment, engineEnvironment } from "./engine-environment.ts";
-import { readSelection } from "./setup/engine-selection.ts";
-import { Progress } from "./setup/progress.ts";
-import { setUpEngine } from "./setup/set-up-engine.ts";
+import { requireEngine } from "./setup/require-engine.ts";
 import { defaultBackend } from "./setup/state-backend.ts";
 
 /** A second interrupt makes Pulumi stop hard; npm and the shell each pass on the same one. */
 const sameSignalMilliseconds = 1000;
 
 async function main(args: readonly string[]): Promise<number> {
-  if (readSelection() === undefined) {
-    process.stderr.write("The Pulumi engine is not set up yet; doing that first.\n");
-    await setUpEngine(new Progress());
-  }
+  await requireEngine();
   const engine = engineEnvironment();
   const backend = defaultBackend();
   if (backend?.isNew === true) {

@@ -6,6 +6,7 @@ import { type EngineEvent, LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/
 import { cloudOf } from "../../components/alicloud/cloud.ts";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
 import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { requireEngine } from "../../tools/setup/require-engine.ts";
 import { CommandError } from "../command-error.ts";
 import { reasonOf } from "../fleet/reason.ts";
 
@@ -14,6 +15,7 @@ import { reasonOf } from "../fleet/reason.ts";
  * @throws CommandError when it is no dedicated cluster (refused), or cannot be asked for
  */
 export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudMaster[]> {
+  await requireEngine();
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
   const errors: string[] = [];
   let masters: readonly CloudMaster[] = [];

@@ -17,7 +17,7 @@ export async function cloudOf(place: CloudPlace | undefined, name: string, takes
     return undefined;
   }
   const [{ Provider }, { askCloud }] = await Promise.all([import("@pulumi/alicloud/provider.js"), import("./ask-cloud.ts")]);
-  // keys and profile are the plug-in's own business: it reads its environment, and they are in no state
+  // keys are the plug-in's own business: it reads its environment, and they are in no state (names of a profile and a role are)
   const provider = new Provider(name, { region: place.region });
   try {
     return { ...place, provider, masters: await askCloud(place, provider, takesDisks) };

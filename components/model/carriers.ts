@@ -1,9 +1,9 @@
 import type { Found } from "./found.ts";
 import type { Report } from "./report.ts";
 
-/** The list as the survey sees it, where this run had nothing to do; else as verify saw it. */
-export function carriersNow({ masters }: Found, { attempt, carriers }: Report): readonly string[] {
-  const isCurrent = masters.length > 0 && masters.every(({ receipt }) => receipt?.isComplete === true && receipt.attempt === attempt);
+/** The list as the survey sees it, where this run had nothing to do and every master could be asked; else as verify saw it. */
+export function carriersNow({ masters, missing = [] }: Found, { attempt, carriers }: Report): readonly string[] {
+  const isCurrent = masters.length > 0 && missing.length === 0 && masters.every(({ receipt }) => receipt?.isComplete === true && receipt.attempt === attempt);
   return isCurrent ? masters.flatMap((master) => master.carriers) : carriers;
 }
 

@@ -86,7 +86,7 @@ is_new_controller_healthy() {
 # report_carriers COMMAND: a line for each that may hold an earlier certificate of cluster-ca, with the day of its end and what to
 # run, as an argument of COMMAND. Nothing where the authority has not been renewed.
 report_carriers() {
-  local i earlier first kubeconfig authority fingerprint nodes name address held
+  local i earlier first kubeconfig authority fingerprint nodes name address held last=none ends bring
   i=$(row_of cluster-ca authority)
   [ -n "$i" ] || return 0
   authority=${FILE_PATH[$i]}
@@ -96,7 +96,10 @@ report_carriers() {
   first=$(ends_on "$(end_among "$earlier" '')")
   "$1" "kubeconfigs that embed an earlier certificate of cluster-ca: $first; give them $authority"
   i=$(row_of admin.conf kubeconfig)
-  [ -n "$i" ] && command -v kubectl >/dev/null || return 0
+  if [ -z "$i" ] || ! command -v kubectl >/dev/null; then
+    "$1" "workers are not known, since $MASTER has no kubectl with an admin.conf; their certificates: $first"
+    return 0
+  fi
   kubeconfig=${FILE_PATH[$i]}
   # in a recovery nothing else would wait for it
   if ! is_api_ready || ! nodes=$(ask_kubernetes "$kubeconfig" get nodes -l '!node-role.kubernetes.io/control-plane,!node-role.kubernetes.io/master' -o 'jsonpath={range .items[*]}{.metadata.name}|{.status.addresses[?(@.type=="InternalIP")].address}|{.metadata.annotations.etcd-rotation/cluster-ca}{"\n"}{end}'); then
@@ -104,9 +107,18 @@ report_carriers() {
     return 0
   fi
   while IFS='|' read -r name address held; do
-    [ -n "$name" ] && [ "$held" != "$fingerprint" ] || continue
-    case " ${MEMBER_ADDRESSES[*]} " in *" $address "*) continue ;; esac
-    "$1" "worker $name: $(ends_on "$(end_among "$earlier" "$held")"); run on $MASTER: ssh root@${address:-$name} bash -s <$STATE_DIR/worker-authority && kubectl --kubeconfig $kubeconfig annotate node $name --overwrite etcd-rotation/cluster-ca=$fingerprint"
+    # a node says its address itself, and these words are for root's shell on a master; with two kinds of addresses the first
+    address=${address%% *}
+    case $name in '' | *[!a-z0-9.-]*) continue ;; esac
+    case $address in *[!0-9A-Fa-f.:]*) address='' ;; esac
+    [ "$held" != "$fingerprint" ] || continue
+    case " ${MEMBER_ADDRESSES[*]} " in *" ${address:-none} "*) continue ;; esac
+    # nearly always the same for all, and there may be thousands
+    [ "$held" = "$last" ] || { ends=$(ends_on "$(end_among "$earlier" "$held")") && last=$held; }
+    bring="run pulumi up with another kubernetes.rotation first: $MASTER has no command for this authority"
+    ! has_worker_script "$fingerprint" ||
+      bring="run on $MASTER: ssh root@${address:-$name} bash -s <$STATE_DIR/worker-authority && kubectl --kubeconfig $kubeconfig annotate node $name --overwrite etcd-rotation/cluster-ca=$fingerprint"
+    "$1" "worker $name: $ends; $bring"
   done < <(printf '%s\n' "$nodes")
   report_config_map "$1" kube-public cluster-info kubeconfig
   report_config_map "$1" kube-system kube-proxy 'kubeconfig\.conf'

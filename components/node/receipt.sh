@@ -90,7 +90,7 @@ newest_change() {
         # a folder changes with every file in it; only the link to it counts
         [ -d "$path" ] || [ "$changed" -le "$newest" ] || newest=$changed
       fi
-      path=${path%/*}
+      case $path in */*) path=${path%/*} ;; *) path='' ;; esac
     done
   done
   printf '%s' "$newest"

@@ -11,11 +11,18 @@ write_worker_script() {
 
 # worker_script FILE: the text of the script that brings the certificate in FILE; one group, so that bash runs nothing of half of it
 worker_script() {
-  printf '%s\n' "# On a worker, as root: ssh root@WORKER bash -s <$STATE_DIR/worker-authority" '{'
+  printf '%s\n' "# On a worker, as root: ssh root@WORKER bash -s <$STATE_DIR/worker-authority" "# authority $(fingerprint <"$1")" '{'
   printf '%s=%q\n' KUBELET_UNIT "$KUBELET_UNIT" RENEWED_PEM "$(openssl x509 -in "$1")"
   declare -f renew_worker worker_fail has_kubelet kubelet_trust path_in authorities_in with_renewed subject_and_key require_same_authority \
-    write_renewed replace_like restart_worker is_worker_well kubelet_health warn_of_client unit_pid argument_of kubeconfig_value flush wait_until
+    write_renewed replace_like restart_worker is_worker_well kubelet_health warn_of_client unit_pid argument_of kubeconfig_value end_of flush wait_until
   printf '%s\n' 'renew_worker </dev/null' '}'
+}
+
+# has_worker_script FINGERPRINT: the script that is there brings that certificate. An earlier rollout's would bring an earlier one, and
+# a master that was not the first has none.
+has_worker_script() {
+  local line
+  { IFS= read -r line && IFS= read -r line; } 2>/dev/null <"$STATE_DIR/worker-authority" && [ "$line" = "# authority $1" ]
 }
 
 # What follows runs on the worker, with RENEWED_PEM (PEM) and KUBELET_UNIT.
@@ -35,6 +42,7 @@ renew_worker() {
   pid=$(unit_pid "$KUBELET_UNIT")
   kubeconfig=$(argument_of "$pid" --kubeconfig)
   trust=$(kubelet_trust "$pid" | sort -u)
+  [ "$(unit_pid "$KUBELET_UNIT")" = "$pid" ] || worker_fail 'Cannot tell what the kubelet trusts: it was started again meanwhile; run this again'
   [ -n "$trust" ] || worker_fail 'Cannot find what the kubelet trusts; expected --kubeconfig, or clientCAFile in the file of --config'
   # all are looked at before the first is written
   while read -r kind file; do require_same_authority "$kind" "$file"; done < <(printf '%s\n' "$trust")
@@ -44,13 +52,14 @@ renew_worker() {
     [ "$old" != "$new" ] || continue
     : >"$pending"
     write_renewed "$kind" "$file" "$new" || worker_fail "Cannot write $file; run this again"
-    printf 'replaced the certificate of the authority in %s\n' "$file"
+    # a connection that is gone must not stop this
+    printf 'replaced the certificate of the authority in %s\n' "$file" 2>/dev/null || :
   done < <(printf '%s\n' "$trust")
   if [ -e "$pending" ]; then
     restart_worker || worker_fail "Cannot restart the kubelet: it is not well after that; see journalctl -u $KUBELET_UNIT"
     rm -f "$pending"
   else
-    printf 'nothing to replace\n'
+    printf 'nothing to replace\n' 2>/dev/null || :
   fi
   warn_of_client "$kubeconfig"
 }
@@ -107,9 +116,10 @@ authorities_in() {
   esac
 }
 
-# with_renewed: the PEM text on stdin with RENEWED_PEM for each certificate that has its subject and key; false where none has
+# with_renewed: the PEM text on stdin with RENEWED_PEM for each certificate that has its subject and key; 1 where none has, 2 where
+# one ends later
 with_renewed() {
-  local line block='' found=1
+  local line block='' found=1 later=0
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in -----BEGIN\ CERTIFICATE-----*) block=$line$'\n' && continue ;; esac
     if [ -z "$block" ]; then
@@ -120,12 +130,14 @@ with_renewed() {
     case $line in -----END\ CERTIFICATE-----*) ;; *) continue ;; esac
     if [ "$(printf '%s' "$block" | subject_and_key)" = "$(printf '%s\n' "$RENEWED_PEM" | subject_and_key)" ]; then
       found=0
+      [ "$(printf '%s' "$block" | end_of)" -le "$(printf '%s\n' "$RENEWED_PEM" | end_of)" ] || later=1
       [ "$(printf '%s' "$block" | openssl x509)" = "$RENEWED_PEM" ] || block=$RENEWED_PEM$'\n'
     fi
     printf '%s' "$block"
     block=''
   done
   printf '%s' "$block"
+  [ "$later" = 0 ] || return 2
   return "$found"
 }
 
@@ -138,6 +150,8 @@ subject_and_key() {
 require_same_authority() {
   [ "$1" != unclear ] || worker_fail "Cannot tell which authority $2 trusts; expected one certificate-authority-data or certificate-authority; nothing was changed"
   [ -f "$2" ] || worker_fail "Cannot read $2: it is not there; expected the file that the kubelet is told of; nothing was changed"
+  authorities_in "$1" "$2" | with_renewed >/dev/null || [ "$?" != 2 ] ||
+    worker_fail "Cannot renew the authority in $2: the certificate there ends later than this one; expected an earlier one. Use the command that pulumi up prints now; nothing was changed"
   authorities_in "$1" "$2" | with_renewed >/dev/null ||
     worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject)); expected the same one; nothing was changed"
 }

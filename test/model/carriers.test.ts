@@ -23,6 +23,9 @@ describe("carriersNow", () => {
     expect(carriersNow(foundWith(["as it was"]), { ...report, attempt: "a5" })).toEqual(["as verify saw it"]);
     expect(carriersNow(foundWith(["as it was"], { receipt: { ...receipt, isComplete: false } }), report)).toEqual(["as verify saw it"]);
     expect(carriersNow({ masters: [] }, report)).toEqual(["as verify saw it"]);
+    // the one that is asked may be the one that is left out
+    const left = { ...foundWith([]), missing: [{ name: "master-9", isAlive: true }] };
+    expect(carriersNow(left, report)).toEqual(["as verify saw it"]);
   });
 });
 

@@ -178,6 +178,10 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   local -r early="valid until $(date -u -d "$(openssl x509 -in "$folder/rollout-1/files$authority" -noout -enddate | cut -d = -f 2)" +%Y-%m-%d)"
   local -r late="valid until $(date -u -d "$(openssl x509 -in "$folder/rollout-2/files$authority" -noout -enddate | cut -d = -f 2)" +%Y-%m-%d)"
   local -r conf="$CONF/admin.conf" script="$(state)/worker-authority"
+  # what an earlier rollout wrote brings an earlier certificate
+  call "worker_script '$folder/rollout-2/files$authority' >'$script'"
+  [[ "$(carriers)" == *"worker w1: $early; run pulumi up with another kubernetes.rotation first: master-1 has no command for this authority"* ]]
+  call "worker_script '$authority' >'$script'"
   carriers >"$FAKE/said"
   [ "$(sed -n 1p "$FAKE/said")" = "kubeconfigs that embed an earlier certificate of cluster-ca: $early; give them $authority" ]
   [ "$(sed -n 2p "$FAKE/said")" = "worker w1: $early; run on master-1: ssh root@10.9.0.21 bash -s <$script && kubectl --kubeconfig $conf annotate node w1 --overwrite etcd-rotation/cluster-ca=$now" ]
@@ -190,6 +194,12 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   carriers >"$FAKE/said"
   [[ "$(sed -n 2p "$FAKE/said")" == "worker w2: $late; run on "* ]]
   [ "$(wc -l <"$FAKE/said")" = 2 ]
+  # what a node says of itself is no command, one of two kinds is enough, and a master is none by either
+  printf '%s\n' 'w1|x$(touch owned);true|' 'w2|10.9.0.22 fd00::22|' 'm1|10.9.0.1 fd00::1|' 'w 3|10.9.0.23|' 'W4;id|10.9.0.24|' >"$nodes"
+  carriers >"$FAKE/said"
+  [[ "$(sed -n 2p "$FAKE/said")" == *"; run on master-1: ssh root@w1 bash -s <"* ]]
+  [[ "$(sed -n 3p "$FAKE/said")" == *"; run on master-1: ssh root@10.9.0.22 bash -s <"* ]]
+  [ "$(wc -l <"$FAKE/said")" = 3 ]
   # expired, by a clock that is ahead
   [[ "$(call 'report_carriers printf_line' "$stubs"'; date() { case "$*" in +%s) command date -d "+200 days" +%s ;; *) command date "$@" ;; esac; }')" == *"cluster-ca: expired on ${early#valid until }; give"* ]]
   # a kube-apiserver that does not answer

@@ -151,6 +151,24 @@ restarting the kubelet; containers keep running" ]
   [ "$(restarts)" = 1 ]
 }
 
+@test "a certificate that ends later than the script's is not replaced by it" {
+  openssl req -x509 -new -key "$STATE/ca.key" -days 9999 -subj /O=lab/CN=kubernetes -out "$PKI/ca.crt"
+  cp "$PKI/ca.crt" "$STATE/later.crt"
+  renew
+  [ "$CODE" = 3 ]
+  [[ "$ERR" == *"Cannot renew the authority in $PKI/ca.crt: the certificate there ends later than this one"* ]]
+  cmp "$PKI/ca.crt" "$STATE/later.crt"
+  cmp <(embedded "$CONF/kubelet.conf") "$STATE/earlier.crt"
+  [ "$(restarts)" = 0 ]
+}
+
+@test "a connection that is gone does not stop it between the files and the restart" {
+  env -i PATH="$STATE/bin:$PATH" bash -s <"$STATE/script" 2>/dev/null | true
+  cmp "$PKI/ca.crt" "$STATE/renewed.crt"
+  cmp <(embedded "$CONF/kubelet.conf") "$STATE/renewed.crt"
+  [ "$(restarts)" = 1 ]
+}
+
 @test "it says so where the kubelet's own certificate has expired; a transfer that is cut runs nothing" {
   faketime() { date -u -d "$1" +%Y%m%d%H%M%SZ; }
   mkdir "$STATE/past" && : >"$STATE/past/index"
