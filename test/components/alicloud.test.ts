@@ -120,10 +120,10 @@ describe("with nothing to rotate", () => {
     expect(registered.filter(({ name }) => name.startsWith("backup-"))).toHaveLength(3);
   });
 
-  test("those that the state has stay as they are, also on another disk", async () => {
+  test("those that the state has stay as they are, also on another disk or to be kept for longer", async () => {
     const { registered } = await rollout({ found: done, hasDiskSnapshots: true });
     const snapshots = registered.filter(({ type }) => type === snapshotType);
-    expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(Array(3).fill(["diskId", "snapshotName", "description"]));
+    expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(Array(3).fill(["diskId", "snapshotName", "description", "retentionDays", "waitUntil"]));
     expect(snapshots.map(({ inputs }) => inputs["snapshotName"])).toEqual(
       ["master-1", "master-2", "master-3"].map((master) => `etcd-rotation-${receipt.attempt}-${master}`),
     );
