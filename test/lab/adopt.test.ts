@@ -74,7 +74,8 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
         })),
         "etcd-rotation:ssh": { privateKeyPath: lab.sshKeyPath.replace(homedir(), "~") },
         ...(options.layout === undefined ? {} : { "etcd-rotation:layout": { kind: options.layout } }),
-        ...(lab.masters.length < 3 ? { "etcd-rotation:allowOutage": true } : {}),
+        // `stack init` writes the file anew, with plain values as text
+        ...(lab.masters.length < 3 ? { "etcd-rotation:allowOutage": "true" } : {}),
       });
       expect(run.stdout).toContain(`Rollout 1 (rotation "${rotation}", ${options.expired === undefined ? "rolling" : "recovery"}):`);
       for (const step of lab.masters.flatMap(({ name }) => phases.map((phase) => `${phase}-${name}`))) {
