@@ -85,10 +85,10 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const program = programOf(values.cwd, positionals);
   const place = placeOf(values["cluster-id"], values.region);
-  const trust = trustOf(values);
-  const previous = await replaceable(program, values);
   const cloud = place && { ...place, masters: await (await import("./adopt/cloud-masters.ts")).mastersInCloud(place) };
   const route = routeOf({ ...values, host: values.host ?? cloud?.masters[0]?.address });
+  const trust = trustOf(values);
+  const previous = await replaceable(program, values);
   const draft = await findCluster(route, trust, program, cloud);
   const text = stackFileText(draft, program.project, previous);
   checkSettings(settingsIn(text, program), program.stack);
