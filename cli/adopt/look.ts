@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { flagsIn } from "../../components/model/found.ts";
+import { flagsIn, linesIn } from "../../components/model/found.ts";
 import { ackSurroundings, type Component, components, type LayoutKind, layoutKinds } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { assignments } from "../../components/model/shell.ts";
@@ -49,19 +49,15 @@ export function parseLook(host: string, text: string): Look {
     layout: layoutKinds.find((kind) => kind === of("layout")[0]) ?? "ack",
     flags: Object.fromEntries(
       of("arguments").map((line) => {
-        const [component = "", base64 = ""] = line.split(" ");
-        return [component, flagsIn(decode(base64))];
+        const [component = "", ...own] = line.split(" ");
+        return [component, flagsIn(linesIn(own.join(" ")))];
       }),
     ),
-    memberRows: of("member").map(decode),
+    memberRows: of("member"),
   };
 }
 
 /** The value of a process's flag; undefined when it has none. */
 export function flagOf({ flags }: Look, component: Component, flag: string): string | undefined {
   return flags[component]?.find((each) => each.startsWith(`${flag}=`))?.slice(flag.length + 1);
-}
-
-function decode(base64: string): string {
-  return Buffer.from(base64, "base64").toString("utf8");
 }

@@ -75,7 +75,7 @@ members() {
   CLIENT_CERT=$(printf '%s\n' "$api" | flag_in --etcd-certfile)
   CLIENT_KEY=$(printf '%s\n' "$api" | flag_in --etcd-keyfile)
   [ -n "$CLIENT_CERT" ] || return 0
-  ctl "$(printf '%s\n' "$api" | flag_in --etcd-servers)" member list | while IFS= read -r name; do fact "member $(printf '%s' "$name" | one_line)"; done || :
+  ctl "$(printf '%s\n' "$api" | flag_in --etcd-servers)" member list | while IFS= read -r name; do result "member $name"; done || :
 }
 
 main() {
@@ -87,24 +87,14 @@ main() {
     layout=kubeadm
     ETCD_UNIT=''
   fi
-  fact 'look 1'
-  fact "hostname $(uname -n)"
-  fact "layout $layout"
+  result 'look 1'
+  result "hostname $(uname -n)"
+  result "layout $layout"
   for component in $COMPONENTS; do
     text=$(arguments_of "$component")
     [ "$component" != kube-apiserver ] || api=$text
-    [ -z "$text" ] || fact "arguments $component $(printf '%s' "$text" | one_line)"
+    [ -z "$text" ] || result "arguments $component $(printf '%s' "$text" | one_line)"
   done
   members "$api"
-  fact 'end'
-}
-
-# fact WORDS...
-fact() {
-  printf '%s\n' "$*"
-}
-
-# one_line: stdin as base64 on one line
-one_line() {
-  base64 | tr -d '\n'
+  result 'end'
 }

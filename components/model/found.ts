@@ -136,14 +136,14 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
     isLeader: facts.includes("leader"),
     clusterId: one("cluster"),
     version: one("version"),
-    members: of("member").map(decode),
+    members: of("member"),
     isApiReady: one("api") === "ready",
-    receipt: receipt === "" ? undefined : parseReceipt(decode(receipt)),
+    receipt: receipt === "" ? undefined : parseReceipt(linesIn(receipt)),
     backups: of("backup").map(Number),
     saved: Object.fromEntries(of("saved").flatMap((line) => parseSaved(line, rows))),
     leftovers: [...new Set(of("leftover"))],
-    lock: one("lock") === "" ? undefined : decode(one("lock")).trim(),
-    claim: one("claim") === "" ? undefined : decode(one("claim")).trim().split(" ").slice(1).join(" "),
+    lock: one("lock") === "" ? undefined : linesIn(one("lock")).trim(),
+    claim: one("claim") === "" ? undefined : linesIn(one("claim")).trim().split(" ").slice(1).join(" "),
     clients: of("client"),
     reaches: of("reaches"),
     carriers: of("carrier"),
@@ -161,14 +161,14 @@ function parseFile(line: string | undefined, pem: string | undefined, path: stri
     publicKey: publicKey ?? "",
     path: path ?? "",
     realPath: realPath.join(" "),
-    certificates: pem === undefined ? [] : certificatesIn(decode(pem)),
+    certificates: pem === undefined ? [] : certificatesIn(linesIn(pem)),
   };
 }
 
 function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
   const [index, publicKey = "", pem = ""] = line.split(" ");
   const row = rows[Number(index)];
-  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(decode(pem)) }]];
+  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(linesIn(pem)) }]];
 }
 
 function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {
@@ -176,7 +176,7 @@ function parseProcess(line: string, argumentsLines: readonly string[]): [string,
   if (component === undefined || state === "absent") {
     return [];
   }
-  const own = argumentsLines.filter((each) => each.startsWith(`${component} `)).map((each) => decode(each.slice(component.length + 1)));
+  const own = argumentsLines.filter((each) => each.startsWith(`${component} `)).map((each) => linesIn(each.slice(component.length + 1)));
   return [[component, { identity: identity.join(" "), isStale: state === "stale", flags: own.flatMap(flagsIn) }]];
 }
 
@@ -195,7 +195,7 @@ export function flagsIn(lines: string): string[] {
 
 function parseServed(line: string): [string, Certificate][] {
   const [port, pem] = splitOnce(line);
-  const certificate = certificatesIn(decode(pem))[0];
+  const certificate = certificatesIn(linesIn(pem))[0];
   return certificate === undefined ? [] : [[port, certificate]];
 }
 
@@ -224,6 +224,7 @@ function splitAt(line: string, separator: string): [string, string] {
   return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + 1)];
 }
 
-function decode(base64: string): string {
-  return Buffer.from(base64, "base64").toString("utf8");
+/** The lines that `one_line` (components/node/output.sh) has put into one. */
+export function linesIn(text: string): string {
+  return text.replaceAll("\x1F", "\n");
 }

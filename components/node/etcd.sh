@@ -10,13 +10,13 @@ ctl() {
     --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" "$@" 2>/dev/null
 }
 
-# client_url ADDRESS / all_client_urls
+# client_url ADDRESS / client_urls ADDRESS...
 client_url() {
   printf 'https://%s' "$(host_port "$1" "$ETCD_CLIENT_PORT")"
 }
-all_client_urls() {
+client_urls() {
   local address urls=''
-  for address in "${MEMBER_ADDRESSES[@]}"; do urls=$urls,$(client_url "$address"); done
+  for address in "$@"; do urls=$urls,$(client_url "$address"); done
   printf '%s' "${urls#,}"
 }
 
@@ -25,24 +25,43 @@ member_answers() {
   ctl "$(client_url "$1")" endpoint health >/dev/null
 }
 
+# answering_members ADDRESS...: those for which member_answers, asked side by side
+answering_members() {
+  local address url answer
+  answer=$(ctl "$(client_urls "$@")" endpoint health -w json) || :
+  for address in "$@"; do
+    url=$(client_url "$address")
+    # etcdctl 3.3 says it in words, whatever it is asked for
+    case $answer in *"\"endpoint\":\"$url\",\"health\":true"* | *"$url is healthy"*) printf '%s\n' "$address" ;; esac
+  done
+}
+
 # status_field FIELD: its values, one per line, from `endpoint status -w fields` on stdin
 status_field() {
-  sed -n "s/^\"$1\" : \"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p"
+  local line
+  while IFS= read -r line; do
+    case $line in "\"$1\" : "*) line=${line#* : } && line=${line#\"} && printf '%s\n' "${line%\"}" ;; esac
+  done
 }
 
 # member_rows: the full membership, one row per member, healthy or not
 member_rows() {
-  ctl "$(all_client_urls)" member list
+  ctl "$(client_urls "${MEMBER_ADDRESSES[@]}")" member list
+}
+
+# other_members: the addresses that answer, but this one's
+other_members() {
+  local address
+  local -a others=()
+  for address in "${MEMBER_ADDRESSES[@]}"; do [ "$address" = "$ADDRESS" ] || others+=("$address"); done
+  [ "${#others[@]}" -eq 0 ] || answering_members ${others[@]+"${others[@]}"}
 }
 
 # quorum_without_me: the healthy members but this one are still a quorum of the full membership
 quorum_without_me() {
-  local address total healthy=0
+  local total healthy
   total=$(member_rows | wc -l)
-  for address in "${MEMBER_ADDRESSES[@]}"; do
-    [ "$address" != "$ADDRESS" ] || continue
-    if member_answers "$address"; then healthy=$((healthy + 1)); fi
-  done
+  healthy=$(other_members | wc -l)
   QUORUM_SEEN="$healthy other members answer, the cluster has $total"
   [ "$total" -gt 0 ] && [ "$healthy" -ge "$((total / 2 + 1))" ]
 }
@@ -57,29 +76,32 @@ no_etcd() {
   if is_etcd_unit; then printf 'the unit %s is not active' "$ETCD_UNIT"; else printf 'the static pod of etcd has no process'; fi
 }
 
-# etcd_problem: what is wrong with this member, in words; nothing when it is healthy.
+# etcd_problem STATUS: what is wrong with this member, in words; nothing when it is healthy. STATUS is its own if that is known.
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
-  local status address own_applied=0 applied alarms
+  local status=$1 address own_applied=0 applied alarms
+  local -a answering others=()
   is_etcd_active || { no_etcd; return; }
-  member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
-  status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
+  mapfile -t answering < <(answering_members "${MEMBER_ADDRESSES[@]}")
+  case " ${answering[*]-} " in *" $ADDRESS "*) ;; *) printf 'no linearizable read through %s' "$(client_url "$ADDRESS")" && return ;; esac
+  [ -n "$status" ] || status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
     { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
   [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'the member is a learner'; return; }
   alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$alarms" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
-  for address in "${MEMBER_ADDRESSES[@]}"; do
+  # a member that is down is that member's problem; the quorum rule counts it
+  for address in ${answering[@]+"${answering[@]}"}; do
     [ "$address" != "$ADDRESS" ] || continue
-    # a member that is down is that member's problem; the quorum rule counts it
-    member_answers "$address" || continue
     is_peer_accepted_by "$address" || { printf 'no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
-    applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
-    # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
-    [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
-      { printf 'applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
+    others+=("$address")
   done
+  [ -n "$own_applied" ] && [ "${#others[@]}" -gt 0 ] || return 0
+  while read -r applied; do
+    # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
+    [ "$((applied - own_applied))" -lt 5000 ] || { printf 'applied index %s, another member has %s' "$own_applied" "$applied"; return; }
+  done < <(ctl "$(client_urls ${others[@]+"${others[@]}"})" endpoint status -w fields | status_field RaftAppliedIndex)
 }
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
@@ -89,7 +111,7 @@ is_peer_accepted_by() {
 
 # is_etcd_healthy: keeps the reason in PROBLEM
 is_etcd_healthy() {
-  PROBLEM=$(etcd_problem)
+  PROBLEM=$(etcd_problem '')
   [ -z "$PROBLEM" ]
 }
 

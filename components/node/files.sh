@@ -6,7 +6,10 @@
 
 # real_path PATH: where a write goes: links are followed, so that a moved folder stays moved
 real_path() {
-  readlink -f -- "$1"
+  local path=$1
+  # most have no link anywhere, and need no process to tell
+  case $path/ in *//* | */./* | */../*) ;; *) while [ -n "$path" ] && [ ! -L "$path" ]; do path=${path%/*}; done ;; esac
+  if [ -n "$path" ]; then readlink -f -- "$1"; else printf '%s' "$1"; fi
 }
 
 # journal_add PATH: keeps what PATH holds now, unless an earlier run's older state is kept already
@@ -122,12 +125,12 @@ is_wanted() {
   printf '%s' "${FILE_CONTENT[$1]}" | cmp -s -- - "${FILE_PATH[$1]}" && can_be_read "$1"
 }
 
-# can_be_read INDEX: by the user that its reader runs as
+# can_be_read INDEX [OWNER MODE]: by the user that its reader runs as
 can_be_read() {
-  local owner mode
+  local owner=${2:-} mode=${3:-}
   # root reads all; of a user who is not there nothing can be said
   [ "${FILE_READER[$1]}" = etcd ] && [ -n "$ETCD_USER" ] && [ "$ETCD_USER" != root ] || return 0
-  read -r owner mode < <(stat -L -c '%U %a' "${FILE_PATH[$1]}")
+  [ -n "$owner" ] || read -r owner mode < <(stat -L -c '%U %a' "${FILE_PATH[$1]}")
   # most files, without a process more; the folder's rights are etcd's own
   case $owner$mode in "$ETCD_USER"[4567]??) return 0 ;; esac
   runuser -u "$ETCD_USER" -- test -r "${FILE_PATH[$1]}" 2>/dev/null

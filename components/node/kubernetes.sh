@@ -149,7 +149,7 @@ earlier_authorities() {
   local folder each
   for folder in "$BACKUP_DIR"/rollout-*/files; do
     each=$folder$1
-    [ -f "$each" ] && is_earlier_authority "$1" <"$each" || continue
+    [ -f "$each" ] && ! cmp -s -- "$each" "$1" && is_earlier_authority "$1" <"$each" || continue
     printf '%s %s\n' "$(fingerprint <"$each")" "$(end_of <"$each")"
   done | sort -u
 }

@@ -39,6 +39,14 @@ result() {
   printf '%s\n' "$*" 2>/dev/null || :
 }
 
+# one_line: the lines of stdin as one, with the character US of ASCII between them
+one_line() {
+  local -a lines
+  local IFS=$'\037'
+  mapfile -t lines
+  printf '%s' "${lines[*]-}"
+}
+
 # fail CODE WORDS...: ends the step
 fail() {
   local -r code=$1

@@ -35,11 +35,14 @@ pid_of() {
 
 # argument_of PID FLAG: what that process was given, as FLAG=VALUE or FLAG VALUE
 argument_of() {
-  tr '\0' '\n' <"/proc/$1/cmdline" | awk -v flag="$2" '
-    wanted { print; exit }
-    { sub(/^--?/, "--") }
-    index($0, flag "=") == 1 { print substr($0, length(flag) + 2); exit }
-    $0 == flag { wanted = 1 }'
+  local word is_next=''
+  { while IFS= read -r -d '' word; do
+    [ -z "$is_next" ] || { printf '%s' "$word" && return; }
+    case $word in
+      "$2"=* | "${2#-}"=*) printf '%s' "${word#*=}" && return ;;
+      "$2" | "${2#-}") is_next=1 ;;
+    esac
+  done <"/proc/$1/cmdline"; } 2>/dev/null
 }
 
 # is_etcd_unit: etcd is a unit of systemd; else a static pod of the kubelet
@@ -54,9 +57,9 @@ etcd_logs() {
 
 # unit_pid UNIT: its main process, or nothing
 unit_pid() {
-  local pid
-  pid=$(systemctl show -p MainPID "$1" 2>/dev/null | cut -d = -f 2)
-  case $pid in '' | 0) ;; *) printf '%s' "$pid" ;; esac
+  local line=''
+  IFS= read -r line < <(systemctl show -p MainPID "$1" 2>/dev/null) || :
+  case ${line#*=} in '' | 0) ;; *) printf '%s' "${line#*=}" ;; esac
 }
 
 # etcd_user: the name that etcd runs as, by its unit or its process; a unit may give a number. Nothing when there is no such user.

@@ -2,8 +2,11 @@
 
 # receipt_get KEY: its value, or nothing
 receipt_get() {
-  local -r file=$STATE_DIR/receipt
-  [ ! -f "$file" ] || sed -n "s/^$1=//p" "$file" | head -n 1
+  local line
+  [ -f "$STATE_DIR/receipt" ] || return 0
+  while IFS= read -r line; do
+    case $line in "$1="*) printf '%s' "${line#*=}" && return ;; esac
+  done <"$STATE_DIR/receipt"
 }
 
 # receipt_put COMPLETE [KEY VALUE]: writes the whole receipt anew; what is noted of components and renewals stays, but for KEY,
@@ -49,11 +52,11 @@ reads_nothing() {
 
 # start_digest COMPONENT: one hash over the files that COMPONENT reads only at its start
 start_digest() {
-  local i
-  for i in "${!FILE_PATH[@]}"; do
-    reads_at_start "$1" "$i" || continue
-    printf '%s %s\n' "${FILE_PATH[$i]}" "$(sha256sum <"${FILE_PATH[$i]}" 2>/dev/null)"
-  done | sha256sum | cut -c 1-32
+  local i sum path digest
+  local -a paths=()
+  for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || paths+=("${FILE_PATH[$i]}"); done
+  digest=$(sha256sum -- ${paths[@]+"${paths[@]}"} 2>/dev/null </dev/null | while read -r sum path; do printf '%s %s  -\n' "$path" "$sum"; done | sha256)
+  printf '%s' "${digest:0:32}"
 }
 
 # record_start COMPONENT: notes that its current process has read the files as they are now
@@ -61,10 +64,10 @@ record_start() {
   receipt_put 0 "component.$1" "$(identity "$1") $(start_digest "$1")"
 }
 
-# is_stale COMPONENT: its process may not have read what is now on disk; in doubt, true
+# is_stale COMPONENT [IDENTITY]: its process may not have read what is now on disk; in doubt, true
 is_stale() {
   local now record ticks
-  now=$(identity "$1")
+  now=${2-$(identity "$1")}
   [ -n "$now" ] || return 0
   ! reads_nothing "$1" || return 1
   record=$(receipt_get "component.$1")
@@ -79,19 +82,22 @@ is_stale() {
 # (not the time of modification: cp -p and a put-back keep that one)
 newest_change() {
   local i path newest=0 changed
+  local -a names=() targets=()
   for i in "${!FILE_PATH[@]}"; do
     reads_at_start "$1" "$i" || continue
     path=${FILE_PATH[$i]}
     while [ -n "$path" ]; do
       if [ "$path" = "${FILE_PATH[$i]}" ] || [ -L "$path" ]; then
-        changed=$(stat -c %Z "$path" 2>/dev/null || printf '9999999999')
-        [ "$changed" -le "$newest" ] || newest=$changed
-        changed=$(stat -L -c %Z "$path" 2>/dev/null || printf '9999999999')
+        names+=("$path")
         # a folder changes with every file in it; only the link to it counts
-        [ -d "$path" ] || [ "$changed" -le "$newest" ] || newest=$changed
+        [ -d "$path" ] || targets+=("$path")
       fi
       case $path in */*) path=${path%/*} ;; *) path='' ;; esac
     done
   done
+  [ "${#names[@]}" -gt 0 ] || { printf 0 && return; }
+  while read -r changed; do
+    [ "$changed" -le "$newest" ] || newest=$changed
+  done < <({ stat -c %Z -- ${names[@]+"${names[@]}"} && stat -L -c %Z -- ${targets[@]+"${targets[@]}"}; } 2>/dev/null || printf '9999999999\n')
   printf '%s' "$newest"
 }

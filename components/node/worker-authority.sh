@@ -150,10 +150,10 @@ subject_and_key() {
 require_same_authority() {
   [ "$1" != unclear ] || worker_fail "Cannot tell which authority $2 trusts; expected one certificate-authority-data or certificate-authority; nothing was changed"
   [ -f "$2" ] || worker_fail "Cannot read $2: it is not there; expected the file that the kubelet is told of; nothing was changed"
-  authorities_in "$1" "$2" | with_renewed >/dev/null || [ "$?" != 2 ] ||
-    worker_fail "Cannot renew the authority in $2: the certificate there ends later than this one; expected an earlier one. Use the command that pulumi up prints now; nothing was changed"
-  authorities_in "$1" "$2" | with_renewed >/dev/null ||
-    worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject)); expected the same one; nothing was changed"
+  authorities_in "$1" "$2" | with_renewed >/dev/null || case $? in
+    2) worker_fail "Cannot renew the authority in $2: the certificate there ends later than this one; expected an earlier one. Use the command that pulumi up prints now; nothing was changed" ;;
+    *) worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject)); expected the same one; nothing was changed" ;;
+  esac
 }
 
 # write_renewed KIND FILE PEM

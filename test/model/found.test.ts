@@ -2,18 +2,18 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { parseSurvey } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
+import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";
 
 const { certPem } = makeAuthority("/CN=etcd-ca");
 const other = makeAuthority("/CN=other").certPem;
-const base64 = (text: string) => Buffer.from(text, "utf8").toString("base64");
 const rows = ackLayout.slice(0, 5).filter(({ id }) => ["etcd-ca", "etcd-server", "etcd-server-key"].includes(id));
 
 const lines = [
   "survey 1",
   "clock 1795000000",
   "file 0 present etcd:etcd 644 - /data/etcd cert/ca.pem",
-  `pem 0 ${base64(certPem + other)}`,
+  `pem 0 ${oneLine(certPem + other)}`,
   "path 0 /data/link/ca.pem",
   "file 1 absent",
   "file 2 present etcd:etcd 600 aabb /var/lib/etcd/cert/etcd-server-key.pem",
@@ -24,7 +24,7 @@ const lines = [
   "carrier worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
   "client 10.0.0.9",
   "process etcd stale boot-1 101 5000",
-  `arguments etcd ${base64("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
+  `arguments etcd ${oneLine("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
   "process kube-apiserver absent",
   "etcd no leader",
   "answers",
@@ -32,14 +32,14 @@ const lines = [
   "version 3.5.21",
   "database 20480",
   "leader",
-  `member ${base64("1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false\n")}`,
-  `served 2379 ${base64(certPem)}`,
-  `served 2380 ${base64("no certificate")}`,
-  `receipt ${base64("version=1\nowner=p/s\ncluster=148\nrollout=4\nattempt=a4\nrotation=a=b\nauthorities=x,y\nphase=verify\ncomplete=1\nrenewed.apiserver=ab/1 kept\n")}`,
+  "member 1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false",
+  `served 2379 ${oneLine(certPem)}`,
+  `served 2380 ${oneLine("no certificate")}`,
+  `receipt ${oneLine("version=1\nowner=p/s\ncluster=148\nrollout=4\nattempt=a4\nrotation=a=b\nauthorities=x,y\nphase=verify\ncomplete=1\nrenewed.apiserver=ab/1 kept\n")}`,
   "backup 3",
   "backup 4",
-  `lock ${base64("p/s since 10:00\n")}`,
-  `claim ${base64("1795000000 p/s me@here pid 7\n")}`,
+  `lock ${oneLine("p/s since 10:00\n")}`,
+  `claim ${oneLine("1795000000 p/s me@here pid 7\n")}`,
   "unreadable 2",
   "api ready",
   "free 123",
@@ -124,7 +124,7 @@ describe("parseSurvey", () => {
   });
 
   test("an unfinished rollout is not complete", () => {
-    const text = `survey 1\nreceipt ${base64("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
+    const text = `survey 1\nreceipt ${oneLine("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
     expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({ rollout: 4, phase: "trust", isComplete: false });
   });
 

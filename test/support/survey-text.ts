@@ -1,20 +1,20 @@
 import type { FoundMaster } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { oneLine } from "./one-line.ts";
 
 /** What components/node/survey.sh prints on such a master; its clock is this machine's. */
 export function surveyText(master: FoundMaster): string {
-  const base64 = (text: string) => Buffer.from(text).toString("base64");
   const files = [...ackLayout, ...ackKubernetes].flatMap((row, index) => {
     const file = master.files[row.id];
     if (file === undefined) {
       return [`file ${index} absent`];
     }
     const pem = file.certificates.map((certificate) => certificate.pem).join("");
-    return [`file ${index} present ${file.ownerAndMode} ${file.publicKey} ${file.realPath}`, ...(row.kind === "key" ? [] : [`pem ${index} ${base64(pem)}`])];
+    return [`file ${index} present ${file.ownerAndMode} ${file.publicKey} ${file.realPath}`, ...(row.kind === "key" ? [] : [`pem ${index} ${oneLine(pem)}`])];
   });
   const processes = Object.entries(master.processes).flatMap(([name, process]) => [
     `process ${name} ${process.isStale ? "stale" : "fresh"} ${process.identity}`,
-    `arguments ${name} ${base64(process.flags.join("\n"))}`,
+    `arguments ${name} ${oneLine(process.flags.join("\n"))}`,
   ]);
   return [
     "survey 1",
@@ -26,9 +26,9 @@ export function surveyText(master: FoundMaster): string {
     `cluster ${master.clusterId}`,
     `version ${master.version}`,
     ...(master.isLeader ? ["leader"] : []),
-    ...master.members.map((row) => `member ${base64(row)}`),
-    ...Object.entries(master.served).map(([port, certificate]) => `served ${port} ${base64(certificate.pem)}`),
-    ...(master.receipt === undefined ? [] : [`receipt ${base64(receiptText(master.receipt))}`]),
+    ...master.members.map((row) => `member ${row}`),
+    ...Object.entries(master.served).map(([port, certificate]) => `served ${port} ${oneLine(certificate.pem)}`),
+    ...(master.receipt === undefined ? [] : [`receipt ${oneLine(receiptText(master.receipt))}`]),
     ...master.backups.map((number) => `backup ${number}`),
     `api ${master.isApiReady ? "ready" : "not-ready"}`,
     "end",

@@ -45,9 +45,10 @@ timeout() {
 ctl() {
   is_alive etcd || return 1
   if [ -e "$FAKE/bad-trust" ] && cmp -s "$FAKE/bad-trust" "$FAKE/loaded-etcd/2379"; then return 1; fi
-  case $2 in
-    endpoint) printf '"ClusterID" : 4242\n"RaftAppliedIndex" : 10\n' ;;
-    alarm) : ;;
+  case $2$3 in
+    endpointhealth) printf '{"endpoint":"%s","health":true}' "$1" ;;
+    endpoint*) printf '"ClusterID" : 4242\n"RaftAppliedIndex" : 10\n' ;;
+    alarm*) : ;;
     *) return 1 ;;
   esac
 }
