@@ -8,14 +8,14 @@ import { type Found, presentRows } from "./model/found.ts";
 import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
 import { foundOf, type Hold, holdOf, missingRefusals } from "./model/missing.ts";
 import { planRollout, type RolloutPlan } from "./model/plan.ts";
-import { planRenewals, type RenewalPlan, renewedRows } from "./model/renewals.ts";
+import { planRenewals, type RenewalPlan, type RenewalPolicy, renewedRows } from "./model/renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
 import "./stack-traces.ts";
 import { claimMasters } from "./survey/claim.ts";
 import type { Access } from "./survey/ssh.ts";
-import { type SurveyTarget, takeSurvey } from "./survey/survey.ts";
+import { takeSurvey } from "./survey/survey.ts";
 import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/targets.ts";
 
 /** A cluster as found, and what is going to be done with it. */
@@ -61,18 +61,15 @@ export function resourceName(cluster: Pick<Cluster, "name">, own: string): strin
  */
 export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Cluster> {
   const owner = [pulumi.getProject(), pulumi.getStack(), ...(name === "" ? [] : [name])].join("/");
-  const layout = layouts[args.layout.kind];
-  const table = withPaths(layout.rows, args.layout.paths);
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
-  const kubernetesTable = withPaths(renewedRows(layout.kubernetes, policy), args.layout.paths);
-  const targets = surveyTargets(args, owner, [...table, ...kubernetesTable]);
+  const tables = tablesOf(args, policy);
   const refuse = (error: unknown) => {
     throw refusal(name, error instanceof Error ? error.message : String(error));
   };
   const place = args.clusterId === undefined || args.region === undefined ? undefined : { clusterId: args.clusterId, region: args.region };
   const takesDisks = args.backup.diskSnapshot === true;
   const [{ claim, found, rows, kubernetes, plan, now }, last, cloud] = await Promise.all([
-    claimAndLook(targets, owner, { table, kubernetesTable }, args).catch(refuse),
+    claimAndLook(owner, tables, args).catch(refuse),
     lastOutputs(name),
     cloudOf(place, resourceName({ name }, "alicloud"), takesDisks).catch(refuse),
   ]);
@@ -85,7 +82,7 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   const identity = { owner, takeOver: args.takeOver, lastClusterId: last.cluster };
   const authorities = last.rotation === args.rotation ? last.authorities : undefined;
   const reasons = [
-    ...refusals(found, args.masters, table, identity, allowed),
+    ...refusals(found, args.masters, tables.table, identity, allowed),
     ...missingRefusals(found, rows, plan, authorities),
     ...(restore?.refusals ?? []),
     ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, args.masters)),
@@ -94,12 +91,12 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   if (reasons.length > 0) {
     throw refusal(name, reasons.join("\n"));
   }
-  const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
   // a recovery cannot wait
   const shut = plan.mode === "recovery" ? undefined : windowRefusal(args.window, now, pulumi.getStack());
   if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
     throw refusal(name, shut);
   }
+  const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
   const { hasDiskSnapshots, rotation: lastRotation } = last;
   return { name, args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, cloud, hasDiskSnapshots, owner, lastRotation, shut, claim };
 }
@@ -108,17 +105,24 @@ function refusal(name: string, reasons: string): pulumi.RunError {
   return new pulumi.RunError(name === "" ? reasons : reasons.replaceAll(/^/gm, `${name}: `));
 }
 
+/** Every file that is looked after, wherever the stack file says it lies. */
 interface Tables {
   readonly table: readonly Row[];
   readonly kubernetesTable: readonly KubernetesRow[];
+}
+
+function tablesOf({ layout: { kind, paths } }: ClusterArgs, policy: RenewalPolicy): Tables {
+  const { rows, kubernetes } = layouts[kind];
+  return { table: withPaths(rows, paths), kubernetesTable: withPaths(renewedRows(kubernetes, policy), paths) };
 }
 
 /**
  * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
  * or a start: a recovery is begun only when a second one, some seconds later, says the same.
  */
-async function claimAndLook(all: readonly SurveyTarget[], owner: string, tables: Tables, args: ClusterArgs) {
+async function claimAndLook(owner: string, tables: Tables, args: ClusterArgs) {
   const { skipUnreachable } = args;
+  const all = surveyTargets(args, owner, [...tables.table, ...tables.kubernetesTable]);
   const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipUnreachable);
   const look = async () => {
     const { masters } = await takeSurvey(targets, skipUnreachable);

@@ -94,7 +94,7 @@ survey_process() {
   fi
   pid=${now#* }
   if is_stale "$1" "$now"; then result "process $1 stale $now"; else result "process $1 fresh $now"; fi
-  result "arguments $1 $(tr '\0' '\037' <"/proc/${pid% *}/cmdline")"
+  result "arguments $1 $(tr '\0\n' '\037\037' <"/proc/${pid% *}/cmdline")"
 }
 
 survey_member() {

@@ -38,8 +38,8 @@ trusted_names() {
 # sha256: of stdin, lower-case hex
 sha256() {
   local sum
-  read -r sum _ < <(sha256sum)
-  printf '%s' "$sum"
+  sum=$(sha256sum)
+  printf '%s' "${sum%% *}"
 }
 
 # fingerprint: SHA-256 of the DER of the certificate on stdin
