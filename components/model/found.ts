@@ -166,9 +166,9 @@ function parseFile(line: string | undefined, pem: string | undefined, path: stri
 }
 
 function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
-  const [index, publicKey = "", pem = ""] = line.split(" ");
+  const [index, publicKey = "", ...pem] = line.split(" ");
   const row = rows[Number(index)];
-  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(linesIn(pem)) }]];
+  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(linesIn(pem.join(" "))) }]];
 }
 
 function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {

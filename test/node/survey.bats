@@ -48,3 +48,20 @@ EXPECTED
   [ "$(grep -cx answers "$FAKE/stdout")" = 0 ]
   [ ! -e "$(state)" ]
 }
+
+@test "the files of a backup that is to be restored are told as those in place are, if they are as its manifest says" {
+  local index kind expected
+  call backup "BACKUP_DIR='$(state)/backup' ROLLOUT=3 TAKE_SNAPSHOT=0" >"$FAKE/stdout" 2>"$FAKE/stderr"
+  printf 'changed\n' >>"$(state)/backup/rollout-3/files$(at etcd-peer)"
+  script survey "BACKUP_DIR='$(state)/backup' RESTORE=3" >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  while read -r _ index kind _; do
+    case $kind in
+      key) expected="saved $index $(awk -v index_="$index" '$1 == "file" && $2 == index_ { print $6 }' "$FAKE/stdout")" ;;
+      *) expected="saved $index - $(sed -n "s/^pem $index //p" "$FAKE/stdout")" ;;
+    esac
+    if [ "$index" = "$(index_of etcd-peer)" ]; then expected=''; fi
+    [ "$(grep "^saved $index " "$FAKE/stdout")" = "$expected" ]
+  done <"$SUITE/rows"
+  [ "$(grep -c '^saved ' "$FAKE/stdout")" = 10 ]
+}
