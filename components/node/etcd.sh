@@ -80,10 +80,9 @@ no_etcd() {
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local status=$1 address own_applied=0 applied alarms
-  local -a answering others=()
   is_etcd_active || { no_etcd; return; }
-  mapfile -t answering < <(answering_members "${MEMBER_ADDRESSES[@]}")
-  case " ${answering[*]-} " in *" $ADDRESS "*) ;; *) printf 'no linearizable read through %s' "$(client_url "$ADDRESS")" && return ;; esac
+  # before the others: one that is down would be waited for
+  member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
   [ -n "$status" ] || status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
     { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
@@ -92,16 +91,13 @@ etcd_problem() {
   [ -z "$alarms" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
-  for address in ${answering[@]+"${answering[@]}"}; do
-    [ "$address" != "$ADDRESS" ] || continue
+  while read -r address; do
     is_peer_accepted_by "$address" || { printf 'no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
-    others+=("$address")
-  done
-  [ -n "$own_applied" ] && [ "${#others[@]}" -gt 0 ] || return 0
-  while read -r applied; do
+    applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
     # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
-    [ "$((applied - own_applied))" -lt 5000 ] || { printf 'applied index %s, another member has %s' "$own_applied" "$applied"; return; }
-  done < <(ctl "$(client_urls ${others[@]+"${others[@]}"})" endpoint status -w fields | status_field RaftAppliedIndex)
+    [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
+      { printf 'applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
+  done < <(other_members)
 }
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its

@@ -8,7 +8,7 @@
 real_path() {
   local path=$1
   # most have no link anywhere, and need no process to tell
-  case $path/ in *//* | */./* | */../*) ;; *) while [ -n "$path" ] && [ ! -L "$path" ]; do path=${path%/*}; done ;; esac
+  case $path/ in [!/]* | *//* | */./* | */../*) ;; *) [ ! -d "${path%/*}/" ] || while [ -n "$path" ] && [ ! -L "$path" ]; do path=${path%/*}; done ;; esac
   if [ -n "$path" ]; then readlink -f -- "$1"; else printf '%s' "$1"; fi
 }
 

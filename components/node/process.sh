@@ -33,10 +33,11 @@ pid_of() {
   esac
 }
 
-# argument_of PID FLAG: what that process was given, as FLAG=VALUE or FLAG VALUE
+# argument_of PID FLAG: what that process was given, as FLAG=VALUE or FLAG VALUE; one line, whatever it holds
 argument_of() {
   local word is_next=''
   { while IFS= read -r -d '' word; do
+    word=${word%%$'\n'*}
     [ -z "$is_next" ] || { printf '%s' "$word" && return; }
     case $word in
       "$2"=* | "${2#-}"=*) printf '%s' "${word#*=}" && return ;;

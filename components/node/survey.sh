@@ -27,33 +27,32 @@ resolve_paths() {
 
 # survey_files: what can be asked of all of them at once is
 survey_files() {
-  local i owner group mode path
+  local i rights path
   local -a present=()
-  local -A rights=()
+  local -A found=()
   for i in "${!FILE_PATH[@]}"; do [ ! -e "${FILE_PATH[$i]}" ] || present+=("${FILE_PATH[$i]}"); done
   [ "${#present[@]}" -eq 0 ] ||
-    while read -r owner group mode path; do rights[$path]="$owner $group $mode"; done < <(stat -L -c '%U %G %a %n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
+    while IFS=$'\037' read -r rights path; do found[$path]=$rights; done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
   for i in "${!FILE_PATH[@]}"; do
-    # shellcheck disable=SC2086 # words, or none
-    survey_file "$i" ${rights[${FILE_PATH[$i]}]-}
+    survey_file "$i" "${found[${FILE_PATH[$i]}]-}"
     [ "$RESTORE" = 0 ] || survey_saved "$i"
   done
 }
 
-# survey_file INDEX [OWNER GROUP MODE]: without these it is not there
+# survey_file INDEX OWNER:GROUP_MODE: nothing where it is not there
 survey_file() {
   local -r i=$1
   local -r path=${FILE_PATH[$1]}
   local public='-' real
-  if [ $# -eq 1 ]; then
+  if [ -z "$2" ]; then
     result "file $i absent"
     return
   fi
   # of Kubernetes' keys only an authority's is asked for: whether it can sign
   case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
-  can_be_read "$i" "$2" "$4" || result "unreadable $i"
+  can_be_read "$i" "${2%%:*}" "${2##* }" || result "unreadable $i"
   real=$(real_path "$path")
-  result "file $i present $2:$3 $4 $public $real"
+  result "file $i present $2 $public $real"
   # certificates only: a key never leaves its master
   case ${FILE_KIND[$i]} in
     key | authority-key) ;;
@@ -64,11 +63,11 @@ survey_file() {
   ! compgen -G "${real%/*}/.etcd-rotation*" >/dev/null || result "leftover ${real%/*}/.etcd-rotation"
 }
 
-# certificates_in FILE: all of them, and nothing else, as one_line has it
+# certificates_in FILE: all of them, and nothing else, as one_line has it; of a file that is damaged no key either
 certificates_in() {
   local line inside=''
   while IFS= read -r line || [ -n "$line" ]; do
-    case $line in *'-----BEGIN CERTIFICATE-----'*) inside=1 ;; esac
+    case $line in *'PRIVATE KEY'*) inside='' ;; *'-----BEGIN CERTIFICATE-----'*) inside=1 ;; esac
     [ -z "$inside" ] || printf '%s\037' "$line"
     case $line in *'-----END CERTIFICATE-----'*) inside='' ;; esac
   done <"$1"

@@ -16,9 +16,9 @@ tls_status() {
   case $line in HTTP/1.[01]\ *) line=${line#* } && printf '%s' "${line%% *}" ;; esac
 }
 
-# served_leaf HOST PORT: the PEM certificate that is served; no client certificate needed
+# served_leaf HOST PORT: the PEM certificate that is served, false without one; no client certificate needed
 served_leaf() {
-  { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } | sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p'
+  { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } | openssl x509 2>/dev/null
 }
 
 # accepted_names HOST PORT: subjects of the authorities that the RUNNING process accepts clients from, sorted

@@ -131,3 +131,10 @@ $(want_set old etcd-server etcd-server-key)"
   [ "$(stat -c '%U %a' "$(at etcd-server-key)")" = 'nobody 600' ]
   [ "$(stat -c '%u %a' "$(at etcd-server)")" = '4242 644' ]
 }
+
+@test "the real path of a file: what readlink says, whether it has links, dots or no folder" {
+  ln -s "$ROOT/var" "$ROOT/link"
+  for path in "$(at etcd-ca)" "${ROOT}/link/lib/etcd/cert/ca.pem" "$ROOT/var/../var/lib/etcd/cert/ca.pem" "$ROOT//var/lib/etcd/cert/ca.pem" relative.pem ./a/relative.pem "$ROOT/nowhere/at/all" /ca.pem; do
+    call "[ \"\$(real_path '$path' || printf failed)\" = \"\$(readlink -f -- '$path' || printf failed)\" ]"
+  done
+}

@@ -65,3 +65,21 @@ EXPECTED
   done <"$SUITE/rows"
   [ "$(grep -c '^saved ' "$FAKE/stdout")" = 10 ]
 }
+
+@test "a certificate file that is damaged, with a key behind it, shows no key" {
+  { sed '$d' "$SUITE/old/server.pem" && cat "$SUITE/old/server-key.pem"; } >"$(at etcd-server)"
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  [ "$(grep -c -F -e PRIVATE -e "$(sed -n 2p "$SUITE/old/server-key.pem")" "$FAKE/stdout")" = 0 ]
+}
+
+@test "an argument of a process with a line break in it is one line of the survey" {
+  on_master "$BATS_TEST_DIRNAME/fakes/systemctl" restart kubelet
+  kill -KILL "$(host_pid kube-apiserver)"
+  on_master setsid "$FAKE/exe/kube-apiserver" -c 'read -r _ <>"$0"' "$FAKE/fifo" $'--client-ca-file=/x.crt\nnot healthy' $'--y\nnot ready' </dev/null >/dev/null 2>&1 3>&- &
+  until host_pid kube-apiserver >/dev/null 2>&1; do sleep 0.05; done
+  script survey "FILE_PATH[11]=/a FILE_KIND[11]=authority FILE_SIGNER[11]=cluster-ca FILE_GROUP[11]=cluster-ca FILE_FLAG[11]='kube-apiserver --client-ca-file'" >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  grep -qx 'path 11 /x.crt' "$FAKE/stdout"
+  [ "$(grep -c '^not ' "$FAKE/stdout")" = 0 ]
+}
