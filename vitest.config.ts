@@ -8,7 +8,13 @@ export default defineConfig({
       {
         test: {
           name: "model",
-          include: ["test/model/**/*.test.ts", "test/components/**/*.test.ts", "test/cli/**/*.test.ts", "test/lab/judge/**/*.test.ts"],
+          include: [
+            "test/model/**/*.test.ts",
+            "test/components/**/*.test.ts",
+            "test/cli/**/*.test.ts",
+            "test/lab/judge/**/*.test.ts",
+            "test/mutation/**/*.test.ts",
+          ],
           // seconds on an idle machine; a busy one is no failure
           testTimeout: 180_000,
           hookTimeout: 60_000,

@@ -22,6 +22,7 @@ export async function isConfirmed(question: string): Promise<boolean> {
 /**
  * Asks once for the stack's passphrase where no variable has it, since the CLI would ask for each of its runs.
  * @returns what to add to the CLI's environment
+ * @throws CommandError (declined) at Ctrl-C or Ctrl-D
  */
 export async function passphraseFor(secretsProvider: string | undefined): Promise<NodeJS.ProcessEnv> {
   const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file } = process.env;
@@ -33,13 +34,18 @@ export async function passphraseFor(secretsProvider: string | undefined): Promis
       ending: "usage",
     });
   }
-  process.stderr.write("Passphrase of the stack: ");
+  return { PULUMI_CONFIG_PASSPHRASE: await secretFor("Passphrase of the stack", "passphrase") };
+}
+
+/** Asks on the terminal, without showing the answer. @throws CommandError (declined) at Ctrl-C or Ctrl-D */
+export async function secretFor(question: string, kind: "passphrase" | "password"): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
-  const gone = Promise.withResolvers<string>();
-  terminal.once("close", () => gone.resolve(""));
+  const gone = Promise.withResolvers<never>();
+  terminal.once("close", () => gone.reject(new CommandError(`Cannot go on: no ${kind} was given`, { ending: "declined" })));
   try {
-    return { PULUMI_CONFIG_PASSPHRASE: await Promise.race([terminal.question(""), gone.promise]) };
+    process.stderr.write(`${question}: `);
+    return await Promise.race([terminal.question(""), gone.promise]);
   } finally {
     terminal.close();
     process.stderr.write("\n");

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { bucketFolder, copyOf } from "./bucket.ts";
 import { CommandError } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
-import type { Program } from "./program.ts";
+import type { Program } from "./project.ts";
 
 const whoami = z.looseObject({ url: z.string() });
 
@@ -40,11 +40,11 @@ export function howToCopy(url: string, program: Pick<Program, "project" | "stack
   const [place = ""] = url.split("?");
   const seen = `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file or S3 backend, a copy of the history, or exported files.`;
   if (/^https?:/.test(url)) {
-    return `${seen} Export them, then list the files:\n  npm run pulumi -- stack export --stack ${stack} --version <n> --file <n>.json\n  npm run rollback -- --stack ${stack} --list <n>.json`;
+    return `${seen} Export them, then list the files:\n  npx etcd-rotation pulumi stack export --stack ${stack} --version <n> --file <n>.json\n  npx etcd-rotation rollback ${stack} --list <n>.json`;
   }
   const path = `${place.replace(/\/$/, "")}/${historyPath(program).join("/")}/`;
   const copy = `history-${project}-${stack}`;
-  return `${seen} Copy it, then list the copy:\n  copy ${path} to ${copy} with your provider's own tool\n  npm run rollback -- --stack ${stack} --list --history ${copy}`;
+  return `${seen} Copy it, then list the copy:\n  copy ${path} to ${copy} with your provider's own tool\n  npx etcd-rotation rollback ${stack} --list --history ${copy}`;
 }
 
 function historyPath({ project, stack }: Pick<Program, "project" | "stack">): string[] {

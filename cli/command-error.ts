@@ -1,8 +1,16 @@
-import { styleText } from "node:util";
-import { printable } from "../components/model/printable.ts";
+/** How a command ends; a number means the same for all of them. The first four are also those of a monitoring plug-in. */
+export const exitCodes = { done: 0, due: 1, failed: 2, usage: 3, declined: 4, unfinished: 5, refused: 6 } as const;
 
-/** How a command of this folder ends; `npm run` passes the code on. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, refused: 3, declined: 4, unfinished: 5 } as const;
+/** What each of them means, for --help and docs/commands.md. */
+export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
+  done: "done; nothing is due, or to be changed",
+  due: "a certificate is due, or a preview has changes",
+  failed: "failed; a certificate has expired or drifted, or a stack was not started",
+  usage: "bad usage, or a master or a stack file could not be looked at",
+  declined: "the answer was not yes, or no passphrase was given",
+  unfinished: "begun and not finished; the message says how to go on",
+  refused: "refused; nothing was changed",
+};
 
 /** An end that was foreseen; the message is for the person who ran the command. */
 export class CommandError extends Error {
@@ -15,14 +23,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Runs a command and turns every error into a message on stderr and an exit code. */
-export async function runCommand(main: (args: readonly string[]) => Promise<void>): Promise<void> {
-  try {
-    await main(process.argv.slice(2));
-  } catch (error) {
-    // a part of it may come from another machine
-    const text = (error instanceof Error ? error.message : String(error)).split("\n").map(printable).join("\n");
-    process.stderr.write(`${styleText("red", text, { stream: process.stderr })}\n`);
-    process.exitCode = error instanceof CommandError ? error.code : exitCodes.failed;
-  }
+/** What was thrown, in words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

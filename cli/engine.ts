@@ -1,7 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { join } from "node:path";
+import { startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
-import { ownFolder } from "./program.ts";
 
 /** A finished run of the Pulumi CLI whose output was kept. */
 export interface Captured {
@@ -18,7 +16,7 @@ export interface EngineSettings {
   readonly isOutputTaken?: boolean;
 }
 
-/** The Pulumi CLI, by the same way as `npm run pulumi`: same engine, same backend. */
+/** The Pulumi CLI, by the same way as `npx etcd-rotation pulumi`: same engine, same backend. */
 export class Engine {
   readonly #settings: EngineSettings;
 
@@ -42,6 +40,14 @@ export class Engine {
     return this.#run([...args, "--non-interactive", "--color", "never"], ["ignore", "pipe", "pipe"]);
   }
 
+  /** Runs it with that text as its standard input. @throws CommandError with what it said when it fails */
+  async tell(what: string, input: string, ...args: string[]): Promise<void> {
+    const { code, stderr } = await this.#run([...args, "--non-interactive", "--color", "never"], ["pipe", "pipe", "pipe"], input);
+    if (code !== 0) {
+      throw new CommandError(`Cannot ${what}: ${saidBy(stderr)}`, { ending: "failed" });
+    }
+  }
+
   /** @throws CommandError with what the CLI said when it fails */
   async read(what: string, ...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.capture(...args);
@@ -51,45 +57,14 @@ export class Engine {
     return stdout;
   }
 
-  #run(args: readonly string[], stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[]): Promise<Captured> {
-    const child = spawn(process.execPath, [join(ownFolder, "tools", "pulumi.ts"), ...args], {
-      cwd: this.#settings.folder,
-      env: { ...process.env, ...this.#settings.env },
-      stdio,
-    });
-    const letGo = outlive(child);
+  async #run(args: readonly string[], stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[], input = ""): Promise<Captured> {
+    const { child, code } = await startPulumi(args, { ...this.#settings, stdio });
+    child.stdin?.end(input);
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    const { promise, resolve, reject } = Promise.withResolvers<Captured>();
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? 1, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") }));
-    return promise.finally(letGo);
+    return { code: await code, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") };
   }
-}
-
-/**
- * Stays until the CLI has ended by itself, to tidy up after it. An interrupt of a terminal reaches the CLI without help.
- * @returns what ends this
- */
-function outlive(child: ChildProcess): () => void {
-  const isInteractive = process.stdin.isTTY === true;
-  const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => ({
-    signal,
-    handle: () => {
-      if (signal !== "SIGINT" || !isInteractive) {
-        child.kill(signal);
-      }
-    },
-  }));
-  for (const { signal, handle } of handlers) {
-    process.on(signal, handle);
-  }
-  return () => {
-    for (const { signal, handle } of handlers) {
-      process.off(signal, handle);
-    }
-  };
 }
 
 /** The CLI's error without its advice to run itself with other flags. */

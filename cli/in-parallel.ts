@@ -1,3 +1,5 @@
+import { messageOf } from "./command-error.ts";
+
 /** Works on items side by side, at most `limit` at a time; results in the items' order. */
 export async function inParallel<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Map<number, R>();
@@ -9,4 +11,13 @@ export async function inParallel<T, R>(items: readonly T[], limit: number, work:
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   return [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+}
+
+/** What has come of work side by side, in its order, and why some of it has failed. */
+export async function settled<T>(work: readonly Promise<T>[]): Promise<{ readonly values: T[]; readonly failures: string[] }> {
+  const all = await Promise.allSettled(work);
+  return {
+    values: all.flatMap((each) => (each.status === "fulfilled" ? [each.value] : [])),
+    failures: all.flatMap((each) => (each.status === "rejected" ? [messageOf(each.reason)] : [])),
+  };
 }

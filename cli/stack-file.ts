@@ -1,113 +1,99 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parse } from "yaml";
+import { readFileSync } from "node:fs";
+import { isMap, isScalar, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
-import type { Window } from "../components/model/window.ts";
-import { parseValue } from "../stacks/parse-value.ts";
-import { checkSettings, type Settings, SettingsError, window } from "../stacks/settings.ts";
+import { projectSettings } from "../stacks/project-settings.ts";
+import { CommandError, messageOf } from "./command-error.ts";
+import type { Program } from "./project.ts";
 
-/** How to log in when the stack file's own key is encrypted. */
-export interface LoginOverride {
-  readonly identity?: string | undefined;
-  readonly isAgent: boolean;
+/** A key below `config`, project included, and what it is to be. */
+export interface Change {
+  readonly path: readonly string[];
+  readonly from: string | undefined;
+  /** undefined: the key goes */
+  readonly to: string | undefined;
 }
 
-const projectFile = z.object({ name: z.string(), stackConfigDir: z.string().optional() });
-const stackFile = z.object({ config: z.record(z.string(), z.unknown()).default({}) });
-const fileName = /^Pulumi\.(.+)\.yaml$/;
-
-/** A Pulumi project: its name, and the folder of its stack files. */
-export interface Project {
-  readonly folder: string;
-  readonly name: string;
-  readonly stackFolder: string;
-}
-
-/** @throws Error when the folder has no Pulumi.yaml */
-export function readProject(folder: string): Project {
-  const { name, stackConfigDir } = projectFile.parse(parse(readFileSync(join(folder, "Pulumi.yaml"), "utf8")));
-  return { folder, name, stackFolder: join(folder, stackConfigDir ?? ".") };
-}
-
-/** The stacks that have a file, sorted; the example is none. */
-export function stackNames({ stackFolder }: Project): string[] {
-  return readdirSync(stackFolder)
-    .flatMap((name) => fileName.exec(name)?.[1] ?? [])
-    .filter((name) => name !== "example")
-    .sort();
-}
-
-/** The window of a stack, whatever else its file holds; undefined without one. @throws SettingsError when there is one that cannot be read */
-export function readWindow(project: Project, stack: string): Window | undefined {
-  const file = join(project.stackFolder, `Pulumi.${stack}.yaml`);
-  const value = parseStackFile(file, project).config[`${project.name}:window`];
-  const { data, error } = window.optional().safeParse(value);
-  if (error !== undefined) {
-    throw new SettingsError(`Cannot read the window in ${file}: ${error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`);
-  }
-  return data;
-}
-
-/**
- * Reads a stack's settings from its file, without Pulumi and without the stack's password.
- * @throws SettingsError naming the file or the keys, what was seen and what is allowed
- */
-export function readStackFile(project: Project, stack: string, login: LoginOverride): Settings {
-  const file = join(project.stackFolder, `Pulumi.${stack}.yaml`);
-  const { config } = parseStackFile(file, project);
-  const prefix = `${project.name}:`;
-  const values = Object.entries(config).flatMap(([key, value]): [string, unknown][] => {
-    // Pulumi hands plain values over as text: a rotation of 2026, or the "true" that `config set` writes
-    const plain = isObject(value) || Array.isArray(value) ? value : parseValue(String(value ?? ""));
-    return key.startsWith(prefix) ? [[key.slice(prefix.length), plain]] : [];
-  });
-  return checkSettings(withLogin(Object.fromEntries(values), stack, login), stack);
-}
-
-function parseStackFile(file: string, project: Project): z.infer<typeof stackFile> {
+/** The text of a stack file. @throws CommandError (bad usage) when there is none */
+export function readStackFile({ stackFile, stack }: Program): string {
   try {
-    return stackFile.parse(parse(readFileSync(file, "utf8")));
+    return readFileSync(stackFile, "utf8");
   } catch (error) {
-    const known = stackNames(project);
-    throw new SettingsError(
-      `Cannot read the stack file ${file}: ${error instanceof Error ? error.message : String(error)}; expected one of ${known.length === 0 ? "none: there is no stack file yet" : known.join(", ")}`,
-      { cause: error },
+    throw new CommandError(`Cannot read the stack file ${stackFile}: ${messageOf(error)}; expected the settings of stack "${stack}"`, {
+      ending: "usage",
+      cause: error,
+    });
+  }
+}
+
+/** The project's settings as Pulumi hands them over; encrypted ones as `{secure: …}`. Every command reads a stack file by this. */
+export function settingsIn(text: string, { project, stackFile }: Pick<Program, "project" | "stackFile">): Record<string, unknown> {
+  const document = parseDocument(text, { merge: true, customTags: (tags) => [goInteger, ...tags] });
+  const [error] = document.errors;
+  const config: unknown = document.toJS()?.config ?? {};
+  if (error !== undefined || typeof config !== "object" || config === null) {
+    throw new CommandError(
+      `Cannot read ${stackFile}: ${error === undefined ? "its config holds no keys" : error.message.split("\n")[0]}; expected the settings of a stack`,
+      {
+        ending: "usage",
+        cause: error,
+      },
     );
   }
+  return projectSettings(Object.fromEntries(Object.entries(config).map(([key, value]) => [key, handedOver(value)])), project);
 }
 
-/** The settings with the caller's way to log in. @throws SettingsError when the file's own is encrypted and there is no other */
-function withLogin(values: Record<string, unknown>, stack: string, login: LoginOverride): Record<string, unknown> {
-  const { ssh } = values;
-  if (!isObject(ssh)) {
-    return values;
-  }
-  const { bastion } = ssh;
-  const mended = isObject(bastion) ? { ...ssh, bastion: ownLogin(bastion, "ssh.bastion", stack, login) } : ssh;
-  return { ...values, ssh: ownLogin(mended, "ssh", stack, login) };
+/** Pulumi reads YAML in Go, where a plain 2026_11 is 202611 and a plain 0311 is octal. */
+const goInteger: ScalarTag = {
+  tag: "tag:yaml.org,2002:int",
+  default: true,
+  test: /^[-+]?\d[\d_]*$/,
+  resolve: (text) => (/^[-+]?0[0-7_]+$/.test(text) ? Number.parseInt(text.replaceAll("_", ""), 8) : Number(text.replaceAll("_", ""))),
+};
+
+/** As Pulumi makes a text of it. */
+function handedOver(value: unknown): string {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");
 }
 
-function ownLogin(access: Record<string, unknown>, key: string, stack: string, { identity, isAgent }: LoginOverride): Record<string, unknown> {
-  const { privateKey, privateKeyPath: _path, passphrase, agent: _agent, ...rest } = access;
-  if (isAgent) {
-    return { ...rest, agent: true };
-  }
-  if (identity !== undefined) {
-    return { ...rest, privateKeyPath: identity, ...(isEncrypted(passphrase) ? {} : { passphrase }) };
-  }
-  if (isEncrypted(privateKey) || isEncrypted(passphrase)) {
-    throw new SettingsError(
-      `Cannot read ${key}.${isEncrypted(privateKey) ? "privateKey" : "passphrase"} of ${stack}: it is encrypted, and the stack's password is not asked for here; expected privateKeyPath or agent: true there, or --agent, or --identity <file>`,
-    );
-  }
-  return access;
+/** What encrypts a stack's secrets: the URL of a key service, "passphrase", or undefined where Pulumi Cloud does. */
+export function secretsProviderIn(text: string): string | undefined {
+  const { secretsprovider, encryptionsalt } = headShape.parse(parseDocument(text).toJS());
+  const isUrl = secretsprovider?.includes("://") === true;
+  return isUrl || encryptionsalt === undefined ? secretsprovider : "passphrase";
 }
 
-/** How Pulumi keeps a secret in a stack file. */
-function isEncrypted(value: unknown): boolean {
-  return isObject(value) && "secure" in value;
+const headShape = z.looseObject({ secretsprovider: z.string().optional(), encryptionsalt: z.string().optional() });
+
+/** Sets keys in a stack file's text. All else stays byte for byte where the key was there before, unless it goes; comments stay in any case. */
+export function withChanges(text: string, changes: readonly Change[]): string {
+  return changes.reduce(withChange, text);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function withChange(text: string, { path, to }: Change): string {
+  const document = parseDocument(text);
+  const keys = ["config", ...path];
+  const node = document.getIn(keys, true);
+  if (to === undefined) {
+    document.deleteIn(keys);
+    return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+  }
+  if (isScalar(node) && node.range) {
+    const [start, end] = node.range;
+    return `${text.slice(0, start)}${written(to, text.slice(start, end))}${text.slice(end)}`;
+  }
+  const parent = keys.slice(0, -1);
+  if (!isMap(document.getIn(parent, true))) {
+    document.setIn(parent, document.createNode({}));
+  }
+  document.setIn(keys, to);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+}
+
+/** In the quotes of what it replaces; plain only where YAML cannot take it for something else than a string. */
+function written(value: string, previous: string): string {
+  if (previous.startsWith("'")) {
+    return `'${value.replaceAll("'", "''")}'`;
+  }
+  const isPlain = !previous.startsWith('"') && /^[A-Za-z][A-Za-z0-9_-]*$/.test(value) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value);
+  return isPlain ? value : JSON.stringify(value);
 }

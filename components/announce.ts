@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
+import { clientCommands } from "./model/clients.ts";
 import { differences } from "./model/differences.ts";
+import { holdOf } from "./model/missing.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
 import { describeHold, describePlan } from "./model/words.ts";
@@ -11,6 +13,7 @@ import { valueIfKnown } from "./value-if-known.ts";
 /** Says in words, under the rollout's own name where a stack has several, what preview shows as a diff, and at the end of an update what has been verified. */
 export async function announce(cluster: Cluster, rollout: Rollout): Promise<void> {
   const wanted = await valueIfKnown(rollout.wanted);
+  const clients = cluster.clients(wanted);
   const input = {
     found: cluster.found,
     wanted,
@@ -21,12 +24,14 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     rollout: nextRollout(cluster.found),
     rotation: rotationOf(cluster.args),
     restore: cluster.args.restore,
+    foreignAuthorities: cluster.args.foreignAuthorities,
     lastRotation: cluster.lastRotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
     diskSnapshotDays: cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,
-    heldBefore: cluster.heldBefore,
-    addresses: cluster.args.masters.map((master) => master.address),
+    heldBefore: holdOf(cluster.found, cluster.args.holdBefore, clients),
+    clients,
+    addresses: [...cluster.args.masters.map((master) => master.address), ...(cluster.args.clients?.ignore ?? [])],
   };
   const subject = cluster.name === "" ? undefined : rollout;
   if (pulumi.runtime.isDryRun()) {
@@ -35,7 +40,7 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   }
   rollout.report.apply((report) =>
     wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
-      ? pulumi.log.info(describeReport(report, describeHold(cluster)).join("\n"), subject)
+      ? pulumi.log.info([...describeReport(report, describeHold(input), input, cluster.args.layout.kind), ...clientCommands(clients)].join("\n"), subject)
       : undefined,
   );
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { sha256 } from "./model/certificate.ts";
+import { authoritySerial } from "./model/certificate.ts";
 
 /** Key algorithms, as the stack file names them. */
 export type KeyAlgorithm = "ECDSA-P256" | "ECDSA-P384" | "RSA-2048" | "RSA-3072" | "RSA-4096";
@@ -32,7 +32,7 @@ export class CertificateAuthority extends pulumi.ComponentResource {
         isCaCertificate: true,
         setSubjectKeyId: true,
         // distinct for every key: OpenSSL picks the first of two authorities with one subject
-        subject: { commonName: `${args.commonName} ${args.rotation}`, serialNumber: key.publicKeyPem.apply((pem) => sha256(pem).slice(0, 16)) },
+        subject: { commonName: `${args.commonName} ${args.rotation}`, serialNumber: key.publicKeyPem.apply(authoritySerial) },
         allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
         validityPeriodHours: args.validityHours,
         earlyRenewalHours: args.renewBeforeHours,

@@ -1,20 +1,27 @@
 import { setTimeout } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
 import { refusals } from "./model/checks.ts";
+import { type Client, clientsOf } from "./model/clients.ts";
 import { cloudRefusals, diskRefusals } from "./model/cloud.ts";
+import { tablesOf } from "./model/extra-files.ts";
 import { type Found, presentRows } from "./model/found.ts";
-import { type KubernetesRow, layouts, type Row, withPaths } from "./model/layout.ts";
-import { foundOf, type Hold, holdOf, missingRefusals } from "./model/missing.ts";
-import { planRollout, type RolloutPlan } from "./model/plan.ts";
+import { type KubernetesRow, layouts, type Row } from "./model/layout.ts";
+import { foundOf, missingRefusals } from "./model/missing.ts";
+import { longestRollout, planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, type RenewalPolicy, renewedRows } from "./model/renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
+import { sharedFileRefusals } from "./model/shared-files.ts";
+import type { ForeignPolicy } from "./model/trust.ts";
 import type { Wanted } from "./model/wanted.ts";
 import { ignoreWindowVariable, windowRefusal } from "./model/window.ts";
+import { requireEngine } from "./require-engine.ts";
 import "./stack-traces.ts";
+import type { Access } from "./survey/access.ts";
+import { refuseStaleAgent } from "./survey/agent.ts";
 import { claimMasters } from "./survey/claim.ts";
-import type { Access } from "./survey/ssh.ts";
 import { takeSurvey } from "./survey/survey.ts";
 import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/targets.ts";
 
@@ -28,8 +35,8 @@ export interface Cluster {
   /** Kubernetes' own files that are looked after; empty when they are left alone */
   readonly kubernetes: readonly KubernetesRow[];
   readonly plan: RolloutPlan;
-  /** the phase that waits, with all that follow: for the stack file's holdBefore, or for a master that is missing */
-  readonly heldBefore: Hold | undefined;
+  /** of etcd, besides Kubernetes */
+  readonly clients: (wanted: Wanted | undefined) => readonly Client[];
   /** what of these files is renewed; the wanted set is unknown while a rotation is being previewed */
   readonly renewals: (wanted: Wanted | undefined) => RenewalPlan;
   /** what comes back from the masters' backups; undefined when the stack's own certificates are wanted */
@@ -60,9 +67,10 @@ export function resourceName(cluster: Pick<Cluster, "name">, own: string): strin
  * @throws pulumi.RunError with every reason not to begin, before any key is made
  */
 export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Cluster> {
+  await requireEngine();
   const owner = [pulumi.getProject(), pulumi.getStack(), ...(name === "" ? [] : [name])].join("/");
   const policy = { ...args.certificates, ...args.kubernetes, rotation: args.kubernetes.rotation };
-  const tables = tablesOf(args, policy);
+  const tables = renewedTables(args, policy);
   const refuse = (error: unknown) => {
     throw refusal(name, error instanceof Error ? error.message : String(error));
   };
@@ -73,16 +81,24 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
     lastOutputs(name),
     cloudOf(place, resourceName({ name }, "alicloud"), takesDisks).catch(refuse),
   ]);
-  const heldBefore = holdOf(found, args.holdBefore);
-  const question = { rows, kubernetes, owner, heldBefore, renewBefore: args.certificates.renewBefore, now };
-  const restore = args.restore === undefined ? undefined : planRestore(found, { ...question, rollout: args.restore });
+  const question = { rows, kubernetes, owner, kept: plan.kept, renewBefore: args.certificates.renewBefore, now };
+  const rolloutSeconds = longestRollout(args.masters.length, args.gate, args.pauseBetweenMasters);
+  const restore = args.restore === undefined ? undefined : planRestore(found, { ...question, rolloutSeconds, rollout: args.restore });
   const renewals = (wanted: Wanted | undefined) =>
     restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore.notices);
   const allowed = { outage: args.allowOutage, renewals: renewals(undefined).leaves };
   const identity = { owner, takeOver: args.takeOver, lastClusterId: last.cluster };
   const authorities = last.rotation === args.rotation ? last.authorities : undefined;
+  const clients = (wanted: Wanted | undefined) =>
+    clientsOf(found, {
+      rows,
+      authorities: wanted === undefined ? (authorities ?? []) : Object.values(wanted.authorities),
+      kept: plan.kept,
+      ignored: args.clients?.ignore ?? [],
+    });
   const reasons = [
     ...refusals(found, args.masters, tables.table, identity, allowed),
+    ...sharedFileRefusals(found, rows, kubernetes, layouts[args.layout.kind]),
     ...missingRefusals(found, rows, plan, authorities),
     ...(restore?.refusals ?? []),
     ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, args.masters)),
@@ -98,10 +114,11 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   }
   const clusterId = found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "";
   const { hasDiskSnapshots, rotation: lastRotation } = last;
-  return { name, args, found, rows, kubernetes, plan, heldBefore, renewals, restore, clusterId, cloud, hasDiskSnapshots, owner, lastRotation, shut, claim };
+  return { name, args, found, rows, kubernetes, plan, clients, renewals, restore, clusterId, cloud, hasDiskSnapshots, owner, lastRotation, shut, claim };
 }
 
-function refusal(name: string, reasons: string): pulumi.RunError {
+/** What ends the program with these reasons, and with the cluster's name where a stack has several. */
+export function refusal(name: string, reasons: string): pulumi.RunError {
   return new pulumi.RunError(name === "" ? reasons : reasons.replaceAll(/^/gm, `${name}: `));
 }
 
@@ -111,42 +128,52 @@ interface Tables {
   readonly kubernetesTable: readonly KubernetesRow[];
 }
 
-function tablesOf({ layout: { kind, paths } }: ClusterArgs, policy: RenewalPolicy): Tables {
-  const { rows, kubernetes } = layouts[kind];
-  return { table: withPaths(rows, paths), kubernetesTable: withPaths(renewedRows(kubernetes, policy), paths) };
+function renewedTables({ layout }: ClusterArgs, policy: RenewalPolicy): Tables {
+  const { rows, kubernetes } = tablesOf(layout);
+  return { table: rows, kubernetesTable: renewedRows(kubernetes, policy) };
 }
 
 /**
  * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
- * or a start: a recovery is begun only when a second one, some seconds later, says the same.
+ * or a start: a recovery is begun only when two in a row, some seconds apart, say the same.
  */
 async function claimAndLook(owner: string, tables: Tables, args: ClusterArgs) {
   const { skipUnreachable } = args;
+  await refuseStaleAgent();
   const all = surveyTargets(args, owner, [...tables.table, ...tables.kubernetesTable]);
   const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipUnreachable);
   const look = async () => {
     const { masters } = await takeSurvey(targets, skipUnreachable);
-    return judge(foundOf(masters, args.masters), tables);
+    return judge(foundOf(masters, args.masters), tables, args.foreignAuthorities);
   };
-  const first = await look();
-  if (first.plan.mode === "rolling") {
-    return { claim, ...first };
+  let last = await look();
+  for (let looks = 1; last.plan.mode === "recovery"; looks += 1) {
+    await setTimeout(nextLookMilliseconds);
+    const next = await look();
+    if (isDeepStrictEqual(next.plan.out, last.plan.out)) {
+      return { claim, ...next };
+    }
+    if (looks === mostLooks) {
+      const [before, now] = [last, next].map(({ plan }) => (plan.causes.length === 0 ? "nothing" : plan.causes.join("; ")));
+      throw new Error(`Cannot tell what is out: ${before}; and some seconds later: ${now}; expected the same twice. Nothing was changed: run it again`);
+    }
+    last = next;
   }
-  await setTimeout(secondLookMilliseconds);
-  return { claim, ...(await look()) };
+  return { claim, ...last };
 }
 
 /** Longer than an election, which takes up to twice etcd's --election-timeout (3 s on ACK). */
-const secondLookMilliseconds = 8000;
+const nextLookMilliseconds = 8000;
+const mostLooks = 4;
 
-function judge(found: Found, { table, kubernetesTable }: Tables) {
+function judge(found: Found, { table, kubernetesTable }: Tables, foreignAuthorities: ForeignPolicy | undefined) {
   const now = Date.now();
   const rows = presentRows(table, found);
   const kubernetes = presentRows(kubernetesTable, found);
-  return { found, rows, kubernetes, plan: planRollout(found, rows, kubernetes, now), now };
+  return { found, rows, kubernetes, plan: planRollout(found, rows, kubernetes, now, foreignAuthorities), now };
 }
 
-/** The steps' connection to a master; secret, since it holds the key. */
+/** The steps' connection to a master; secret, since it holds the key or the password. */
 export function connectionTo(args: ClusterArgs, master: ClusterArgs["masters"][number]): command.types.input.remote.ConnectionArgs {
   const bastion = bastionOf(args);
   return { ...endpoint(accessTo(args, master)), ...(bastion === undefined ? {} : { proxy: endpoint(bastion) }) };
@@ -162,6 +189,7 @@ function endpoint(access: Access) {
     ...(access.hostKey === "unchecked" ? {} : { hostKey: access.hostKey }),
     ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
     ...(access.passphrase === undefined ? {} : { privateKeyPassword: access.passphrase }),
+    ...(access.password === undefined ? {} : { password: access.password }),
     ...(access.agentSocket === undefined ? {} : { agentSocketPath: access.agentSocket }),
   };
 }

@@ -1,17 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DiskSnapshots } from "./alicloud/disk-snapshots.ts";
 import type { Authorities, Leaves } from "./certificates.ts";
-import { type Cluster, connectionTo, resourceName } from "./cluster.ts";
+import { type Cluster, connectionTo, refusal, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
 import { differences } from "./model/differences.ts";
-import { deadIn, isHeldAt } from "./model/missing.ts";
+import { asReadBy } from "./model/layout.ts";
+import { deadIn, holdOf, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
 import { renderStepData, type StepData } from "./model/step-data.ts";
-import { fingerprintsOf, type Wanted, type WantedPems } from "./model/wanted.ts";
+import { fingerprintsOf, keptKeys, type Wanted, type WantedPems } from "./model/wanted.ts";
 import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
 import { commonData } from "./survey/targets.ts";
@@ -39,14 +40,15 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster } = args;
     const pems = pemsOf(args);
-    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: cluster.heldBefore };
-    this.wanted =
+    const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: undefined };
+    const wanted =
       cluster.restore === undefined
-        ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(known, cluster.rows, asked)))
+        ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(withNewKeys(known, cluster), cluster.rows, asked, cluster.plan.kept)))
         : pulumi.output(cluster.restore.wanted);
-    const decided = this.wanted.apply((wanted) => {
-      const renewals = cluster.renewals(wanted);
-      return { wanted, renewals, attempt: decideAttempt(cluster.found, wanted, cluster.rows, cluster.plan, renewals) };
+    this.wanted = wanted.apply((known) => ({ ...known, heldBefore: holdOf(cluster.found, cluster.args.holdBefore, cluster.clients(known)) }));
+    const decided = this.wanted.apply((known) => {
+      const renewals = cluster.renewals(known);
+      return { wanted: known, renewals, attempt: decideAttempt(cluster.found, known, cluster.rows, cluster.plan, renewals) };
     });
     this.attempt = decided.attempt;
     this.stays = decided.renewals.notices;
@@ -108,6 +110,15 @@ function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems>
   });
 }
 
+/** @throws pulumi.RunError before a step runs */
+function withNewKeys(pems: WantedPems, cluster: Cluster): WantedPems {
+  const reasons = keptKeys(pems, cluster.found, resourceName(cluster, "**"));
+  if (reasons.length > 0) {
+    throw refusal(cluster.name, reasons.join("\n"));
+  }
+  return pems;
+}
+
 function pemOf({ certPem, keyPem }: LeafCertificate) {
   return { certPem, keyPem };
 }
@@ -121,9 +132,9 @@ interface Known {
   readonly signed: readonly string[];
 }
 
-/** Kubernetes' certificates are renewed where their readers restart next: in a recovery all is started in settle. */
-function renews({ plan }: Cluster, { phase }: Pick<PlannedStep, "phase">): boolean {
-  return phase === (plan.mode === "recovery" ? "issue" : "retire");
+/** Kubernetes' certificates are renewed where their readers restart next: an API server that is out is started after issue. */
+function renews({ plan }: Cluster, { phase, master }: Pick<PlannedStep, "phase" | "master">): boolean {
+  return phase === (plan.out[master]?.includes("kube-apiserver") === true ? "issue" : "retire");
 }
 
 function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
@@ -131,8 +142,8 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
   const found = cluster.found.masters.find(({ name }) => name === master.name);
   // all files at once: nothing there reads them yet
   const isJoining = cluster.found.joining?.some(({ name }) => name === master.name) === true;
-  // the paths that the running processes use
-  const kubernetes = cluster.kubernetes.map((row) => ({ ...row, path: found?.files[row.id]?.path || row.path }));
+  // the paths that the running processes use, and what they read only when they start
+  const kubernetes = cluster.kubernetes.map((row) => asReadBy({ ...row, path: found?.files[row.id]?.path || row.path }, found?.kubernetes ?? ""));
   const authorities =
     found === undefined || !renews(cluster, planned) ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
   const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
@@ -147,7 +158,8 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     rollout: attempt.rollout,
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
-    mode: isJoining ? "joining" : cluster.plan.mode,
+    isJoining,
+    out: Object.entries(cluster.plan.out).flatMap(([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`))),
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     tellsReach: false,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
@@ -166,7 +178,7 @@ function wantedContents(
     return { contents: { ...contentsFor(phase, master, rows, plan, pems), ...authorities }, saved: [] };
   }
   const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
-  const kubernetes = renews(cluster, { phase }) ? (restore.kubernetes[master] ?? []) : [];
+  const kubernetes = renews(cluster, { phase, master }) ? (restore.kubernetes[master] ?? []) : [];
   return { contents: restoredContents(phase, master, rows, plan, saved), saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes] };
 }
 

@@ -1,14 +1,15 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { remoteShell } from "./survey/survey.ts";
+import { valueIfKnown } from "./value-if-known.ts";
 
 export interface StepArgs {
   readonly user: string;
   readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
   /** runs the step anew when it changes, and nothing else does */
   readonly attempt: pulumi.Input<string>;
-  /** script and data: secret */
-  readonly script: pulumi.Input<string>;
+  /** secret */
+  readonly script: pulumi.Output<string>;
   readonly dependsOn: pulumi.Input<pulumi.Resource[]>;
 }
 
@@ -23,7 +24,8 @@ export function step(name: string, args: StepArgs, parent: pulumi.Resource): com
     {
       connection: pulumi.secret(args.connection),
       create: remoteShell(args.user),
-      stdin: pulumi.secret(args.script),
+      // by value: what the step comes after is in `dependsOn` and the trigger, and the state need not list it a third time
+      stdin: pulumi.secret(valueIfKnown(args.script).then((script) => script ?? "")),
       triggers: [args.attempt],
       logging: command.types.enums.remote.Logging.Stderr,
       addPreviousOutputInEnv: false,

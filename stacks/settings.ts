@@ -1,15 +1,21 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
+import { posix } from "node:path";
 import { z } from "zod";
+import { isAddress } from "../components/model/checks.ts";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
+import { tablesOf } from "../components/model/extra-files.ts";
 import { layoutKinds, layouts, leaves } from "../components/model/layout.ts";
-import { weekdays } from "../components/model/window.ts";
+import { extraFiles } from "./extra-files.ts";
+import { window } from "./window-settings.ts";
 
 const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
 const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
 const address = z.union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address");
 const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, "expected a host name or an address");
 const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
+/** The file system hierarchy's (FHS 3.0), and all below those that end with the boot. */
+const systemFolder = /^\/((bin|boot|etc|home|lib|lib64|root|sbin|tmp|usr|var|var\/lib)?|(dev|proc|run|sys)(\/.*)?)\/?$/;
 const port = z.int().min(1).max(65_535);
 /** One line of authorized_keys or known_hosts without the host, or the explicit opt-out. */
 const hostKey = z
@@ -18,33 +24,22 @@ const hostKey = z
     /^(unchecked|(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?)$/,
     'expected a host key such as "ssh-ed25519 AAAA…" (ssh-keyscan prints it), or "unchecked"',
   );
-const san = z.string().regex(/^[A-Za-z0-9*.:-]+$/, "expected a DNS name or an IP address");
+/** RFC 1123, with the underscore that names in clusters have, and a wildcard for the first label; digits last would be a mistyped address. */
+const dnsName = /^(?=.{1,253}$)(?!.*\.\d+$)(\*\.)?(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*$/;
+const san = z
+  .string()
+  .refine(
+    (text) => isAddress(text) || dnsName.test(text),
+    'expected a DNS name such as "etcd.example" or "*.etcd.example", or an IPv4 or IPv6 address, without a port',
+  );
+/** Of a Secret Kubernetes' names, of a process what the kernel keeps. */
+const client = z
+  .string()
+  .regex(
+    /^([a-z0-9.-]+\/[a-z0-9.-]+|[A-Za-z0-9._:@-]+)$/,
+    'expected a Secret such as "monitoring/etcd-client", a process or unit such as "prometheus", or an address, as preview names them',
+  );
 const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=etcd-server"');
-
-const timeZone = z.string().refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
-
-/** When a rollout may begin; the model's `Window` once it has been read. */
-export const window = z
-  .strictObject({
-    days: z
-      .array(z.enum(weekdays))
-      .min(1)
-      .default([...weekdays]),
-    from: z
-      .string()
-      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time of day such as "22:00"')
-      .transform(minutesOfDay),
-    to: z
-      .string()
-      .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'expected a time of day such as "04:00"')
-      .transform(minutesOfDay),
-    timeZone,
-  })
-  .check((context) => {
-    if (context.value.from === context.value.to) {
-      context.issues.push({ code: "custom", input: context.value.to, path: ["to"], message: "expected another time than from; a whole day is 00:00 to 24:00" });
-    }
-  });
 
 const rotation = z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens");
 
@@ -70,6 +65,7 @@ const access = {
     .refine((text) => text !== "" && !mayHoldKey(text), "expected the path of a file")
     .optional(),
   passphrase: z.string().optional(),
+  password: z.string().min(1, "expected a password").optional(),
   agent: z.boolean().default(false),
 };
 
@@ -105,9 +101,25 @@ const schema = z
         }
       }),
     layout: z
-      .strictObject({ kind: z.enum(layoutKinds).default("ack"), paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}) })
+      .strictObject({
+        kind: z.enum(layoutKinds).default("ack"),
+        paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}),
+        extra: extraFiles.optional(),
+      })
       .check((context) => {
-        const { kind, paths } = context.value;
+        const { kind, paths, extra = [] } = context.value;
+        const ids = tablesOf(context.value).kubernetes.map(({ id }) => id);
+        extra.forEach((file, index) => {
+          // a pair's key has a row of its own
+          if (ids.filter((id) => id === file.name || (file.kind === "pair" && id === `${file.name}-key`)).length !== (file.kind === "pair" ? 2 : 1)) {
+            context.issues.push({
+              code: "custom",
+              input: file.name,
+              path: ["extra", index, "name"],
+              message: "expected a name that no file of the layout has",
+            });
+          }
+        });
         for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
           context.issues.push({ code: "custom", input: id, path: ["paths", id], message: `expected a file of the layout ${kind}` });
         }
@@ -132,7 +144,9 @@ const schema = z
     backup: z
       .strictObject({
         keep: z.int().min(1).default(3),
-        directory: path.default("/var/lib/etcd-rotation/backups"),
+        directory: path
+          .refine((text) => !systemFolder.test(posix.normalize(text)), 'expected a folder for backups, such as "/data/backups", not one of the system')
+          .default("/var/lib/etcd-rotation/backups"),
         diskSnapshot: z.boolean().default(false),
         // 1 to 65536: ECS CreateSnapshot, RetentionDays
         diskSnapshotRetentionDays: z.int().min(1).max(65_536).default(30),
@@ -147,12 +161,14 @@ const schema = z
             .regex(/^[1-9]\d{0,8}$/)
             .transform(Number),
         ],
-        "expected the number of a rollout whose backup the masters keep (npm run backups)",
+        "expected the number of a rollout whose backup the masters keep (npx etcd-rotation backups)",
       )
       .optional(),
+    foreignAuthorities: z.enum(["keep", "drop"]).optional(),
+    clients: z.strictObject({ ignore: z.array(client) }).optional(),
     allowOutage: z.boolean().default(false),
     skipUnreachable: z.boolean().default(false),
-    holdBefore: z.literal("retire", 'expected "retire", or no such key').optional(),
+    holdBefore: z.enum(["issue", "retire"]).optional(),
     takeOver: z.string().min(1).optional(),
     window: window.optional(),
   })
@@ -184,7 +200,7 @@ export function checkSettings(values: unknown, stack: string, place = "etcd-rota
   if (!result.success) {
     const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values, place)}: ${issue.message}${seen(issue, values)}`);
     throw new SettingsError(
-      `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack ${stack}`,
+      `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack ${stack}`,
     );
   }
   const { ssh: login } = result.data;
@@ -209,29 +225,18 @@ function rowIds(kind: (typeof layoutKinds)[number]): string[] {
   return [...layouts[kind].rows, ...layouts[kind].kubernetes].map((row) => row.id);
 }
 
-function needsOneKey(context: z.core.ParsePayload<{ privateKey?: string | undefined; privateKeyPath?: string | undefined; agent: boolean }>): void {
-  const { privateKey, privateKeyPath, agent } = context.value;
-  const given = [privateKey !== undefined, privateKeyPath !== undefined, agent].filter(Boolean).length;
+function needsOneKey(
+  context: z.core.ParsePayload<{ privateKey?: string | undefined; privateKeyPath?: string | undefined; password?: string | undefined; agent: boolean }>,
+): void {
+  const { privateKey, privateKeyPath, password, agent } = context.value;
+  const given = [privateKey !== undefined, privateKeyPath !== undefined, password !== undefined, agent].filter(Boolean).length;
   if (given !== 1) {
     context.issues.push({
       code: "custom",
       input: undefined,
       path: [],
-      message: `expected exactly one of privateKey, privateKeyPath and agent: true, found ${given}`,
+      message: `expected exactly one of privateKey, privateKeyPath, password and agent: true, found ${given}`,
     });
-  }
-}
-
-function minutesOfDay(text: string): number {
-  const [hours = 0, minutes = 0] = text.split(":").map(Number);
-  return hours * 60 + minutes;
-}
-
-function isTimeZone(text: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
   }
 }
 

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { parseValue } from "./parse-value.ts";
+import { projectSettings } from "./project-settings.ts";
 import { checkSettings, type Settings, SettingsError } from "./settings.ts";
 
 /**
@@ -8,13 +8,10 @@ import { checkSettings, type Settings, SettingsError } from "./settings.ts";
  * @throws pulumi.RunError naming each key, what was seen and what is allowed
  */
 export function readSettings(key?: string): Settings {
-  const project = `${pulumi.getProject()}:`;
-  const values = Object.entries(pulumi.runtime.allConfig()).flatMap(([each, text]): [string, unknown][] =>
-    each.startsWith(project) ? [[each.slice(project.length), parseValue(text)]] : [],
-  );
+  const project = pulumi.getProject();
+  const all = projectSettings(pulumi.runtime.allConfig(), project);
   try {
-    const all = Object.fromEntries(values);
-    return key === undefined ? checkSettings(all, pulumi.getStack()) : checkSettings(all[key], pulumi.getStack(), `${project}${key}`);
+    return key === undefined ? checkSettings(all, pulumi.getStack()) : checkSettings(all[key], pulumi.getStack(), `${project}:${key}`);
   } catch (error) {
     // a RunError has no cause, and its message is all that Pulumi shows
     throw error instanceof SettingsError ? new pulumi.RunError(error.message) : error;

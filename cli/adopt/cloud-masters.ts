@@ -5,8 +5,7 @@ import { pathToFileURL } from "node:url";
 import { type EngineEvent, LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { cloudOf } from "../../components/alicloud/cloud.ts";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
-import { requireEngine } from "../../tools/setup/require-engine.ts";
+import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
 import { reasonOf } from "../fleet/reason.ts";
 
@@ -15,7 +14,6 @@ import { reasonOf } from "../fleet/reason.ts";
  * @throws CommandError when it is no dedicated cluster (refused), or cannot be asked for
  */
 export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudMaster[]> {
-  await requireEngine();
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
   const errors: string[] = [];
   let masters: readonly CloudMaster[] = [];
@@ -29,7 +27,7 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
     }
   };
   try {
-    const { env } = engineEnvironment();
+    const { env } = await pulumiEnvironment();
     // the Automation API looks for the CLI on this process's own PATH
     process.env["PATH"] = env["PATH"];
     const envVars = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -53,7 +51,7 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
     const said =
       failure instanceof Error
         ? failure.message
-        : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/operations.md). Or give --host <any master> alone`;
+        : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
     throw new CommandError(said, { ending: said.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
   } finally {
     rmSync(folder, { recursive: true, force: true });

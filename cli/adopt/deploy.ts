@@ -2,16 +2,17 @@ import { z } from "zod";
 import { passphraseFor } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../project.ts";
 
 const stackList = z.array(z.looseObject({ name: z.string() }));
 const whoami = z.looseObject({ url: z.string() });
 
 /**
- * Makes the stack when the backend has none of that name, then runs its first preview on this terminal.
- * @throws CommandError (unfinished) when one of them fails; the stack file stays
+ * Makes the stack when the backend has none of that name, has the engine write the passwords into its file, then runs its first
+ * preview on this terminal.
+ * @throws CommandError (unfinished) when one of them fails, (declined) when no passphrase is given; the stack file stays
  */
-export async function firstPreview(engine: Engine, { stack }: Program): Promise<void> {
+export async function firstPreview(engine: Engine, { stack }: Program, passwords: Readonly<Record<string, string>>): Promise<void> {
   const { url } = whoami.parse(JSON.parse(await engine.read("ask for the backend", "whoami", "--json")));
   const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
   const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
@@ -22,12 +23,26 @@ export async function firstPreview(engine: Engine, { stack }: Program): Promise<
   if (isNew) {
     requireDone(await own.show("stack", "init", stack, "--no-select"), "make the stack", stack);
   }
+  for (const [key, password] of Object.entries(passwords)) {
+    await own.tell(`write ${key}`, password, ...setPassword(key, stack));
+  }
   requireDone(await own.show("preview", "--stack", stack), "preview", stack);
 }
 
-/** A mistyped one would be noticed at the next run only, with keys behind it. */
+/** The CLI's words; it reads the password from standard input. */
+export function setPassword(key: string, stack: string): string[] {
+  return ["config", "set", "--secret", "--path", key, "--stack", stack];
+}
+
+/** A mistyped one would be noticed at the next run only, with keys behind it, and an empty one would protect none. */
 async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
   const first = await passphraseFor(provider);
+  if (provider !== undefined && { ...process.env, ...first }["PULUMI_CONFIG_PASSPHRASE"] === "") {
+    throw new CommandError(
+      "Cannot make the stack: the passphrase is empty; expected one, since it protects the authorities' keys. The stack file is written; run pulumi stack init",
+      { ending: "unfinished" },
+    );
+  }
   if (first["PULUMI_CONFIG_PASSPHRASE"] !== undefined && (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== first["PULUMI_CONFIG_PASSPHRASE"]) {
     throw new CommandError("Cannot make the stack: the passphrases differ; expected the same one twice. The stack file is written; run pulumi stack init", {
       ending: "unfinished",
@@ -39,7 +54,7 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
 function requireDone(code: number, what: string, stack: string): void {
   if (code !== 0) {
     throw new CommandError(
-      `Cannot ${what}: the Pulumi CLI has failed, as said above. The stack file is written, no master was changed. Go on with: npm run pulumi -- ${what === "preview" ? "preview --stack" : "stack init"} ${stack}`,
+      `Cannot ${what}: the Pulumi CLI has failed, as said above. The stack file is written, no master was changed. Go on with: npx etcd-rotation pulumi ${what === "preview" ? "preview --stack" : "stack init"} ${stack}`,
       { ending: "unfinished" },
     );
   }

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { type Access, shownHostKey } from "../../components/survey/ssh.ts";
+import type { Access } from "../../components/survey/access.ts";
+import { shownHostKey } from "../../components/survey/ssh.ts";
 import { isConfirmed } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
+import { settled } from "../in-parallel.ts";
 import { knownKeys } from "./known-hosts.ts";
 
 /** Where a machine's SSH server is. */
@@ -21,17 +23,15 @@ export interface Trust {
  * @throws CommandError when a machine cannot be reached, shows another key than known_hosts has, or the answer was not yes
  */
 export async function trustedHostKeys(doors: readonly Door[], bastion: Access | undefined, trust: Trust): Promise<string[]> {
-  const shown = await Promise.allSettled(
+  const { values: keys, failures } = await settled(
     doors.map((door) => shownHostKey(door, bastion, trust.knownHosts === undefined ? [] : typesOf(door, trust.knownHosts))),
   );
-  const failures = shown.flatMap((each) => (each.status === "rejected" ? [each.reason instanceof Error ? each.reason.message : String(each.reason)] : []));
   if (failures.length > 0) {
     throw new CommandError(
-      `${failures.join("\n")}\nNothing was written: every master must answer. Start it, or, when it is gone for good, remove its member from etcd (etcdctl member remove), then run this again.`,
+      `${failures.join("\n").replaceAll("the hostKey of the stack file", "that of known-hosts")}\nNothing was written: every master must answer. Start it, or, when it is gone for good, remove its member from etcd (etcdctl member remove), then run this again.`,
       { ending: "failed" },
     );
   }
-  const keys = shown.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   doors.forEach((door, index) => {
     trust.say(`${placeOf(door)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`);
   });

@@ -1,4 +1,4 @@
-import { type Component, type FileRow, fillIn, type KubernetesRow, type Layout, type Placed, type Row } from "../../components/model/layout.ts";
+import { type Component, type FileRow, fillIn, type KubernetesRow, type Layout, nowhere, type Placed, type Row } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
@@ -52,7 +52,8 @@ function entry(row: Row | KubernetesRow, masters: readonly LookedAt[], need: "re
 
 function flagFor(row: Row | KubernetesRow): readonly [Component?, string?] {
   if ("restarts" in row) {
-    return row.flag ?? [];
+    // what has no place of its own is found by every survey
+    return row.flag === undefined || row.path === nowhere ? [] : [row.flag[0], row.flag[1]];
   }
   return row.reader === "none" || row.flag === undefined ? [] : [row.reader, row.flag];
 }

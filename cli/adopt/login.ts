@@ -3,20 +3,42 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2 from "ssh2";
-import type { Access } from "../../components/survey/ssh.ts";
-import { CommandError } from "../command-error.ts";
+import type { Access } from "../../components/survey/access.ts";
+import { canAsk, secretFor } from "../ask.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import type { Door } from "./host-keys.ts";
 
 /** How to log in, and how a stack file says so. */
 export interface Login {
-  readonly credentials: Pick<Access, "privateKey" | "agentSocket">;
-  readonly written: { readonly privateKeyPath: string } | { readonly agent: true };
+  readonly credentials: Pick<Access, "privateKey" | "password" | "agentSocket">;
+  /** a password is written by the engine, which encrypts it */
+  readonly written: { readonly privateKeyPath: string } | { readonly agent: true } | { readonly password: string };
 }
 
-/** @throws CommandError (bad usage) unless there is exactly one usable way */
-export function loginWith(keyFile: string | undefined, isAgent: boolean, option: string): Login {
-  if ((keyFile === undefined) === !isAgent) {
-    throw new CommandError(`Cannot log in: saw ${isAgent ? "both" : "neither"}; expected one of ${option} <file> and --agent`, { ending: "usage" });
+/** The ways to log in that the options name. */
+export interface LoginOptions {
+  readonly keyFile: string | undefined;
+  readonly isAgent: boolean;
+  readonly isPassword: boolean;
+}
+
+/**
+ * Asks for a password where that is the way.
+ * @param prefix of the options: empty, or `bastion-`
+ * @throws CommandError (bad usage) unless there is exactly one usable way
+ */
+export async function loginWith({ keyFile, isAgent, isPassword }: LoginOptions, prefix: "" | "bastion-"): Promise<Login> {
+  const option = `--${prefix}key`;
+  const given = [keyFile !== undefined, isAgent, isPassword].filter(Boolean).length;
+  if (given !== 1) {
+    throw new CommandError(
+      `Cannot log in: saw ${given === 0 ? "none" : given} of ${option} <file>, --${prefix}password${prefix === "" ? " and --agent" : ""}; expected one`,
+      { ending: "usage" },
+    );
+  }
+  if (isPassword) {
+    const password = await askPassword(prefix);
+    return { credentials: { password }, written: { password } };
   }
   if (keyFile === undefined) {
     const socket = process.env["SSH_AUTH_SOCK"];
@@ -30,12 +52,25 @@ export function loginWith(keyFile: string | undefined, isAgent: boolean, option:
   return { credentials: { privateKey: readKey(keyFile, option) }, written: { privateKeyPath: portable(resolve(keyFile)) } };
 }
 
+async function askPassword(prefix: "" | "bastion-"): Promise<string> {
+  if (!canAsk()) {
+    throw new CommandError(`Cannot ask for the password of --${prefix}password: standard input is no terminal; expected one, or ${`--${prefix}key <file>`}`, {
+      ending: "usage",
+    });
+  }
+  const password = await secretFor(`Password on the ${prefix === "" ? "masters" : "bastion"}`, "password");
+  if (password === "") {
+    throw new CommandError("Cannot go on: the password is empty", { ending: "declined" });
+  }
+  return password;
+}
+
 function readKey(file: string, option: string): string {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read ${option}: ${error instanceof Error ? error.message : String(error)}; expected a private key`, {
+    throw new CommandError(`Cannot read ${option}: ${messageOf(error)}; expected a private key`, {
       ending: "usage",
       cause: error,
     });
@@ -56,14 +91,27 @@ function portable(file: string): string {
   return file.startsWith(`${homedir()}/`) ? `~${file.slice(homedir().length)}` : file;
 }
 
-/** Reads `[user@]host[:port]`. @throws CommandError (bad usage) when it is none */
-export function doorIn(text: string, option: string, user: string): Door {
-  const [, own, bracketed, plain, port] = /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+/** What `[user@]host[:port]` says. */
+export interface NamedHost {
+  readonly host: string;
+  readonly port: string | undefined;
+  readonly user: string | undefined;
+}
+
+/** @throws CommandError (bad usage) when it is no `[user@]host[:port]` */
+export function hostIn(text: string, option: string): NamedHost {
+  const [, own, bracketed, plain, port] = /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined) {
     throw new CommandError(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`, { ending: "usage" });
   }
-  return { host, port: portIn(port ?? "22", option), user: own ?? user };
+  return { host, port, user: own };
+}
+
+/** Reads `[user@]host[:port]`. @throws CommandError (bad usage) when it is none */
+export function doorIn(text: string, option: string, user: string): Door {
+  const named = hostIn(text, option);
+  return { host: named.host, port: portIn(named.port ?? "22", option), user: named.user ?? user };
 }
 
 /** @throws CommandError (bad usage) when it is no port */

@@ -18,6 +18,7 @@ export interface Look {
 const parts = [
   "../../components/node/output.sh",
   "../../components/node/process.sh",
+  "../../components/node/arguments.sh",
   "../../components/node/tls.sh",
   "../../components/node/etcd.sh",
   "../node/look.sh",
@@ -43,12 +44,13 @@ export function parseLook(host: string, text: string): Look {
       `Cannot look at ${host}: the answer is not complete; saw "${printable(text.slice(0, 200))}", expected nothing but the answer. A login script must print nothing: ssh ${host} true`,
     );
   }
-  const of = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  const textOf = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  const of = (kind: string) => textOf(kind).map(printable);
   return {
     hostname: of("hostname")[0] ?? "",
     layout: layoutKinds.find((kind) => kind === of("layout")[0]) ?? "ack",
     flags: Object.fromEntries(
-      of("arguments").map((line) => {
+      textOf("arguments").map((line) => {
         const [component = "", ...own] = line.split(" ");
         return [component, flagsIn(linesIn(own.join(" ")))];
       }),

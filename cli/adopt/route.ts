@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { printable } from "../../components/model/printable.ts";
-import type { Access } from "../../components/survey/ssh.ts";
+import type { Access } from "../../components/survey/access.ts";
 import { canAsk } from "../ask.ts";
 import { wrap } from "../columns.ts";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import { widthOf } from "../paint.ts";
 import type { Trust } from "./host-keys.ts";
 import { doorIn, type Login, loginWith, portIn } from "./login.ts";
@@ -15,10 +15,12 @@ export interface WayThere {
   readonly user?: string | undefined;
   readonly port?: string | undefined;
   readonly key?: string | undefined;
+  readonly password: boolean;
   readonly agent: boolean;
   readonly bastion?: string | undefined;
-  readonly "bastion-key"?: string | undefined;
-  readonly "known-hosts"?: string | undefined;
+  readonly bastionKey?: string | undefined;
+  readonly bastionPassword: boolean;
+  readonly knownHosts?: string | undefined;
   readonly yes: boolean;
   readonly json: boolean;
 }
@@ -32,7 +34,7 @@ export interface Route {
 }
 
 /** @throws CommandError (bad usage) when the options do not say one way */
-export function routeOf(values: WayThere): Route {
+export async function routeOf(values: WayThere): Promise<Route> {
   if (values.host === undefined) {
     throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help", {
       ending: "usage",
@@ -40,12 +42,14 @@ export function routeOf(values: WayThere): Route {
   }
   const named = doorIn(values.host, "--host", values.user ?? "root");
   const first = values.port === undefined ? named : { ...named, port: portIn(values.port, "--port") };
-  const login = loginWith(values.key, values.agent, "--key");
-  const bastionLogin = values["bastion-key"] === undefined ? login : loginWith(values["bastion-key"], false, "--bastion-key");
   const bastion = values.bastion === undefined ? undefined : doorIn(values.bastion, "--bastion", "root");
-  if (bastion === undefined && values["bastion-key"] !== undefined) {
-    throw new CommandError("Cannot use --bastion-key: saw no --bastion; expected both, or neither", { ending: "usage" });
+  const own = { keyFile: values.bastionKey, isAgent: false, isPassword: values.bastionPassword };
+  const hasOwn = own.keyFile !== undefined || own.isPassword;
+  if (bastion === undefined && hasOwn) {
+    throw new CommandError(`Cannot use --bastion-${own.isPassword ? "password" : "key"}: saw no --bastion; expected both, or neither`, { ending: "usage" });
   }
+  const login = await loginWith({ keyFile: values.key, isAgent: values.agent, isPassword: values.password }, "");
+  const bastionLogin = hasOwn ? await loginWith(own, "bastion-") : login;
   return {
     first: { ...first, ...login.credentials },
     bastion: bastion && { ...bastion, ...bastionLogin.credentials },
@@ -60,7 +64,7 @@ function sshSettings({ user, port }: { readonly user: string; readonly port: num
 
 /** @throws CommandError (bad usage) when nobody and nothing could tell whether a host key is right */
 export function trustOf(values: WayThere): Trust {
-  const knownHosts = values["known-hosts"] === undefined ? undefined : readKnownHosts(values["known-hosts"]);
+  const knownHosts = values.knownHosts === undefined ? undefined : readKnownHosts(values.knownHosts);
   const isAsking = knownHosts === undefined && !values.yes;
   if (isAsking && !canAsk()) {
     throw new CommandError("Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes", {
@@ -75,7 +79,7 @@ function readKnownHosts(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read --known-hosts: ${error instanceof Error ? error.message : String(error)}; expected a known_hosts file`, {
+    throw new CommandError(`Cannot read --known-hosts: ${messageOf(error)}; expected a known_hosts file`, {
       ending: "usage",
       cause: error,
     });

@@ -2,6 +2,7 @@ import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { type LayoutKind, leaves, type Row } from "../../components/model/layout.ts";
+import { keptAuthorities } from "../../components/model/trust.ts";
 
 /** What adoption writes; keys and values as a stack file has them. */
 export interface Draft {
@@ -12,6 +13,22 @@ export interface Draft {
   readonly region?: string;
   readonly layout?: { readonly kind?: LayoutKind; readonly paths?: Readonly<Record<string, string>> };
   readonly allowOutage?: true;
+  readonly foreignAuthorities?: "keep";
+}
+
+/** A draft that may be shown and written, and what the engine has to encrypt: passwords, by key. */
+export function withoutPasswords(draft: Draft): { readonly shown: Draft; readonly passwords: Readonly<Record<string, string>> } {
+  const { password, bastion, ...ssh } = draft.ssh;
+  const { password: bastionPassword, ...rest } = Object(bastion ?? {});
+  return {
+    shown: { ...draft, ssh: { ...ssh, ...(bastion === undefined ? {} : { bastion: rest }) } },
+    passwords: Object.fromEntries(
+      [
+        ["ssh.password", password],
+        ["ssh.bastion.password", bastionPassword],
+      ].filter((each): each is [string, string] => typeof each[1] === "string"),
+    ),
+  };
 }
 
 export interface DraftMaster {
@@ -49,7 +66,12 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
       return extraSans.length === 0 ? master : { ...master, extraSans };
     }),
     ...layoutOf(layout?.kind ?? "ack", Object.fromEntries(paths)),
+    ...(hasKept(found, rows) ? { foreignAuthorities: "keep" } : {}),
   };
+}
+
+function hasKept(found: Found, rows: readonly Row[]): boolean {
+  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) => Object.values(byRow).some((own) => own.length > 0));
 }
 
 /** What a stack file says of the layout; nothing of one that is ACK's in every path. */

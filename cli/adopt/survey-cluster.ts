@@ -1,10 +1,11 @@
 import { type LayoutKind, layouts, withPaths } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
-import { type Access, runOverSsh } from "../../components/survey/ssh.ts";
+import type { Access } from "../../components/survey/access.ts";
+import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import { checkSettings } from "../../stacks/settings.ts";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import { pathsOf } from "./layout-paths.ts";
 import { flagOf, type Look, lookScript, parseLook } from "./look.ts";
 import { inOrder, namesOf } from "./masters.ts";
@@ -17,14 +18,14 @@ const lookMilliseconds = 60_000;
 export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
   const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), lookScript(), lookMilliseconds).catch((error: unknown) => {
     // there is no stack file yet
-    throw new CommandError((error instanceof Error ? error.message : String(error)).replace("the hostKey of the stack file", "the one that was confirmed"), {
+    throw new CommandError(messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"), {
       ending: "failed",
       cause: error,
     });
   });
   if (code !== 0) {
     const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
-    throw new Error(`Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${printable(stderr).slice(-400)}${sudo}`);
+    throw new Error(`Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`);
   }
   return parseLook(access.host, stdout);
 }

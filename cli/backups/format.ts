@@ -1,18 +1,14 @@
-import { type Cell, table } from "../table.ts";
+import { type Cell, columns } from "../columns.ts";
+import { type Paint, painterFor } from "../paint.ts";
 import type { KeptBackup, MasterBackups } from "./kept-backup.ts";
 
 /** What a master keeps, for a person, in 80 columns. */
 export function formatBackups({ name, present, backups, leftovers }: MasterBackups, stream: NodeJS.WriteStream): string {
   const now =
     present === undefined ? "no rollout yet" : `now rollout ${present.rollout}, rotation "${present.rotation}"${present.isComplete ? "" : ", unfinished"}`;
-  const columns = [
-    { title: "rollout", isNumber: true },
-    { title: "taken (UTC)" },
-    { title: "files", isNumber: true },
-    { title: "rotation", isFlexible: true },
-    { title: "set" },
-    { title: "snapshot" },
-  ];
+  const paint = painterFor(stream);
+  const header: Cell[] = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"].map((text) => ({ text, style: (each) => paint("quiet", each) }));
+  const table = columns([header, ...backups.map((backup) => row(backup, paint))], 80);
   const notes = [
     ...backups.flatMap(({ rollout, damaged }) => (damaged.length === 0 ? [] : [`  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`])),
     ...backups.flatMap(({ rollout, dataKib }) =>
@@ -20,20 +16,21 @@ export function formatBackups({ name, present, backups, leftovers }: MasterBacku
     ),
     ...leftovers.map((path) => `  left over: ${path}; the next step finishes or erases it`),
   ];
-  return [`${name}: ${now}\n`, backups.length === 0 ? "  no backup\n" : table(columns, backups.map(row), 80, stream), ...notes.map((note) => `${note}\n`)].join(
-    "",
-  );
+  return [`${name}: ${now}\n`, backups.length === 0 ? "  no backup\n" : `${table.join("\n")}\n`, ...notes.map((note) => `${note}\n`)].join("");
 }
 
-const styles = { complete: "green", original: "cyan", unfinished: "yellow" } as const;
+const tones = { complete: "good", original: "plain", unfinished: "warning" } as const;
 
-function row({ rollout, taken, files, rotation, kind, damaged, snapshot }: KeptBackup): Cell[] {
+function row({ rollout, taken, files, rotation, kind, damaged, snapshot }: KeptBackup, paint: Paint): Cell[] {
   return [
-    { text: String(rollout) },
+    { text: String(rollout), isRight: true },
     { text: taken?.slice(0, 16).replace("T", " ") ?? "-" },
-    { text: String(files) },
-    { text: rotation ?? "-" },
-    damaged.length === 0 ? { text: kind, style: styles[kind] } : { text: "damaged", style: "red" },
+    { text: String(files), isRight: true },
+    { text: rotation ?? "-", isFlexible: true },
+    {
+      text: damaged.length === 0 ? kind : "damaged",
+      style: (text) => paint(damaged.length === 0 ? tones[kind] : "bad", text),
+    },
     { text: snapshot === undefined ? "-" : `${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : `, revision ${snapshot.revision}`}` },
   ];
 }

@@ -1,3 +1,5 @@
+import { printable } from "../../components/model/printable.ts";
+
 /** A backup as it lies on one master: the set from before a rollout. */
 export interface KeptBackup {
   readonly rollout: number;
@@ -30,7 +32,10 @@ export interface MasterBackups {
  * @throws Error when it is not whole
  */
 export function parseBackups(name: string, text: string): MasterBackups {
-  const lines = text.split("\n").filter((line) => line !== "");
+  const lines = text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(printable);
   if (lines.at(-1) !== `end ${name}`) {
     throw new Error(`Cannot list the backups of ${name}: the answer is not complete. Try again, or look there: ls /var/lib/etcd-rotation/backups`);
   }

@@ -3,7 +3,8 @@ import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
-import type { Program } from "../program.ts";
+import { settled } from "../in-parallel.ts";
+import type { Program } from "../project.ts";
 import { type MasterBackups, parseBackups } from "./kept-backup.ts";
 import { type Action, backupsScript } from "./script.ts";
 
@@ -17,13 +18,10 @@ export function backupTargets(settings: Settings, { project, stack }: Program): 
 
 /** What all masters keep, and why some could not be asked. */
 export async function readBackups(targets: readonly SurveyTarget[]): Promise<{ readonly masters: MasterBackups[]; readonly failures: string[] }> {
-  const answers = await Promise.allSettled(targets.map(async (target) => parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" }))));
-  return {
-    masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),
-    failures: answers.flatMap((answer) =>
-      answer.status === "rejected" ? [answer.reason instanceof Error ? answer.reason.message : String(answer.reason)] : [],
-    ),
-  };
+  const { values: masters, failures } = await settled(
+    targets.map(async (target) => parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" }))),
+  );
+  return { masters, failures };
 }
 
 /** @throws Error naming the master, and what it said */

@@ -6,7 +6,13 @@ import { renderStepData, type StepData } from "../../components/model/step-data.
 export type Action = { readonly kind: "list" } | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
 
 /** The functions of the steps that this needs too, and its own. */
-const parts = ["../../components/node/output.sh", "../../components/node/lock.sh", "../../components/node/backup.sh", "../node/backups.sh"] as const;
+const parts = [
+  "../../components/node/output.sh",
+  "../../components/node/receipt.sh",
+  "../../components/node/lock.sh",
+  "../../components/node/backup.sh",
+  "../node/backups.sh",
+] as const;
 
 /** The script for one master. One group, which bash reads to its end before it runs anything of it. */
 export function backupsScript(data: StepData, action: Action): string {

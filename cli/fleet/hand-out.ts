@@ -1,10 +1,10 @@
 import { inParallel } from "../in-parallel.ts";
-import { notStarted, type Result } from "./result.ts";
+import { exitCodeOf, notStarted, type Result } from "./result.ts";
 
 export interface HandOutOptions {
   /** stacks at work at one time */
   readonly parallel: number;
-  /** goes first and alone; the others follow only when it has not failed */
+  /** goes first and alone; the others of a run that stops at a failure follow only when it is as wanted */
   readonly canary: string | undefined;
   /** whether a failure keeps the rest from being started */
   readonly stopsAtFailure: boolean;
@@ -25,6 +25,8 @@ export async function handOut(stacks: readonly string[], options: HandOutOptions
   };
   const { canary } = options;
   const first = canary === undefined ? [] : [await one(canary)];
+  // one that waits for its window proves nothing
+  isStopped ||= options.stopsAtFailure && exitCodeOf(first) !== 0;
   const others = await inParallel(
     stacks.filter((stack) => stack !== canary),
     options.parallel,

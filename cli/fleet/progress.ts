@@ -1,4 +1,5 @@
 import { clearScreenDown, moveCursor } from "node:readline";
+import { cut } from "../columns.ts";
 import { type Paint, widthOf } from "../paint.ts";
 import type { Result } from "./result.ts";
 import { describeResult } from "./summary.ts";
@@ -61,7 +62,7 @@ class LiveLines implements Progress {
   #draw(above = ""): void {
     this.#erase();
     const width = widthOf(this.#stream);
-    const lines = [...this.#atWork].map(([stack, what]) => `${stack}  ${what}`.slice(0, width - 1));
+    const lines = [...this.#atWork].map(([stack, what]) => cut(`${stack}  ${what}`, width - 1));
     const count = `${this.#done} of ${this.#total} done`;
     this.#stream.write(`${above}${[...lines, this.#paint("quiet", count)].join("\n")}\n`);
     this.#drawn = lines.length + 1;

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, type PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { messageOf } from "../command-error.ts";
 import { reasonOf } from "./reason.ts";
 import { changesIn, type Result } from "./result.ts";
 
@@ -77,7 +78,7 @@ async function run(name: string, options: RunOptions, tell: Tell, isUpdate: bool
     await stack.up(during("updating"));
     return ended("updated");
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     writeSync(file, `\n${text}\n`);
     return ended("failed", reasonOf(errors, text));
   } finally {

@@ -5,43 +5,45 @@
 list_backups() {
   local number folder
   if [ -f "$STATE_DIR/receipt" ]; then
-    printf 'present-rollout %s\npresent-rotation %s\npresent-complete %s\n' "$(value_in "$STATE_DIR/receipt" rollout)" \
-      "$(value_in "$STATE_DIR/receipt" rotation)" "$(value_in "$STATE_DIR/receipt" complete)"
+    result "present-rollout $(value_in "$STATE_DIR/receipt" rollout)"
+    result "present-rotation $(value_in "$STATE_DIR/receipt" rotation)"
+    result "present-complete $(value_in "$STATE_DIR/receipt" complete)"
   fi
-  [ ! -d "$STATE_DIR/journal" ] || printf 'journal %s\n' "$STATE_DIR/journal"
+  [ ! -d "$STATE_DIR/journal" ] || result "journal $STATE_DIR/journal"
   for folder in "$BACKUP_DIR"/rollout-*.new; do
-    [ ! -d "$folder" ] || printf 'leftover %s\n' "$folder"
+    [ ! -d "$folder" ] || result "leftover $folder"
   done
   while read -r number; do
     describe_backup "$BACKUP_DIR/rollout-$number" "$number"
   done < <(backup_numbers | sort -n)
-  printf 'end %s\n' "$MASTER"
+  result "end $MASTER"
 }
 
 # describe_backup FOLDER NUMBER
 describe_backup() {
   local kind sum path files=0
-  printf 'backup %s\n' "$2"
+  result "backup $2"
   if [ ! -f "$1/manifest" ]; then
-    printf 'damaged manifest\n'
+    result 'damaged manifest'
     return 0
   fi
-  printf 'taken %s\n' "$(stat -c %Y "$1/manifest")"
+  result "taken $(stat -c %Y "$1/manifest")"
   while read -r kind sum _ _ path; do
     [ "$kind" = file ] || continue
     files=$((files + 1))
-    [ "$(sum_of "$1/files$path")" = "$sum" ] || printf 'damaged %s\n' "$path"
+    [ "$(sum_of "$1/files$path")" = "$sum" ] || result "damaged $path"
   done <"$1/manifest"
-  printf 'files %s\n' "$files"
+  result "files $files"
   # the receipt from before that rollout tells whose set this is; the original set has none
   if [ -f "$1/receipt" ]; then
-    printf 'rotation %s\ncomplete %s\n' "$(value_in "$1/receipt" rotation)" "$(value_in "$1/receipt" complete)"
+    result "rotation $(value_in "$1/receipt" rotation)"
+    result "complete $(value_in "$1/receipt" complete)"
   fi
   if [ -f "$1/snapshot.db" ]; then
-    printf 'snapshot-bytes %s\n' "$(stat -c %s "$1/snapshot.db")"
+    result "snapshot-bytes $(stat -c %s "$1/snapshot.db")"
     snapshot_status "$1/snapshot.db"
   fi
-  [ ! -d "$1/data" ] || printf 'data-kib %s\n' "$(du -sk "$1/data" | cut -f 1)"
+  [ ! -d "$1/data" ] || result "data-kib $(du -sk "$1/data" | cut -f 1)"
 }
 
 # value_in FILE KEY: of `key=value` lines
@@ -54,10 +56,12 @@ sum_of() {
   [ ! -f "$1" ] || sha256sum <"$1" | cut -d ' ' -f 1
 }
 
-# snapshot_status FILE: hash and revision as etcd's own tool reads them; nothing where there is no tool
+# snapshot_status FILE: hash and revision as etcd's own tool reads them; nothing where no tool does (etcdctl of 3.6 prints its help)
 snapshot_status() {
-  local said
-  if command -v etcdutl >/dev/null 2>&1; then
+  local said=''
+  if ! is_snapshot_whole "$1"; then
+    :
+  elif command -v etcdutl >/dev/null 2>&1; then
     said=$(etcdutl snapshot status "$1" -w fields 2>/dev/null) || said=
   elif command -v etcdctl >/dev/null 2>&1; then
     said=$(ETCDCTL_API=3 etcdctl snapshot status "$1" -w fields 2>/dev/null) || said=
@@ -65,7 +69,7 @@ snapshot_status() {
     return 0
   fi
   if [ -z "$said" ]; then
-    printf 'damaged snapshot.db\n'
+    result 'damaged snapshot.db'
     return 0
   fi
   printf '%s\n' "$said" | sed -n -e 's/^"Hash" : /snapshot-hash /p' -e 's/^"Revision" : /snapshot-revision /p'
@@ -79,8 +83,7 @@ purge_backup() {
     return 0
   fi
   rm -rf "$target.new"
-  mv -T "$target" "$target.new" || fail "$EXIT_PRECONDITION" "Cannot rename $target; nothing was removed. See df -h $BACKUP_DIR"
-  sync
+  mv -T "$target" "$target.new" && flush "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot rename $target; nothing was removed. See df -h $BACKUP_DIR"
   rm -rf "$target.new" || fail "$EXIT_PRECONDITION" "Cannot remove $target.new; the next rollout removes it"
   result removed
 }

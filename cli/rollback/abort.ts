@@ -9,7 +9,7 @@ import type { ListedState } from "../state/listed-state.ts";
 export function stateBeforeFailure(states: readonly ListedState[], stack: string): ListedState {
   if (states.some(({ isPresent, result }) => isPresent && result === "succeeded")) {
     throw new CommandError(
-      `Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npm run pulumi -- up --stack ${stack}. To go further back: npm run rollback -- --stack ${stack} --list`,
+      `Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npx etcd-rotation pulumi up --stack ${stack}. To go further back: npx etcd-rotation rollback ${stack} --list`,
       { ending: "refused" },
     );
   }
@@ -17,7 +17,7 @@ export function stateBeforeFailure(states: readonly ListedState[], stack: string
   const before = states.find(({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0);
   if (before === undefined) {
     throw new CommandError(
-      `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack ${stack}`,
+      `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npx etcd-rotation backups ${stack}`,
       { ending: "refused" },
     );
   }

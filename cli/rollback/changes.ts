@@ -1,4 +1,4 @@
-import type { Change } from "../stack-text.ts";
+import type { Change } from "../stack-file.ts";
 import type { CertificateSet } from "../state/certificate-set.ts";
 
 /** What of the stack file decides certificates; seconds. */

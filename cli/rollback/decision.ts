@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { checkSettings } from "../../stacks/settings.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
-import type { Program } from "../program.ts";
-import { type Change, readStackFile, settingsIn, withChanges } from "../stack-text.ts";
+import type { Program } from "../project.ts";
+import { type Change, readStackFile, withChanges } from "../stack-file.ts";
+import { settingsWithoutLogin } from "../stack-settings.ts";
 import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
 import { type Deployment, parseDeployment, underProviderOf } from "../state/deployment.ts";
 import { type Kept, readStateFile } from "../state/history.ts";
@@ -43,7 +43,7 @@ export interface Decision {
  */
 export async function decide(engine: Engine, program: Program, wish: Wish, now: number): Promise<Decision> {
   const { stack, project } = program;
-  const settings = settingsOf(program);
+  const settings = settingsWithoutLogin(program);
   const present = await readPresent(engine, program);
   const kept = isNumber(wish.to) || !existsSync(wish.to) ? await readHistory(engine, program, wish.history) : [];
   const file = fileOf(wish.to, kept, stack);
@@ -71,11 +71,6 @@ export async function decide(engine: Engine, program: Program, wish: Wish, now: 
   const stackFileText = readStackFile(program);
   const importable = deployment.isDecrypted && present.deployment !== undefined ? underProviderOf(present.text, deployment) : deployment.importable;
   return { to: wish.to, file, deployment, importable, set, present, changes, stackFileText, wantedText: withChanges(stackFileText, changes) };
-}
-
-/** The settings but for the way in, which does not matter here and may be encrypted. */
-export function settingsOf(program: Program) {
-  return checkSettings({ ...settingsIn(readStackFile(program), program), ssh: { agent: true } }, program.stack);
 }
 
 /** What a person must know before the preview. */
@@ -109,7 +104,7 @@ function fileOf(to: string, kept: readonly Kept[], stack: string): string {
   const file = kept.find(({ number }) => number === Number(to))?.file;
   if (file === undefined) {
     throw new CommandError(
-      `Cannot find state ${to}: the history has ${kept.length === 0 ? "none" : `1 to ${kept.length}`}; expected a number of: npm run rollback -- --stack ${stack} --list`,
+      `Cannot find state ${to}: the history has ${kept.length === 0 ? "none" : `1 to ${kept.length}`}; expected a number of: npx etcd-rotation rollback ${stack} --list`,
       { ending: "usage" },
     );
   }

@@ -23,7 +23,7 @@ export async function deploy(engine: Engine, stack: string, { holds, back }: { r
     throw new CommandError(
       [
         `Cannot finish: pulumi up has failed. ${holds}; masters may have either set, and serve with both.`,
-        `  go on:   npm run pulumi -- up --stack ${stack}`,
+        `  go on:   npx etcd-rotation pulumi up --stack ${stack}`,
         `  or back: ${back}`,
       ].join("\n"),
       { ending: "unfinished" },

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../project.ts";
+import { inScratchFolder } from "../scratch-folder.ts";
 import { writeAtomically } from "../write-atomically.ts";
 import { deploy, requireUnchanged } from "./deploy.ts";
 import { readPresent } from "./read-states.ts";
@@ -33,29 +33,23 @@ export async function goBack(engine: Engine, program: Program, { importable, sta
       engine,
       stack,
       saved.text,
-      `The state is the older one; put back the other one: npm run pulumi -- stack import --stack ${stack} --file ${saved.file}`,
+      `The state is the older one; put back the other one: npx etcd-rotation pulumi stack import --stack ${stack} --file ${saved.file}`,
     );
-    throw new CommandError(
-      `Cannot write ${stackFile}: ${error instanceof Error ? error.message : String(error)}. The state is the one from before; nothing was changed`,
-      {
-        ending: "failed",
-        cause: error,
-      },
-    );
+    throw new CommandError(`Cannot write ${stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`, {
+      ending: "failed",
+      cause: error,
+    });
   }
-  await deploy(engine, stack, { holds: "State and stack file are the older ones", back: `npm run rollback -- --stack ${stack} --to ${saved.file}` });
+  await deploy(engine, stack, { holds: "State and stack file are the older ones", back: `npx etcd-rotation rollback ${stack} --to ${saved.file}` });
 }
 
 async function putState(engine: Engine, stack: string, text: string, consequence: string): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-import-"));
-  try {
+  const { code, stderr } = await inScratchFolder((folder) => {
     const file = join(folder, "state.json");
     writeFileSync(file, text, { mode: 0o600 });
-    const { code, stderr } = await engine.capture("stack", "import", "--stack", stack, "--file", file);
-    if (code !== 0) {
-      throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    return engine.capture("stack", "import", "--stack", stack, "--file", file);
+  });
+  if (code !== 0) {
+    throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
   }
 }

@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MasterBackups } from "../backups/kept-backup.ts";
 import { backupTargets, readBackups } from "../backups/read-backups.ts";
-import { settingsWithKeys } from "../backups/settings-with-keys.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
-import type { Program } from "../program.ts";
-import { type Change, readStackFile, withChanges } from "../stack-text.ts";
+import type { Program } from "../project.ts";
+import { inScratchFolder } from "../scratch-folder.ts";
+import { type Change, readStackFile, withChanges } from "../stack-file.ts";
+import { settingsWithKeys } from "../stack-settings.ts";
 import { writeAtomically } from "../write-atomically.ts";
 import { deploy, requireUnchanged } from "./deploy.ts";
 
@@ -42,7 +42,7 @@ export async function planOriginal(engine: Engine, program: Program): Promise<To
  */
 export function originalIn(masters: readonly MasterBackups[], stack: string): number {
   const originals = masters.map(({ name, backups }) => ({ name, backup: backups.find(({ kind }) => kind === "original") }));
-  const hint = `Nothing was changed. Look: npm run backups -- --stack ${stack}`;
+  const hint = `Nothing was changed. Look: npx etcd-rotation backups ${stack}`;
   const without = originals.filter(({ backup }) => backup === undefined).map(({ name }) => name);
   const rollouts = [...new Set(originals.flatMap(({ backup }) => backup?.rollout ?? []))];
   const [rollout] = rollouts;
@@ -65,15 +65,12 @@ export function originalIn(masters: readonly MasterBackups[], stack: string): nu
 }
 
 /** A real preview with the stack file as it would be, which stays as it is. @returns its exit code */
-export async function previewOriginal(engine: Engine, { stack }: Program, { wantedText }: ToOriginal): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-rollback-"));
-  try {
+export function previewOriginal(engine: Engine, { stack }: Program, { wantedText }: ToOriginal): Promise<number> {
+  return inScratchFolder((folder) => {
     const file = join(folder, `Pulumi.${stack}.yaml`);
     writeFileSync(file, wantedText, { mode: 0o600 });
-    return await engine.show("preview", "--stack", stack, "--config-file", file);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+    return engine.show("preview", "--stack", stack, "--config-file", file);
+  });
 }
 
 /** @throws CommandError when the stack file has changed since the preview, or `pulumi up` fails; says what holds then */
@@ -82,6 +79,6 @@ export async function restoreOriginal(engine: Engine, { stack, stackFile }: Prog
   writeAtomically(stackFile, wantedText, statSync(stackFile).mode & 0o777);
   await deploy(engine, stack, {
     holds: "The stack file asks for the original set",
-    back: `npm run pulumi -- config rm restore --stack ${stack} && npm run pulumi -- up --stack ${stack}`,
+    back: `npx etcd-rotation pulumi config rm restore --stack ${stack} && npx etcd-rotation pulumi up --stack ${stack}`,
   });
 }

@@ -1,7 +1,7 @@
 import { historyFolder } from "../backend.ts";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../project.ts";
 import { certificateSetOf } from "../state/certificate-set.ts";
 import { type Deployment, parseDeployment } from "../state/deployment.ts";
 import { type Kept, keptIn, readStateFile } from "../state/history.ts";
@@ -23,7 +23,7 @@ export function readKept(kept: readonly Kept[]): ReadState[] {
     try {
       return { ...common, set: certificateSetOf(parseDeployment(readStateFile(file), file)) };
     } catch (error) {
-      return { ...common, problem: error instanceof Error ? error.message : String(error) };
+      return { ...common, problem: messageOf(error) };
     }
   });
 }

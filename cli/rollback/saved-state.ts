@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { Program } from "../program.ts";
+import type { Program } from "../project.ts";
 
 /** Where a state is kept before another one takes its place; outside every checkout. */
 export function savedFolder({ project, stack }: Pick<Program, "project" | "stack">, env: NodeJS.ProcessEnv = process.env): string {

@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { CommandError } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../project.ts";
+import { inScratchFolder } from "../scratch-folder.ts";
+import { secretsProviderIn } from "../stack-file.ts";
 import { type NewMaterial, newMaterialIn } from "./operations.ts";
 
 /** A preview that was shown. */
@@ -19,9 +20,8 @@ export interface Tried {
  * @param importable what `pulumi stack import` takes
  * @throws CommandError when the engine does not accept that state
  */
-export async function tryOut(engine: Engine, program: Program, importable: string, stackFileText: string): Promise<Tried> {
-  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-rollback-"));
-  try {
+export function tryOut(engine: Engine, program: Program, importable: string, stackFileText: string): Promise<Tried> {
+  return inScratchFolder(async (folder) => {
     const state = join(folder, "state");
     mkdirSync(state);
     const file = (name: string, text: string) => {
@@ -33,7 +33,8 @@ export async function tryOut(engine: Engine, program: Program, importable: strin
     const stackFile = file(`Pulumi.${program.stack}.yaml`, stackFileText);
     const inside = engine.with({ env: { PULUMI_BACKEND_URL: pathToFileURL(state).href } });
     const beside = inside.with({ folder });
-    await beside.read("try out that state", "stack", "init", program.stack, "--no-select");
+    const provider = secretsProviderIn(stackFileText);
+    await beside.read("try out that state", "stack", "init", program.stack, "--no-select", ...(provider === undefined ? [] : ["--secrets-provider", provider]));
     const imported = await beside.capture("stack", "import", "--stack", program.stack, "--file", file("state.json", importable));
     if (imported.code !== 0) {
       throw new CommandError(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`, { ending: "refused" });
@@ -44,13 +45,11 @@ export async function tryOut(engine: Engine, program: Program, importable: strin
       .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
       .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
     return { code, made: code === 0 ? newMaterialIn(events) : { authorities: [], leaves: [] } };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function explain(stderr: string): string {
   return stderr.includes("incorrect passphrase")
-    ? 'its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/operations.md says under "Go back to the previous certificates"'
+    ? "its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/rollback.md says"
     : saidBy(stderr);
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { z } from "zod";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 
 /** A state that a backend has kept: one at the end of each update, also of a failed one. */
 export interface Kept {
@@ -49,7 +49,7 @@ export function readStateFile(file: string): string {
     }
     return unpacked(bytes).toString("utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read the state in ${basename(file)}: ${error instanceof Error ? error.message : String(error)}. Nothing was changed`, {
+    throw new CommandError(`Cannot read the state in ${basename(file)}: ${messageOf(error)}. Nothing was changed`, {
       ending: "refused",
       cause: error,
     });

@@ -46,12 +46,12 @@ export function refusalsOf(input: RefusalInput): string[] {
 function faults({ chosen: { set }, stack }: RefusalInput): string[] {
   return set.faults.length === 0
     ? []
-    : [`its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npm run rollback -- --stack ${stack} --list`];
+    : [`its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npx etcd-rotation rollback ${stack} --list`];
 }
 
 function sameness({ chosen, present, stack }: RefusalInput): string[] {
   return present !== undefined && isSameSet(chosen.set, present.set)
-    ? [`it has the certificates that the stack has now; expected others. If masters do not serve them: npm run pulumi -- up --stack ${stack}`]
+    ? [`it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack ${stack}`]
     : [];
 }
 
@@ -74,7 +74,7 @@ function expiry({ name, chosen: { set }, now, renewBeforeSeconds, isReSigning, s
         : [`  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`]),
       ...(condition === "due" ? [`  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`] : []),
       `  the keys of that state, signed anew: --to ${name} --re-sign`,
-      `  or new ones: npm run pulumi -- config set --stack ${stack} rotation <a new string>`,
+      `  or new ones: npx etcd-rotation pulumi config set --stack ${stack} rotation <a new string>`,
     ].join("\n"),
   ];
 }

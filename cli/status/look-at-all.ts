@@ -1,5 +1,7 @@
+import { messageOf } from "../command-error.ts";
 import { inParallel } from "../in-parallel.ts";
-import { type LoginOverride, type Project, readStackFile } from "../stack-file.ts";
+import { type Project, programOf } from "../project.ts";
+import { type LoginOverride, settingsFor } from "../stack-settings.ts";
 import { lookAt } from "./look.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -10,9 +12,9 @@ const clustersAtOnce = 8;
 export function lookAtAll(project: Project, stacks: readonly string[], login: LoginOverride): Promise<Outcome[]> {
   return inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
     try {
-      return { stack, status: await lookAt(readStackFile(project, stack, login), project.name, stack) };
+      return { stack, status: await lookAt(settingsFor(programOf(project, stack), login), project.project, stack) };
     } catch (error) {
-      return { stack, problem: error instanceof Error ? error.message : String(error) };
+      return { stack, problem: messageOf(error) };
     }
   });
 }

@@ -1,10 +1,12 @@
+import { tablesOf } from "../../components/model/extra-files.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
-import { type KubernetesRow, layouts, withPaths } from "../../components/model/layout.ts";
+import type { KubernetesRow } from "../../components/model/layout.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
 import { type ClusterStatus, clusterStatus } from "../../components/model/status.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
+import { messageOf } from "../command-error.ts";
 
 /** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
 export async function lookAt(settings: Settings, project: string, stack: string): Promise<ClusterStatus> {
@@ -15,9 +17,8 @@ export async function lookAt(settings: Settings, project: string, stack: string)
     validity: settings.certificates.validity,
     renewBefore: settings.certificates.renewBefore,
   };
-  const layout = layouts[settings.layout.kind];
-  const table = withPaths(layout.rows, settings.layout.paths);
-  const kubernetesTable = withPaths(watchedRows(renewedRows(layout.kubernetes, policy), layout.kubernetes), settings.layout.paths);
+  const { rows: table, kubernetes } = tablesOf(settings.layout);
+  const kubernetesTable = watchedRows(renewedRows(kubernetes, policy), kubernetes);
   const targets = surveyTargets(settings, owner, [...table, ...kubernetesTable]);
   const looks = await Promise.all(targets.map((target) => lookAtMaster(target)));
   const found = { masters: looks.flatMap((look) => ("found" in look ? [look.found] : [])) };
@@ -31,14 +32,17 @@ export async function lookAt(settings: Settings, project: string, stack: string)
     policy,
     identity: { owner, takeOver: settings.takeOver, lastClusterId: undefined },
     isOutageAllowed: settings.allowOutage,
+    foreignAuthorities: settings.foreignAuthorities,
+    ignoredClients: settings.clients?.ignore ?? [],
     rotation: settings.rotation,
+    restore: settings.restore,
     now: Date.now(),
   });
 }
 
 /** Files that the stack leaves alone expire as well: they are looked at, and no process is judged by them. */
 function watchedRows(renewed: readonly KubernetesRow[], table: readonly KubernetesRow[]): readonly KubernetesRow[] {
-  return renewed.length > 0 ? renewed : table.map((row) => ({ ...row, restarts: [] }));
+  return renewed.length > 0 ? renewed : table.map((row) => ({ ...row, restarts: [], reloadsSince: 0 }));
 }
 
 type Look = { readonly found: FoundMaster } | { readonly name: string; readonly reason: string };
@@ -50,6 +54,6 @@ async function lookAtMaster(target: SurveyTarget): Promise<Look> {
     const [found] = masters;
     return found === undefined ? { name, reason: `Cannot survey ${name}: there was no answer` } : { found };
   } catch (error) {
-    return { name, reason: error instanceof Error ? error.message : String(error) };
+    return { name, reason: messageOf(error) };
   }
 }

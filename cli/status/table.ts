@@ -1,7 +1,7 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
 import { day } from "../../components/model/day.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
-import { type Cell, columns, wrap } from "../columns.ts";
+import { type Cell, columns, displayWidth, wrap } from "../columns.ts";
 import type { Paint, Tone } from "../paint.ts";
 
 /** Shorter names would not tell masters apart. */
@@ -59,7 +59,12 @@ function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
     return [];
   }
   const fixed =
-    gap + Math.max(...lines.map(({ label }) => label.length)) + gap + "2026-01-01".length + gap + Math.max(5, ...lines.map((line) => daysOf(line).length));
+    gap +
+    Math.max(...lines.map(({ label }) => displayWidth(label))) +
+    gap +
+    "2026-01-01".length +
+    gap +
+    Math.max(5, ...lines.map((line) => daysOf(line).length));
   const perMaster = Math.max(leastNameWidth, Math.min(longest(status), Math.floor((width - fixed) / status.masters.length) - gap));
   const perBlock = Math.max(1, Math.floor((width - fixed) / (perMaster + gap)));
   const blocks = Array.from({ length: Math.ceil(status.masters.length / perBlock) }, (_, index) =>
@@ -69,7 +74,7 @@ function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
 }
 
 function longest({ masters }: ClusterStatus): number {
-  return Math.max(...masters.map(({ name }) => name.length));
+  return Math.max(...masters.map(({ name }) => displayWidth(name)));
 }
 
 function table(masters: ClusterStatus["masters"], lines: readonly Line[], nameWidth: number, paint: Paint): string[] {
@@ -125,7 +130,11 @@ function linesOf(certificates: readonly CertificateStatus[]): Line[] {
 
 /** The end of a name tells masters apart. */
 function shortened(name: string, width: number): string {
-  return name.length <= width ? name : `…${name.slice(1 - width)}`;
+  const characters = [...name];
+  while (displayWidth(characters.join("")) >= width) {
+    characters.shift();
+  }
+  return displayWidth(name) <= width ? name : `…${characters.join("")}`;
 }
 
 function remarks({ findings, notes }: ClusterStatus, width: number, paint: Paint): string[] {

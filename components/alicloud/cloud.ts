@@ -26,7 +26,7 @@ export async function cloudOf(place: CloudPlace | undefined, name: string, takes
     throw reason.startsWith("Cannot rotate ")
       ? error
       : new Error(
-          `Cannot ask Alibaba Cloud for cluster '${place.clusterId}' in '${place.region}': ${reason}; expected credentials in the environment that may read it (docs/operations.md)`,
+          `Cannot ask Alibaba Cloud for cluster '${place.clusterId}' in '${place.region}': ${reason}; expected credentials in the environment that may read it (docs/alibaba-cloud.md)`,
           { cause: error },
         );
   }

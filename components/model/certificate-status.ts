@@ -1,7 +1,9 @@
-import { type Certificate, hasIssued } from "./certificate.ts";
+import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
 import { type Drift, isIssuedHere, portOf } from "./drift.ts";
 import type { Found, FoundMaster } from "./found.ts";
+import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
+import { printable } from "./printable.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
 export const states = ["expired", "drifted", "unreachable", "due", "ok", "other"] as const;
@@ -99,7 +101,9 @@ function isSpare(certificate: Certificate, row: Row, master: FoundMaster, { foun
 /** Whether it is an authority of this master, or on its disk and issued by one. */
 function isRenewedHere(certificate: Certificate, row: KubernetesRow, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
   const isOnDisk = (master.files[row.id]?.certificates ?? []).includes(certificate);
-  return isOnDisk && (row.kind === "authority" || isIssuedHere(row, certificate, master, rows));
+  const authority = authorityOn(master, row.signer, rows);
+  const isAuthority = row.kind === "authority" && authority !== undefined && isSameAuthority(certificate, authority);
+  return isOnDisk && (isAuthority || isIssuedHere(row, certificate, master, rows));
 }
 
 function issuerOf(certificate: Certificate, { found, rows, kubernetes }: CertificateInput): Issuer {
@@ -111,5 +115,5 @@ function issuerOf(certificate: Certificate, { found, rows, kubernetes }: Certifi
 
 /** The common name, or the whole name without one. */
 function nameIn(name: readonly string[]): string {
-  return name.find((rdn) => rdn.startsWith("CN="))?.slice("CN=".length) ?? name.join(", ");
+  return printable(commonNameOf(name) ?? name.join(", "));
 }

@@ -5,7 +5,7 @@ export interface Certificate {
   readonly pem: string;
   /** SHA-256 of the DER, lower-case hex */
   readonly fingerprint: string;
-  /** one RDN per element, such as `CN=etcd-server`, in the certificate's order */
+  /** one RDN per element, such as `CN=etcd-server` or `O=one + OU=two`, in the certificate's order */
   readonly subject: readonly string[];
   readonly issuer: readonly string[];
   /** milliseconds since 1970 */
@@ -24,8 +24,11 @@ const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 /** The certificates of a PEM text, in its order; blocks that do not parse are left out. */
 export function certificatesIn(pem: string): Certificate[] {
   return (pem.match(block) ?? []).flatMap((text) => {
-    const parsed = parse(text);
-    return parsed === undefined ? [] : [describe(text, parsed)];
+    try {
+      return [describe(text, new X509Certificate(text))];
+    } catch {
+      return [];
+    }
   });
 }
 
@@ -34,6 +37,48 @@ export function hasIssued(authority: Certificate, leaf: Certificate): boolean {
   const issuer = new X509Certificate(authority.pem);
   const issued = new X509Certificate(leaf.pem);
   return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
+}
+
+export interface PublicKey {
+  readonly pem: string;
+  /** SHA-256 of its SubjectPublicKeyInfo, as a certificate has it */
+  readonly hash: string;
+}
+
+/** The public key of a PEM text; none where it does not parse. */
+export function publicKeysIn(pem: string): PublicKey[] {
+  try {
+    return [{ pem, hash: publicKeyOf(pem) }];
+  } catch {
+    return [];
+  }
+}
+
+/** True when the private key of this public one made the certificate's signature, whatever the names say. */
+export function hasSigned(key: PublicKey, { pem }: Certificate): boolean {
+  return new X509Certificate(pem).verify(createPublicKey(key.pem));
+}
+
+/** The first common name in a name; undefined where it has none. An RDN may have several attributes, as in `O=one + CN=two`. */
+export function commonNameOf(name: readonly string[]): string | undefined {
+  return name
+    .flatMap((rdn) => rdn.split(severalValues))
+    .find((each) => each.startsWith("CN="))
+    ?.slice("CN=".length);
+}
+
+/** As Node writes an RDN of several values. */
+export const severalValues = / \+ (?=[\w.]+=)/;
+
+/** The serialNumber in the subject of an authority that this program makes: it names the key. */
+export function authoritySerial(publicKeyPem: string): string {
+  return sha256(publicKeyPem).slice(0, 16);
+}
+
+/** True of every authority that this program has made, for whichever stack and rotation: its subject names its own key. */
+export function isMadeHere({ pem, subject }: Certificate): boolean {
+  const publicKeyPem = new X509Certificate(pem).publicKey.export({ type: "spki", format: "pem" });
+  return subject.includes(`serialNumber=${authoritySerial(publicKeyPem.toString())}`);
 }
 
 /** SHA-256 of a private key's SubjectPublicKeyInfo: names a key without showing it. */
@@ -49,14 +94,6 @@ export function normalAddress(address: string): string {
 /** SHA-256 in lower-case hex. */
 export function sha256(data: string | Buffer): string {
   return createHash("sha256").update(data).digest("hex");
-}
-
-function parse(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
 }
 
 function describe(pem: string, parsed: X509Certificate): Certificate {

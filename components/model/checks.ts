@@ -1,7 +1,8 @@
-import { type Certificate, normalAddress } from "./certificate.ts";
+import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
 import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import { ackSurroundings, fillIn, type Leaf, leafProfiles, leaves, type Placed, pathOn, type Row } from "./layout.ts";
+import { ackSurroundings, fillIn, type Leaf, leafProfiles, leaves, minorOf, type Placed, pathOn, type Row } from "./layout.ts";
+import { printable } from "./printable.ts";
 
 /** A master as the stack file describes it. */
 export interface MasterSpec extends Placed {
@@ -43,6 +44,7 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
       return spec === undefined
         ? []
         : [
+            ...versionRefusals(master),
             ...layoutRefusals(master, spec, rows),
             ...sanRefusals(master, spec, rows),
             ...subjectRefusals(master, spec, rows),
@@ -55,8 +57,19 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
       (found.joining ?? []).flatMap((master) => [...clockRefusals(master), ...ownerRefusals(master, identity)]),
       membershipRefusals(found, masters),
       clusterRefusals(found, identity),
+      alarmRefusals(found),
       allowed.outage ? [] : outageRefusals(masters),
     );
+}
+
+/** No step would begin; etcd serves on meanwhile. */
+function alarmRefusals({ masters }: Found): string[] {
+  const raised = masters.find(({ etcd }) => etcd.startsWith("an alarm is raised"))?.etcd;
+  return raised === undefined
+    ? []
+    : [
+        `Cannot start a rollout: ${raised}; expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again`,
+      ];
 }
 
 /** No gate would ever pass, and nobody could use the API server. */
@@ -66,6 +79,20 @@ function servedRefusals(master: FoundMaster): string[] {
     ? []
     : [
         `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again`,
+      ];
+}
+
+/**
+ * The oldest that has been looked at: its etcd client reads a new leaf at each handshake (k8s.io/apiserver 0.15.12 has etcd 3.3.13,
+ * pkg/transport/listener.go, GetClientCertificate). One that did not would be refused from the first retire on.
+ */
+const oldestMinor = 15;
+
+function versionRefusals({ name, kubernetes }: FoundMaster): string[] {
+  return (minorOf(kubernetes) ?? oldestMinor) >= oldestMinor
+    ? []
+    : [
+        `Cannot rotate ${name}: its kube-apiserver is ${kubernetes}; expected 1.${oldestMinor} to 1.18, which restart to read their own new certificates, or 1.19 and newer, which need not. Upgrade the cluster first`,
       ];
 }
 
@@ -106,12 +133,17 @@ const attributes = new Set(["CN", "O", "OU", "C", "L", "ST", "postalCode", "seri
 function subjectRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]): string[] {
   return leaves.flatMap((leaf) => {
     const subject = subjectOf(leaf, spec, foundLeaf(master, leaf, rows));
-    const names = subject.map((rdn) => rdn.split("=")[0] ?? "");
+    const names = subject.map((rdn) =>
+      rdn
+        .split(severalValues)
+        .map((each) => each.split("=")[0])
+        .join(" + "),
+    );
     const odd = names.filter((name, index) => !attributes.has(name) || names.indexOf(name) !== index);
     return odd.length === 0
       ? []
       : [
-          `Cannot keep the subject "${subject.join(", ")}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`,
+          `Cannot keep the subject "${printable(subject.join(", "))}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`,
         ];
   });
 }
@@ -206,7 +238,7 @@ export function sansOf(leaf: Leaf, spec: MasterSpec): string[] {
   return [...new Set(names.map((name) => (isAddress(name) ? `IP:${normalAddress(name)}` : `DNS:${name}`)))].sort();
 }
 
-/** IPv4 or IPv6, as opposed to a name. */
+/** IPv4 or IPv6 that can be written into a certificate, as opposed to a name. */
 export function isAddress(text: string): boolean {
-  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) || text.includes(":");
+  return /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/.test(text) || (/^[\da-f.]*:[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`));
 }

@@ -1,8 +1,10 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
 import type { FoundMaster, SavedFile } from "./found.ts";
+import { isSameAuthority } from "./kubernetes-authority.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
+import { notIn, textOf, unique } from "./trust.ts";
 import { type WantedPems, wantedPem } from "./wanted.ts";
 
 /** Which files hold the wanted content after a phase: the whole of trust before issue before retire. In trust they hold others too. */
@@ -18,11 +20,14 @@ const wantedKinds: Readonly<Record<Phase, readonly Row["kind"][]>> = {
 /** Which files a phase writes on a master, and what. */
 export function contentsFor(phase: Phase, master: string, rows: readonly Row[], plan: RolloutPlan, pems: WantedPems): Record<string, string> {
   return phase === "trust"
-    ? trustContents(master, rows, plan, (row) => pems.authorities[row.authority])
-    : Object.fromEntries(wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row)]));
+    ? trustContents(master, rows, plan, (row) => wantedPem(pems, master, row, plan.kept))
+    : Object.fromEntries(wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row, plan.kept)]));
 }
 
-/** What trust writes on a master when a backup is restored; the other phases write the backup's own bytes, which never leave the master. */
+/**
+ * What trust writes on a master when a backup is restored, and what the other phases write behind the backup's own bytes, which never
+ * leave the master.
+ */
 export function restoredContents(
   phase: Phase,
   master: string,
@@ -30,8 +35,11 @@ export function restoredContents(
   plan: RolloutPlan,
   saved: Readonly<Record<string, SavedFile>>,
 ): Record<string, string> {
-  const pemOf = (row: Row) => (saved[row.id]?.certificates ?? []).map(({ pem }) => pem).join("");
-  return phase === "trust" ? trustContents(master, rows, plan, pemOf) : {};
+  const pemOf = (row: Row) => textOf(saved[row.id]?.certificates ?? []);
+  const behind = (row: Row) => textOf(notIn(saved[row.id]?.certificates ?? [], plan.kept[master]?.[row.id]));
+  return phase === "trust"
+    ? trustContents(master, rows, plan, (row) => `${pemOf(row)}${behind(row)}`)
+    : Object.fromEntries(wantedRows(phase, rows).flatMap((row) => (row.kind === "trust" && behind(row) !== "" ? [[row.id, behind(row)]] : [])));
 }
 
 /** The rows that hold the wanted content after a phase, written by it or checked. */
@@ -56,18 +64,17 @@ export function authorityContents(
         return [];
       }
       const plan = plans[row.signer];
-      const pem = plan.kind === "copy" && plan.to.includes(master.name) ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined;
-      const [next] = certificatesIn(pem ?? "");
-      const [present, ...others] = master.files[row.id]?.certificates ?? [];
+      const [next] = certificatesIn((plan.kind === "copy" ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined) ?? "");
+      const present = master.files[row.id]?.certificates ?? [];
       // the same key as before, or whoever holds the present certificate would be refused; others in the file stay trusted
-      return next !== undefined && next.publicKey === present?.publicKey ? [[row.id, [next, ...others].map((each) => each.pem).join("")]] : [];
+      const isEarlier = (each: Certificate) => next !== undefined && isSameAuthority(each, next);
+      const isAsked = present.some((each) => isEarlier(each) && (plan.kind === "sign" || each.fingerprint !== next?.fingerprint));
+      return isAsked ? [[row.id, textOf(unique(present.map((each) => (isEarlier(each) ? (next ?? each) : each))))]] : [];
     }),
   );
 }
 
 /** The wanted authority first, then what stays trusted until retire. */
 function union(wanted: string, trusted: readonly Certificate[]): string {
-  const fingerprints = new Set(certificatesIn(wanted).map((certificate) => certificate.fingerprint));
-  const others = trusted.filter((certificate) => !fingerprints.has(certificate.fingerprint));
-  return [wanted, ...others.map((certificate) => certificate.pem)].join("");
+  return `${wanted}${textOf(notIn(certificatesIn(wanted), trusted))}`;
 }

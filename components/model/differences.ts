@@ -1,7 +1,9 @@
+import type { Certificate } from "./certificate.ts";
 import type { Found, FoundFile, FoundMaster, SavedFile } from "./found.ts";
 import { components, type Row, servedLeaves } from "./layout.ts";
 import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
+import { hasEnded } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** One way in which a master is not as wanted. */
@@ -69,7 +71,7 @@ function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: 
     if (!file.isReadable) {
       return [`${row.id} cannot be read by ${row.reader}`];
     }
-    return wanted !== undefined && !isAsWanted(row, file, master.name, wanted) ? [`${row.id} is not the wanted one`] : [];
+    return wanted !== undefined && !isAsWanted(row, file, master, wanted) ? [`${row.id} is not the wanted one`] : [];
   });
 }
 
@@ -137,13 +139,17 @@ function differencesBetween(found: Found): Difference[] {
   return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
 }
 
-/** While the rollout is held, a trust file may hold others besides the wanted authority, and before issue a leaf may be the earlier one. */
-function isAsWanted(row: Row, file: FoundFile, master: string, { files, heldBefore }: Wanted): boolean {
-  const wanted = files[master]?.[row.id];
-  if (heldBefore === "issue" && row.kind !== "trust") {
-    return true;
+/**
+ * A trust file holds what is wanted in any order, and nothing else that anybody is accepted by. While the rollout is held, it may hold
+ * others besides, and before issue a leaf may be the earlier one.
+ */
+function isAsWanted(row: Row, file: FoundFile, master: FoundMaster, { files, heldBefore }: Wanted): boolean {
+  const wanted = files[master.name]?.[row.id];
+  if (row.kind !== "trust") {
+    return heldBefore === "issue" || digestOf(row, file) === wanted;
   }
-  return heldBefore !== undefined && row.kind === "trust" ? isTrusted(file, wanted) : digestOf(row, file) === wanted;
+  const isNeeded = ({ fingerprint }: Certificate) => wanted?.split("+").includes(fingerprint) === true;
+  return isTrusted(file, wanted) && (heldBefore !== undefined || file.certificates.every((each) => isNeeded(each) || hasEnded(each, master)));
 }
 
 /** Whether a trust file holds all that is wanted in it, whatever else it holds. */

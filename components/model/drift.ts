@@ -2,7 +2,9 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
 import { type Difference, differences } from "./differences.ts";
 import type { Found, FoundMaster } from "./found.ts";
+import { authorityOn } from "./kubernetes-authority.ts";
 import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
+import { ownerOf } from "./trust.ts";
 
 /** One way in which masters disagree, or a master disagrees with itself. */
 export interface Drift {
@@ -119,13 +121,13 @@ function kubernetesDrift(row: KubernetesRow, master: FoundMaster, rows: readonly
 
 /** Whether the authority that lives on this master has issued the certificate. */
 export function isIssuedHere(row: KubernetesRow, leaf: Certificate, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
-  const authority = rows.find((other) => other.kind === "authority" && other.group === row.signer);
-  const held = (authority && master.files[authority.id]?.certificates) ?? [];
-  return held.some((certificate) => hasIssued(certificate, leaf));
+  const authority = authorityOn(master, row.signer, rows);
+  return authority !== undefined && hasIssued(authority, leaf);
 }
 
-/** Trust files and authorities, which are to be the same on every master. */
+/** Trust files and authorities, which are to be the same on every master, but for what is somebody else's. */
 function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
+  const owner = ownerOf(found.masters, rows);
   return [...rows, ...kubernetes].flatMap((row): Drift[] => {
     if (row.kind !== "trust" && row.kind !== "authority") {
       return [];
@@ -133,6 +135,7 @@ function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
     const sets = new Map<string, string[]>();
     for (const master of found.masters.filter((each) => each.files[row.id]?.isPresent === true)) {
       const set = (master.files[row.id]?.certificates ?? [])
+        .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
         .map((certificate) => certificate.fingerprint.slice(0, 8))
         .sort()
         .join("+");

@@ -1,7 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
 import type { FoundMaster } from "./found.ts";
-import { type FileRow, type KubernetesRow, leafProfiles, type Row, useIdentifiers } from "./layout.ts";
+import { type KubernetesRow, leafProfiles, type Row, useIdentifiers } from "./layout.ts";
+import { ownerOf } from "./trust.ts";
 
 /**
  * What is wrong with the files of a master that etcd and kube-apiserver read, in words: why a member that is out may be out.
@@ -10,8 +11,10 @@ import { type FileRow, type KubernetesRow, leafProfiles, type Row, useIdentifier
  */
 export function certificateFaults(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
   const used = rows.filter((row) => row.reader !== "none");
+  const owner = ownerOf(masters, rows);
+  const isOwn = (authority: Certificate) => owner(authority) !== "foreign";
   const faults = used.flatMap((row) => [
-    ...fileFaults(master, row, now),
+    ...fileFaults(master, row, isOwn, now),
     ...(row.kind === "cert" ? leafFaults(master, row, used) : []),
     ...(row.kind === "cert" ? acceptanceFaults(master, row, masters, used) : []),
     ...(row.kind === "trust" ? trustFaults(master, row, masters, used) : []),
@@ -19,14 +22,14 @@ export function certificateFaults(master: FoundMaster, masters: readonly FoundMa
   return faults.map((fault) => `${master.name}: ${fault}`);
 }
 
-/** Why kube-apiserver, although it runs, may be refused by everybody: certificates of its own that have expired. */
+/** Why kube-apiserver, although it runs, may be refused by everybody, or refuse everybody: what it serves, or its clients' authority, has expired. */
 export function apiFaults(master: FoundMaster, rows: readonly KubernetesRow[], now: number): string[] {
-  const used = master.isApiReady ? [] : rows.filter((row) => row.flag?.[0] === "kube-apiserver");
-  return used.flatMap((row) => expiry(master, row, now)).map((fault) => `${master.name}: ${fault}`);
+  const used = master.isApiReady ? [] : rows.filter(({ id }) => id === "apiserver" || id === "cluster-ca");
+  return used.flatMap((row) => expiry(row, master.files[row.id]?.certificates.slice(0, 1) ?? [], now)).map((fault) => `${master.name}: ${fault}`);
 }
 
 /** Of one file by itself. */
-function fileFaults(master: FoundMaster, row: Row, now: number): string[] {
+function fileFaults(master: FoundMaster, row: Row, isOwn: (authority: Certificate) => boolean, now: number): string[] {
   const file = master.files[row.id];
   if (file === undefined || !file.isPresent) {
     return [`${row.id} is missing`];
@@ -37,13 +40,11 @@ function fileFaults(master: FoundMaster, row: Row, now: number): string[] {
   if (row.kind !== "key" && file.certificates.length === 0) {
     return [`${row.id} holds no certificate`];
   }
-  return expiry(master, row, now);
+  // a trust file has expired when all in it have that this cluster's leaves may hang on
+  return expiry(row, row.kind === "trust" ? file.certificates.filter(isOwn) : file.certificates.slice(0, 1), now);
 }
 
-/** A trust file has expired when all in it have. */
-function expiry(master: FoundMaster, row: FileRow, now: number): string[] {
-  const certificates = master.files[row.id]?.certificates ?? [];
-  const judged = row.kind === "trust" ? certificates : certificates.slice(0, 1);
+function expiry(row: Row | KubernetesRow, judged: readonly Certificate[], now: number): string[] {
   const end = Math.max(...judged.map(({ notAfter }) => notAfter));
   return judged.length > 0 && end <= now ? [`${row.id} expired on ${day(end)}`] : [];
 }

@@ -1,5 +1,6 @@
-import { type Certificate, certificatesIn } from "./certificate.ts";
+import { type Certificate, certificatesIn, type PublicKey, publicKeysIn } from "./certificate.ts";
 import type { Component, FileRow } from "./layout.ts";
+import { printable } from "./printable.ts";
 
 /** What the survey read from one master; public data only. */
 export interface FoundMaster {
@@ -20,6 +21,8 @@ export interface FoundMaster {
   /** decimal, as etcd's status prints it; empty when the member does not answer */
   readonly clusterId: string;
   readonly version: string;
+  /** of kube-apiserver, such as `v1.18.8-aliyun.1`; empty when neither its manifest nor itself tells */
+  readonly kubernetes: string;
   readonly members: readonly string[];
   readonly isApiReady: boolean;
   readonly receipt: Receipt | undefined;
@@ -27,6 +30,8 @@ export interface FoundMaster {
   readonly backups: readonly number[];
   /** by row id: the files of the backup that `restore` names, as far as they are as its manifest says */
   readonly saved: Readonly<Record<string, SavedFile>>;
+  /** etcd's leaves in all backups on this master: whoever issued one was this cluster's authority */
+  readonly earlier: readonly Certificate[];
   /** folders that an interrupted step left behind */
   readonly leftovers: readonly string[];
   /** the holder of the lock, when it is held */
@@ -39,6 +44,29 @@ export interface FoundMaster {
   readonly reaches: readonly string[];
   /** who may still hold an earlier certificate of cluster-ca, until when, and what to run; the first master is asked */
   readonly carriers: readonly string[];
+  /** files beside those of the layout that hold or embed a certificate */
+  readonly strangers: readonly Stranger[];
+  /** files beside etcd's with a private key that no row has */
+  readonly strangerKeys: readonly StrangerKey[];
+  /** of who may be a client of etcd besides Kubernetes; of Secrets the first master tells */
+  readonly holdings: readonly Holding[];
+  /** holders that are connected to a member */
+  readonly connected: readonly string[];
+  /** why not all holders were looked at; empty when they were */
+  readonly holdersCut: string;
+  /** that reads and writes Secrets there */
+  readonly kubeconfig: string;
+}
+
+/** A value of a Secret, or a file that a process names: certificates, a private key or both. */
+export interface Holding {
+  /** `Secret <namespace>/<name>`, or `process <name> in <unit>` */
+  readonly holder: string;
+  /** the key in the Secret, or the file as the process names it */
+  readonly name: string;
+  /** SHA-256 of the public key that belongs to the private one; `-` without one */
+  readonly publicKey: string;
+  readonly certificates: readonly Certificate[];
 }
 
 export interface FoundFile {
@@ -53,6 +81,19 @@ export interface FoundFile {
   readonly realPath: string;
   /** of a kubeconfig: the client's, where it is embedded */
   readonly certificates: readonly Certificate[];
+}
+
+/** A file that no row has. */
+export interface Stranger {
+  /** links followed */
+  readonly path: string;
+  readonly certificate: Certificate;
+}
+
+export interface StrangerKey {
+  /** links followed */
+  readonly path: string;
+  readonly key: PublicKey;
 }
 
 /** A file of a backup; public data only. */
@@ -101,6 +142,11 @@ export function presentRows<T extends FileRow>(table: readonly T[], found: Found
   return table.filter((row) => row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true));
 }
 
+/** Where a row's file lies on a master, links followed: rows at one place are one file. */
+export function placeOf(master: FoundMaster, row: FileRow): string {
+  return master.files[row.id]?.realPath || row.path;
+}
+
 const absent = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
 
 /**
@@ -110,15 +156,16 @@ const absent = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", re
 export function parseSurvey(name: string, text: string, rows: readonly FileRow[], operatorClock: number): FoundMaster {
   const facts = text.split("\n").filter((line) => line !== "");
   if (facts[0] !== "survey 1" || facts.at(-1) !== "end") {
-    throw new Error(`Cannot survey ${name}: the answer is not complete; saw ${JSON.stringify(text.slice(0, 200))}, expected a survey`);
+    throw new Error(`Cannot survey ${name}: the answer is not complete; saw ${printable(JSON.stringify(text.slice(0, 200)))}, expected a survey`);
   }
-  const of = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  const textOf = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
+  const of = (kind: string) => textOf(kind).map(printable);
   const one = (kind: string) => of(kind)[0] ?? "";
-  const pems = new Map(of("pem").map((line) => splitOnce(line)));
+  const pems = new Map(textOf("pem").map((line) => splitOnce(line)));
   const files = new Map(of("file").map((line) => splitOnce(line)));
   const paths = new Map(of("path").map((line) => splitOnce(line)));
   const unreadable = new Set(of("unreadable"));
-  const receipt = one("receipt");
+  const [receipt] = textOf("receipt");
   return {
     name,
     clock: Number(one("clock")),
@@ -129,24 +176,32 @@ export function parseSurvey(name: string, text: string, rows: readonly FileRow[]
         return [row.id, { ...file, isReadable: file.isPresent && !unreadable.has(String(index)) }];
       }),
     ),
-    processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, of("arguments")))),
-    served: Object.fromEntries(of("served").flatMap((line) => parseServed(line))),
+    processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, textOf("arguments")))),
+    served: Object.fromEntries(textOf("served").flatMap((line) => parseServed(line))),
     etcd: one("etcd"),
     doesAnswer: facts.includes("answers"),
     isLeader: facts.includes("leader"),
     clusterId: one("cluster"),
     version: one("version"),
+    kubernetes: one("kubernetes"),
     members: of("member"),
     isApiReady: one("api") === "ready",
-    receipt: receipt === "" ? undefined : parseReceipt(linesIn(receipt)),
+    receipt: receipt === undefined ? undefined : parseReceipt(linesIn(receipt)),
     backups: of("backup").map(Number),
-    saved: Object.fromEntries(of("saved").flatMap((line) => parseSaved(line, rows))),
+    saved: Object.fromEntries(textOf("saved").flatMap((line) => parseSaved(line, rows))),
+    earlier: textOf("earlier").flatMap((line) => certificatesIn(linesIn(line))),
     leftovers: [...new Set(of("leftover"))],
-    lock: one("lock") === "" ? undefined : linesIn(one("lock")).trim(),
-    claim: one("claim") === "" ? undefined : linesIn(one("claim")).trim().split(" ").slice(1).join(" "),
+    lock: one("lock") === "" ? undefined : one("lock").trim(),
+    claim: one("claim") === "" ? undefined : one("claim").trim().split(" ").slice(1).join(" "),
     clients: of("client"),
     reaches: of("reaches"),
     carriers: of("carrier"),
+    strangers: textOf("stranger").flatMap(parseStranger),
+    strangerKeys: textOf("stranger-key").flatMap(parseStrangerKey),
+    holdings: textOf("holder").map(parseHolding),
+    connected: of("connected"),
+    holdersCut: of("holders-cut").join("; "),
+    kubeconfig: one("kubeconfig"),
   };
 }
 
@@ -168,7 +223,7 @@ function parseFile(line: string | undefined, pem: string | undefined, path: stri
 function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
   const [index, publicKey = "", ...pem] = line.split(" ");
   const row = rows[Number(index)];
-  return row === undefined ? [] : [[row.id, { publicKey, certificates: certificatesIn(linesIn(pem.join(" "))) }]];
+  return row === undefined ? [] : [[row.id, { publicKey: printable(publicKey), certificates: certificatesIn(linesIn(pem.join(" "))) }]];
 }
 
 function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {
@@ -182,7 +237,7 @@ function parseProcess(line: string, argumentsLines: readonly string[]): [string,
 
 /** `--name value` and `-name=value` become `--name=value`. */
 export function flagsIn(lines: string): string[] {
-  const words = lines.split("\n");
+  const words = lines.split("\n").map(printable);
   return words.flatMap((word, index) => {
     if (!word.startsWith("-")) {
       return [];
@@ -199,8 +254,24 @@ function parseServed(line: string): [string, Certificate][] {
   return certificate === undefined ? [] : [[port, certificate]];
 }
 
+function parseStranger(line: string): Stranger[] {
+  const [path, pem] = splitAt(linesIn(line), "\n");
+  const [certificate] = certificatesIn(pem);
+  return certificate === undefined ? [] : [{ path: printable(path), certificate }];
+}
+
+function parseStrangerKey(line: string): StrangerKey[] {
+  const [path, pem] = splitAt(linesIn(line), "\n");
+  return publicKeysIn(pem).map((key) => ({ path: printable(path), key }));
+}
+
+function parseHolding(line: string): Holding {
+  const [holder = "", name = "", publicKey = "", ...pem] = line.split("\x1F");
+  return { holder: printable(holder), name: printable(name), publicKey, certificates: certificatesIn(pem.join("\n")) };
+}
+
 function parseReceipt(text: string): Receipt {
-  const values = new Map(text.split("\n").map((line): [string, string] => splitAt(line, "=")));
+  const values = new Map(text.split("\n").map((line): [string, string] => splitAt(printable(line), "=")));
   const get = (key: string) => values.get(key) ?? "";
   return {
     owner: get("owner"),

@@ -57,11 +57,28 @@ export interface KubernetesRow extends FileRow {
   readonly signer: KubernetesAuthority;
   /** the processes that read it only when they start */
   readonly restarts: readonly Component[];
-  /** where a running process says what path it uses: component and flag */
-  readonly flag?: readonly [Component, string];
+  /** the minor version of Kubernetes from which kube-apiserver takes a new file while it runs; before, only when it starts */
+  readonly reloadsSince?: number;
+  /** where a running process says what path it uses: component, flag, and the field of the file that its --config names */
+  readonly flag?: readonly [component: Component, flag: string, field?: string];
+  /** the records of what a process has read at its start may be from before this row: they do not cover its file */
+  readonly isLater?: true;
   /** where it is served; one that is on disk and not served there is not in use */
   readonly port?: number;
   readonly optional: true;
+}
+
+/** The row as a master with this version of Kubernetes has it; one whose version is not known is taken for a newer one. */
+export function asReadBy<T extends Row | KubernetesRow>(row: T, version: string): T {
+  return "restarts" in row && (minorOf(version) ?? Number.POSITIVE_INFINITY) < (row.reloadsSince ?? 0)
+    ? { ...row, restarts: ["kube-apiserver", ...row.restarts] }
+    : row;
+}
+
+/** 18 of `v1.18.8-aliyun.1`; undefined of anything else. */
+export function minorOf(version: string): number | undefined {
+  const [, minor] = /^v1\.(\d+)(\D|$)/.exec(version) ?? [];
+  return minor === undefined ? undefined : Number(minor);
 }
 
 /** The components that read a file only when they start. */
@@ -112,27 +129,43 @@ export const ackLayout: readonly Row[] = [
 ];
 
 const kubernetesFile = { owner: "root:root", optional: true } as const;
+/** The path of a row that has a file only where a running process names one. */
+export const nowhere = "/nonexistent";
+/**
+ * The cluster's authority under another name: its own group, with the authority as its signer, where no row above has that file
+ * (ACK: ca.crt beside apiserver-ca.crt).
+ */
+const clusterAuthority = {
+  path: nowhere,
+  kind: "authority",
+  signer: "cluster-ca",
+  restarts: ["kubelet", "kube-controller-manager"],
+  mode: "644",
+  isLater: true,
+  ...kubernetesFile,
+} as const;
 
 /**
  * Kubernetes' own certificates and kubeconfigs on an ACK dedicated master. Who reads them when:
- * kube-apiserver takes its serving pair, its client authorities and both client pairs while it runs
- * (k8s.io/apiserver dynamiccertificates since 1.17, client-go cert_rotation since 1.18, aggregator since 1.20);
+ * kube-apiserver takes its serving pair (since 1.17, kubernetes#84200), both client pairs (for kubelets since 1.18, kubernetes#79083;
+ * of the aggregator since 1.19, kubernetes#92791) and its client authorities while it runs: these since 1.17 (kubernetes#83579), but
+ * not everywhere where they are used before 1.19 (kubernetes#90360);
  * a kubeconfig with embedded certificates is read once (client-go transport: "treat cert as static if either key or
  * cert was data"); kube-controller-manager reads --root-ca-file once (kubernetes#137410), the kubelet its serving pair
  * (before 1.31) and its client authority.
  */
 // biome-ignore format: a table, a row per line
 export const ackKubernetes: readonly KubernetesRow[] = [
-  { id: "cluster-ca", path: "/etc/kubernetes/pki/apiserver-ca.crt", kind: "authority", group: "cluster-ca", signer: "cluster-ca", restarts: ["kubelet", "kube-controller-manager"], flag: ["kube-apiserver", "--client-ca-file"], mode: "644", ...kubernetesFile },
+  { id: "cluster-ca", path: "/etc/kubernetes/pki/apiserver-ca.crt", kind: "authority", group: "cluster-ca", signer: "cluster-ca", restarts: ["kubelet", "kube-controller-manager"], reloadsSince: 19, flag: ["kube-apiserver", "--client-ca-file"], mode: "644", ...kubernetesFile },
   { id: "cluster-ca-key", path: "/etc/kubernetes/pki/apiserver-ca.key", kind: "authority-key", group: "cluster-ca", signer: "cluster-ca", restarts: [], flag: ["kube-controller-manager", "--cluster-signing-key-file"], mode: "600", ...kubernetesFile },
-  { id: "front-proxy-ca", path: "/etc/kubernetes/pki/front-proxy-ca.crt", kind: "authority", group: "front-proxy-ca", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--requestheader-client-ca-file"], mode: "644", ...kubernetesFile },
+  { id: "front-proxy-ca", path: "/etc/kubernetes/pki/front-proxy-ca.crt", kind: "authority", group: "front-proxy-ca", signer: "front-proxy-ca", restarts: [], reloadsSince: 19, flag: ["kube-apiserver", "--requestheader-client-ca-file"], mode: "644", ...kubernetesFile },
   { id: "front-proxy-ca-key", path: "/etc/kubernetes/pki/front-proxy-ca.key", kind: "authority-key", group: "front-proxy-ca", signer: "front-proxy-ca", restarts: [], mode: "600", ...kubernetesFile },
-  { id: "apiserver", path: "/etc/kubernetes/pki/apiserver.crt", kind: "cert", group: "apiserver", signer: "cluster-ca", restarts: [], port: 6443, flag: ["kube-apiserver", "--tls-cert-file"], mode: "644", ...kubernetesFile },
-  { id: "apiserver-key", path: "/etc/kubernetes/pki/apiserver.key", kind: "key", group: "apiserver", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--tls-private-key-file"], mode: "600", ...kubernetesFile },
-  { id: "apiserver-kubelet-client", path: "/etc/kubernetes/pki/apiserver-kubelet-client.crt", kind: "cert", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--kubelet-client-certificate"], mode: "644", ...kubernetesFile },
-  { id: "apiserver-kubelet-client-key", path: "/etc/kubernetes/pki/apiserver-kubelet-client.key", kind: "key", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], flag: ["kube-apiserver", "--kubelet-client-key"], mode: "600", ...kubernetesFile },
-  { id: "front-proxy-client", path: "/etc/kubernetes/pki/front-proxy-client.crt", kind: "cert", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--proxy-client-cert-file"], mode: "644", ...kubernetesFile },
-  { id: "front-proxy-client-key", path: "/etc/kubernetes/pki/front-proxy-client.key", kind: "key", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], flag: ["kube-apiserver", "--proxy-client-key-file"], mode: "600", ...kubernetesFile },
+  { id: "apiserver", path: "/etc/kubernetes/pki/apiserver.crt", kind: "cert", group: "apiserver", signer: "cluster-ca", restarts: [], reloadsSince: 17, port: 6443, flag: ["kube-apiserver", "--tls-cert-file"], mode: "644", ...kubernetesFile },
+  { id: "apiserver-key", path: "/etc/kubernetes/pki/apiserver.key", kind: "key", group: "apiserver", signer: "cluster-ca", restarts: [], reloadsSince: 17, flag: ["kube-apiserver", "--tls-private-key-file"], mode: "600", ...kubernetesFile },
+  { id: "apiserver-kubelet-client", path: "/etc/kubernetes/pki/apiserver-kubelet-client.crt", kind: "cert", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], reloadsSince: 18, flag: ["kube-apiserver", "--kubelet-client-certificate"], mode: "644", ...kubernetesFile },
+  { id: "apiserver-kubelet-client-key", path: "/etc/kubernetes/pki/apiserver-kubelet-client.key", kind: "key", group: "apiserver-kubelet-client", signer: "cluster-ca", restarts: [], reloadsSince: 18, flag: ["kube-apiserver", "--kubelet-client-key"], mode: "600", ...kubernetesFile },
+  { id: "front-proxy-client", path: "/etc/kubernetes/pki/front-proxy-client.crt", kind: "cert", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], reloadsSince: 19, flag: ["kube-apiserver", "--proxy-client-cert-file"], mode: "644", ...kubernetesFile },
+  { id: "front-proxy-client-key", path: "/etc/kubernetes/pki/front-proxy-client.key", kind: "key", group: "front-proxy-client", signer: "front-proxy-ca", restarts: [], reloadsSince: 19, flag: ["kube-apiserver", "--proxy-client-key-file"], mode: "600", ...kubernetesFile },
   { id: "kubelet-server", path: "/var/lib/kubelet/pki/kubelet.crt", kind: "cert", group: "kubelet-server", signer: "cluster-ca", restarts: ["kubelet"], port: 10250, flag: ["kubelet", "--tls-cert-file"], mode: "644", ...kubernetesFile },
   { id: "kubelet-server-key", path: "/var/lib/kubelet/pki/kubelet.key", kind: "key", group: "kubelet-server", signer: "cluster-ca", restarts: ["kubelet"], flag: ["kubelet", "--tls-private-key-file"], mode: "600", ...kubernetesFile },
   { id: "admin.conf", path: "/etc/kubernetes/admin.conf", kind: "kubeconfig", group: "admin.conf", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
@@ -140,6 +173,13 @@ export const ackKubernetes: readonly KubernetesRow[] = [
   { id: "scheduler.conf", path: "/etc/kubernetes/scheduler.conf", kind: "kubeconfig", group: "scheduler.conf", signer: "cluster-ca", restarts: ["kube-scheduler"], flag: ["kube-scheduler", "--kubeconfig"], mode: "600", ...kubernetesFile },
   { id: "kubelet.conf", path: "/etc/kubernetes/kubelet.conf", kind: "kubeconfig", group: "kubelet.conf", signer: "cluster-ca", restarts: ["kubelet"], flag: ["kubelet", "--kubeconfig"], mode: "600", ...kubernetesFile },
   { id: "root-kubeconfig", path: "/root/.kube/config", kind: "kubeconfig", group: "root-kubeconfig", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "kube.conf", path: "/etc/kubernetes/kube.conf", kind: "kubeconfig", group: "kube.conf", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "cloud-controller-manager.conf", path: "/etc/kubernetes/cloud-controller-manager.conf", kind: "kubeconfig", group: "cloud-controller-manager.conf", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "dashboard", path: "/etc/kubernetes/pki/dashboard/dashboard.crt", kind: "cert", group: "dashboard", signer: "cluster-ca", restarts: [], mode: "644", ...kubernetesFile },
+  { id: "dashboard-key", path: "/etc/kubernetes/pki/dashboard/dashboard.key", kind: "key", group: "dashboard", signer: "cluster-ca", restarts: [], mode: "600", ...kubernetesFile },
+  { id: "root-ca", group: "root-ca", flag: ["kube-controller-manager", "--root-ca-file"], ...clusterAuthority },
+  { id: "signing-ca", group: "signing-ca", flag: ["kube-controller-manager", "--cluster-signing-cert-file"], ...clusterAuthority },
+  { id: "kubelet-ca", group: "kubelet-ca", flag: ["kubelet", "--client-ca-file", "clientCAFile"], ...clusterAuthority },
 ];
 
 const podFile = { reader: "etcd", owner: "root:root" } as const;
@@ -185,6 +225,7 @@ export const ackSurroundings = {
   etcdUnit: "etcd",
   /** where etcd is no unit: the manifest of its static pod */
   etcdManifest: "",
+  apiManifest: "/etc/kubernetes/manifests/kube-apiserver.yaml",
   kubeletUnit: "kubelet",
   etcdClientPort: 2379,
   etcdPeerPort: 2380,
@@ -193,6 +234,7 @@ export const ackSurroundings = {
   apiCa: "/etc/kubernetes/pki/apiserver-ca.crt",
   apiClientCert: "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
   apiClientKey: "/etc/kubernetes/pki/apiserver-kubelet-client.key",
+  adminConf: "/etc/kubernetes/admin.conf",
 } as const;
 
 /** All that differs between the kinds of masters. */

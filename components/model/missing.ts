@@ -1,6 +1,7 @@
+import type { Client } from "./clients.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import type { Row } from "./layout.ts";
-import { type Phase, phases, type RolloutPlan } from "./plan.ts";
+import { isTogether, type Phase, phases, type RolloutPlan } from "./plan.ts";
 
 /** A phase before which a rollout may stop: until then the cluster serves well, and nobody is refused. */
 export type Hold = "issue" | "retire";
@@ -21,13 +22,13 @@ export function foundOf(
 
 /**
  * Where the rollout stops. A member that serves and cannot be given its trust files would refuse the new leaves, so issue waits for it;
- * one that is dead or is still to join refuses nobody, so only retire does.
+ * one that is dead or is still to join refuses nobody, so only retire does, as it does for a client that it would cut off.
  */
-export function holdOf({ missing = [], joining = [] }: Found, asked: "retire" | undefined): Hold | undefined {
-  if (missing.some(({ isAlive }) => isAlive)) {
+export function holdOf({ missing = [], joining = [] }: Found, asked: Hold | undefined, clients: readonly Client[]): Hold | undefined {
+  if (asked === "issue" || missing.some(({ isAlive }) => isAlive)) {
     return "issue";
   }
-  return missing.length + joining.length > 0 ? "retire" : asked;
+  return missing.length + joining.length > 0 || clients.some(({ isCutOff }) => isCutOff) ? "retire" : asked;
 }
 
 /** Whether a phase waits. */
@@ -40,16 +41,22 @@ export function deadIn({ missing = [] }: Found): string[] {
   return missing.flatMap(({ name, isAlive }) => (isAlive ? [] : name));
 }
 
-/** What has to come true before a held rollout goes on, in words. */
-export function obstacleOf({ missing = [], joining = [] }: Found): string {
+/** What has to come true before a rollout goes on that only the stack file holds. */
+export const holdRemoved = "holdBefore is removed";
+
+/** What has to come true before a held rollout goes on, in words; a client holds up retire alone. */
+export function obstacleOf({ missing = [], joining = [] }: Found, heldBefore: Hold, clients: readonly Client[]): string {
   const named = (isAlive: boolean) => missing.flatMap((each) => (each.isAlive === isAlive ? each.name : [])).join(", ");
   const [alive, dead] = [named(true), named(false)];
   const obstacles = [
     ...(alive === "" ? [] : [`${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`]),
     ...(dead === "" ? [] : [`${dead} is back (it cannot be reached over SSH, and its etcd does not answer)`]),
     ...joining.map(({ name }) => `${name} has joined and masters[${name}].joining is removed`),
+    ...clients.flatMap(({ name, isCutOff }) =>
+      isCutOff && heldBefore === "retire" ? `${name} has the files of the new authority, or clients.ignore lists it` : [],
+    ),
   ];
-  return obstacles.length === 0 ? "holdBefore is removed" : obstacles.join(", and ");
+  return obstacles.length === 0 ? holdRemoved : obstacles.join(", and ");
 }
 
 /**
@@ -62,12 +69,13 @@ export function missingRefusals(found: Found, rows: readonly Row[], plan: Rollou
   if (names === "") {
     return [];
   }
-  if (plan.mode === "recovery") {
-    return missing.length === 0
-      ? []
-      : [
-          `Cannot recover without ${names}: ${plan.causes.join("; ")}; expected every master to be reachable, since etcd is started on all together. Mend SSH to ${names}, then run pulumi up again`,
-        ];
+  if (plan.mode === "recovery" && missing.length > 0) {
+    return [
+      `Cannot recover without ${names}: ${plan.causes.join("; ")}; expected every master to be reachable, since all that is out is started together. Mend SSH to ${names}, then run pulumi up again`,
+    ];
+  }
+  if (isTogether(plan)) {
+    return [];
   }
   const total = masters.find(({ members }) => members.length > 0)?.members.length ?? masters.length + missing.length;
   const quorum = Math.floor(total / 2) + 1;
@@ -76,7 +84,7 @@ export function missingRefusals(found: Found, rows: readonly Row[], plan: Rollou
   return unsafe.length === 0
     ? []
     : [
-        `Cannot rotate without ${names}: ${answering} of ${total} members answer, so a restart of etcd on ${unsafe.map(({ name }) => name).join(", ")} would leave ${answering - 1}; expected a quorum of ${quorum} beside it. Nothing was changed. ${missing.length === 0 ? `First let ${names} join with the certificates that the others have` : `Bring ${names} back (systemctl status etcd there), or replace it`} (docs/operations.md), then run pulumi up again`,
+        `Cannot rotate without ${names}: ${answering} of ${total} members answer, so a restart of etcd on ${unsafe.map(({ name }) => name).join(", ")} would leave ${answering - 1}; expected a quorum of ${quorum} beside it. Nothing was changed. ${missing.length === 0 ? `First let ${names} join with the certificates that the others have` : `Bring ${names} back (systemctl status etcd there), or replace it`} (docs/masters.md), then run pulumi up again`,
       ];
 }
 

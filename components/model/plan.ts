@@ -1,12 +1,13 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { apiFaults, certificateFaults } from "./faults.ts";
-import type { Found, FoundMaster } from "./found.ts";
-import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
+import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { type Component, type KubernetesRow, type Leaf, type Row, servedLeaves } from "./layout.ts";
+import { type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
 export type Phase = (typeof phases)[number];
 
-/** `rolling` keeps quorum throughout; `recovery` starts all masters together, because there is none to keep. */
+/** `rolling` keeps quorum throughout; `recovery` starts what is out: on all masters together when there is no quorum to keep. */
 export type Mode = "rolling" | "recovery";
 
 /** What one phase does next on which master, as far as the survey decides it. */
@@ -14,90 +15,155 @@ export interface RolloutPlan {
   readonly mode: Mode;
   /** why it is a recovery; empty in rolling mode */
   readonly causes: readonly string[];
+  /** by master: what does not work there and is started with its new files; nothing in rolling mode */
+  readonly out: Readonly<Record<string, readonly Component[]>>;
   /** master names; a phase missing here runs on all masters side by side */
   readonly order: Readonly<Record<"trust" | "issue" | "retire", readonly string[]>>;
   /** the master whose member gives the snapshot; undefined when none answers */
   readonly snapshotFrom: string | undefined;
-  /** by master, then trust row: the authorities that stay trusted until retire */
-  readonly trusted: Readonly<Record<string, Readonly<Record<string, readonly Certificate[]>>>>;
+  /** the authorities that stay trusted until retire */
+  readonly trusted: Trusted;
+  /** somebody else's, which stay trusted after it */
+  readonly kept: Trusted;
 }
 
 /**
  * @param kubernetes Kubernetes' own files that are looked after
  * @param now milliseconds since 1970
  */
-export function planRollout(found: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): RolloutPlan {
-  const causes = recoveryCauses(found, rows, kubernetes, now);
-  const trust = orderOf(found);
+export function planRollout(
+  found: Found,
+  rows: readonly Row[],
+  kubernetes: readonly KubernetesRow[],
+  now: number,
+  foreignAuthorities?: ForeignPolicy,
+): RolloutPlan {
+  const { causes, out } = brokenIn(found, rows, kubernetes, now);
+  const trust = orderOf(found, out);
+  const isIn = ({ name }: FoundMaster) => out[name]?.includes("etcd") !== true;
+  const source = found.masters.find(({ etcd }) => etcd === "healthy") ?? found.masters.find((master) => master.doesAnswer && isIn(master));
   return {
     mode: causes.length === 0 ? "rolling" : "recovery",
     causes,
+    out,
     // after trust the first master leads (see heirs), so it comes last in retire
     order: { trust, issue: trust, retire: [...trust.slice(1), ...trust.slice(0, 1)] },
-    snapshotFrom: trust.find((name) => found.masters.some((master) => master.name === name && master.etcd === "healthy")),
+    snapshotFrom: source?.name,
     trusted: Object.fromEntries(found.masters.map((master) => [master.name, trustedOn(master, found, rows)])),
+    kept: keptAuthorities(found, rows, foreignAuthorities),
   };
 }
 
 /**
- * Members that are out come first: they have nothing to lose, and the others could not be restarted without them.
+ * Members that are out come first, then those that are ill: they have nothing to lose, and the others could not be restarted without
+ * them. One that is out may answer, and the others be ill because of it.
  * Otherwise the stack file's order: one that followed the leader would change the graph from run to run,
  * and with it what `--target` means.
  */
-function orderOf(found: Found): string[] {
-  const names = (isHealthy: boolean) => found.masters.filter((master) => (master.etcd === "healthy") === isHealthy).map((master) => master.name);
-  return [...names(false), ...names(true)];
+function orderOf({ masters }: Found, out: RolloutPlan["out"]): string[] {
+  const rank = ({ name, etcd }: FoundMaster) => (out[name]?.includes("etcd") === true ? 0 : 2) + (etcd === "healthy" ? 1 : 0);
+  return masters.toSorted((a, b) => rank(a) - rank(b)).map(({ name }) => name);
+}
+
+/** What does not work, by master, and why it is for a rollout to start it. */
+interface Broken {
+  readonly causes: readonly string[];
+  readonly out: RolloutPlan["out"];
 }
 
 /**
- * Quorum that is lost already, a member that is out because of its certificates, or an API server that everybody refuses because
- * of its own: waiting for health would be in vain.
+ * A member that is out because of its certificates, an API server that everybody refuses because of its own, either where it has
+ * not read its files: waiting for their health would be in vain. The others are rolled, unless those that a restart
+ * brings back are no quorum, or the one that is out leads them by the connections that it still has: then everything is out.
  * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
  */
-function recoveryCauses({ masters, missing = [] }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): string[] {
-  // an alarm or a lagging member is no matter of certificates
-  const out = masters.filter((master) => !master.doesAnswer || master.etcd.startsWith("no peer handshake"));
-  const total = masters.length + missing.length;
-  const answering = masters.filter((master) => master.doesAnswer).length + missing.filter((each) => each.isAlive).length;
-  const lost = answering < Math.floor(total / 2) + 1 ? [`etcd has no quorum that answers: ${answering} of ${total} members do`] : [];
+function brokenIn({ masters, missing = [] }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): Broken {
+  const quorum = Math.floor((masters.length + missing.length) / 2) + 1;
+  const alive = missing.filter(({ isAlive }) => isAlive).length;
+  const answering = masters.filter((master) => master.doesAnswer).length + alive;
+  const broken = masters.map((master) => ({ master, etcd: etcdCauses(master, masters, rows, now), api: apiCauses(master, kubernetes, now) }));
+  const lasting = broken.filter(({ master, etcd }) => master.doesAnswer && etcd.length === 0).length + alive;
+  const isEverythingOut = lasting < quorum || broken.some(({ master, etcd }) => master.isLeader && master.doesAnswer && etcd.length > 0);
+  return {
+    causes: [
+      ...(answering < quorum ? [`etcd has no quorum that answers: ${answering} of ${masters.length + missing.length} members do`] : []),
+      ...broken.flatMap(({ etcd }) => etcd),
+      ...broken.flatMap(({ api }) => api),
+    ],
+    out: Object.fromEntries(
+      broken.flatMap(({ master: { name }, etcd, api }): [string, readonly Component[]][] => {
+        // an API server may have no other member than its own
+        if (isEverythingOut || etcd.length > 0) {
+          return [[name, ["etcd", "kube-apiserver"]]];
+        }
+        return api.length > 0 ? [[name, ["kube-apiserver"]]] : [];
+      }),
+    ),
+  };
+}
+
+/** Why a member is out, as far as a rollout mends it; an alarm or a lagging member is no matter of certificates. */
+function etcdCauses(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
+  if (master.doesAnswer && !master.etcd.startsWith("no peer handshake")) {
+    return [];
+  }
   // one that serves nothing yet is starting
-  const stale = out.filter(
-    (master) =>
-      master.processes.etcd?.isStale === true && !master.doesAnswer && Object.keys(servedLeaves).some((port) => master.served[Number(port)] !== undefined),
-  );
+  const isServing = Object.keys(servedLeaves).some((port) => master.served[Number(port)] !== undefined);
+  const isStale = !master.doesAnswer && isServing && master.processes.etcd?.isStale === true;
   return [
-    ...lost,
-    ...out.flatMap((master) => certificateFaults(master, masters, rows, now)),
-    ...stale.map((master) => `${master.name}: etcd does not answer, and runs with files that have changed since its start`),
-    ...masters.flatMap((master) => apiFaults(master, kubernetes, now)),
+    ...certificateFaults(master, masters, rows, now),
+    ...(isStale ? [`${master.name}: etcd does not answer, and runs with files that have changed since its start`] : []),
+    ...neverStarted(master, "etcd"),
   ];
 }
 
-/** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it, on any master. */
+/** Why an API server that is not ready is out, as far as a rollout mends it. */
+function apiCauses(master: FoundMaster, kubernetes: readonly KubernetesRow[], now: number): string[] {
+  if (master.isApiReady) {
+    return [];
+  }
+  const isStale = master.processes["kube-apiserver"]?.isStale === true;
+  return [
+    ...apiFaults(master, kubernetes, now),
+    ...(isStale ? [`${master.name}: kube-apiserver is not ready, and runs with files that have changed since its start`] : []),
+    ...neverStarted(master, "kube-apiserver"),
+  ];
+}
+
+/**
+ * A recovery was interrupted between its files and the start of what reads them; after a step that was, a journal has what to do.
+ * A rollout that is held has come to settle, where everything runs: what is stopped since then was stopped by somebody.
+ */
+function neverStarted({ name, processes, receipt, leftovers }: FoundMaster, component: "etcd" | "kube-apiserver"): string[] {
+  const isInterrupted = receipt?.isComplete === false && ["trust", "issue"].includes(receipt.phase) && leftovers.length === 0;
+  return processes[component] === undefined && isInterrupted ? [`${name}: ${component} does not run since rollout ${receipt.rollout} was interrupted`] : [];
+}
+
+/** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it in any of its uses, on any master. */
 function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Record<string, Certificate[]> {
-  const known = unique(found.masters.flatMap((each) => rows.filter((row) => row.kind === "trust").flatMap((row) => each.files[row.id]?.certificates ?? [])));
+  const trust = rows.filter((row) => row.kind === "trust");
+  const known = unique(found.masters.flatMap((each) => trust.flatMap((row) => each.files[row.id]?.certificates ?? [])));
   return Object.fromEntries(
-    rows
-      .filter((row) => row.kind === "trust")
-      .map((row) => {
-        const checked = found.masters.flatMap((each) => leavesCheckedBy(row, each, rows));
-        const issuers = known.filter((authority) => checked.some((leaf) => hasIssued(authority, leaf)));
-        return [row.id, unique([...(master.files[row.id]?.certificates ?? []), ...issuers])];
-      }),
+    trust.map((row) => {
+      const uses = trust.filter((other) => placeOf(master, other) === placeOf(master, row));
+      const checked = found.masters.flatMap((each) => uses.flatMap((use) => leavesCheckedBy(use, each, rows)));
+      const issuers = known.filter((authority) => checked.some((leaf) => hasIssued(authority, leaf)));
+      return [row.id, unique([...(master.files[row.id]?.certificates ?? []), ...issuers])];
+    }),
   );
 }
 
 /** The leaves on disk and as served that a trust row's reader has to accept. */
 function leavesCheckedBy(trust: Row, master: FoundMaster, rows: readonly Row[]): Certificate[] {
-  const onDisk = rows
-    .filter((row) => row.kind === "cert" && row.leaf !== undefined && (trust.accepts ?? []).includes(row.leaf))
-    .flatMap((row) => master.files[row.id]?.certificates.slice(0, 1) ?? []);
-  const served = Object.entries(servedLeaves).flatMap(([port, leaf]) => ((trust.accepts ?? []).includes(leaf) ? (master.served[Number(port)] ?? []) : []));
+  const accepts: readonly (Leaf | undefined)[] = trust.accepts ?? [];
+  const onDisk = rows.filter((row) => accepts.includes(row.leaf)).flatMap((row) => master.files[row.id]?.certificates.slice(0, 1) ?? []);
+  const served = Object.entries(servedLeaves).flatMap(([port, leaf]) => (accepts.includes(leaf) ? (master.served[Number(port)] ?? []) : []));
   return [...onDisk, ...served];
 }
 
-function unique(certificates: readonly Certificate[]): Certificate[] {
-  return [...new Map(certificates.map((certificate) => [certificate.fingerprint, certificate])).values()];
+/** No quorum answers that a restart would bring back: nothing is restarted before all files are right. */
+export function isTogether({ order, out }: RolloutPlan): boolean {
+  return order.trust.every((name) => out[name]?.includes("etcd") === true);
 }
 
 /** One step: a phase on a master, after other steps. */
@@ -113,6 +179,11 @@ export interface PlannedStep {
 /** A step's name, as in `trust-master-1`. */
 export function stepName(step: { readonly phase: Phase; readonly master: string }): string {
   return `${step.phase}-${step.master}`;
+}
+
+/** Seconds after which a rollout is done and checked, were every step to wait for its gate to the end. */
+export function longestRollout(masters: number, gateSeconds: number, pauseSeconds: number): number {
+  return phases.length * masters * (gateSeconds + pauseSeconds);
 }
 
 /**
@@ -134,18 +205,19 @@ export function stepsOf(plan: RolloutPlan, masters: readonly string[], joining: 
       case "trust":
       case "issue":
       case "retire":
-        // in a recovery both only write files
-        if (plan.mode === "recovery" && phase !== "retire") {
+        // where nothing answers both only write files
+        if (isTogether(plan) && phase !== "retire") {
           steps.push(...together);
           break;
         }
         plan.order[phase].forEach((master, index, order) => {
           const done = order.slice(0, index);
+          const heirs = [...done, ...order.slice(index + 1).reverse()];
           steps.push({
             phase,
             master,
             after: [...before, ...done.map((each) => stepName({ phase, master: each }))],
-            heirs: [...done, ...order.slice(index + 1).reverse()],
+            heirs: phase === "retire" ? heirs : heirs.filter((each) => plan.out[each]?.includes("etcd") !== true),
           });
         });
         break;

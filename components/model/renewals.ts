@@ -1,6 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
+import { authorityOn, placesOf } from "./kubernetes-authority.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
 
 /** When Kubernetes' own certificates are renewed, and how; durations in seconds. */
@@ -19,10 +20,11 @@ export interface Renewal {
   readonly reason: string;
 }
 
-/** How all masters come to the same certificate of an authority: nothing to do, one signs it anew, or some get a copy. */
+/** How all masters come to the same certificate of an authority: nothing to do, one signs it anew, or who has not the newest gets a copy. */
 export type AuthorityPlan =
   | { readonly kind: "keep" }
   | { readonly kind: "sign"; readonly on: string }
+  /** `to`: the masters that ask for a rollout because of it */
   | { readonly kind: "copy"; readonly pem: string; readonly to: readonly string[] };
 
 /** What is renewed on which master, and what cannot be. */
@@ -111,7 +113,7 @@ interface Question {
 function keptAuthorities(found: Found, { rows, purpose }: Question): string[] {
   return found.masters.flatMap((master) =>
     rows.flatMap((row) => {
-      const [certificate] = master.files[row.id]?.certificates ?? [];
+      const certificate = authorityOn(master, row.signer, rows);
       return row.kind !== "authority" || certificate === undefined || !isKept(master, row.group, purpose)
         ? []
         : [`${master.name}: ${row.id} stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand`];
@@ -160,7 +162,7 @@ function isOurs(row: KubernetesRow, leaf: Certificate, master: FoundMaster, rows
 
 function reasonFor(row: KubernetesRow, leaf: Certificate, master: FoundMaster, question: Question): string | undefined {
   const { rows, policy, etcdAuthority, purpose, now } = question;
-  const [authority, rotation] = splitPurpose(master.receipt?.renewed[row.group]);
+  const [authority, rotation] = splitPurpose(recordOf(row.group, master, purpose));
   if (policy.renew === "auto" && (etcdAuthority === undefined || authority !== etcdAuthority.slice(0, 16))) {
     return "the etcd authority is new";
   }
@@ -172,6 +174,12 @@ function reasonFor(row: KubernetesRow, leaf: Certificate, master: FoundMaster, q
   const authorityEnd = isKept(master, row.signer, purpose) ? (authorityOn(master, row.signer, rows)?.notAfter ?? 0) : now + policy.validity * 1000;
   const limit = signerProblem(row.signer, master, rows) === undefined ? authorityEnd : 0;
   return policy.renew === "auto" && isNear && limit > leaf.notAfter ? `it ends on ${day(leaf.notAfter)}` : undefined;
+}
+
+/** What a group was renewed for; one that a whole rollout for this purpose has not known counts as renewed with the others, and is left until its end is near. */
+function recordOf(group: string, { receipt }: FoundMaster, purpose: string): string | undefined {
+  const isWhole = receipt?.isComplete === true && Object.values(receipt.renewed).includes(purpose);
+  return receipt?.renewed[group] ?? (isWhole ? purpose : undefined);
 }
 
 function splitPurpose(record: string | undefined): [string, string] {
@@ -191,18 +199,10 @@ function signerProblem(signer: KubernetesAuthority, master: FoundMaster, rows: r
     : `the key of ${signer} (${key.path}) is encrypted, or does not belong to its certificate`;
 }
 
-function authorityOn(master: FoundMaster, signer: KubernetesAuthority, rows: readonly KubernetesRow[]): Certificate | undefined {
-  const row = rows.find((each) => each.group === signer && each.kind === "authority");
-  return row && master.files[row.id]?.certificates[0];
-}
-
 /** Renewed with the same key when leaves are made that would outlive it, or when it is near its end itself. */
 function planAuthority(signer: KubernetesAuthority, found: Found, question: Question, order: readonly string[], isSigning: boolean): AuthorityPlan {
   const { rows, policy, purpose, now } = question;
-  const held = found.masters.flatMap((master) => {
-    const certificate = authorityOn(master, signer, rows);
-    return certificate === undefined ? [] : [{ master, certificate }];
-  });
+  const held = found.masters.flatMap((master) => placesOf(signer, master, rows));
   const best = held.toSorted((a, b) => b.certificate.notAfter - a.certificate.notAfter)[0];
   if (best === undefined) {
     return { kind: "keep" };
@@ -212,13 +212,15 @@ function planAuthority(signer: KubernetesAuthority, found: Found, question: Ques
   const validity = policy.validity * 1000;
   // what was renewed just now is long enough for what is signed a moment later, or by a run that goes on
   const isShort = best.certificate.notAfter < now + validity - Math.min(30 * 86_400_000, validity / 10);
-  const isNear = policy.renew === "auto" && best.certificate.notAfter < now + policy.renewBefore * 1000;
+  const isNear = ({ notAfter }: Certificate) => policy.renew === "auto" && notAfter < now + policy.renewBefore * 1000;
   const signing = order.find((name) =>
     same.some(({ master }) => master.name === name && !isKept(master, signer, purpose) && signerProblem(signer, master, rows) === undefined),
   );
-  if ((isSigning || isNear) && isShort && signing !== undefined) {
+  if ((isSigning || isNear(best.certificate)) && isShort && signing !== undefined) {
     return { kind: "sign", on: signing };
   }
-  const to = same.filter(({ certificate }) => certificate.fingerprint !== best.certificate.fingerprint).map(({ master }) => master.name);
-  return to.length === 0 ? { kind: "keep" } : { kind: "copy", pem: best.certificate.pem, to };
+  const earlier = same.filter(({ certificate }) => certificate.fingerprint !== best.certificate.fingerprint);
+  // under another name it comes along with any rollout, and asks for none before its end is near
+  const asking = earlier.filter(({ row, certificate }) => row.group === signer || isNear(certificate));
+  return earlier.length === 0 ? { kind: "keep" } : { kind: "copy", pem: best.certificate.pem, to: [...new Set(asking.map(({ master }) => master.name))] };
 }

@@ -1,5 +1,9 @@
 import type { Attempt } from "./attempt.ts";
+import type { LayoutKind } from "./layout.ts";
+import { type Before, judge, type Listing } from "./listings.ts";
+import { oldKeyNotices } from "./old-keys.ts";
 import { type PlannedStep, stepName } from "./plan.ts";
+import { printable } from "./printable.ts";
 
 /** What the steps of a finished rollout said; public. */
 export interface Report {
@@ -9,8 +13,8 @@ export interface Report {
   readonly served: Readonly<Record<string, string>>;
   /** who still holds an earlier certificate of a Kubernetes authority, until when, and what to run */
   readonly carriers: readonly string[];
-  /** the three listings of the official page: path on a master and the certificate's end */
-  readonly listings: readonly string[];
+  /** the three listings of the official page */
+  readonly listings: readonly Listing[];
   /** the rollout has stopped before a phase */
   readonly isHeld: boolean;
   /** ISO day of the first certificate to end, over all masters */
@@ -23,7 +27,10 @@ export interface Report {
  */
 export function readReports(attempt: Attempt, planned: readonly PlannedStep[], stdouts: Readonly<Record<string, string>>): Report {
   const lines = planned.flatMap((step) => {
-    const own = (stdouts[stepName(step)] ?? "").split("\n").filter((line) => line !== "");
+    const own = (stdouts[stepName(step)] ?? "")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map(printable);
     const wanted = `done ${attempt.id} ${step.phase} ${step.master}`;
     if (own.at(-1) !== wanted) {
       throw new Error(
@@ -45,9 +52,17 @@ export function readReports(attempt: Attempt, planned: readonly PlannedStep[], s
     served: Object.fromEntries(served.map(({ what, fingerprint, end }) => [what, `${fingerprint} until ${end}`])),
     isHeld: lines.some((line) => line.startsWith("held ")),
     carriers: lines.filter((line) => line.startsWith("carrier ")).map((line) => line.slice("carrier ".length)),
-    listings: lines.filter((line) => line.startsWith("listing ")).map((line) => line.slice("listing ".length)),
+    listings: lines.flatMap(parseListing),
     expires: ends[0] ?? "",
   };
+}
+
+/** An earlier program has said neither where a file really lies nor what it holds. */
+function parseListing(line: string): Listing[] {
+  const [, master, path, realPath, fingerprint, end] = /^listing (\S+) (\S+) (\/.*) ([0-9a-f]{64}) (.+)$/.exec(line) ?? [];
+  return master === undefined || path === undefined || realPath === undefined || fingerprint === undefined || end === undefined
+    ? []
+    : [{ master, path, realPath, fingerprint, end }];
 }
 
 /** `2076-11-10` of OpenSSL's `Nov 10 12:00:00 2076 GMT`. */
@@ -58,17 +73,25 @@ function isoDay(text: string): string {
 /**
  * The summary that a person reads at the end.
  * @param held what to say of a rollout that has stopped before a phase
+ * @param before what was found on the masters when the rollout began
  */
-export function describeReport(report: Report, held: string): string[] {
+export function describeReport(report: Report, held: string, before: Before, layout: LayoutKind): string[] {
   if (report.isHeld) {
     return [held];
   }
+  const judged = report.listings.map((listing) => ({ ...listing, ...judge(listing, before) }));
+  const open = judged.filter(({ isOpen }) => isOpen);
   return [
-    ...report.listings.map((line) => {
-      const [master = "", path = "", ...notAfter] = line.split(" ");
-      return `${master} ${path} notAfter=${notAfter.join(" ")}`;
-    }),
+    ...judged.map(({ master, path, end, verdict }) => `${master} ${path} notAfter=${end}: ${verdict}`),
     ...(report.carriers.length === 0 ? [] : ["Earlier certificates of the Kubernetes authorities, same key, are still held by:", ...report.carriers]),
-    "etcd CA and certs have successfully rotated!",
+    ...oldKeyNotices(before.found, before.rows),
+    open.length === 0
+      ? "etcd CA and certs have successfully rotated!"
+      : `etcd serves the wanted certificates, and the official check still finds what nobody looks after: ${open.map(({ master, path }) => `${path} of ${master}`).join(", ")}. Renew or remove it by hand`,
+    ...(layout === "ack"
+      ? [
+          "Alibaba Cloud's console does not know of it: do not press its button that updates certificates, and have its reminder taken away by a ticket (docs/alibaba-cloud.md).",
+        ]
+      : []),
   ];
 }

@@ -3,9 +3,10 @@ import { day } from "./day.ts";
 import { digestOf, fingerprintsIn } from "./differences.ts";
 import { certificateFaults } from "./faults.ts";
 import type { Found, FoundMaster, SavedFile } from "./found.ts";
-import type { Authority, KubernetesRow, Row } from "./layout.ts";
-import type { Hold } from "./missing.ts";
+import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
+import type { Authority, FileRow, KubernetesRow, Row } from "./layout.ts";
 import type { RenewalPlan } from "./renewals.ts";
+import { notIn, ownerOf, type Trusted } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What is to come back from the masters' own backups of one rollout. */
@@ -13,7 +14,7 @@ export interface Restore {
   readonly wanted: Wanted;
   /** by master: rows of Kubernetes' own files that come back too */
   readonly kubernetes: Readonly<Record<string, readonly string[]>>;
-  /** Kubernetes' own files that stay as they are, and why */
+  /** Kubernetes' own files that stay as they are, and why; and how long what comes back lasts, when that is not long */
   readonly notices: readonly string[];
   /** why the set cannot be restored; empty when it can */
   readonly refusals: readonly string[];
@@ -25,9 +26,12 @@ export interface RestoreQuestion {
   readonly kubernetes: readonly KubernetesRow[];
   readonly rollout: number;
   readonly owner: string;
-  readonly heldBefore: Hold | undefined;
+  /** somebody else's authorities that stay in the trust files, behind the backup's own */
+  readonly kept: Trusted;
   /** seconds */
   readonly renewBefore: number;
+  /** of the longest rollout */
+  readonly rolloutSeconds: number;
   /** milliseconds since 1970 */
   readonly now: number;
 }
@@ -39,17 +43,21 @@ export function rotationOf({ rotation, restore }: { readonly rotation: string; r
 
 /** Decides what comes back: all of etcd's files, or nothing; of Kubernetes' own those that are still good. */
 export function planRestore(found: Found, question: RestoreQuestion): Restore {
-  const { rows, rollout, owner, heldBefore } = question;
+  const { rows, rollout, owner, kept } = question;
+  const wantedIn = ({ name, saved }: FoundMaster, row: Row): SavedFile => {
+    const { publicKey, certificates } = saved[row.id] ?? nothing;
+    return { publicKey, certificates: [...certificates, ...notIn(certificates, kept[name]?.[row.id])] };
+  };
   const chosen = found.masters.map((master) => ({ master, files: kubernetesOn(master, question) }));
   const [first] = found.masters;
   return {
     wanted: {
       rotation: rotationOf({ rotation: "", restore: rollout }),
       owner,
-      heldBefore,
-      authorities: { etcd: authorityOf("etcd", first, rows), "etcd-peer": authorityOf("etcd-peer", first, rows) },
+      heldBefore: undefined,
+      authorities: { etcd: authorityOf("etcd", first, rows, found), "etcd-peer": authorityOf("etcd-peer", first, rows, found) },
       files: Object.fromEntries(
-        found.masters.map(({ name, saved }) => [name, Object.fromEntries(rows.map((row) => [row.id, digestOf(row, saved[row.id] ?? nothing)]))]),
+        found.masters.map((master) => [master.name, Object.fromEntries(rows.map((row) => [row.id, digestOf(row, wantedIn(master, row))]))]),
       ),
       restored: Object.fromEntries(
         chosen.map(({ master, files }) => [
@@ -59,7 +67,10 @@ export function planRestore(found: Found, question: RestoreQuestion): Restore {
       ),
     },
     kubernetes: Object.fromEntries(chosen.map(({ master, files }) => [master.name, files.flatMap(({ row, isGood }) => (isGood ? row.id : []))])),
-    notices: chosen.flatMap(({ master, files }) => files.flatMap(({ notice }) => (notice === undefined ? [] : `${master.name}: ${notice}`))),
+    notices: [
+      ...endNotices(chosen, question),
+      ...chosen.flatMap(({ master, files }) => files.flatMap(({ notice }) => (notice === undefined ? [] : `${master.name}: ${notice}`))),
+    ],
     refusals: restoreRefusals(found, question),
   };
 }
@@ -71,13 +82,19 @@ export function noRenewals(notices: readonly string[]): RenewalPlan {
 
 const nothing: SavedFile = { publicKey: "", certificates: [] };
 
-function authorityOf(authority: Authority, master: FoundMaster | undefined, rows: readonly Row[]): string {
+function authorityOf(authority: Authority, master: FoundMaster | undefined, rows: readonly Row[], found: Found): string {
   const row = rows.find((each) => each.kind === "trust" && each.authority === authority);
-  return (row && master?.saved[row.id]?.certificates[0]?.fingerprint) ?? "";
+  const owner = ownerOf(restoredMasters(found, rows), rows);
+  return (row && master?.saved[row.id]?.certificates.find((each) => owner(each) !== "foreign")?.fingerprint) ?? "";
 }
 
-/** The cluster as it would be, judged like any other; and what would have to be replaced at once. */
-function restoreRefusals(found: Found, { rows, rollout, renewBefore, now }: RestoreQuestion): string[] {
+/** The masters as they would be with the backup's files. */
+function restoredMasters({ masters }: Found, rows: readonly Row[]): FoundMaster[] {
+  return masters.map((master) => ({ ...master, files: filesOf(master, rows) }));
+}
+
+/** The cluster as it would be, judged like any other; and what would end before all of it is in place. */
+function restoreRefusals(found: Found, { rows, rollout, rolloutSeconds, now }: RestoreQuestion): string[] {
   const absent = [...(found.missing ?? []), ...(found.joining ?? [])].map(({ name }) => name);
   if (absent.length > 0) {
     return [
@@ -88,22 +105,50 @@ function restoreRefusals(found: Found, { rows, rollout, renewBefore, now }: Rest
   if (without.length > 0) {
     return without.map(
       ({ name, backups }) =>
-        `Cannot restore rollout ${rollout}: ${name} keeps no backup of it; expected ${backups.length === 0 ? "one, and there is none" : `one of ${backups.join(", ")}`}. See npm run backups`,
+        `Cannot restore rollout ${rollout}: ${name} keeps no backup of it; expected ${backups.length === 0 ? "one, and there is none" : `one of ${backups.join(", ")}`}. See npx etcd-rotation backups`,
     );
   }
-  const masters = found.masters.map((master) => ({ ...master, files: filesOf(master, rows) }));
+  const masters = restoredMasters(found, rows);
   const faults = masters.flatMap((master) => certificateFaults(master, masters, rows, now));
   if (faults.length > 0) {
     return faults.map((fault) => `Cannot restore rollout ${rollout}: in its backup on ${fault}; expected a whole and valid set. Remove restore`);
   }
-  const [first] = masters
-    .flatMap(({ name, saved }) => rows.flatMap((row) => (saved[row.id]?.certificates ?? []).map(({ notAfter }) => ({ name, row, notAfter }))))
-    .toSorted((a, b) => a.notAfter - b.notAfter);
-  return first !== undefined && first.notAfter < now + renewBefore * 1000
+  const first = firstToEnd(masters, rows);
+  return first !== undefined && first.notAfter < now + rolloutSeconds * 1000
     ? [
-        `Cannot restore rollout ${rollout}: ${first.row.id} of ${first.name} would end on ${day(first.notAfter)}, within certificates.renewBefore; expected longer. Set a shorter renewBefore if it is meant, or remove restore and ask for a new set: pulumi config set rotation <new>`,
+        `Cannot restore rollout ${rollout}: ${first.row.id} of ${first.name} would end at ${minute(first.notAfter)}, before a rollout is sure to be done and checked; expected ${minute(now + rolloutSeconds * 1000)} or later. Remove restore and ask for a new set: pulumi config set rotation <new>`,
       ]
     : [];
+}
+
+/** A set that was rotated away in time ends soon, and it may be wanted nevertheless. */
+function endNotices(
+  chosen: readonly { readonly master: FoundMaster; readonly files: readonly Chosen[] }[],
+  { rows, renewBefore, now }: RestoreQuestion,
+): string[] {
+  const ends = chosen.map(({ master, files }) => firstToEnd([master], [...rows, ...files.flatMap(({ row, isGood }) => (isGood ? row : []))]));
+  const [first] = ends.flatMap((end) => end ?? []).toSorted((a, b) => a.notAfter - b.notAfter);
+  return first !== undefined && first.notAfter < now + renewBefore * 1000
+    ? [
+        `${first.row.id} of ${first.name} is the first to end of what is restored, on ${day(first.notAfter)}, within certificates.renewBefore; nothing is renewed while restore is set: before that day remove it`,
+      ]
+    : [];
+}
+
+/** An authority that has issued none of the leaves may end whenever it likes. */
+function firstToEnd(masters: readonly FoundMaster[], rows: readonly FileRow[]) {
+  const held = masters.flatMap(({ name, saved }) =>
+    rows.flatMap((row) => (saved[row.id]?.certificates ?? []).map((certificate) => ({ name, row, certificate, notAfter: certificate.notAfter }))),
+  );
+  const leaves = held.filter(({ row }) => row.kind === "cert");
+  return held
+    .filter(({ row, certificate }) => row.kind !== "trust" || leaves.some((leaf) => hasIssued(certificate, leaf.certificate)))
+    .toSorted((a, b) => a.notAfter - b.notAfter)[0];
+}
+
+/** `2026-11-23 21:07 UTC` of a time in milliseconds since 1970. */
+function minute(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMaster["files"] {
@@ -126,13 +171,15 @@ function kubernetesOn(master: FoundMaster, question: RestoreQuestion): Chosen[] 
   const { kubernetes } = question;
   return kubernetes.flatMap((row): Chosen[] => {
     const saved = master.saved[row.id];
-    const [certificate] = saved?.certificates ?? [];
+    const present = authorityOn(master, row.signer, kubernetes);
+    const own = row.kind === "authority" ? saved?.certificates.find((each) => present !== undefined && isSameAuthority(each, present)) : undefined;
+    const certificate = own ?? saved?.certificates[0];
     const isAside = row.kind === "key" || row.kind === "authority-key" || fingerprintsIn(saved) === fingerprintsIn(master.files[row.id]);
     if (isAside || certificate === undefined) {
       return [];
     }
     const key = kubernetes.find((other) => other.kind === "key" && other.group === row.group);
-    const problem = kubernetesProblem(row, certificate, master, question) ?? keyProblem(certificate, key && (master.saved[key.id] ?? nothing));
+    const problem = kubernetesProblem(row, certificate, present, question) ?? keyProblem(certificate, key && (master.saved[key.id] ?? nothing));
     if (problem !== undefined) {
       return [{ row, isGood: false, notice: `${row.id} is not restored: ${problem}` }];
     }
@@ -140,11 +187,9 @@ function kubernetesOn(master: FoundMaster, question: RestoreQuestion): Chosen[] 
   });
 }
 
-function kubernetesProblem(row: KubernetesRow, certificate: Certificate, master: FoundMaster, { kubernetes, renewBefore, now }: RestoreQuestion) {
-  const authority = kubernetes.find((other) => other.kind === "authority" && other.group === row.signer);
-  const [present] = (authority && master.files[authority.id]?.certificates) ?? [];
-  if (certificate.notAfter < now + renewBefore * 1000) {
-    return `it would end on ${day(certificate.notAfter)}`;
+function kubernetesProblem(row: KubernetesRow, certificate: Certificate, present: Certificate | undefined, { rolloutSeconds, now }: RestoreQuestion) {
+  if (certificate.notAfter < now + rolloutSeconds * 1000) {
+    return `it would end at ${minute(certificate.notAfter)}`;
   }
   const isKnown = present !== undefined && (row.kind === "authority" ? present.publicKey === certificate.publicKey : hasIssued(present, certificate));
   return isKnown ? undefined : `the key of ${row.signer} is another one now`;

@@ -1,11 +1,16 @@
 import { carrierNotices } from "./carriers.ts";
 import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
+import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { type Difference, differences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
+import { oldKeyNotices } from "./old-keys.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
+import { rotationOf } from "./restore.ts";
+import { strangerNotices } from "./strangers.ts";
+import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 export interface Finding {
   readonly state: State;
@@ -47,8 +52,12 @@ export interface StatusInput {
   readonly policy: RenewalPolicy;
   readonly identity: Identity;
   readonly isOutageAllowed: boolean;
+  readonly foreignAuthorities: ForeignPolicy | undefined;
+  /** of etcd, besides Kubernetes */
+  readonly ignoredClients: readonly string[];
   /** the stack file's */
   readonly rotation: string;
+  readonly restore: number | undefined;
   /** milliseconds since 1970 */
   readonly now: number;
 }
@@ -118,7 +127,8 @@ export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
 
 /** What the next `up` would do, as far as it can be told without the state. */
 function dueFindings(input: StatusInput): { readonly master: string | undefined; readonly what: string }[] {
-  const { found, rotation } = input;
+  const { found } = input;
+  const rotation = rotationOf(input);
   const receipts = found.masters.flatMap((master) => master.receipt ?? []);
   if (receipts.length === 0) {
     return [];
@@ -130,13 +140,21 @@ function dueFindings(input: StatusInput): { readonly master: string | undefined;
   return [...asked, ...renewalFindings(input)];
 }
 
-/** Kubernetes' certificates that the next `up` would renew; nothing while the masters' etcd authorities disagree, since all would be. */
-function renewalFindings({ found, rows, kubernetes, policy, now }: StatusInput): { readonly master: string; readonly what: string }[] {
+/**
+ * Kubernetes' certificates that the next `up` would renew: none while a backup is wanted; nothing is said while the masters' etcd
+ * authorities disagree, since all would be.
+ */
+function renewalFindings({ found, rows, kubernetes, policy, restore, now }: StatusInput): { readonly master: string; readonly what: string }[] {
   const trust = rows.find((row) => row.id === "etcd-ca");
-  const held = new Set(found.masters.flatMap((master) => (trust && master.files[trust.id]?.certificates) ?? []).map((each) => each.fingerprint));
+  const owner = ownerOf(found.masters, rows);
+  const held = new Set(
+    found.masters
+      .flatMap((master) => (trust && master.files[trust.id]?.certificates) ?? [])
+      .flatMap((each) => (owner(each) === "foreign" ? [] : each.fingerprint)),
+  );
   const [authority] = held;
   const renewed = renewedRows(kubernetes, policy);
-  if (held.size !== 1 || renewed.length === 0) {
+  if (held.size !== 1 || renewed.length === 0 || restore !== undefined) {
     return [];
   }
   const order = found.masters.map((master) => master.name);
@@ -149,11 +167,18 @@ function textOf({ master, what }: Difference): string {
   return `${master}: ${what}`;
 }
 
-function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageAllowed, now }: StatusInput): string[] {
+function notesOf(input: StatusInput): string[] {
+  const { found, masters, rows, kubernetes, policy, identity, isOutageAllowed, foreignAuthorities, restore, now } = input;
+  const authorities = recordedAuthorities(found);
+  const kept = keptAuthorities(found, rows, foreignAuthorities);
+  const clients = clientsOf(found, { rows, authorities, kept, ignored: input.ignoredClients });
   const reached = masters.filter((master) => found.masters.some((each) => each.name === master.name));
   const isNew = found.masters.length > 0 && found.masters.every((master) => master.receipt === undefined);
   return [
     ...(isNew ? ["No rollout has been recorded: the first pulumi up takes this cluster over."] : []),
+    ...(restore === undefined
+      ? []
+      : [`restore: the files from before rollout ${restore} are wanted, and nothing is renewed; remove restore to go forward to the stack's own.`]),
     ...(kubernetes.length > 0 && renewedRows(kubernetes, policy).length === 0
       ? ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."]
       : []),
@@ -163,11 +188,16 @@ function notesOf({ found, masters, rows, kubernetes, policy, identity, isOutageA
       ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
     ]),
     ...carrierNotices(found),
+    ...trustNotices(found, rows, authorities, foreignAuthorities),
+    ...strangerNotices(found, rows, kubernetes),
+    ...oldKeyNotices(found, rows),
+    ...clientNotices(found, clients),
+    ...(authorities.length === 0 ? [] : clientCommands(clients)),
     ...(reached.length === 0
       ? []
       : refusals(found, masters, rows, identity, {
           outage: isOutageAllowed,
-          renewals: planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves,
+          renewals: restore === undefined ? planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves : {},
         })
     ).map((reason) => `pulumi up would refuse: ${reason}`),
   ];

@@ -1,6 +1,6 @@
 import { clockToleranceSeconds } from "./checks.ts";
 import { components, type KubernetesRow, type LayoutKind, layouts, type Placed, pathOn, type Row, startReaders } from "./layout.ts";
-import type { Mode, Phase } from "./plan.ts";
+import type { Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
 
 /** What every script on one master is told. Public but for `contents`. */
@@ -25,8 +25,10 @@ export interface StepData {
   readonly rotation: string;
   /** fingerprints, for the receipt */
   readonly authorities: readonly string[];
-  /** `joining`: files only, on a master where nothing runs yet */
-  readonly mode: Mode | "joining";
+  /** a master where nothing runs yet: files only */
+  readonly isJoining: boolean;
+  /** `<component>@<address>`: what does not work, and is started with its new files */
+  readonly out: readonly string[];
   /** the step does nothing, since the rollout stops before it */
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;
@@ -86,7 +88,8 @@ export function renderStepData(data: StepData): string {
     ATTEMPT: data.attempt,
     ROTATION: data.rotation,
     AUTHORITIES: data.authorities.join(","),
-    MODE: data.mode,
+    JOINING: data.isJoining ? 1 : 0,
+    OUT_COMPONENTS: data.out,
     HELD: data.isHeld ? 1 : 0,
     TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,
     TELL_REACH: data.tellsReach ? 1 : 0,
@@ -109,6 +112,7 @@ export function renderStepData(data: StepData): string {
     CLOCK_SECONDS: clockToleranceSeconds + healthSeconds,
     ETCD_UNIT: surroundings.etcdUnit,
     ETCD_MANIFEST: surroundings.etcdManifest,
+    API_MANIFEST: surroundings.apiManifest,
     KUBELET_UNIT: surroundings.kubeletUnit,
     ETCD_CLIENT_PORT: surroundings.etcdClientPort,
     ETCD_PEER_PORT: surroundings.etcdPeerPort,
@@ -117,6 +121,7 @@ export function renderStepData(data: StepData): string {
     API_CA: path("cluster-ca") || surroundings.apiCa,
     API_CLIENT_CERT: path("apiserver-kubelet-client") || surroundings.apiClientCert,
     API_CLIENT_KEY: path("apiserver-kubelet-client-key") || surroundings.apiClientKey,
+    ADMIN_CONF: path("admin.conf") || surroundings.adminConf,
     SERVER_CA: path("etcd-ca"),
     SERVER_CERT: path("etcd-server"),
     PEER_CA: path("etcd-peer-ca"),
@@ -134,7 +139,9 @@ export function renderStepData(data: StepData): string {
     FILE_READER: column((row) => ("reader" in row && row.reader === "etcd" ? row.reader : "")),
     FILE_RESTARTS: column((row) => startReaders(row).join(" ")),
     FILE_SIGNER: column((row) => ("signer" in row ? row.signer : "")),
-    FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).join(" ") : "")),
+    FILE_FLAG: column((row) => ("restarts" in row ? (row.flag ?? []).slice(0, 2).join(" ") : "")),
+    FILE_FIELD: column((row) => ("restarts" in row ? (row.flag?.[2] ?? "") : "")),
+    FILE_LATER: column((row) => ("restarts" in row && row.isLater === true ? "1" : "")),
     FILE_OWNER: column((row) => row.owner),
     FILE_MODE: column((row) => row.mode),
     FILE_SAVED: column((row) => (data.saved.includes(row.id) ? "1" : "")),

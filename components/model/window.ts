@@ -75,15 +75,18 @@ export const ignoreWindowVariable = "ETCD_ROTATION_IGNORE_WINDOW";
  * @param now milliseconds since 1970
  */
 export function windowRefusal(window: Window | undefined, now: number, stack: string): string | undefined {
-  const state = window && windowState(window, now);
-  if (window === undefined || state === undefined || state.isOpen) {
+  if (window === undefined) {
+    return undefined;
+  }
+  const { isOpen, opensAt } = windowState(window, now);
+  if (isOpen) {
     return undefined;
   }
   const opens =
-    state.opensAt === undefined
+    opensAt === undefined
       ? `which does not open within ${daysAhead} days`
-      : `which opens next on ${wallTime(state.opensAt, window.timeZone)} (${wallTime(state.opensAt, "UTC")})`;
-  return `Cannot begin a rollout of ${stack} now: it is ${wallTime(now, window.timeZone)}; expected a time inside the window ${describeWindow(window)}, ${opens}. Preview works at any time. To begin outside the window, for this command alone: ${ignoreWindowVariable}=${stack} npm run pulumi -- up --stack ${stack}`;
+      : `which opens next on ${wallTime(opensAt, window.timeZone)} (${wallTime(opensAt, "UTC")})`;
+  return `Cannot begin a rollout of ${stack} now: it is ${wallTime(now, window.timeZone)}; expected a time inside the window ${describeWindow(window)}, ${opens}. Preview works at any time. To begin outside the window, for this command alone: ${ignoreWindowVariable}=${stack} npx etcd-rotation pulumi up --stack ${stack}`;
 }
 
 /** Such as `mon, tue 22:00 to 04:00 Asia/Shanghai`. */

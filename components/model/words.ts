@@ -1,11 +1,15 @@
 import { carrierNotices } from "./carriers.ts";
+import { type Client, clientCommands, clientNotices } from "./clients.ts";
 import { day } from "./day.ts";
 import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
-import { type Hold, obstacleOf } from "./missing.ts";
-import { phases, type RolloutPlan } from "./plan.ts";
+import { ackSurroundings, asReadBy, type KubernetesRow, minorOf, type Row } from "./layout.ts";
+import { type Hold, holdRemoved, obstacleOf } from "./missing.ts";
+import { oldKeyNotices } from "./old-keys.ts";
+import { isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
+import { strangerNotices } from "./strangers.ts";
+import { type ForeignPolicy, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What the words need besides the survey. */
@@ -21,6 +25,7 @@ export interface WordsInput {
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
   readonly lastRotation: string | undefined;
+  readonly foreignAuthorities: ForeignPolicy | undefined;
   /** whose backup is wanted, instead of the state's certificates */
   readonly restore: number | undefined;
   /** why an update may not begin now: its window is shut */
@@ -30,7 +35,9 @@ export interface WordsInput {
   readonly diskSnapshotDays?: number | undefined;
   /** this phase and what follows wait */
   readonly heldBefore: Hold | undefined;
-  /** addresses of the masters, to tell foreign etcd clients apart */
+  /** of etcd, besides Kubernetes */
+  readonly clients: readonly Client[];
+  /** addresses of the masters and of clients that are ignored, to tell foreign etcd clients apart */
   readonly addresses: readonly string[];
 }
 
@@ -39,7 +46,7 @@ export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
     if (input.heldBefore !== undefined && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
-      return [describeHold(input), ...notices(input)];
+      return [describeHold(input), ...clientCommands(input.clients), ...stays(input), ...notices(input)];
     }
     return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input), ...absences(input)];
   }
@@ -67,14 +74,10 @@ const heldStates: Readonly<Record<Hold, string>> = {
 };
 
 /** What is said of a rollout that waits, at the end of its update and in every preview until it goes on. */
-export function describeHold({ found, heldBefore = "retire" }: Pick<WordsInput, "found" | "heldBefore">): string {
-  const goOn = isAsked(found) ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacleOf(found)}.`;
+export function describeHold({ found, heldBefore = "retire", clients }: Pick<WordsInput, "found" | "heldBefore" | "clients">): string {
+  const obstacle = obstacleOf(found, heldBefore, clients);
+  const goOn = obstacle === holdRemoved ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacle}.`;
   return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
-}
-
-/** Only the stack file holds it. */
-function isAsked({ missing = [], joining = [] }: Found): boolean {
-  return missing.length + joining.length === 0;
 }
 
 function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
@@ -88,12 +91,12 @@ function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string[] 
 
 function steps(input: WordsInput): string[] {
   const names = namesIn(input);
-  const middle = input.plan.mode === "recovery" ? recoverySteps(input) : rollingSteps(input);
+  const middle = isTogether(input.plan) ? recoverySteps(input) : [...partial(input), ...rollingSteps(input)];
   const { heldBefore } = input;
   return heldBefore !== undefined
     ? [
         ...middle.slice(0, heldBefore === "retire" ? -1 : phases.indexOf(heldBefore)),
-        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstacleOf(input.found)}; until then old and new authorities are trusted`,
+        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstacleOf(input.found, heldBefore, input.clients)}; until then old and new authorities are trusted`,
       ]
     : [...middle, `  verify: ${names}: what is served and accepted; no restart`];
 }
@@ -124,17 +127,44 @@ function rollingSteps(input: WordsInput): string[] {
     found.masters.every((master) =>
       rows.filter((row) => row.kind === "trust").every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
     );
+  const readsOnce = input.kubernetes.some((row) => found.masters.some(({ kubernetes }) => asReadBy(row, kubernetes) !== row));
   const renewing = isRenewing(input)
-    ? "; Kubernetes certificates are renewed, and the kubelet, controller manager and scheduler restart (containers keep running)"
+    ? `; Kubernetes certificates are renewed, and ${readsOnce && isTrustDone ? "kube-apiserver (which is older than 1.19), " : ""}the kubelet, controller manager and scheduler restart (containers keep running)`
     : "";
   const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
+  const out = Object.keys(plan.out);
+  const trustRestarts = out.length === 0 ? restarts : `${restarts}, but for what is out`;
+  const early = out.filter((name) => (input.renewals.leaves[name] ?? []).length > 0).join(", ");
   return [
     `  backup: ${names}: files of each, etcd snapshot from ${plan.snapshotFrom ?? "none"}; no restart`,
-    `  trust:  ${plan.order.trust.join(", then ")}: ${isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${restarts}`}`,
-    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; no restart`,
+    `  trust:  ${plan.order.trust.join(", then ")}: ${isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${trustRestarts}`}`,
+    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; ${out.length === 0 ? "no restart" : `${outIn(plan)} started; no other restart`}${early === "" ? "" : `; Kubernetes certificates are renewed on ${early}`}`,
     `  settle: ${names}: checks; no restart`,
     `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}${renewing}`,
   ];
+}
+
+/** What a recovery with a quorum that answers means. */
+function partial({ plan, found: { masters } }: WordsInput): string[] {
+  if (plan.mode === "rolling") {
+    return [];
+  }
+  const answering = masters.filter(({ name, doesAnswer }) => doesAnswer && plan.out[name]?.includes("etcd") !== true).length;
+  return [
+    `  This is a recovery of ${outIn(plan)}: it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.`,
+    ...(answering - 1 < Math.floor(masters.length / 2) + 1
+      ? [
+          `  CAUTION: ${answering} of ${masters.length} members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage`,
+        ]
+      : []),
+  ];
+}
+
+/** As in `master-3 (etcd, kube-apiserver)`. */
+function outIn({ out }: RolloutPlan): string {
+  return Object.entries(out)
+    .map(([name, components]) => `${name} (${components.join(", ")})`)
+    .join(", ");
 }
 
 function namesIn({ found }: Pick<WordsInput, "found">): string {
@@ -165,15 +195,28 @@ function restoring({ restore }: WordsInput): string[] {
       ];
 }
 
-/** What a rollout cannot change. */
-function stays({ found, renewals }: WordsInput): string[] {
-  return [...renewals.notices, ...carrierNotices(found)].map((notice) => `  notice: ${notice}`);
+/** What a rollout cannot change, or drops besides the authorities in use. */
+function stays({ found, renewals, wanted, rows, kubernetes, foreignAuthorities, clients }: WordsInput): string[] {
+  const authorities = wanted === undefined ? recordedAuthorities(found) : Object.values(wanted.authorities);
+  return [
+    ...renewals.notices,
+    ...carrierNotices(found),
+    ...trustNotices(found, rows, authorities, foreignAuthorities),
+    ...strangerNotices(found, rows, kubernetes),
+    ...oldKeyNotices(found, rows),
+    ...clientNotices(found, clients),
+  ].map((notice) => `  notice: ${notice}`);
 }
 
 function expiries({ found, rows, kubernetes }: WordsInput): string[] {
+  const owner = ownerOf(found.masters, rows);
   return found.masters.map((master) => {
     const ends = [...rows, ...kubernetes].flatMap((row) =>
-      row.kind === "key" ? [] : (master.files[row.id]?.certificates ?? []).map((certificate): [string, number] => [row.id, certificate.notAfter]),
+      row.kind === "key"
+        ? []
+        : (master.files[row.id]?.certificates ?? []).flatMap((certificate): [string, number][] =>
+            row.kind === "trust" && owner(certificate) === "foreign" ? [] : [[row.id, certificate.notAfter]],
+          ),
     );
     const first = ends.toSorted((a, b) => a[1] - b[1])[0];
     return first === undefined ? `  ${master.name}: no certificate could be read` : `  ${master.name}: first to expire is ${first[0]}, on ${day(first[1])}`;
@@ -199,8 +242,14 @@ function notices(input: WordsInput): string[] {
     ...(master.claim === undefined ? [] : [`  notice: ${master.name} is being worked on by ${master.claim}`]),
     ...(master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]),
   ]);
+  const unknown = found.masters.flatMap(({ name, kubernetes }) => (minorOf(kubernetes) === undefined ? [name] : []));
   return [
     ...absences(input),
+    ...(unknown.length === 0
+      ? []
+      : [
+          `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither by the image in ${ackSurroundings.apiManifest} nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19`,
+        ]),
     ...(foreign.length === 0 ? [] : [`  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`]),
     ...held,
   ];

@@ -1,11 +1,24 @@
 # kube-apiserver, a static pod of the kubelet. Its manifest is never touched: an edit that the kubelet
 # does not like makes it drop the pod without a word.
 
-# is_api_ready [ADDRESS]: /readyz answers 200 to the client certificate that the API server itself uses for kubelets
+# is_api_ready [ADDRESS]: /readyz answers 200; 401 to nobody is --anonymous-auth=false: it serves, and more cannot be asked.
 is_api_ready() {
+  local -r address=${1:-$ADDRESS}
+  local answer
+  answer=$(api_status "$address" /readyz)
+  # before 1.16 it is not known (k8s.io/apiserver pkg/server/config.go)
+  [ "$answer" != 404 ] || answer=$(api_status "$address" /healthz)
+  case $answer in 200 | 401) ;; *) return 1 ;; esac
+}
+
+# api_status ADDRESS PATH: the HTTP status of kube-apiserver's answer to the client certificate that it uses for kubelets itself;
+# where that one is refused (it has expired), to nobody
+api_status() {
   local -a options=(-CAfile "$API_CA" -verify 5 -verify_return_error)
-  [ ! -r "$API_CLIENT_KEY" ] || options+=(-cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
-  [ "$(tls_status "${1:-$ADDRESS}" "$API_PORT" /readyz "${options[@]}")" = 200 ]
+  local answer=401
+  [ ! -r "$API_CLIENT_KEY" ] || answer=$(tls_status "$1" "$API_PORT" "$2" "${options[@]}" -cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
+  [ "$answer" != 401 ] || answer=$(tls_status "$1" "$API_PORT" "$2" "${options[@]}")
+  printf '%s' "$answer"
 }
 
 # is_new_api_ready OLD: a process other than OLD (an identity), and ready
@@ -13,11 +26,11 @@ is_new_api_ready() {
   has_new_process kube-apiserver "$1" && is_api_ready
 }
 
-# are_other_apis_ready: the rest of the control plane serves while this one does not
+# are_other_apis_ready: the rest of the control plane, but what is out, serves while this one does not
 are_other_apis_ready() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
-    [ "$address" = "$ADDRESS" ] || is_api_ready "$address" || return 1
+    [ "$address" = "$ADDRESS" ] || is_out kube-apiserver "$address" || is_api_ready "$address" || return 1
   done
 }
 

@@ -19,9 +19,8 @@ apply_files() {
 # require_safe_restarts: whatever this step is going to restart can be restarted, or nothing is written
 require_safe_restarts() {
   local component
-  [ "$MODE" = rolling ] || return 0
   for component in $PHASE_COMPONENTS; do
-    needs_restart "$component" || continue
+    ! is_out "$component" && needs_restart "$component" || continue
     is_expected "$component" || continue
     may_restart "$component" || fail "$EXIT_PRECONDITION" "Cannot start $PHASE: $PROBLEM; nothing was changed"
   done
@@ -40,9 +39,8 @@ needs_restart() {
 # record_fresh_components: before the first write, so that files that are put back do not make their readers look stale
 record_fresh_components() {
   local component
-  [ "$MODE" = rolling ] || return 0
   for component in $PHASE_COMPONENTS; do
-    [ -n "$(identity "$component")" ] || continue
+    ! is_out "$component" && [ -n "$(identity "$component")" ] || continue
     if is_stale "$component"; then
       STALE_BEFORE="$STALE_BEFORE $component"
     else
@@ -54,8 +52,7 @@ record_fresh_components() {
 # restart_stale COMPONENT: at most one restart
 restart_stale() {
   PROBLEM=''
-  if [ "$MODE" = recovery ]; then return 0; fi
-  if ! is_stale "$1"; then return 0; fi
+  if is_out "$1" || ! is_stale "$1"; then return 0; fi
   is_expected "$1" || return 0
   may_restart "$1" || return 1
   case $1 in etcd | kube-apiserver) RESTARTED=1 ;; esac
@@ -91,15 +88,16 @@ may_restart() {
   esac
 }
 
-# pass_gate: this master is well; in a recovery health is settle's business, since nothing runs yet
+# pass_gate: what worked here works; what is out is not waited for
 pass_gate() {
-  if [ "$MODE" = recovery ]; then return 0; fi
   PROBLEM=''
-  wait_until "$GATE_SECONDS" is_etcd_healthy || return 1
-  # etcd reads its leaves at each handshake
-  if [ "$PHASE" = issue ]; then wait_until "$HEALTH_SECONDS" are_leaves_served || return 1; fi
+  if ! is_out etcd; then
+    wait_until "$GATE_SECONDS" is_etcd_healthy || return 1
+    # etcd reads its leaves at each handshake
+    if [ "$PHASE" = issue ]; then wait_until "$HEALTH_SECONDS" are_leaves_served || return 1; fi
+  fi
   PROBLEM='kube-apiserver is not ready'
-  wait_until "$GATE_SECONDS" is_api_ready || return 1
+  is_out kube-apiserver || wait_until "$GATE_SECONDS" is_api_ready || return 1
   # kube-apiserver looks for new files once a minute where nothing tells it
   if [ "$PHASE" = retire ]; then wait_until "$GATE_SECONDS" is_kubernetes_well || return 1; fi
   PROBLEM=''
@@ -115,7 +113,7 @@ put_back() {
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
   journal_put_back ||
     fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
-  if [ "$MODE" = recovery ]; then
+  if is_out etcd; then
     journal_drop || :
     fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started. Mend the cause on $MASTER, then run pulumi up again"
   fi
@@ -135,7 +133,7 @@ put_back_restarts() {
 # put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be restarted
 # at once; one that serves only when the others can do without it.
 put_back_restart() {
-  if ! is_stale "$1"; then return 0; fi
+  if is_out "$1" || ! is_stale "$1"; then return 0; fi
   case $1 in
     etcd)
       if is_etcd_healthy; then

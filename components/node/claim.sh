@@ -1,5 +1,6 @@
-# A run of `pulumi up` claims every master for as long as it lives, so that two people do not work on one cluster. The kernel's
-# lock ends with this process, and this process with the connection, or with a silence of CLAIM_SECONDS.
+# A run of `pulumi up` claims every master for as long as it lives, so that two people do not work on one cluster, and leaves there
+# what its steps are made of. The kernel's lock ends with this process, and this process with the connection, or with a silence of
+# CLAIM_SECONDS.
 
 main() {
   set -uo pipefail
@@ -14,8 +15,17 @@ main() {
   printf '%s %s\n' "$(date +%s)" "$CLAIM" >"$STATE_DIR/claim"
   # a script of a run that is gone may still be at work; what is surveyed in the middle of it would be wrong in a moment
   [ ! -f "$STATE_DIR/lock" ] || flock -w "$GATE_SECONDS" "$STATE_DIR/lock" true || :
+  leave_functions || {
+    printf 'Cannot write %s/functions: %s\n' "$STATE_DIR" "$(df -h "$STATE_DIR" | tail -n 1)" >&2
+    exit "$EXIT_PRECONDITION"
+  }
   result claimed
   while IFS= read -r -t "$CLAIM_SECONDS" _; do :; done
   # otherwise bash would wait for more of the script
   exit
+}
+
+# leave_functions: what the steps of this run begin with
+leave_functions() {
+  printf '%s' "$FUNCTIONS" | base64 -d | gunzip >"$STATE_DIR/functions.new" && mv -f "$STATE_DIR/functions.new" "$STATE_DIR/functions"
 }

@@ -1,13 +1,16 @@
 # etcd: health that means something, and restarts that keep quorum.
 
-# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded
+# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded; quiet but for its answer
 ctl() {
+  loud_ctl "$@" 2>/dev/null
+}
+loud_ctl() {
   local -r endpoints=$1
   shift
   # the one in a container has gone with it
   [ -x "$ETCDCTL" ] || ETCDCTL=$(etcdctl_path)
   ETCDCTL_API=3 timeout 15 "$ETCDCTL" --dial-timeout=2s --command-timeout=5s --endpoints="$endpoints" \
-    --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" "$@" 2>/dev/null
+    --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" "$@"
 }
 
 # client_url ADDRESS / client_urls ADDRESS...
@@ -20,20 +23,18 @@ client_urls() {
   printf '%s' "${urls#,}"
 }
 
-# member_answers ADDRESS: a linearizable read through that member succeeds
+# member_answers ADDRESS: a linearizable read through that member succeeds, and nothing else: `endpoint health` of etcdctl 3.5
+# fails under any alarm as well. The key need not exist, and whoever may not read it has been answered: etcd looks at rights last.
 member_answers() {
-  ctl "$(client_url "$1")" endpoint health >/dev/null
+  local said
+  said=$(loud_ctl "$(client_url "$1")" get /etcd-rotation/answers 2>&1) || case $said in *'permission denied'*) ;; *) return 1 ;; esac
 }
 
 # answering_members ADDRESS...: those for which member_answers, asked side by side
 answering_members() {
-  local address url answer
-  answer=$(ctl "$(client_urls "$@")" endpoint health -w json) || :
-  for address in "$@"; do
-    url=$(client_url "$address")
-    # etcdctl 3.3 says it in words, whatever it is asked for
-    case $answer in *"\"endpoint\":\"$url\",\"health\":true"* | *"$url is healthy"*) printf '%s\n' "$address" ;; esac
-  done
+  local address
+  for address in "$@"; do { ! member_answers "$address" || printf '%s\n' "$address"; } & done
+  wait
 }
 
 # status_field FIELD: its values, one per line, from `endpoint status -w fields` on stdin
@@ -49,21 +50,24 @@ member_rows() {
   ctl "$(client_urls "${MEMBER_ADDRESSES[@]}")" member list
 }
 
-# other_members: the addresses that answer, but this one's
+# other_members: the addresses that answer, but this one's and those that are out
 other_members() {
   local address
   local -a others=()
-  for address in "${MEMBER_ADDRESSES[@]}"; do [ "$address" = "$ADDRESS" ] || others+=("$address"); done
+  for address in "${MEMBER_ADDRESSES[@]}"; do [ "$address" = "$ADDRESS" ] || is_out etcd "$address" || others+=("$address"); done
   [ "${#others[@]}" -eq 0 ] || answering_members ${others[@]+"${others[@]}"}
 }
 
-# quorum_without_me: the healthy members but this one are still a quorum of the full membership
+# quorum_without_me: the healthy members but this one are still a quorum of the full membership; or, where some have been out
+# since the run was planned, all others are healthy, so that quorum is back with this one
 quorum_without_me() {
-  local total healthy
+  local total healthy address out=0
   total=$(member_rows | wc -l)
   healthy=$(other_members | wc -l)
-  QUORUM_SEEN="$healthy other members answer, the cluster has $total"
-  [ "$total" -gt 0 ] && [ "$healthy" -ge "$((total / 2 + 1))" ]
+  for address in "${MEMBER_ADDRESSES[@]}"; do ! is_out etcd "$address" || out=$((out + 1)); done
+  QUORUM_SEEN="$healthy other members answer, the cluster has $total$([ "$out" = 0 ] || printf ', of which %s were out before' "$out")"
+  [ "$total" -gt 0 ] || return 1
+  [ "$healthy" -ge "$((total / 2 + 1))" ] || { [ "$out" -gt 0 ] && [ "$((healthy + 1 + out))" -ge "$total" ]; }
 }
 
 # is_etcd_active: the unit is, or the static pod has a process
@@ -79,7 +83,7 @@ no_etcd() {
 # etcd_problem STATUS: what is wrong with this member, in words; nothing when it is healthy. STATUS is its own if that is known.
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
-  local status=$1 address own_applied=0 applied alarms
+  local status=$1 address own_applied=0 applied
   is_etcd_active || { no_etcd; return; }
   # before the others: one that is down would be waited for
   member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
@@ -87,8 +91,6 @@ etcd_problem() {
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
     { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
   [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'the member is a learner'; return; }
-  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
-  [ -z "$alarms" ] || { printf 'an alarm is raised (etcdctl alarm list)'; return; }
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
   while read -r address; do
@@ -108,6 +110,21 @@ is_peer_accepted_by() {
 # is_etcd_healthy: keeps the reason in PROBLEM
 is_etcd_healthy() {
   PROBLEM=$(etcd_problem '')
+  [ -z "$PROBLEM" ]
+}
+
+# etcd_alarm: in words; nothing while none is raised. Its members serve on, whatever their files: no step begins under an alarm,
+# and no gate asks for one, since to put files back would only restart more.
+etcd_alarm() {
+  local alarms
+  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
+  [ -z "$alarms" ] || printf 'an alarm is raised (etcdctl alarm list)'
+}
+
+# is_etcd_sound: healthy, and no alarm is raised; keeps the reason in PROBLEM
+is_etcd_sound() {
+  is_etcd_healthy || return 1
+  PROBLEM=$(etcd_alarm)
   [ -z "$PROBLEM" ]
 }
 
@@ -185,6 +202,6 @@ restart_etcd() {
   begin_etcd || return 1
   wait_until "$GATE_SECONDS" is_new_etcd_healthy "$old" || return 1
   record_start etcd || return 1
-  is_etcd_unit || see_new_api "$api" || return 1
+  is_etcd_unit || is_out kube-apiserver || see_new_api "$api" || return 1
   say "etcd is healthy again after $(seconds_since "$started") s"
 }

@@ -2,7 +2,8 @@
 # and so that the old ones can always be put back.
 #
 # $STATE_DIR/journal/<hash of path>/{path,data|absent}  what a step replaces, kept until its gate has passed
-# <folder of the file>/.etcd-rotation/                  files that are complete, checked, and about to be renamed
+# <folder of the file>/.etcd-rotation.new/              files under their final names, about to be renamed once they are complete and checked
+# $STATE_DIR/staged                                     the list of these folders, once it has been decided that they are
 
 # real_path PATH: where a write goes: links are followed, so that a moved folder stays moved
 real_path() {
@@ -35,11 +36,13 @@ journal_drop() {
 
 # journal_put_back: every file as it was before the first write of the step that failed
 journal_put_back() {
-  local entry path folder
-  # what the failed step had staged must not go along with what is put back
+  local entry path folder file
+  local -a folders=()
+  # what the failed step had staged must not go along with what is put back; the decision first
+  rm -f "$STATE_DIR/staged" && flush "$STATE_DIR" || return 1
   for path in "${FILE_PATH[@]}"; do
     folder=$(stage_of "$path") || continue
-    rm -rf "$folder.new" "$folder" || return 1
+    rm -rf "$folder" || return 1
   done
   for entry in "$STATE_DIR"/journal/*/; do
     [ -f "$entry/path" ] || continue
@@ -50,15 +53,12 @@ journal_put_back() {
     [ ! -f "$entry/absent" ] || { rm -f -- "$(real_path "$path")" || return 1; }
     [ -f "$entry/data" ] || continue
     cmp -s -- "$entry/data" "$path" && same_owner "$entry/data" "$path" && continue
-    folder=$(stage_of "$path") && install -d -m 700 "$folder.new" || return 1
-    cp -a -- "$entry/data" "$folder.new/$(basename "$(real_path "$path")")" || return 1
+    folder=$(stage_of "$path") && install -d -m 700 "$folder" || return 1
+    file=$folder/$(basename "$(real_path "$path")")
+    cp -a -- "$entry/data" "$file" && flush "$file" || return 1
+    folders+=("$folder")
   done
-  # a key and its certificate lie in one folder, and go in one rename command
-  for entry in "$STATE_DIR"/journal/*/; do
-    [ -f "$entry/path" ] || continue
-    folder=$(stage_of "$(cat "$entry/path")") || continue
-    [ ! -d "$folder.new" ] || { flush "$folder.new"/* && commit_stage "$folder"; } || return 1
-  done
+  [ "${#folders[@]}" -eq 0 ] || commit_stages ${folders[@]+"${folders[@]}"}
 }
 
 # same_owner FILE FILE: equal owner, group and mode
@@ -70,54 +70,66 @@ same_owner() {
 stage_of() {
   local real
   real=$(real_path "$1") || return 1
-  printf '%s/.etcd-rotation' "$(dirname "$real")"
+  printf '%s/.etcd-rotation.new' "$(dirname "$real")"
 }
 
-# stage_content INDEX: stdin, complete and fsynced, under the file's final name in the staging folder's draft; owner, group,
-# mode and label of an existing file are kept, unless its reader cannot read it; set before the content is there
+# stage_content INDEX: stdin, complete and fsynced, under the file's final name in the staging folder; owner, group,
+# mode, access list and label of an existing file are kept, unless its reader cannot read it; set before the content is there
 stage_content() {
   local -r path=${FILE_PATH[$1]}
   local real draft
   real=$(real_path "$path") || return 1
-  draft=$(stage_of "$path").new
+  draft=$(stage_of "$path")
   install -d -m 700 "$draft" || return 1
   draft=$draft/$(basename "$real")
   (umask 077 && : >"$draft") || return 1
-  if [ -e "$real" ]; then chcon --reference="$real" -- "$draft" 2>/dev/null || :; fi
   if [ ! -e "$real" ]; then
     chown "${FILE_OWNER[$1]}" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
-  elif can_be_read "$1"; then
-    chown --reference="$real" -- "$draft" && chmod --reference="$real" -- "$draft" || return 1
   else
-    chown "$ETCD_USER:" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
+    cp -a --attributes-only -- "$real" "$draft" || return 1
+    can_be_read "$1" || { chown "$ETCD_USER:" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft"; } || return 1
   fi
-  case ${FILE_KIND[$1]} in key | kubeconfig) chmod o-rwx -- "$draft" || return 1 ;; esac
+  case ${FILE_KIND[$1]} in
+    kubeconfig) ! has_client "$real" || chmod o-rwx -- "$draft" || return 1 ;;
+    key) chmod o-rwx -- "$draft" || return 1 ;;
+  esac
   dd of="$draft" conv=fsync,notrunc status=none
 }
 
-# commit_stage FOLDER: from here on a crash is finished forwards by finish_stages
-commit_stage() {
-  rm -rf "$1" && flush "$1.new" && mv -T "$1.new" "$1" && flush "$(dirname "$1")" && finish_stage "$1"
+# commit_stages FOLDER...: all or nothing: the list decides, and a crash from here on is finished forwards by finish_stages
+commit_stages() {
+  local folder
+  for folder in "$@"; do flush "$folder" "${folder%/*}" || return 1; done
+  printf '%s\0' "$@" | replace_file "$STATE_DIR/staged.new" "$STATE_DIR/staged" 600 && finish_commit
 }
 
-# finish_stage FOLDER: all its files to their places by one mv (measured: 3 bad handshakes in 6,600; two mv: 22)
-finish_stage() {
-  local files=("$1"/*)
-  if [ -e "${files[0]}" ]; then
-    mv -f -t "$(dirname "$1")" -- "${files[@]}" || return 1
-  fi
-  rmdir "$1" && flush "$(dirname "$1")"
-}
+# finish_commit: a folder's files by one mv (measured: 3 bad handshakes in 6,600; two mv: 22), and nothing between two folders
+finish_commit() (
+  [ -f "$STATE_DIR/staged" ] || return 0
+  shopt -s dotglob nullglob
+  while IFS= read -r -d '' folder; do
+    files=("$folder"/*)
+    [ "${#files[@]}" -eq 0 ] || mv -f -t "${folder%/*}" -- "${files[@]}" || return 1
+  done <"$STATE_DIR/staged"
+  while IFS= read -r -d '' folder; do
+    # somebody has removed the place itself
+    [ -d "${folder%/*}" ] || continue
+    [ ! -d "$folder" ] || rmdir "$folder" && flush "${folder%/*}" || return 1
+  done <"$STATE_DIR/staged"
+  rm -f "$STATE_DIR/staged" && flush "$STATE_DIR"
+)
 
-# finish_stages: what an interrupted run had staged completely is finished, what it had only begun is erased
+# finish_stages: what an interrupted run had decided is finished, what it had only begun is erased
 finish_stages() {
   local path folder
+  finish_commit || return 1
   for path in "${FILE_PATH[@]}"; do
     folder=$(stage_of "$path") || continue
-    rm -rf "$folder.new"
-    [ ! -d "$folder" ] || finish_stage "$folder" || return 1
+    rm -rf "$folder"
+    # of a version that decided by this name
+    [ ! -d "${folder%.new}" ] || commit_stages "${folder%.new}" || return 1
   done
-  rm -rf "$STATE_DIR/journal.done" "$STATE_DIR"/journal/*.new
+  rm -rf "$STATE_DIR/staged.new" "$STATE_DIR/journal.done" "$STATE_DIR"/journal/*.new
 }
 
 # is_wanted INDEX: the file holds exactly the wanted content, for its reader to read
@@ -167,24 +179,26 @@ group_is_wanted() {
 
 # write_group INDEX...: a trust file, or a certificate and its key: journalled, staged, checked, renamed
 write_group() {
-  local i folder certificate='' key=''
+  local i folder file certificate='' key=''
+  local -a folders=()
   for i in "$@"; do journal_add "${FILE_PATH[$i]}" || return 1; done
   for i in "$@"; do
     printf '%s' "${FILE_CONTENT[$i]}" | stage_content "$i" || return 1
     folder=$(stage_of "${FILE_PATH[$i]}")
+    # the key's first: a reader that comes in between retries a pair that does not match
+    folders=("$folder" ${folders[@]+"${folders[@]}"})
+    file=$folder/$(basename "$(real_path "${FILE_PATH[$i]}")")
     case ${FILE_KIND[$i]} in
-      cert) certificate=$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")") ;;
-      key) key=$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")") ;;
-      trust | authority) holds_only_certificates "$folder.new/$(basename "$(real_path "${FILE_PATH[$i]}")")" || return 1 ;;
+      cert) certificate=$file ;;
+      key) key=$file ;;
+      trust | authority) holds_only_certificates "$file" || return 1 ;;
     esac
   done
   if [ -n "$certificate" ]; then
     is_pair "$certificate" "$key" || return 1
   fi
-  # the key first: a reader that comes in between retries a pair that does not match
+  commit_stages ${folders[@]+"${folders[@]}"} || return 1
   for i in "$@"; do
-    folder=$(stage_of "${FILE_PATH[$i]}")
-    [ ! -d "$folder.new" ] || commit_stage "$folder" || return 1
     say "wrote ${FILE_PATH[$i]}"
     WRITTEN=$((WRITTEN + 1))
   done

@@ -19,6 +19,8 @@ kubernetes_problem() {
           tls_status "$ADDRESS" "$API_PORT" /api -cert <(certificate_in "$i") -key <(key_in "$i"))")
         ;;
       *)
+        # a pair of others shows nothing here, and neither does a kubeconfig without a certificate
+        [ "${FILE_KIND[$i]}" = kubeconfig ] && has_client "${FILE_PATH[$i]}" || continue
         problem=$(refusal kube-apiserver "$i" "$(tls_status "$ADDRESS" "$API_PORT" /api -CAfile "$API_CA" -verify 5 -verify_return_error \
           -cert <(certificate_in "$i") -key <(key_in "$i"))")
         ;;
@@ -86,12 +88,13 @@ is_new_controller_healthy() {
 # report_carriers COMMAND: a line for each that may hold an earlier certificate of cluster-ca, with the day of its end and what to
 # run, as an argument of COMMAND. Nothing where the authority has not been renewed.
 report_carriers() {
-  local i earlier first kubeconfig authority fingerprint nodes name address held last=none ends bring
+  local i pem earlier first kubeconfig authority fingerprint nodes name address held last=none ends bring
   i=$(row_of cluster-ca authority)
   [ -n "$i" ] || return 0
   authority=${FILE_PATH[$i]}
-  fingerprint=$(fingerprint <"$authority")
-  earlier=$(earlier_authorities "$authority")
+  pem=$(certificate_in "$i")
+  fingerprint=$(printf '%s\n' "$pem" | fingerprint)
+  earlier=$(earlier_authorities "$i")
   [ -n "$earlier" ] || return 0
   first=$(ends_on "$(end_among "$earlier" '')")
   "$1" "kubeconfigs that embed an earlier certificate of cluster-ca: $first; give them $authority"
@@ -133,24 +136,25 @@ ask_kubernetes() {
 report_config_map() {
   local embedded
   embedded=$(ask_kubernetes "$kubeconfig" get configmap "$3" -n "$2" -o "jsonpath={.data.$4}" | kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null) || return 0
-  printf '%s\n' "$embedded" | is_earlier_authority "$authority" || return 0
+  printf '%s\n' "$embedded" | is_earlier_than "$pem" || return 0
   "$1" "ConfigMap $2/$3: $(ends_on "$(printf '%s\n' "$embedded" | end_of)"); run on $MASTER: kubectl --kubeconfig $kubeconfig get configmap $3 -n $2 -o yaml | sed \"s#certificate-authority-data: [A-Za-z0-9+/=]*#certificate-authority-data: \$(base64 -w 0 <$authority)#\" | kubectl --kubeconfig $kubeconfig replace -f -"
 }
 
-# is_earlier_authority FILE: the certificate on stdin is another one than that in FILE, of the same key
-is_earlier_authority() {
-  local pem
-  pem=$(cat)
-  [ "$(printf '%s\n' "$pem" | certificate_public_key)" = "$(certificate_public_key <"$1")" ] && [ "$(printf '%s\n' "$pem" | fingerprint)" != "$(fingerprint <"$1")" ]
+# is_earlier_than PEM: the certificate on stdin is another one, of the same key
+is_earlier_than() {
+  local other
+  other=$(cat)
+  [ "$(printf '%s\n' "$other" | certificate_public_key)" = "$(printf '%s\n' "$1" | certificate_public_key)" ] && [ "$(printf '%s\n' "$other" | fingerprint)" != "$(printf '%s\n' "$1" | fingerprint)" ]
 }
 
-# earlier_authorities FILE: "FINGERPRINT END" of the certificates in the backups that the one in FILE has replaced
+# earlier_authorities INDEX: "FINGERPRINT END" of the certificates in the backups that the one in the row's file has replaced
 earlier_authorities() {
-  local folder each
+  local -r now=$(certificate_in "$1")
+  local folder each pem
   for folder in "$BACKUP_DIR"/rollout-*/files; do
-    each=$folder$1
-    [ -f "$each" ] && ! cmp -s -- "$each" "$1" && is_earlier_authority "$1" <"$each" || continue
-    printf '%s %s\n' "$(fingerprint <"$each")" "$(end_of <"$each")"
+    each=$folder${FILE_PATH[$1]}
+    [ -f "$each" ] && ! cmp -s -- "$each" "${FILE_PATH[$1]}" && pem=$(certificate_in "$1" "$each") && printf '%s\n' "$pem" | is_earlier_than "$now" || continue
+    printf '%s %s\n' "$(printf '%s\n' "$pem" | fingerprint)" "$(printf '%s\n' "$pem" | end_of)"
   done | sort -u
 }
 

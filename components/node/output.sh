@@ -5,18 +5,29 @@
 readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_PUT_BACK_UNHEALTHY=6
 
 # prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags.
-# Sets ETCDCTL, empty where etcd's own is not there, since it does not run.
+# Sets ETCDCTL, which may be empty: a step that asks etcd nothing needs none.
+# The locale, which SSH may bring along, decides what [a-z] matches before bash 5.0, and which lines sort -u takes for one before glibc 2.28.
 # No authority that the system trusts counts here; without their 140 certificates each openssl is also faster (3.0: 4 ms for 24).
 prepare_environment() {
   local name
-  export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent
+  export LC_ALL=C SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent
   PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin
   for name in "${!ETCDCTL_@}"; do unset "$name"; done
   ETCDCTL=$(etcdctl_path)
-  [ -n "$ETCDCTL" ] || { ! is_etcd_unit && [ -z "$(pid_of etcd)" ]; } || {
+}
+
+# require_etcdctl: before etcd is asked. A container that ends and starts again takes its own along, so one look is not enough.
+require_etcdctl() {
+  wait_until "$HEALTH_SECONDS" find_etcdctl || {
     printf '%s: Cannot find etcdctl in %s; expected it on every master. Install it, or link it into /usr/local/bin\n' "$MASTER" "$PATH" >&2
     exit "$EXIT_PRECONDITION"
   }
+}
+
+# find_etcdctl: sets ETCDCTL, empty where etcd's own is not there, since it does not run
+find_etcdctl() {
+  ETCDCTL=$(etcdctl_path)
+  [ -n "$ETCDCTL" ] || { ! is_etcd_unit && [ -z "$(pid_of etcd)" ]; }
 }
 
 # etcdctl_path: the master's own, else the one in etcd's container, or nothing
@@ -34,9 +45,10 @@ say() {
   printf '%s %s: %s\n' "$MASTER" "$PHASE" "$*" >&2 2>/dev/null || :
 }
 
-# result WORDS...: one public line for the program
+# result WORDS...: one public line for the program, whatever a name in it holds
 result() {
-  printf '%s\n' "$*" 2>/dev/null || :
+  local -r words=$*
+  printf '%s\n' "${words//$'\n'/ }" 2>/dev/null || :
 }
 
 # one_line: the lines of stdin as one, with the character US of ASCII between them

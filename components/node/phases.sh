@@ -3,6 +3,8 @@
 phase_backup() {
   # all masters do this before any is changed: a rollout never starts on a cluster that is not well
   require_health
+  # a stopped member's data that could not be copied is told while nothing has been changed
+  ! is_out etcd || [ -n "$(identity etcd)" ] || find_stopped_data
   backup
   sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
@@ -16,30 +18,32 @@ phase_trust() {
 
 phase_issue() {
   require_valid_here
-  if [ "$MODE" = rolling ]; then
-    require_health
-    require_wanted_accepted
-    ! is_stale kube-apiserver || fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
-  fi
-  # in a recovery Kubernetes' certificates come along: nothing answers before all are right
+  # of the members that were out this one is left, or none
+  is_out kube-apiserver || OUT_COMPONENTS=()
+  require_health
+  require_wanted_accepted
+  is_out kube-apiserver || ! is_stale kube-apiserver ||
+    fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
+  # with an API server that is out Kubernetes' certificates come along: it cannot be ready before they are right
   apply_renewals
+  # a process of old, with a leaf that the others accept, would refuse theirs when they are new
+  if is_out kube-apiserver && is_any_member_left; then start_what_is_out; fi
 }
 
 phase_settle() {
-  case $MODE in
-    rolling)
-      ! is_stale etcd || fail "$EXIT_UNHEALTHY" "Cannot settle: etcd runs with files that have changed since its start; run pulumi up again"
-      ! is_stale kube-apiserver || fail "$EXIT_UNHEALTHY" "Cannot settle: kube-apiserver runs with files that have changed since its start; run pulumi up again"
-      require_health
-      ;;
-    recovery) settle_recovery ;;
-  esac
+  local component
+  # while a quorum answers, issue has started what was out
+  ! is_any_member_left || OUT_COMPONENTS=()
+  for component in etcd kube-apiserver; do
+    is_out "$component" || ! is_stale "$component" || fail "$EXIT_UNHEALTHY" "Cannot settle: $component runs with files that have changed since its start; run pulumi up again"
+  done
+  if is_out kube-apiserver; then start_what_is_out; else require_health; fi
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
 phase_retire() {
   # after settle a recovery is a healthy cluster again
-  MODE=rolling
+  OUT_COMPONENTS=()
   require_health
   require_wanted_served
   PHASE_COMPONENTS=$COMPONENTS
@@ -52,8 +56,7 @@ write_all() {
   [ -z "$(identity etcd)" ] ||
     fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}), or remove masters[$MASTER].joining, then run pulumi up again"
   require_valid_here
-  # there as here only files are written
-  MODE=recovery
+  OUT_COMPONENTS=("etcd@$ADDRESS" "kube-apiserver@$ADDRESS")
   apply_files
 }
 
@@ -65,21 +68,21 @@ apply_renewals() {
 }
 
 phase_verify() {
-  MODE=rolling
+  OUT_COMPONENTS=()
   require_health
   verify
   prune_backups
   receipt_put 1 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
-# require_health: in rolling mode ill health is always an error, and never a reason to write only
+# require_health: ill health of what is not known to be out is always an error, and never a reason to write only
 require_health() {
-  [ "$MODE" = rolling ] || return 0
+  is_out etcd || require_etcdctl
   # an interrupted step may have left a journal: then this step is what brings the master back
   [ ! -d "$STATE_DIR/journal" ] || return 0
-  wait_until "$HEALTH_SECONDS" is_etcd_healthy ||
+  is_out etcd || wait_until "$HEALTH_SECONDS" is_etcd_sound ||
     fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed. See $(etcd_logs) on $MASTER"
-  wait_until "$HEALTH_SECONDS" is_api_ready ||
+  is_out kube-apiserver || wait_until "$HEALTH_SECONDS" is_api_ready ||
     fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: kube-apiserver is not ready on $ADDRESS:$API_PORT; nothing was changed"
 }
 
@@ -110,16 +113,21 @@ wanted_leaf() {
   done
 }
 
-# require_wanted_accepted: before issue, every member accepts a leaf of the wanted authority on both ports.
-# The leaf reaches openssl through pipes: nothing is left on a disk if this is killed.
+# require_wanted_accepted: before issue, every member that is not out accepts a leaf of the wanted authority on both ports
 require_wanted_accepted() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
-    [ "$(tls_status "$address" "$ETCD_CLIENT_PORT" /version -cert <(wanted_leaf api-client cert) -key <(wanted_leaf api-client key))" = 200 ] ||
+    ! is_out etcd "$address" || continue
+    wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_CLIENT_PORT" api-client ||
       fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_CLIENT_PORT does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
-    [ "$(tls_status "$address" "$ETCD_PEER_PORT" /version -cert <(wanted_leaf peer cert) -key <(wanted_leaf peer key))" = 200 ] ||
+    wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_PEER_PORT" peer ||
       fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_PEER_PORT does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
   done
+}
+
+# accepts_wanted ADDRESS PORT GROUP: the leaf reaches openssl through pipes: nothing is left on a disk if this is killed
+accepts_wanted() {
+  [ "$(tls_status "$1" "$2" /version -cert <(wanted_leaf "$3" cert) -key <(wanted_leaf "$3" key))" = 200 ]
 }
 
 # are_leaves_served: etcd serves what is on disk, on both ports
@@ -139,19 +147,19 @@ served_is_on_disk() {
 require_wanted_served() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
-    served_leaf "$address" "$ETCD_CLIENT_PORT" | is_issued_by <(wanted_trust server-trust) ||
+    wait_until "$HEALTH_SECONDS" serves_wanted "$address" "$ETCD_CLIENT_PORT" server-trust ||
       fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_CLIENT_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
-    served_leaf "$address" "$ETCD_PEER_PORT" | is_issued_by <(wanted_trust peer-trust) ||
+    wait_until "$HEALTH_SECONDS" serves_wanted "$address" "$ETCD_PEER_PORT" peer-trust ||
       fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_PEER_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
   done
   # what this master's own clients hold, on disk and not only in memory
-  is_issued_by <(wanted_trust server-trust) <"$CLIENT_CERT" ||
+  is_issued_by <(wanted_leaf server-trust trust) <"$CLIENT_CERT" ||
     fail "$EXIT_PRECONDITION" "Cannot retire: $CLIENT_CERT is not a leaf of the wanted authority; run the whole rollout: pulumi up"
 }
 
-# wanted_trust GROUP: the wanted trust file
-wanted_trust() {
-  wanted_leaf "$1" trust
+# serves_wanted ADDRESS PORT GROUP: what is served there is under the wanted trust file of that group
+serves_wanted() {
+  served_leaf "$1" "$2" | is_issued_by <(wanted_leaf "$3" trust)
 }
 
 main() {
@@ -184,6 +192,6 @@ run_phase() {
   rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
   load_saved
-  if [ "$MODE" = joining ]; then write_all; else "phase_$PHASE"; fi
+  if [ "$JOINING" = 1 ]; then write_all; else "phase_$PHASE"; fi
   result "done $ATTEMPT $PHASE $MASTER"
 }

@@ -46,6 +46,19 @@ argument_of() {
   done <"/proc/$1/cmdline"; } 2>/dev/null
 }
 
+# path_in FILE FIELD: the path that a field of YAML or JSON names; a relative one is beside FILE
+path_in() {
+  local path
+  path=$(awk -v field="$2" '!/^ *#/ && match($0, field "[\"\047]?: *") {
+    value = substr($0, RSTART + RLENGTH); quote = substr(value, 1, 1)
+    if (quote == "\"" || quote == "\047") { value = substr(value, 2); value = substr(value, 1, index(value, quote) - 1) }
+    else { sub(/[,}].*$/, "", value); sub(/[ \t]+#.*$/, "", value); sub(/[ \t\r]+$/, "", value) }
+    print value; exit
+  }' "$1")
+  case $path in '' | /*) ;; *) path=$(dirname "$1")/$path ;; esac
+  printf '%s' "$path"
+}
+
 # is_etcd_unit: etcd is a unit of systemd; else a static pod of the kubelet
 is_etcd_unit() {
   [ -n "$ETCD_UNIT" ]
@@ -94,6 +107,18 @@ host_pid_named() {
 # is_expected COMPONENT: etcd and kube-apiserver have to run; whether the others do is not this program's business
 is_expected() {
   case $1 in etcd | kube-apiserver) ;; *) [ -n "$(identity "$1")" ] ;; esac
+}
+
+# is_out COMPONENT [ADDRESS]: it did not work there when the run was planned: nothing waits for it until start_what_is_out
+is_out() {
+  case " ${OUT_COMPONENTS[*]-} " in *" $1@${2:-$ADDRESS} "*) ;; *) return 1 ;; esac
+}
+
+# is_any_member_left: there is one that is not out
+is_any_member_left() {
+  local address
+  for address in "${MEMBER_ADDRESSES[@]}"; do is_out etcd "$address" || return 0; done
+  return 1
 }
 
 # identity COMPONENT: "BOOT PID TICKS" of its process, or nothing

@@ -32,9 +32,17 @@ replace_file() {
   (umask 077 && : >"$1") && chmod "$3" "$1" && dd of="$1" conv=fsync,notrunc status=none && mv -f "$1" "$2" && flush "$(dirname "$2")"
 }
 
-# flush FILE...: to the disk; older coreutils know only the whole system
+# flush PATH...: each file or folder to its disk, and no other's: one that hangs elsewhere (NFS) is none of this master's files.
+# dd syncs what it has as its output, however that was opened; count=0 would not get so far. sync FILE is coreutils 8.24.
 flush() {
-  sync -- "$@" 2>/dev/null || sync
+  local path
+  for path in "$@"; do dd if=/dev/null conv=fsync status=none 1<"$path" || return 1; done
+}
+
+# flush_tree FOLDER: with all that is in it
+flush_tree() {
+  local path
+  while IFS= read -r -d '' path; do flush "$path" || return 1; done < <(find "$1" \( -type f -o -type d \) -print0)
 }
 
 # reads_at_start COMPONENT INDEX: that file, and only when it starts
@@ -50,11 +58,16 @@ reads_nothing() {
   for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || return 1; done
 }
 
-# start_digest COMPONENT: one hash over the files that COMPONENT reads only at its start
+# is_among ROWS INDEX: ROWS are all, or those that an earlier program does not know (later), or those that it does (early)
+is_among() {
+  case $1${FILE_LATER[$2]} in later | early1) return 1 ;; esac
+}
+
+# start_digest COMPONENT [ROWS]: one hash over the files that COMPONENT reads only at its start
 start_digest() {
   local i sum path digest
   local -a paths=()
-  for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || paths+=("${FILE_PATH[$i]}"); done
+  for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || ! is_among "${2:-all}" "$i" || paths+=("${FILE_PATH[$i]}"); done
   digest=$(sha256sum -- ${paths[@]+"${paths[@]}"} 2>/dev/null </dev/null | while read -r sum path; do printf '%s %s  -\n' "$path" "$sum"; done | sha256)
   printf '%s' "${digest:0:32}"
 }
@@ -66,25 +79,32 @@ record_start() {
 
 # is_stale COMPONENT [IDENTITY]: its process may not have read what is now on disk; in doubt, true
 is_stale() {
-  local now record ticks
+  local now record ticks rows=all
   now=${2-$(identity "$1")}
   [ -n "$now" ] || return 0
   ! reads_nothing "$1" || return 1
   record=$(receipt_get "component.$1")
   # a record of this very process decides
-  case $record in "$now "*) [ "$record" != "$now $(start_digest "$1")" ] && return 0 || return 1 ;; esac
+  case $record in
+    "$now "*)
+      [ "$record" != "$now $(start_digest "$1")" ] || return 1
+      # one from before some rows were looked after says nothing of their files
+      [ "$record" = "$now $(start_digest "$1" early)" ] || return 0
+      rows=later
+      ;;
+  esac
   if [ "$1" = etcd ] && ! etcd_names_match; then return 0; fi
   ticks=${now##* }
-  [ "$(newest_change "$1")" -ge "$(start_epoch "$ticks")" ]
+  [ "$(newest_change "$1" "$rows")" -ge "$(start_epoch "$ticks")" ]
 }
 
-# newest_change COMPONENT: seconds since 1970 of the latest change to what it reads at its start, links on the way included
+# newest_change COMPONENT [ROWS]: seconds since 1970 of the latest change to what it reads at its start, links on the way included
 # (not the time of modification: cp -p and a put-back keep that one)
 newest_change() {
   local i path newest=0 changed
   local -a names=() targets=()
   for i in "${!FILE_PATH[@]}"; do
-    reads_at_start "$1" "$i" || continue
+    reads_at_start "$1" "$i" && is_among "${2:-all}" "$i" || continue
     path=${FILE_PATH[$i]}
     while [ -n "$path" ]; do
       if [ "$path" = "${FILE_PATH[$i]}" ] || [ -L "$path" ]; then

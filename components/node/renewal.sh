@@ -21,13 +21,43 @@ kubeconfig_value() {
   } END { if (found == 1) print value }'
 }
 
+# has_client FILE: a kubeconfig that embeds the certificate of a client
+has_client() {
+  grep -qs client-certificate-data "$1"
+}
+
+# embedded_certificate FILE: the client's certificate in a kubeconfig, or the authority's where it has none (PEM)
+embedded_certificate() {
+  local field='client-certificate-data'
+  has_client "$1" || field='certificate-authority-data'
+  kubeconfig_value "$field" <"$1" | base64 -d 2>/dev/null | openssl x509 2>/dev/null
+}
+
 # certificate_in INDEX [FILE]: the PEM certificate that a row's file, or FILE in its place, holds or embeds
 certificate_in() {
   local -r file=${2:-${FILE_PATH[$1]}}
   case ${FILE_KIND[$1]} in
-    kubeconfig) kubeconfig_value client-certificate-data <"$file" | base64 -d 2>/dev/null | openssl x509 2>/dev/null ;;
+    kubeconfig) embedded_certificate "$file" ;;
+    authority) own_authority "$1" <"$file" ;;
     *) openssl x509 -in "$file" 2>/dev/null ;;
   esac
+}
+
+# own_authority INDEX: of the certificates on stdin the one with the signing key of that row's authority, since a bundle may begin with
+# somebody else's; the first where there is none
+own_authority() {
+  local pem line block='' key public=''
+  pem=$(cat)
+  key=$(row_of "${FILE_SIGNER[$1]}" authority-key)
+  case ${pem#*-----END CERTIFICATE-----} in
+    *'-----BEGIN CERTIFICATE-----'*) [ -z "$key" ] || [ ! -e "${FILE_PATH[$key]}" ] || public=$(key_public_key <"${FILE_PATH[$key]}") ;;
+  esac
+  [ -z "$public" ] || while IFS= read -r line; do
+    case $line in *'-----BEGIN CERTIFICATE-----'*) block='' ;; esac
+    block=$block$line$'\n'
+    case $line in *'-----END CERTIFICATE-----'*) [ "$(printf '%s' "$block" | certificate_public_key)" != "$public" ] || { pem=$block && break; } ;; esac
+  done < <(printf '%s\n' "$pem")
+  printf '%s\n' "$pem" | openssl x509 2>/dev/null
 }
 
 # key_in INDEX: the PEM key that belongs to a certificate's row
@@ -42,7 +72,7 @@ key_in() {
 authority_certificate() {
   local i
   i=$(row_of "$1" authority)
-  if is_written "$i"; then printf '%s' "${FILE_CONTENT[$i]}"; else cat -- "${FILE_PATH[$i]}"; fi
+  if is_written "$i"; then printf '%s' "${FILE_CONTENT[$i]}" | own_authority "$i"; else certificate_in "$i"; fi
 }
 
 # new_key: of the algorithm and size of the certificate on stdin
@@ -113,7 +143,7 @@ sign_like() {
   printf '7%s\n' "$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n' | cut -c 2-)" >"$scratch/serial" || return 1
   {
     printf '%s\n' '[ca]' 'default_ca=master' '[master]' "database=$scratch/index" "serial=$scratch/serial" "new_certs_dir=$scratch" \
-      'default_md=sha256' 'unique_subject=no' 'preserve=yes' 'email_in_dn=yes' 'policy=any' 'x509_extensions=extensions' '[any]'
+      'default_md=sha256' 'unique_subject=no' 'email_in_dn=yes' 'policy=any' 'x509_extensions=extensions' '[any]'
     for attribute in countryName stateOrProvinceName localityName streetAddress postalCode organizationName organizationalUnitName \
       commonName serialNumber emailAddress domainComponent userId; do printf '%s=optional\n' "$attribute"; done
     printf '[extensions]\n'
@@ -121,7 +151,8 @@ sign_like() {
   } >"$scratch/config" || return 1
   # a request that is a certificate keeps the subject byte for byte; the keys come through pipes
   openssl x509 -in <(printf '%s\n' "$old") -signkey <(printf '%s\n' "$key") -out "$scratch/request" 2>/dev/null || return 1
-  openssl ca -batch -notext -config "$scratch/config" -ss_cert "$scratch/request" -cert <(printf '%s\n' "$signer") -keyfile "$signer_key" \
+  # preserve=yes in the configuration takes an RDN of several values apart (OpenSSL 3.0)
+  openssl ca -batch -notext -preserveDN -config "$scratch/config" -ss_cert "$scratch/request" -cert <(printf '%s\n' "$signer") -keyfile "$signer_key" \
     -startdate "$(openssl_date "$(($(date +%s) - 300))")" -enddate "$(openssl_date "$end")" -out "$scratch/made" >/dev/null 2>&1 || return 1
   [ "$(names_and_uses <"$scratch/made")" = "$(printf "%s\n" "$old" | names_and_uses)" ] && cat -- "$scratch/made"
 }
@@ -155,37 +186,55 @@ make_renewals() {
 
 # make_renewal GROUP
 make_renewal() {
-  local i signer_index old key='' signer made end text embedded
+  local i made key signer text
   i=$(row_of "$1" cert kubeconfig)
-  signer_index=$(row_of "${FILE_SIGNER[$i]}" authority-key)
-  old=$(certificate_in "$i") && signer=$(authority_certificate "${FILE_SIGNER[$i]}") || return 1
-  [ "$KEEP_KEYS" != 1 ] || [ "$(printf '%s\n' "$old" | certificate_public_key)" != "$(key_in "$i" | key_public_key)" ] || key=$(key_in "$i")
+  certificate_in "$i" >/dev/null && signer=$(authority_certificate "${FILE_SIGNER[$i]}") || return 1
+  case ${FILE_KIND[$i]} in
+    cert)
+      make_leaf "$i" || return 1
+      # the x keeps the last line's end
+      text=$(sed '1,/-----END CERTIFICATE-----/d' "${FILE_PATH[$i]}" | with_authority "$signer" && printf x) || return 1
+      FILE_CONTENT[i]=$made$'\n'${text%x}
+      FILE_CONTENT[$(row_of "$1" key)]=$key$'\n'
+      ;;
+    kubeconfig)
+      text=$(cat -- "${FILE_PATH[$i]}" && printf x) || return 1
+      text=${text%x}
+      if has_client "${FILE_PATH[$i]}"; then
+        make_leaf "$i" || return 1
+        # base64 has nothing that a pattern would read as its own; as they were, whatever the style of the YAML
+        replace_once client-certificate-data "$(printf '%s\n' "$made" | base64 -w 0)" || return 1
+        replace_once client-key-data "$(printf '%s\n' "$key" | base64 -w 0)" || return 1
+      fi
+      [ -z "$(printf '%s' "$text" | kubeconfig_value certificate-authority-data)" ] ||
+        replace_once certificate-authority-data "$(authorities_in kubeconfig "${FILE_PATH[$i]}" | with_authority "$signer" | base64 -w 0)" || return 1
+      FILE_CONTENT[i]=$text
+      ;;
+  esac
+}
+
+# make_leaf INDEX: sets `made`, a certificate like that of the row by `signer`, and `key`
+make_leaf() {
+  local signer_index old end
+  signer_index=$(row_of "${FILE_SIGNER[$1]}" authority-key)
+  old=$(certificate_in "$1") || return 1
+  key=''
+  [ "$KEEP_KEYS" != 1 ] || [ "$(printf '%s\n' "$old" | certificate_public_key)" != "$(key_in "$1" | key_public_key)" ] || key=$(key_in "$1")
   [ -n "$key" ] || key=$(printf '%s\n' "$old" | new_key) || return 1
   end=$(($(date +%s) + VALIDITY_SECONDS))
   # never beyond its authority
   [ "$end" -lt "$(printf '%s\n' "$signer" | end_of)" ] || end=$(printf '%s\n' "$signer" | end_of)
-  made=$(sign_like leaf "$old" "$key" "$signer" "${FILE_PATH[$signer_index]}" "$end") || return 1
-  case ${FILE_KIND[$i]} in
-    cert)
-      FILE_CONTENT[i]=$made$'\n'
-      FILE_CONTENT[$(row_of "$1" key)]=$key$'\n'
-      ;;
-    kubeconfig)
-      # the x keeps the last line's end
-      text=$(cat -- "${FILE_PATH[$i]}" && printf x) || return 1
-      text=${text%x}
-      # base64 has nothing that a pattern would read as its own; as they were, whatever the style of the YAML
-      replace_once client-certificate-data "$(printf '%s\n' "$made" | base64 -w 0)" || return 1
-      replace_once client-key-data "$(printf '%s\n' "$key" | base64 -w 0)" || return 1
-      # one authority, and this one; what else somebody put there stays
-      embedded=$(printf '%s' "$text" | kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null)
-      if [ "$(printf '%s\n' "$embedded" | grep -c -e '-----BEGIN CERTIFICATE')" = 1 ] &&
-        [ "$(printf '%s\n' "$embedded" | certificate_public_key)" = "$(printf '%s\n' "$signer" | certificate_public_key)" ]; then
-        replace_once certificate-authority-data "$(printf '%s\n' "$signer" | openssl x509 | base64 -w 0)" || return 1
-      fi
-      FILE_CONTENT[i]=$text
-      ;;
-  esac
+  made=$(sign_like leaf "$old" "$key" "$signer" "${FILE_PATH[$signer_index]}" "$end")
+}
+
+# with_authority PEM: the text on stdin with PEM for each earlier certificate of that authority; the rest byte for byte
+with_authority() {
+  local -r RENEWED_PEM=$1
+  local text renewed
+  text=$(cat && printf x)
+  text=${text%x}
+  if renewed=$(printf '%s' "$text" | with_renewed && printf x); then text=${renewed%x}; fi
+  printf '%s' "$text"
 }
 
 # replace_once FIELD VALUE: of the kubeconfig in `text`

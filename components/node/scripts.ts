@@ -1,51 +1,61 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 /** What every script is made of, in the order in which a reader needs it. */
-const shared = ["output", "process", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
+const shared = ["output", "process", "arguments", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
 const step = [...shared, "lock", "apply", "backup", "recovery", "worker-authority", "verify", "phases"] as const;
-const survey = [...shared, "backup", "survey"] as const;
+const survey = [...shared, "backup", "clients", "survey"] as const;
 const claim = ["output", "claim"] as const;
+const begin = ["begin"] as const;
 
-/** The script of a step. */
+/**
+ * What a claim leaves on its master for the steps of its run. They are the same for all of them, and the engine keeps every step's
+ * script twice and writes its whole state after each operation.
+ */
+export const stepFunctions = bare(step);
+
+/** The script of a step: its data, and the sum of the functions that it expects on the master. No child can read the rest of standard input. */
 export function stepScript(data: string): string {
-  return script(step, data);
+  const sum = createHash("sha256").update(stepFunctions).digest("hex");
+  return group(unpacking(data), `FUNCTIONS_SUM='${sum}'`, bare(begin), "main </dev/null");
 }
 
-/** The script that claims a master; what follows it on standard input keeps the claim. */
+/** The script that claims a master and leaves there what its steps begin with; what follows it on standard input keeps the claim. */
 export function claimScript(data: string): string {
-  return group(claim, data, "main");
+  return group(unpacking(bare(claim)), `${data}FUNCTIONS='${packed(stepFunctions)}'`, "main");
 }
 
 /** The script of the survey: reads only. */
 export function surveyScript(data: string): string {
-  return script(survey, data);
+  return group(unpacking(bare(survey)), data, "main </dev/null");
 }
 
-/** No child can read the rest of standard input. */
-function script(parts: readonly string[], data: string): string {
-  return group(parts, data, "main </dev/null");
-}
-
-/** A script as bash sees it once its functions are unpacked, for a look at it. */
-export function plainScript(kind: "step" | "survey" | "claim", data: string): string {
-  const parts = { step, survey, claim }[kind];
-  return ["{", functionsOf(parts), data, "main\n}\n"].join("\n");
+/** A script as bash sees it once all of it is there, for a look at it. */
+export function plainScript(kind: "step" | "survey" | "claim" | "begin", data: string): string {
+  const parts = { step, survey, claim, begin }[kind];
+  return group(functionsOf(parts), data, "main");
 }
 
 /** One group, which bash reads to its end before it runs anything of it: a transfer that is cut runs nothing. */
-function group(parts: readonly string[], data: string, call: string): string {
-  return ["{", `eval "$(printf '%s' '${packed(functionsOf(parts))}' | base64 -d | gunzip)"`, data, `${call}\n}\n`].join("\n");
+function group(...lines: readonly string[]): string {
+  return ["{", ...lines, "}\n"].join("\n");
 }
 
 function functionsOf(parts: readonly string[]): string {
   return parts.map((part) => readFileSync(new URL(`${part}.sh`, import.meta.url), "utf8")).join("\n");
 }
 
-/**
- * The functions are in every step's input and output, and the engine writes the whole state after each operation:
- * packed and without comments, a rotation of three masters spends a fraction of the time on that.
- */
-function packed(functions: string): string {
-  return gzipSync(functions.replace(/^\s*#.*\n/gm, ""), { level: 9 }).toString("base64");
+/** Without comments, which no master needs. */
+function bare(parts: readonly string[]): string {
+  return functionsOf(parts).replace(/^\s*#.*\n/gm, "");
+}
+
+/** The line that runs a text which comes packed. */
+export function unpacking(text: string): string {
+  return `eval "$(printf '%s' '${packed(text)}' | base64 -d | gunzip)"`;
+}
+
+function packed(text: string): string {
+  return gzipSync(text, { level: 9 }).toString("base64");
 }

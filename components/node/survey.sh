@@ -10,8 +10,9 @@ resolve_paths() {
     if [ -n "${FILE_FLAG[$i]}" ]; then
       component=${FILE_FLAG[$i]%% *}
       [ -n "${pids[$component]+known}" ] || pids[$component]=$(pid_of "$component")
-      found=${pids[$component]:+$(argument_of "${pids[$component]}" "${FILE_FLAG[$i]#* }")}
-      [ -z "$found" ] || FILE_PATH[i]=$found
+      found=${pids[$component]:+$(process_path "${pids[$component]}" "${FILE_FLAG[$i]#* }" "${FILE_FIELD[$i]}")}
+      # another name of an authority whose file has a row already is none
+      [ -z "$found" ] || { [ "${FILE_KIND[$i]}" = authority ] && has_authority_row "$found" "$i"; } || FILE_PATH[i]=$found
     elif [ "${FILE_KIND[$i]}" = authority-key ]; then
       # beside its certificate, unless a flag says otherwise
       found=${FILE_PATH[$(row_of "${FILE_GROUP[$i]}" authority)]}
@@ -23,6 +24,24 @@ resolve_paths() {
   [ -z "$i" ] || API_CA=${FILE_PATH[$i]}
   i=$(row_of apiserver-kubelet-client cert)
   [ -z "$i" ] || { API_CLIENT_CERT=${FILE_PATH[$i]} && API_CLIENT_KEY=${FILE_PATH[$(row_of apiserver-kubelet-client key)]}; }
+}
+
+# process_path PID FLAG FIELD: what it was given, or what its --config names
+process_path() {
+  local path config=''
+  path=$(argument_of "$1" "$2")
+  [ -n "$path" ] || [ -z "$3" ] || config=$(argument_of "$1" --config)
+  [ -z "$config" ] || path=$(path_in "$config" "$3" 2>/dev/null)
+  printf '%s' "$path"
+}
+
+# has_authority_row PATH INDEX: a row before that one has the file
+has_authority_row() {
+  local i
+  for ((i = 0; i < $2; i++)); do
+    [ "${FILE_KIND[$i]}" != authority ] || [ "$(real_path "${FILE_PATH[$i]}")" != "$(real_path "$1")" ] || return 0
+  done
+  return 1
 }
 
 # survey_files: what can be asked of all of them at once is
@@ -84,6 +103,18 @@ survey_saved() {
   esac
 }
 
+# survey_earlier: etcd's leaves in all backups, each once: whoever issued one was this cluster's authority
+survey_earlier() {
+  local number i file
+  backup_numbers | while read -r number; do
+    for i in "${!FILE_PATH[@]}"; do
+      file=$BACKUP_DIR/rollout-$number/files${FILE_PATH[$i]}
+      [ "${FILE_KIND[$i]}" = cert ] && [ -z "${FILE_SIGNER[$i]}" ] && [ -f "$file" ] || continue
+      result "earlier $(certificates_in "$file")"
+    done
+  done | sort -u
+}
+
 survey_process() {
   local now pid
   now=$(identity "$1")
@@ -93,7 +124,19 @@ survey_process() {
   fi
   pid=${now#* }
   if is_stale "$1" "$now"; then result "process $1 stale $now"; else result "process $1 fresh $now"; fi
-  result "arguments $1 $(tr '\0\n' '\037\037' <"/proc/${pid% *}/cmdline")"
+  case $1 in
+    # wherever it has them from
+    etcd) result "arguments etcd $(etcd_settings "${pid% *}" | one_line)" ;;
+    *) result "arguments $1 $(tr '\0\n' '\037\037' <"/proc/${pid% *}/cmdline")" ;;
+  esac
+}
+
+# survey_other_processes: of this master's components but the two that are asked for by themselves
+survey_other_processes() {
+  local component
+  for component in $COMPONENTS; do
+    case $component in etcd | kube-apiserver) ;; *) survey_process "$component" ;; esac
+  done
 }
 
 survey_member() {
@@ -104,9 +147,10 @@ survey_member() {
     return
   fi
   problem=$(etcd_problem "$status")
-  result "etcd ${problem:-healthy}"
   # a healthy member has answered
   if [ -z "$problem" ] || member_answers "$ADDRESS"; then result answers; fi
+  [ -n "$problem" ] || problem=$(etcd_alarm)
+  result "etcd ${problem:-healthy}"
   result "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   result "version $(printf '%s\n' "$status" | status_field Version)"
   result "database $(printf '%s\n' "$status" | status_field DBSize)"
@@ -139,8 +183,27 @@ survey_reached() {
 # established connections to etcd's client port from elsewhere: who else would notice a rotation
 survey_clients() {
   command -v ss >/dev/null 2>&1 || return 0
-  ss -Htn state established "( sport = :$ETCD_CLIENT_PORT )" 2>/dev/null | awk '{ sub(/:[0-9]+$/, "", $NF); gsub(/[][]|::ffff:/, "", $NF); print $NF }' |
+  ss -tn state established "( sport = :$ETCD_CLIENT_PORT )" 2>/dev/null | awk 'NR > 1 { sub(/:[0-9]+$/, "", $NF); gsub(/[][]|::ffff:/, "", $NF); print $NF }' |
     sort -u | while read -r address; do result "client $address"; done
+}
+
+# survey_strangers: the first certificate of every file beside etcd's and below /etc/kubernetes that no row has, where it is a PEM file or a
+# kubeconfig; bounded in depth, number, size and time. Links to files are followed, those to folders only where a row is behind them.
+# Beside etcd's also the public keys of private ones; for an encrypted one openssl asks, and not on the list of files.
+survey_strangers() {
+  local i real pem path folder known=$'\n'
+  folder=$(readlink -f -- "${SERVER_CERT%/*}")
+  for i in "${!FILE_PATH[@]}"; do [ ! -e "${FILE_PATH[$i]}" ] || known=$known$(real_path "${FILE_PATH[$i]}")$'\n'; done
+  timeout 10 find "${SERVER_CERT%/*}/" "${API_CA%/*/*}/" "${API_CA%/*}/" "${CLIENT_CERT%/*}/" -maxdepth 4 -name .etcd-rotation.new -prune -o -xtype f -size -64k \
+    -exec grep -lE -e '-----BEGIN CERTIFICATE|PRIVATE KEY-----|(client-certificate|certificate-authority)-data' {} + 2>/dev/null | head -n 200 | while IFS= read -r path; do
+    real=$(readlink -f -- "$path")
+    case $known in *$'\n'"$real"$'\n'*) continue ;; esac
+    known=$known$real$'\n'
+    pem=$(timeout 2 openssl x509 -in "$real" 2>/dev/null </dev/null || embedded_certificate "$real" || :)
+    [ -z "$pem" ] || result "stranger $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
+    case $real in "${folder:--}"/*) pem=$(timeout 2 openssl pkey -in "$real" -pubout 2>/dev/null </dev/null) || continue ;; *) continue ;; esac
+    result "stranger-key $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
+  done
 }
 
 # survey_carrier WORDS
@@ -157,27 +220,56 @@ survey() {
   # (below 10: bash keeps its own copies from there on)
   exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_others) 8< <(survey_state)
   exec 3< <([ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || report_carriers survey_carrier)
-  exec 9< <(for i in $COMPONENTS; do case $i in etcd | kube-apiserver) ;; *) survey_process "$i" ;; esac; done)
+  exec 9< <(survey_other_processes; survey_holders)
   survey_files
   survey_clients
+  survey_strangers
   cat /dev/fd/{4,5,6,7,8,9,3}
   result 'end'
+}
+
+# survey_kubernetes: its version, by the image in kube-apiserver's manifest, which is there whether it runs or not, else by its own word
+survey_kubernetes() {
+  local version
+  local -a options=()
+  version=$(sed -n 's/^ *image: *[^@ ]*\(kube-apiserver\|hyperkube\)[^:@ ]*:\(v[0-9][^"'\''@ ]*\).*/\2/p' "$API_MANIFEST" 2>/dev/null | head -n 1)
+  if [ -z "$version" ]; then
+    [ ! -r "$API_CLIENT_KEY" ] || options=(-cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
+    version=$(printf 'GET /version HTTP/1.0\r\n\r\n' | timeout 5 openssl s_client -quiet -connect "$(host_port "$ADDRESS" "$API_PORT")" ${options[@]+"${options[@]}"} 2>/dev/null |
+      sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
+  fi
+  [ -z "$version" ] || result "kubernetes $version"
 }
 
 survey_state() {
   if [ -f "$STATE_DIR/receipt" ]; then result "receipt $(one_line <"$STATE_DIR/receipt")"; fi
   backup_numbers | while read -r i; do result "backup $i"; done
+  survey_earlier
   [ ! -d "$STATE_DIR/journal" ] || result "leftover $STATE_DIR/journal"
   for i in lock claim; do
     [ ! -f "$STATE_DIR/$i" ] || flock -n "$STATE_DIR/$i" true || result "$i $(head -n 1 "$STATE_DIR/$i" | one_line)"
   done
+  survey_kubernetes
   if is_api_ready; then result 'api ready'; else result 'api not-ready'; fi
   df -Pk "${STATE_DIR%/*}" | awk 'NR == 2 { print "free " $4 }'
+}
+
+# refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of several entries the last
+# counts, and one of bash's own before all
+refuse_recorded_input() {
+  local said
+  [ -n "${SUDO_USER:-}" ] && said=$(timeout 10 sudo -n -l -U "$SUDO_USER" 2>/dev/null) || return 0
+  case $said in *Defaults!*/bash*'!log_input'*) return 0 ;; esac
+  [ "$(printf '%s\n' "$said" | sed '/^$/,$d' | grep -ow -e '!log_input' -e log_input | tail -n 1)" = log_input ] || return 0
+  printf '%s: Cannot send keys by sudo: it records the standard input of %s (log_input); expected Defaults:%s !log_input in sudoers. Add that line (visudo)\n' "$MASTER" "$SUDO_USER" "$SUDO_USER" >&2
+  exit "$EXIT_PRECONDITION"
 }
 
 main() {
   set -uo pipefail
   prepare_environment
+  refuse_recorded_input
+  require_etcdctl
   ETCD_USER=$(etcd_user)
   survey
 }

@@ -26,13 +26,13 @@ accepted_names() {
   { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } |
     awk '/Acceptable client certificate CA names/ { names = 1; next }
       /^(Client Certificate Types|Requested Signature|Shared|Peer|Server Temp|---)/ { names = 0 }
-      names' | LC_ALL=C sort
+      names' | sort
 }
 
 # trusted_names FILE: subjects of the authorities in a trust file, sorted, written as accepted_names does
 trusted_names() {
   openssl crl2pkcs7 -nocrl -certfile "$1" 2>/dev/null | openssl pkcs7 -print_certs -noout 2>/dev/null |
-    sed -n 's/^subject= *//p' | LC_ALL=C sort
+    sed -n 's/^subject= *//p' | sort
 }
 
 # sha256: of stdin, lower-case hex

@@ -11,17 +11,15 @@ verify() {
     is_expected "$component" || continue
     ! is_stale "$component" || refuse "$component has not read its files since they changed"
   done
-  served_is_on_disk "$ETCD_CLIENT_PORT" "$SERVER_CERT" || refuse "$ADDRESS:$ETCD_CLIENT_PORT does not serve $SERVER_CERT"
-  served_is_on_disk "$ETCD_PEER_PORT" "$PEER_CERT" || refuse "$ADDRESS:$ETCD_PEER_PORT does not serve $PEER_CERT"
+  wait_until "$HEALTH_SECONDS" are_leaves_served || refuse "$PROBLEM"
   etcd_names_match || refuse 'etcd accepts other authorities than the wanted ones'
-  # kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection does
-  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify 5 -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ] ||
-    refuse "$ADDRESS:$ETCD_CLIENT_PORT refuses $CLIENT_CERT"
+  wait_until "$HEALTH_SECONDS" is_client_accepted || refuse "$ADDRESS:$ETCD_CLIENT_PORT refuses $CLIENT_CERT"
   verify_old_is_refused
-  verify_write_and_read
+  wait_until "$HEALTH_SECONDS" is_written_and_read || refuse "$PROBLEM"
   wait_until "$HEALTH_SECONDS" is_kubernetes_well || refuse "$PROBLEM"
-  served_leaf "$ADDRESS" "$ETCD_CLIENT_PORT" | report_served etcd-server
-  served_leaf "$ADDRESS" "$ETCD_PEER_PORT" | report_served etcd-peer
+  # as served, which was seen above
+  report_served etcd-server <"$SERVER_CERT"
+  report_served etcd-peer <"$PEER_CERT"
   report_served etcd-client <"$CLIENT_CERT"
   # a leaf ends with its authority at the latest
   report_served etcd-ca <"$SERVER_CA"
@@ -50,6 +48,11 @@ refuse() {
   fail "$EXIT_UNHEALTHY" "Cannot verify: $*; run pulumi up again"
 }
 
+# is_client_accepted: kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection does
+is_client_accepted() {
+  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify 5 -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ]
+}
+
 # verify_old_is_refused: a client leaf from a backup that is not under the wanted authority gets no answer
 verify_old_is_refused() {
   local folder certificate key tried=0
@@ -65,14 +68,22 @@ verify_old_is_refused() {
   result "refused $MASTER $tried"
 }
 
-# verify_write_and_read: through this member, under a key of our own
-verify_write_and_read() {
-  local -r name=/etcd-rotation/verify/$MASTER
-  local read
-  ctl "$(client_url "$ADDRESS")" put "$name" "$ATTEMPT" >/dev/null || refuse "no write through $(client_url "$ADDRESS")"
-  read=$(ctl "$(client_url "$ADDRESS")" get --print-value-only "$name") || refuse "no read through $(client_url "$ADDRESS")"
-  ctl "$(client_url "$ADDRESS")" del "$name" >/dev/null || refuse "no delete through $(client_url "$ADDRESS")"
-  [ "$read" = "$ATTEMPT" ] || refuse "read '$read' through $(client_url "$ADDRESS"), wrote '$ATTEMPT'"
+# is_written_and_read: through this member, under a key of our own; keeps the reason in PROBLEM
+is_written_and_read() {
+  local -r name=/etcd-rotation/verify/$MASTER url=$(client_url "$ADDRESS")
+  local read alarm
+  PROBLEM="no write through $url"
+  ctl "$url" put "$name" "$ATTEMPT" >/dev/null || {
+    alarm=$(etcd_alarm)
+    PROBLEM=$PROBLEM${alarm:+: $alarm}
+    return 1
+  }
+  PROBLEM="no read through $url"
+  read=$(ctl "$url" get --print-value-only "$name") || return 1
+  PROBLEM="no delete through $url"
+  ctl "$url" del "$name" >/dev/null || return 1
+  PROBLEM="read '$read' through $url, wrote '$ATTEMPT'"
+  [ "$read" = "$ATTEMPT" ]
 }
 
 # report_served ROLE: fingerprint and end of the certificate on stdin
@@ -89,7 +100,7 @@ report_listings() {
     # unquoted on purpose: the pattern is a glob of the layout table
     for file in $pattern; do
       grep -q -e '-----BEGIN CERTIFICATE' "$file" 2>/dev/null || continue
-      result "listing $MASTER $file $(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2)"
+      result "listing $MASTER $file $(real_path "$file") $(fingerprint <"$file") $(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2)"
     done
   done
 }

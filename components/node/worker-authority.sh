@@ -6,13 +6,13 @@ write_worker_script() {
   local i
   i=$(row_of cluster-ca authority)
   [ -n "$i" ] || return 0
-  worker_script "${FILE_PATH[$i]}" | replace_file "$STATE_DIR/worker-authority.new" "$STATE_DIR/worker-authority" 600
+  worker_script "$(certificate_in "$i")" | replace_file "$STATE_DIR/worker-authority.new" "$STATE_DIR/worker-authority" 600
 }
 
-# worker_script FILE: the text of the script that brings the certificate in FILE; one group, so that bash runs nothing of half of it
+# worker_script PEM: the text of the script that brings that certificate; one group, so that bash runs nothing of half of it
 worker_script() {
-  printf '%s\n' "# On a worker, as root: ssh root@WORKER bash -s <$STATE_DIR/worker-authority" "# authority $(fingerprint <"$1")" '{'
-  printf '%s=%q\n' KUBELET_UNIT "$KUBELET_UNIT" RENEWED_PEM "$(openssl x509 -in "$1")"
+  printf '%s\n' "# On a worker, as root: ssh root@WORKER bash -s <$STATE_DIR/worker-authority" "# authority $(printf '%s\n' "$1" | fingerprint)" '{'
+  printf '%s=%q\n' KUBELET_UNIT "$KUBELET_UNIT" RENEWED_PEM "$1"
   declare -f renew_worker worker_fail has_kubelet kubelet_trust path_in authorities_in with_renewed subject_and_key require_same_authority \
     write_renewed replace_like restart_worker is_worker_well kubelet_health warn_of_client unit_pid argument_of kubeconfig_value end_of flush wait_until
   printf '%s\n' 'renew_worker </dev/null' '}'
@@ -95,19 +95,6 @@ kubelet_trust() {
   done
 }
 
-# path_in FILE FIELD: the path that a field of YAML or JSON names; a relative one is beside FILE
-path_in() {
-  local path
-  path=$(awk -v field="$2" '!/^ *#/ && match($0, field "[\"\047]?: *") {
-    value = substr($0, RSTART + RLENGTH); quote = substr(value, 1, 1)
-    if (quote == "\"" || quote == "\047") { value = substr(value, 2); value = substr(value, 1, index(value, quote) - 1) }
-    else { sub(/[,}].*$/, "", value); sub(/[ \t]+#.*$/, "", value); sub(/[ \t\r]+$/, "", value) }
-    print value; exit
-  }' "$1")
-  case $path in '' | /*) ;; *) path=$(dirname "$1")/$path ;; esac
-  printf '%s' "$path"
-}
-
 # authorities_in KIND FILE: the PEM text in it
 authorities_in() {
   case $1 in
@@ -143,7 +130,7 @@ with_renewed() {
 
 # subject_and_key: of the certificate on stdin
 subject_and_key() {
-  openssl x509 -noout -subject -pubkey 2>/dev/null
+  openssl x509 -noout -subject -nameopt RFC2253 -pubkey 2>/dev/null
 }
 
 # require_same_authority KIND FILE
@@ -152,7 +139,7 @@ require_same_authority() {
   [ -f "$2" ] || worker_fail "Cannot read $2: it is not there; expected the file that the kubelet is told of; nothing was changed"
   authorities_in "$1" "$2" | with_renewed >/dev/null || case $? in
     2) worker_fail "Cannot renew the authority in $2: the certificate there ends later than this one; expected an earlier one. Use the command that pulumi up prints now; nothing was changed" ;;
-    *) worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject)); expected the same one; nothing was changed" ;;
+    *) worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject -nameopt RFC2253)); expected the same one; nothing was changed" ;;
   esac
 }
 

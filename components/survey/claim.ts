@@ -2,7 +2,8 @@ import { hostname, userInfo } from "node:os";
 import { assignments } from "../model/shell.ts";
 import { stateFolder } from "../model/step-data.ts";
 import { claimScript } from "../node/scripts.ts";
-import { type Running, startOverSsh, UnreachableError } from "./ssh.ts";
+import { type Running, startOverSsh } from "./ssh.ts";
+import { UnreachableError } from "./ssh-errors.ts";
 import { remoteShell, type SurveyTarget } from "./survey.ts";
 
 /** A master lets go of a run that has been silent for so long. */

@@ -1,48 +1,40 @@
 import { createHash } from "node:crypto";
-import { createConnection } from "node:net";
-import { Client, type ConnectConfig } from "ssh2";
+import { createConnection, Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
+// biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
+import ssh2, { Client, type ConnectConfig } from "ssh2";
 import { printable } from "../model/printable.ts";
-
-/** How one machine is reached. Keys stay in memory. */
-export interface Access {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  /** `type base64`, or `unchecked` */
-  readonly hostKey: string;
-  readonly privateKey?: string | undefined;
-  readonly passphrase?: string | undefined;
-  readonly agentSocket?: string | undefined;
-}
+import type { Access } from "./access.ts";
+import { DroppedError, explain, UnreachableError } from "./ssh-errors.ts";
 
 export interface Answer {
   readonly code: number | undefined;
   readonly stdout: string;
+  /** for people: printable, on one line */
   readonly stderr: string;
 }
 
-/** A machine that does not answer, as opposed to one that refuses this key or shows another host key. */
-export class UnreachableError extends Error {
-  override readonly name = "UnreachableError";
-}
-
 const connectMilliseconds = 10_000;
+/** At most between two attempts where connections are dropped: together less than the bound of one. */
+const pausesMilliseconds = [300, 600, 1200, 2400, 4800];
+/** Of each of a command's two outputs: far more than any script here has to say. */
+const mostBytes = 8 << 20;
 
 /**
  * Runs one command over one connection, with `input` on its standard input.
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
 export async function runOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
-  const jump = bastion === undefined ? undefined : await connect(bastion, {});
+  const { client, socket } = await logIn(target, bastion);
   try {
-    const client = await connect(target, jump === undefined ? {} : { sock: await forward(jump, target) });
-    try {
-      return await execute(client, target, command, input, timeoutMilliseconds);
-    } finally {
-      client.end();
-    }
+    return await within(
+      timeoutMilliseconds,
+      execute(client, target, command, input),
+      () => new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`),
+    );
   } finally {
-    jump?.end();
+    socket.destroy();
   }
 }
 
@@ -52,24 +44,21 @@ export async function runOverSsh(target: Access, bastion: Access | undefined, co
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
 export async function shownHostKey(target: Pick<Access, "host" | "port" | "user">, bastion: Access | undefined, types: readonly string[]): Promise<string> {
-  const jump = bastion === undefined ? undefined : await connect(bastion, {});
   let shown: string | undefined;
   try {
-    const look: ConnectConfig = {
+    const { socket } = await logIn({ ...target, hostKey: types[0] ?? "unchecked" }, bastion, {
       ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types.flatMap(hostKeyAlgorithms) } }),
       hostVerifier: (key: Buffer) => {
         // the type is the first string in it (RFC 4253 section 6.6)
         shown = `${key.toString("latin1", 4, 4 + key.readUInt32BE(0))} ${key.toString("base64")}`;
         return false;
       },
-    };
-    await connect({ ...target, hostKey: "unchecked" }, jump === undefined ? look : { ...look, sock: await forward(jump, target) });
+    });
+    socket.destroy();
   } catch (error) {
     if (shown === undefined) {
       throw error;
     }
-  } finally {
-    jump?.end();
   }
   return shown ?? "";
 }
@@ -91,50 +80,105 @@ export interface Patience {
  * @throws Error `Cannot connect to <host>: …` with the way out; then nothing of it is left
  */
 export async function startOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, patience: Patience): Promise<Running> {
-  const first = bastion ?? target;
-  const socket = createConnection(first.port, first.host);
-  let end = () => {
-    socket.destroy();
-  };
+  const { firstLineSeconds, signSeconds } = patience;
+  const { client, socket } = await logIn(target, bastion);
   try {
-    const outer = await connect(first, { sock: socket });
-    const client = bastion === undefined ? outer : await connect(target, { sock: await forward(outer, target) });
-    end = () => {
-      client.end();
-      outer.end();
-    };
-    const firstLine = await firstLineOf(client, target, command, input, patience);
+    const firstLine = await within(
+      firstLineSeconds * 1000,
+      firstLineOf(client, target, command, input, signSeconds),
+      () => new Error(`Cannot work on ${target.host}: no answer within ${firstLineSeconds} s`),
+    );
     socket.unref();
-    return { firstLine, end };
+    return { firstLine, end: () => socket.destroy() };
   } catch (error) {
-    end();
+    socket.destroy();
     throw error;
   }
 }
 
-function firstLineOf(client: Client, target: Access, command: string, input: string, { firstLineSeconds, signSeconds }: Patience): Promise<string> {
+function firstLineOf(client: Client, target: Access, command: string, input: string, signSeconds: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => reject(new Error(`Cannot work on ${target.host}: no answer within ${firstLineSeconds} s`)), firstLineSeconds * 1000);
   client.once("close", () => reject(new Error(`Cannot work on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
-      reject(new Error(`Cannot run a command on ${target.host}: ${error.message}`));
+      reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
       return;
     }
-    const [stdout, stderr]: [string[], string[]] = [[], []];
-    stream.on("data", (chunk: Buffer) => {
-      stdout.push(chunk.toString("utf8"));
-      const [line = "", rest] = stdout.join("").split("\n");
+    const stdout = collect(stream, () => reject(tooMuchFrom(target)));
+    const stderr = collect(stream.stderr, () => reject(tooMuchFrom(target)));
+    stream.on("data", () => {
+      const [line = "", rest] = stdout().split("\n");
       if (rest !== undefined) {
-        resolve(line);
+        resolve(printable(line));
       }
     });
-    stream.stderr.on("data", (chunk: Buffer) => stderr.push(chunk.toString("utf8")));
-    stream.once("close", () => reject(new Error(`Cannot work on ${target.host}: ${stderr.join("").trim().slice(-400)}`)));
+    stream.once("close", () => reject(new Error(`Cannot work on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)));
     stream.write(input);
     setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
   });
-  return promise.finally(() => clearTimeout(timer));
+  return promise;
+}
+
+/** All that goes to a machine goes over the socket: destroying it ends all of it at once, whatever the other side does. */
+interface Login {
+  readonly client: Client;
+  readonly socket: Socket;
+}
+
+/** Leaves no socket behind when it fails. Many runs may use one bastion at once, so a dropped connection is tried again, each run at its own time. */
+async function logIn(target: Access, bastion: Access | undefined, extra: ConnectConfig = {}, pauses = pausesMilliseconds): Promise<Login> {
+  const { host, port } = bastion ?? target;
+  const socket = createConnection(port, host);
+  try {
+    return { client: await connectThrough(socket, target, bastion, extra), socket };
+  } catch (error) {
+    socket.destroy();
+    const [pause, ...later] = pauses;
+    if (pause === undefined || !(error instanceof DroppedError)) {
+      throw error;
+    }
+    await wait(pause * (0.5 + Math.random() / 2));
+    return logIn(target, bastion, extra, later);
+  }
+}
+
+async function connectThrough(socket: Socket, target: Access, bastion: Access | undefined, extra: ConnectConfig): Promise<Client> {
+  if (bastion === undefined) {
+    return connect(target, { ...extra, sock: socket });
+  }
+  const jump = await connect(bastion, { sock: socket });
+  const stream = await within(
+    connectMilliseconds,
+    forward(jump, target),
+    () => new UnreachableError(`Cannot connect to ${target.host}:${target.port} through the bastion: no answer within ${connectMilliseconds / 1000} s`),
+  );
+  return connect(target, { ...extra, sock: stream });
+}
+
+/** Rejects when the time is up first; the caller ends what was waited for. */
+function within<T>(milliseconds: number, work: Promise<T>, late: () => Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), milliseconds);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
+}
+
+/** What a stream has said so far, up to a bound. */
+function collect(stream: Readable, tooMuch: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  stream.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > mostBytes) {
+      tooMuch();
+    } else {
+      chunks.push(chunk);
+    }
+  });
+  return () => Buffer.concat(chunks).toString("utf8");
+}
+
+function tooMuchFrom({ host }: Access): Error {
+  return new Error(`Cannot run a command on ${host}: it has said more than ${mostBytes >> 20} MiB; expected the lines of a script`);
 }
 
 function connect(access: Access, extra: ConnectConfig): Promise<Client> {
@@ -150,6 +194,9 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
       ),
     ),
   );
+  const { password } = access;
+  // the password, to whatever it asks for: as the command plug-ins do it
+  client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) => answer(prompts.map(() => password ?? "")));
   const algorithm = access.hostKey.split(" ")[0] ?? "";
   try {
     client.connect({
@@ -164,13 +211,26 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
       ...(access.hostKey === "unchecked" ? {} : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
       ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
       ...(access.passphrase === undefined ? {} : { passphrase: access.passphrase }),
-      ...(access.agentSocket === undefined ? {} : { agent: access.agentSocket }),
+      ...(password === undefined ? {} : { password, tryKeyboard: true }),
+      ...(access.agentSocket === undefined ? {} : { agent: new Agent(access.agentSocket) }),
       ...extra,
     });
   } catch (error) {
     reject(explain(access, error instanceof Error ? error : new Error(String(error)), undefined));
   }
   return promise;
+}
+
+/** One that is asked and does not answer keeps this process from ending no more than it keeps a login from failing. */
+class Agent extends ssh2.OpenSSHAgent {
+  override getStream(give: Parameters<ssh2.OpenSSHAgent["getStream"]>[0]): void {
+    super.getStream((error, stream) => {
+      if (stream instanceof Socket) {
+        stream.unref();
+      }
+      give(error, stream);
+    });
+  }
 }
 
 /** Asks for the pinned key's own type; otherwise a server with several keys may show another one. */
@@ -197,7 +257,7 @@ function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<N
     } else {
       reject(
         new UnreachableError(
-          `Cannot connect to ${target.host}:${target.port} through the bastion: ${error.message}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
+          `Cannot connect to ${target.host}:${target.port} through the bastion: ${printable(error.message)}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
         ),
       );
     }
@@ -205,47 +265,18 @@ function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<N
   return promise;
 }
 
-function execute(client: Client, target: Access, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
+function execute(client: Client, target: Access, command: string, input: string): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const timer = setTimeout(
-    () => reject(new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`)),
-    timeoutMilliseconds,
-  );
   client.once("close", () => reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
-      reject(new Error(`Cannot run a command on ${target.host}: ${error.message}`));
+      reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
       return;
     }
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-    stream.on("data", (chunk: Buffer) => stdout.push(chunk));
-    stream.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-    stream.on("close", (code: number | null) =>
-      resolve({ code: code ?? undefined, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") }),
-    );
+    const stdout = collect(stream, () => reject(tooMuchFrom(target)));
+    const stderr = collect(stream.stderr, () => reject(tooMuchFrom(target)));
+    stream.on("close", (code: number | null) => resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }));
     stream.end(input);
   });
-  return promise.finally(() => clearTimeout(timer));
-}
-
-function explain(access: Access, error: Error, presented: string | undefined): Error {
-  const where = `Cannot connect to ${access.host}:${access.port} as ${access.user}`;
-  // a server may send anything as its reason to end the connection
-  const text = printable(error.message).slice(0, 400);
-  if (/host denied|verification failed/i.test(text)) {
-    return new Error(
-      `${where}: its host key is ${presented ?? "another one"}, expected the hostKey of the stack file (${access.hostKey.split(" ")[0]}). If the machine was replaced on purpose, compare and set: ssh-keyscan -p ${access.port} ${access.host}`,
-    );
-  }
-  if (/authentication methods failed/i.test(text)) {
-    return new Error(
-      `${where}: the key was refused; expected a key in that user's authorized_keys. Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
-    );
-  }
-  if (/passphrase|encrypted|parse privateKey/i.test(text)) {
-    return new Error(`${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`);
-  }
-  return new UnreachableError(
-    `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`,
-  );
+  return promise;
 }

@@ -1,7 +1,10 @@
 import { type FoundMaster, parseSurvey } from "../model/found.ts";
+import { asReadBy } from "../model/layout.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";
-import { type Access, runOverSsh, UnreachableError } from "./ssh.ts";
+import type { Access } from "./access.ts";
+import { runOverSsh } from "./ssh.ts";
+import { UnreachableError } from "./ssh-errors.ts";
 
 /** A master to look at. */
 export interface SurveyTarget {
@@ -28,7 +31,15 @@ export async function takeSurvey(targets: readonly SurveyTarget[], skipsUnreacha
   return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };
 }
 
-async function look({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
+/** Looks again with the rows of this master's Kubernetes where they are others: what is stale depends on them. */
+async function look(target: SurveyTarget): Promise<FoundMaster> {
+  const { data } = target;
+  const found = await lookOnce(target);
+  const rows = data.rows.map((row) => asReadBy(row, found.kubernetes));
+  return rows.every((row, index) => row === data.rows[index]) ? found : await lookOnce({ ...target, data: { ...data, rows } });
+}
+
+async function lookOnce({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
   const { rows } = data;
   const started = Date.now();
   const answer = await runOverSsh(access, bastion, remoteShell(access.user), surveyScript(renderStepData(data)), surveyMilliseconds);

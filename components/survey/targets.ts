@@ -1,11 +1,15 @@
 import type { KeyAlgorithm } from "../certificate-authority.ts";
 import type { MasterSpec } from "../model/checks.ts";
-import type { KubernetesRow, LayoutKind, Row } from "../model/layout.ts";
+import type { LayoutSettings } from "../model/extra-files.ts";
+import type { KubernetesRow, Row } from "../model/layout.ts";
+import type { Hold } from "../model/missing.ts";
 import type { RenewalPolicy } from "../model/renewals.ts";
 import { rotationOf } from "../model/restore.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
+import type { ForeignPolicy } from "../model/trust.ts";
 import type { Window } from "../model/window.ts";
-import type { Access } from "./ssh.ts";
+import type { Access } from "./access.ts";
+import { agentSocket } from "./agent.ts";
 import type { SurveyTarget } from "./survey.ts";
 
 /** What of the settings decides how masters are reached and treated; durations in seconds. */
@@ -20,7 +24,7 @@ export interface ClusterArgs {
   readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
   readonly certificates: { readonly validity: number; readonly renewBefore: number; readonly algorithm: KeyAlgorithm };
   readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
-  readonly layout: { readonly kind: LayoutKind; readonly paths: Readonly<Partial<Record<string, string>>> };
+  readonly layout: LayoutSettings;
   readonly drain: number;
   readonly pauseBetweenMasters: number;
   readonly gate: number;
@@ -36,20 +40,24 @@ export interface ClusterArgs {
   readonly region?: string | undefined;
   /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
   readonly restore?: number | undefined;
+  readonly foreignAuthorities?: ForeignPolicy | undefined;
+  /** of etcd, besides Kubernetes: Secrets, processes, units and addresses that nobody is told of and nothing waits for */
+  readonly clients?: { readonly ignore: readonly string[] } | undefined;
   readonly allowOutage: boolean;
   readonly skipUnreachable?: boolean;
-  readonly holdBefore?: "retire" | undefined;
+  readonly holdBefore?: Hold | undefined;
   readonly takeOver?: string | undefined;
   /** when a rollout may begin; always, when there is none */
   readonly window?: Window | undefined;
 }
 
-/** How a user logs in; the key as text. */
+/** How a user logs in: by a key, as text, by a password, or by an agent. */
 export interface Login {
   readonly user: string;
   readonly port: number;
   readonly privateKey?: string | undefined;
   readonly passphrase?: string | undefined;
+  readonly password?: string | undefined;
   readonly agent: boolean;
 }
 
@@ -70,8 +78,8 @@ export function bastionOf({ ssh }: ClusterArgs): Access | undefined {
     : { ...credentials(ssh.bastion), host: ssh.bastion.host, port: ssh.bastion.port, user: ssh.bastion.user, hostKey: ssh.bastion.hostKey };
 }
 
-function credentials({ privateKey, passphrase, agent }: Login): Pick<Access, "privateKey" | "passphrase" | "agentSocket"> {
-  return { privateKey, passphrase, agentSocket: agent ? process.env["SSH_AUTH_SOCK"] : undefined };
+function credentials({ privateKey, passphrase, password, agent }: Login): Pick<Access, "privateKey" | "passphrase" | "password" | "agentSocket"> {
+  return { privateKey, passphrase, password, agentSocket: agent ? agentSocket() : undefined };
 }
 
 function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]): StepData {
@@ -85,7 +93,8 @@ function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | Kube
     rollout: 0,
     attempt: "",
     authorities: [],
-    mode: "rolling",
+    isJoining: false,
+    out: [],
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,

@@ -1,6 +1,7 @@
-import { surveyCluster } from "etcd-rotation/cluster";
-import { EtcdRotation } from "etcd-rotation/component";
-import { readSettings } from "etcd-rotation/settings";
+// With the package installed: from "etcd-rotation/cluster", "etcd-rotation/component" and "etcd-rotation/settings".
+import { surveyCluster } from "../../components/cluster.ts";
+import { EtcdRotation } from "../../components/etcd-rotation.ts";
+import { readSettings } from "../../stacks/stack-config.ts";
 
 // Both are looked at before a key of either is made.
 const [prod, staging] = await Promise.all([surveyCluster(readSettings("prod"), "prod"), surveyCluster(readSettings("staging"), "staging")]);

@@ -42,12 +42,12 @@ test("of several failed ones and broken ones the first good one, also when it is
 
 test("nothing has failed", () => {
   expect(() => stateBeforeFailure([state(3, { isPresent: true }), state(2)], "prod")).toThrow(
-    "Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npm run pulumi -- up --stack prod. To go further back: npm run rollback -- --stack prod --list",
+    "Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npx etcd-rotation pulumi up --stack prod. To go further back: npx etcd-rotation rollback prod --list",
   );
 });
 
 test("the first update has failed", () => {
   expect(() => stateBeforeFailure([state(1, { result: "failed", isPresent: true })], "prod")).toThrow(
-    "Cannot abort: no earlier state of stack \"prod\" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npm run backups -- --stack prod",
+    "Cannot abort: no earlier state of stack \"prod\" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npx etcd-rotation backups prod",
   );
 });

@@ -2,11 +2,11 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { knownKeys } from "../../cli/adopt/known-hosts.ts";
 import { pathsOf } from "../../cli/adopt/layout-paths.ts";
-import { type Look, lookScript, parseLook } from "../../cli/adopt/look.ts";
+import { flagOf, type Look, lookScript, parseLook } from "../../cli/adopt/look.ts";
 import { inOrder, namesOf } from "../../cli/adopt/masters.ts";
 import { membershipOf } from "../../cli/adopt/members.ts";
 import { completed, type Draft, extraSansOf, stackFileText } from "../../cli/adopt/stack-settings.ts";
@@ -244,8 +244,9 @@ describe("the look at a machine", () => {
     chmodSync(join(folder, "bin", name), 0o755);
   };
 
-  beforeAll(() => {
-    mkdirSync(join(folder, "bin"));
+  beforeEach(() => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(join(folder, "bin"), { recursive: true });
     mkdirSync(manifests);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -298,6 +299,56 @@ esac`,
       },
       memberRows: ["1a, started, n, https://10.0.0.1:2380, https://10.0.0.1:2379, false"],
     });
+  });
+
+  test("where etcd is configured by its environment alone, running or not, and whatever else is there is not told", () => {
+    const variables = {
+      ETCD_NAME: "m-1",
+      ETCD_LISTEN_PEER_URLS: "https://10.0.0.1:2380",
+      ETCD_PEER_TRUSTED_CA_FILE: "/e/peer-ca.pem",
+      ETCD_TRUSTED_CA_FILE: "/e/ca.pem",
+      ETCD_ROOT_PASSWORD: "hunter2",
+    };
+    const told = ["--name=m-1", "--listen-peer-urls=https://10.0.0.1:2380", "--peer-trusted-ca-file=/e/peer-ca.pem"];
+    const stopped = (environment: string) =>
+      `case "$*" in
+  'show -p ExecStart etcd') printf '%s\\n' 'ExecStart={ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd --trusted-ca-file /f/ca.pem ; ignore_errors=no ; pid=0 }' ;;
+  'show -p Environment etcd') echo 'Environment=${environment}' ;;
+esac`;
+    const pairs = Object.entries(variables).map((pair) => pair.join("="));
+    tool("systemctl", stopped(pairs.join(" ")));
+    expect(ask().flags.etcd?.toSorted()).toEqual(["--trusted-ca-file=/f/ca.pem", "--trusted-ca-file=/e/ca.pem", ...told].toSorted());
+    expect(flagOf(ask(), "etcd", "--trusted-ca-file")).toBe("/f/ca.pem");
+    const running = spawn("sleep", ["60"], { stdio: "ignore", env: { ...process.env, ...variables } });
+    try {
+      tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'`);
+      expect(ask().flags.etcd?.toSorted()).toEqual(["--trusted-ca-file=/e/ca.pem", ...told].toSorted());
+    } finally {
+      running.kill("SIGKILL");
+    }
+  });
+
+  test("where etcd has a configuration file: that alone, its sections by the names of their flags", () => {
+    const file = join(folder, "etcd.yml");
+    writeFileSync(
+      file,
+      "name: 'm-1' # the first\nlisten-peer-urls: https://10.0.0.1:2380\ninitial-cluster-token: hunter2\nclient-transport-security:\n  cert-file: /e/server.pem\n  trusted-ca-file: \"/e/ca.pem\"\npeer-transport-security:\n  # of its own\n  cert-file: /e/m-1.pem\nlog-level: info\n",
+    );
+    const told = [
+      `--config-file=${file}`,
+      "--name=m-1",
+      "--listen-peer-urls=https://10.0.0.1:2380",
+      "--cert-file=/e/server.pem",
+      "--trusted-ca-file=/e/ca.pem",
+      "--peer-cert-file=/e/m-1.pem",
+    ];
+    const running = spawn("sleep", ["60"], { stdio: "ignore", env: { ...process.env, ETCD_CONFIG_FILE: file, ETCD_NAME: "ignored" } });
+    try {
+      tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'`);
+      expect(ask().flags.etcd).toEqual(told);
+    } finally {
+      running.kill("SIGKILL");
+    }
   });
 
   test("where the kubelet is to run etcd: what its manifest says", () => {

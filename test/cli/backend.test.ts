@@ -1,10 +1,8 @@
 import { homedir } from "node:os";
-import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { folderOf, howToCopy } from "../../cli/backend.ts";
 import { bucketFolder } from "../../cli/bucket.ts";
 import { newMaterialOf } from "../../cli/rollback/operations.ts";
-import { table } from "../../cli/table.ts";
 
 describe("folderOf", () => {
   test.each([
@@ -63,13 +61,13 @@ describe("howToCopy", () => {
       "gs://bucket",
       `${seen("gs://bucket")} Copy it, then list the copy:
   copy gs://bucket/.pulumi/history/etcd-rotation/prod/ to history-etcd-rotation-prod with your provider's own tool
-  npm run rollback -- --stack prod --list --history history-etcd-rotation-prod`,
+  npx etcd-rotation rollback prod --list --history history-etcd-rotation-prod`,
     ],
     [
       "https://api.pulumi.com",
       `${seen("https://api.pulumi.com")} Export them, then list the files:
-  npm run pulumi -- stack export --stack prod --version <n> --file <n>.json
-  npm run rollback -- --stack prod --list <n>.json`,
+  npx etcd-rotation pulumi stack export --stack prod --version <n> --file <n>.json
+  npx etcd-rotation rollback prod --list <n>.json`,
     ],
   ])("%s", (url, text) => {
     expect(howToCopy(url, program)).toBe(text);
@@ -96,13 +94,4 @@ test("newMaterialOf names keys and certificates that would be made, apart for au
       event("replace", "command:remote:Command", "Rollout", "trust-master-1"),
     ]),
   ).toEqual({ authorities: ["etcd-ca"], leaves: ["master-4-etcd-peer"] });
-});
-
-test("a table is as wide as told, and only the flexible column is cut", () => {
-  const columns = [{ title: "n", isNumber: true }, { title: "rotation", isFlexible: true }, { title: "" }];
-  const rows = [
-    [{ text: "10" }, { text: "a-rotation-with-a-long-name" }, { text: "valid now" }],
-    [{ text: "9" }, { text: "r" }, { text: "due" }],
-  ];
-  expect(stripVTControlCharacters(table(columns, rows, 30, process.stdout))).toBe(" n  rotation\n10  a-rotation-wit…  valid now\n 9  r                due\n");
 });

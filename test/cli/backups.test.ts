@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -47,7 +48,8 @@ function scriptFor(action: Action): string {
     attempt: "",
     rotation: "",
     authorities: [],
-    mode: "rolling",
+    isJoining: false,
+    out: [],
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
@@ -99,9 +101,12 @@ const whole: KeptBackup = {
   rotation: "2026-12",
   kind: "complete",
   damaged: [],
-  snapshot: { bytes: 8, hash: "1729428979", revision: 2 },
+  snapshot: { bytes: 40, hash: "1729428979", revision: 2 },
   dataKib: undefined,
 };
+
+/** etcd sends its SHA-256 behind it */
+const snapshot = Buffer.concat([Buffer.from("snapshot"), createHash("sha256").update("snapshot").digest()]);
 
 describe("the list", () => {
   test("is of every backup, newest first, each file checked by its sum", () => {
@@ -109,7 +114,7 @@ describe("the list", () => {
     writeFileSync(join(damaged, "files", "/a file/with blanks.pem"), "other");
     rmSync(join(damaged, "files", "/var/lib/etcd/cert/ca.pem"));
     keep(1);
-    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), "snapshot");
+    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), snapshot);
     mkdirSync(join(backups, "rollout-4.new"));
     mkdirSync(join(state, "journal"));
     writeFileSync(join(state, "receipt"), receipt(3, "2027-01", false));
@@ -139,7 +144,7 @@ describe("the list", () => {
 
   test("a snapshot that etcd's tool cannot read, and a backup without its manifest, are damaged", () => {
     tool("etcdctl", "echo 'Error: file size too small' >&2; exit 1");
-    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), "snapshot");
+    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), snapshot);
     rmSync(join(keep(2, receipt(1, "2026-11", true)), "manifest"));
     const { stdout } = run({ kind: "list" });
     expect(parseBackups("master-1", stdout).backups.map(({ rollout, damaged }) => [rollout, damaged])).toEqual([
@@ -148,10 +153,20 @@ describe("the list", () => {
     ]);
   });
 
+  test("a snapshot with another byte than etcd sent is damaged, whatever the tool says", () => {
+    tool("etcdctl", "printf 'NAME:\\n\\tsnapshot - Manages etcd node snapshots\\n'");
+    const file = join(keep(3, receipt(2, "2026-12", true)), "snapshot.db");
+    const list = () => parseBackups("master-1", run({ kind: "list" }).stdout).backups.map(({ damaged, snapshot: kept }) => [damaged, kept?.revision]);
+    writeFileSync(file, snapshot);
+    expect(list()).toEqual([[[], undefined]]);
+    writeFileSync(file, Buffer.from(snapshot).fill("S", 0, 1));
+    expect(list()).toEqual([[["snapshot.db"], undefined]]);
+  });
+
   test("etcdutl is asked where it is there", () => {
     tool("etcdutl", `printf '"Hash" : 5\\n"Revision" : 77\\n'`);
-    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), "snapshot");
-    expect(parseBackups("master-1", run({ kind: "list" }).stdout).backups[0]?.snapshot).toEqual({ bytes: 8, hash: "5", revision: 77 });
+    writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), snapshot);
+    expect(parseBackups("master-1", run({ kind: "list" }).stdout).backups[0]?.snapshot).toEqual({ bytes: 40, hash: "5", revision: 77 });
   });
 
   test("a master that no rollout has touched has none", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { handOut } from "../../cli/fleet/hand-out.ts";
+import { matrixOf, unknownIn } from "../../cli/fleet/matrix.ts";
 import { reasonOf } from "../../cli/fleet/reason.ts";
 import { changesIn, exitCodeOf, notStarted, type Outcome, type Result } from "../../cli/fleet/result.ts";
 import { describeResults, jsonOf } from "../../cli/fleet/summary.ts";
@@ -12,7 +13,7 @@ function result(stack: string, outcome: Outcome, rest: Partial<Result> = {}): Re
 }
 
 /** Hands out with a record of what was started, and how many were at work at once. */
-async function recorded(options: Partial<Parameters<typeof handOut>[1]>, failing: readonly string[] = []) {
+async function recorded(options: Partial<Parameters<typeof handOut>[1]>, failing: readonly string[] = [], waiting: readonly string[] = []) {
   const started: string[] = [];
   let [running, most] = [0, 0];
   const results = await handOut(
@@ -27,7 +28,7 @@ async function recorded(options: Partial<Parameters<typeof handOut>[1]>, failing
         await Promise.resolve();
       }
       running -= 1;
-      return result(stack, failing.includes(stack) ? "failed" : "updated");
+      return result(stack, failing.includes(stack) ? "failed" : waiting.includes(stack) ? "not started" : "updated");
     },
   );
   return { started, most, outcomes: results.map(({ stack, outcome }) => `${stack} ${outcome}`) };
@@ -64,6 +65,11 @@ describe("stacks are handed out", () => {
     expect((await recorded({ canary: "d" }, ["d"])).started).toEqual(["d"]);
   });
 
+  test("none after a canary whose window is shut; any other that waits holds nobody", async () => {
+    expect(await recorded({ canary: "d" }, [], ["d"])).toMatchObject({ started: ["d"], outcomes: expect.arrayContaining(["a not started"]) });
+    expect((await recorded({ canary: "d" }, [], ["a"])).started).toEqual(["d", "a", "b", "c", "e"]);
+  });
+
   test("none once somebody has interrupted", async () => {
     let asked = 0;
     const { started } = await recorded({ parallel: 1, isInterrupted: () => ++asked > 2 });
@@ -90,7 +96,7 @@ describe("why a run failed", () => {
 
   test("or what the CLI calls one", () => {
     expect(reasonOf([], "code: 255\n stdout: \n stderr: Command failed\nerror: no stack named 'x' found\n")).toBe(
-      "no stack named 'x' found; make it with: npm run pulumi -- stack init <stack>",
+      "no stack named 'x' found; make it with: npx etcd-rotation pulumi stack init <stack>",
     );
   });
 
@@ -120,6 +126,23 @@ To go on, the same command again: what is done is skipped.`);
     exitCode: 2,
     stacks: [{ stack: "prod-c", outcome: "not started", seconds: 0, changes: {}, reason: null, log: null }],
   });
+});
+
+test("a matrix has what is to be updated; what nobody could look at is told", () => {
+  const outcomes = [
+    { stack: "a", status: drifted() },
+    { stack: "b", problem: "no such file" },
+    { stack: "c", status: { ...drifted(), state: "ok" as const } },
+    { stack: "d", status: { ...drifted(), state: "due" as const } },
+    { stack: "e", status: { ...drifted(), state: "unreachable" as const } },
+  ];
+  expect(matrixOf(outcomes)).toEqual({
+    include: [
+      { stack: "a", state: "drifted" },
+      { stack: "d", state: "due" },
+    ],
+  });
+  expect(unknownIn(outcomes)).toEqual(["b: no such file", expect.stringMatching(/^e: Cannot connect to 10\.0\.0\.3:22/)]);
 });
 
 test("many clusters at a glance", () => {

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import { keptIn, readStateFile } from "../../cli/state/history.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli history "));
+beforeEach(() => {
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function write(name: string, content: string | Buffer): string {

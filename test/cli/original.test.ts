@@ -3,7 +3,7 @@ import type { KeptBackup, MasterBackups } from "../../cli/backups/kept-backup.ts
 import { purgeRefusals } from "../../cli/backups/purge-refusals.ts";
 import { changesTo } from "../../cli/rollback/changes.ts";
 import { originalIn } from "../../cli/rollback/original.ts";
-import { settingsIn, withChanges } from "../../cli/stack-text.ts";
+import { settingsIn, withChanges } from "../../cli/stack-file.ts";
 
 const backup = (rollout: number, kind: KeptBackup["kind"], damaged: string[] = []): KeptBackup => ({
   rollout,
@@ -37,7 +37,7 @@ describe("the original set", () => {
   ])("is refused: %s", (_, masters, reason) => {
     expect(() => originalIn(masters, "prod")).toThrow(
       expect.objectContaining({
-        message: expect.stringMatching(/^Cannot go back to the original set: .*Nothing was changed\. Look: npm run backups -- --stack prod$/),
+        message: expect.stringMatching(/^Cannot go back to the original set: .*Nothing was changed\. Look: npx etcd-rotation backups prod$/),
       }),
     );
     expect(() => originalIn(masters, "prod")).toThrow(reason);

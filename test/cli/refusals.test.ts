@@ -143,10 +143,10 @@ describe("refusalsOf", () => {
 
   test("a set that is not whole, and the one that the stack has", () => {
     expect(refusals({ chosen: { deployment: own, set: set("a", { faults: ["etcd-ca is missing"] }) } })).toEqual([
-      "its set is not whole (etcd-ca is missing), as after an update that failed; expected one that is: npm run rollback -- --stack prod --list",
+      "its set is not whole (etcd-ca is missing), as after an update that failed; expected one that is: npx etcd-rotation rollback prod --list",
     ]);
     expect(refusals({ chosen: { deployment: own, set: set("b") } })).toEqual([
-      "it has the certificates that the stack has now; expected others. If masters do not serve them: npm run pulumi -- up --stack prod",
+      "it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack prod",
     ]);
   });
 
@@ -157,7 +157,7 @@ describe("refusalsOf", () => {
         "  another state: --to 4 (until 2050-01-01), --to 1 (until 2050-01-01)",
         "  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to 3",
         "  the keys of that state, signed anew: --to 3 --re-sign",
-        "  or new ones: npm run pulumi -- config set --stack prod rotation <a new string>",
+        "  or new ones: npx etcd-rotation pulumi config set --stack prod rotation <a new string>",
       ].join("\n"),
     ]);
   });
@@ -168,7 +168,7 @@ describe("refusalsOf", () => {
         "its etcd-ca ended on 2027-01-31; expected a set that lasts longer. Instead:",
         "  no other state of the list can be used as it is",
         "  the keys of that state, signed anew: --to 3 --re-sign",
-        "  or new ones: npm run pulumi -- config set --stack prod rotation <a new string>",
+        "  or new ones: npx etcd-rotation pulumi config set --stack prod rotation <a new string>",
       ].join("\n"),
     ]);
     expect(refusals({ now: end, isReSigning: true })).toEqual([]);

@@ -1,14 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { chooseStacks } from "../../cli/choose-stacks.ts";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { inParallel } from "../../cli/in-parallel.ts";
-import { readProject, readStackFile, readWindow, stackNames } from "../../cli/stack-file.ts";
+import { chooseStacks, programOf, readProject, stackNames } from "../../cli/project.ts";
+import { readWindow, settingsFor } from "../../cli/stack-settings.ts";
 import { writeAtomically } from "../../cli/write-atomically.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli test "));
-mkdirSync(join(folder, "stacks"));
 writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
 const project = readProject(folder);
 const noLogin = { isAgent: false };
@@ -17,13 +16,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function write(stack: string, ssh: string, rotation = '"2026-11"'): void {
+function write(stack: string, ssh: string): void {
   writeFileSync(
     join(folder, "stacks", `Pulumi.${stack}.yaml`),
     `encryptionsalt: v1:abc
 config:
   other:key: 1
-  etcd-rotation:rotation: ${rotation}
+  etcd-rotation:rotation: "2026-11"
   etcd-rotation:masters:
     - { name: master-1, address: 10.0.0.1, etcdName: one, hostKey: ssh-ed25519 AAAA }
   etcd-rotation:ssh:
@@ -34,52 +33,48 @@ ${ssh}
 
 const encrypted = "{ secure: v1:secret-text }";
 
+beforeEach(() => {
+  rmSync(join(folder, "stacks"), { recursive: true, force: true });
+  mkdirSync(join(folder, "stacks"));
+  write("plain", "    agent: true");
+  write("secret", `    privateKey: ${encrypted}`);
+});
+
 test("a window is read by itself, and one that cannot be read is told", () => {
   write("window", '    agent: true\n  etcd-rotation:window: { days: [tue], from: "22:00", to: "04:00", timeZone: UTC }');
-  expect(readWindow(project, "window")).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "UTC" });
+  expect(readWindow(programOf(project, "window"))).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "UTC" });
   write("window", '    agent: true\n  etcd-rotation:window: { from: "22:00", to: "25:00", timeZone: UTC }');
-  expect(() => readWindow(project, "window")).toThrow(/^Cannot read the window in .*Pulumi\.window\.yaml: to: expected a time of day such as "04:00"$/);
+  expect(() => readWindow(programOf(project, "window"))).toThrow(
+    /^Cannot read the window in .*Pulumi\.window\.yaml: to: expected a time of day such as "04:00"$/,
+  );
   write("window", "    agent: true");
-  expect(readWindow(project, "window")).toBeUndefined();
-  rmSync(join(folder, "stacks", "Pulumi.window.yaml"));
+  expect(readWindow(programOf(project, "window"))).toBeUndefined();
 });
 
 describe("a stack file", () => {
   test("is read without the stack's password", () => {
-    write("plain", "    agent: true");
-    const settings = readStackFile(project, "plain", noLogin);
+    const settings = settingsFor(programOf(project, "plain"), noLogin);
     expect([settings.rotation, settings.ssh.agent, settings.masters[0]?.address]).toEqual(["2026-11", true, "10.0.0.1"]);
-  });
-
-  test("has a yes or no, also as the text that `pulumi config set` writes", () => {
-    for (const text of ["true", '"true"']) {
-      write("yes", `    agent: true\n  etcd-rotation:allowOutage: ${text}`);
-      expect(readStackFile(project, "yes", noLogin).allowOutage).toBe(true);
-    }
-    rmSync(join(folder, "stacks", "Pulumi.yes.yaml"));
-  });
-
-  test("gives a number as the text that Pulumi makes of it", () => {
-    write("number", "    agent: true", "2026");
-    expect(readStackFile(project, "number", noLogin).rotation).toBe("2026");
   });
 
   test.each([
     ["ssh.privateKey", `    privateKey: ${encrypted}`],
+    ["ssh.password", `    password: ${encrypted}`],
+    ["ssh.bastion.password", `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, password: ${encrypted} }`],
     ["ssh.passphrase", `    privateKeyPath: /nowhere\n    passphrase: ${encrypted}`],
     ["ssh.bastion.privateKey", `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, privateKey: ${encrypted} }`],
   ])("with an encrypted %s needs another way to log in", (key, ssh) => {
     write("secret", ssh);
-    expect(() => readStackFile(project, "secret", noLogin)).toThrow(
-      `Cannot read ${key} of secret: it is encrypted, and the stack's password is not asked for here; expected privateKeyPath or agent: true there, or --agent, or --identity <file>`,
+    expect(() => settingsFor(programOf(project, "secret"), noLogin)).toThrow(
+      `Cannot read ${key} of secret: it is encrypted, and the stack's password is not asked for here; expected privateKeyPath or agent: true there, or --agent, or --key <file>`,
     );
-    expect(readStackFile(project, "secret", { isAgent: true }).ssh).toMatchObject({ agent: true });
+    expect(settingsFor(programOf(project, "secret"), { isAgent: true }).ssh).toMatchObject({ agent: true });
   });
 
-  test("gets the key of --identity in place of its own", () => {
+  test("gets the key of --key in place of its own", () => {
     writeFileSync(join(folder, "id"), "the text of a key");
     write("secret", `    privateKey: ${encrypted}\n    port: 2222`);
-    expect(readStackFile(project, "secret", { isAgent: false, identity: join(folder, "id") }).ssh).toMatchObject({
+    expect(settingsFor(programOf(project, "secret"), { isAgent: false, key: join(folder, "id") }).ssh).toMatchObject({
       privateKey: "the text of a key",
       port: 2222,
       agent: false,
@@ -87,27 +82,24 @@ describe("a stack file", () => {
   });
 
   test("that is missing or broken is named", () => {
-    expect(() => readStackFile(project, "none", noLogin)).toThrow(/^Cannot read the stack file .*Pulumi\.none\.yaml: ENOENT/);
+    expect(() => settingsFor(programOf(project, "none"), noLogin)).toThrow(/^Cannot read the stack file .*Pulumi\.none\.yaml: ENOENT/);
     writeFileSync(join(folder, "stacks", "Pulumi.broken.yaml"), "config: [");
-    expect(() => readStackFile(project, "broken", noLogin)).toThrow(/^Cannot read the stack file .*Pulumi\.broken\.yaml: /);
-    rmSync(join(folder, "stacks", "Pulumi.broken.yaml"));
+    expect(() => settingsFor(programOf(project, "broken"), noLogin)).toThrow(/^Cannot read .*Pulumi\.broken\.yaml: Flow sequence/);
   });
 });
 
 test("the example is no stack", () => {
   writeFileSync(join(folder, "stacks", "Pulumi.example.yaml"), "config: {}\n");
   writeFileSync(join(folder, "stacks", "settings.ts"), "");
-  expect(stackNames(project)).toEqual(["number", "plain", "secret"]);
+  expect(stackNames(project)).toEqual(["plain", "secret"]);
 });
 
 test("stacks are named, all, or the only one", () => {
-  expect(chooseStacks(project, ["plain", "plain"], false, "status")).toEqual(["plain"]);
-  expect(chooseStacks(project, [], true, "status")).toEqual(["number", "plain", "secret"]);
-  expect(() => chooseStacks(project, [], false, "status")).toThrow(
-    "Cannot choose a stack: none was given; expected number, plain, secret. Run: npm run status -- --all, or name them",
-  );
-  expect(() => chooseStacks(project, ["prod"], false, "status")).toThrow("Cannot find the stack file of prod; expected number, plain, secret");
-  expect(() => chooseStacks(project, ["plain"], true, "status")).toThrow("Cannot choose stacks: both --all and plain were given; expected one of them");
+  expect(chooseStacks(project, ["plain", "plain"], false)).toEqual(["plain"]);
+  expect(chooseStacks(project, [], true)).toEqual(["plain", "secret"]);
+  expect(() => chooseStacks(project, [], false)).toThrow("Cannot choose a stack: none was given; expected plain, secret");
+  expect(() => chooseStacks(project, ["prod"], false)).toThrow("Cannot find the stack file of prod; expected plain, secret");
+  expect(() => chooseStacks(project, ["plain"], true)).toThrow("Cannot choose stacks: both --all and plain were given; expected one of them");
 });
 
 test("a file is replaced at once, and a failure leaves nothing behind", () => {
@@ -115,6 +107,10 @@ test("a file is replaced at once, and a failure leaves nothing behind", () => {
   writeFileSync(file, "old");
   writeAtomically(file, "new", 0o644);
   expect([readFileSync(file, "utf8"), statSync(file).mode & 0o777]).toEqual(["new", 0o644]);
+  // whoever has the old one open reads all of it
+  linkSync(file, join(folder, "read meanwhile"));
+  writeAtomically(file, "newer", 0o644);
+  expect([readFileSync(file, "utf8"), readFileSync(join(folder, "read meanwhile"), "utf8")]).toEqual(["newer", "new"]);
   mkdirSync(join(folder, "in the way"));
   expect(() => writeAtomically(join(folder, "in the way"), "new", 0o644)).toThrow();
   expect(readdirSync(folder).filter((name) => name.endsWith(".tmp"))).toEqual([]);

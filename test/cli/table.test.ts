@@ -83,3 +83,28 @@ test("colour takes no room in a column", () => {
 test("a word that is longer than a line stays whole", () => {
   expect(wrap("see https://example.org/a/long/address now", 10)).toEqual(["see", "https://example.org/a/long/address", "now"]);
 });
+
+test("a table is as wide as told, and only the flexible column is cut", () => {
+  const rows = [
+    [{ text: "n" }, { text: "rotation", isFlexible: true }],
+    [{ text: "10", isRight: true }, { text: "a-rotation-with-a-long-name" }, { text: "valid now" }],
+    [{ text: "9", isRight: true }, { text: "r" }, { text: "due" }],
+  ];
+  expect(columns(rows, 30)).toEqual(["n   rotation", "10  a-rotation-wit…  valid now", " 9  r                due"]);
+});
+
+test("Chinese and Japanese names take two columns a character", () => {
+  const rows = [
+    [{ text: "生产集群" }, { text: "ok" }],
+    [{ text: "production" }, { text: "ok" }],
+    [{ text: "本番クラスタ" }, { text: "due" }],
+  ];
+  expect(columns(rows)).toEqual(["生产集群      ok", "production    ok", "本番クラスタ  due"]);
+  expect(columns([[{ text: "本番クラスタ", isFlexible: true }, { text: "due" }]], 12)).toEqual(["本番ク…  due"]);
+  expect(wrap("生产集群 生产集群", 16)).toEqual(["生产集群", "生产集群"]);
+});
+
+test("of a name in Chinese the end is shown as well", () => {
+  const lines = describeCluster(drifted(["杭州一号主节点", "杭州二号主节点", "杭州三号主节点"]), 80, unpainted);
+  expect(lines[4]).toBe("  certificate               ends         days  …号主节点  …号主节点  …号主节点");
+});

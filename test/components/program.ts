@@ -4,11 +4,11 @@ import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/survey/targets.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
+import { unpacked } from "../support/unpacked.ts";
 
 /** What the engine is asked to register. */
 export interface Registered {
@@ -59,8 +59,10 @@ function isSecret(value: unknown): boolean {
   return typeof value === "object" && value !== null && signature in value;
 }
 
+/** Without the marks of a secret, and with what is packed in plain text. */
 function plain(value: unknown): unknown {
-  return typeof value === "object" && value !== null && isSecret(value) ? Reflect.get(value, "value") : value;
+  const own: unknown = typeof value === "object" && value !== null && isSecret(value) ? Reflect.get(value, "value") : value;
+  return typeof own === "string" ? unpacked(own) : own;
 }
 
 export const args: ClusterArgs = {
@@ -93,7 +95,7 @@ export function clusterAs(name: string, change: Partial<ClusterArgs> = {}, see: 
     found,
     rows: ackLayout,
     kubernetes: [],
-    heldBefore: holdOf(found, settings.holdBefore),
+    clients: () => [],
     plan: planRollout(found, ackLayout, [], 0),
     renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
     lastRotation: undefined,

@@ -79,10 +79,9 @@ test("the steps wait for each other: phases for the whole one before, masters of
     "settle-master-1": all("issue", 1, 2, 3),
     "settle-master-2": all("issue", 1, 2, 3),
     "settle-master-3": all("issue", 1, 2, 3),
-    // what backup has signed
-    "retire-master-2": [...all("backup", 1, 2, 3), ...all("settle", 1, 2, 3)],
-    "retire-master-3": [...all("backup", 1, 2, 3), ...all("retire", 2), ...all("settle", 1, 2, 3)],
-    "retire-master-1": [...all("backup", 1, 2, 3), ...all("retire", 2, 3), ...all("settle", 1, 2, 3)],
+    "retire-master-2": all("settle", 1, 2, 3),
+    "retire-master-3": [...all("retire", 2), ...all("settle", 1, 2, 3)],
+    "retire-master-1": [...all("retire", 2, 3), ...all("settle", 1, 2, 3)],
     "verify-master-1": all("retire", 1, 2, 3),
     "verify-master-2": all("retire", 1, 2, 3),
     "verify-master-3": all("retire", 1, 2, 3),
@@ -127,7 +126,7 @@ describe("a master that is no part of the cluster for now", () => {
         .split("\n")
         .find((each) => each.startsWith(`${name}=`));
     return Object.fromEntries(
-      own.map(({ name, inputs }) => [name, ["HELD", "MODE", "MEMBER_ADDRESSES"].map((each) => line(inputs["stdin"], each)?.split("=")[1]).join(" ")]),
+      own.map(({ name, inputs }) => [name, ["HELD", "JOINING", "MEMBER_ADDRESSES"].map((each) => line(inputs["stdin"], each)?.split("=")[1]).join(" ")]),
     );
   }
   const withSteps = (phases: readonly string[], text: string) =>
@@ -138,8 +137,8 @@ describe("a master that is no part of the cluster for now", () => {
     const members = "('10.77.0.11' '10.77.0.12' '10.77.0.13')";
     expect(await told(missing(true))).toEqual(
       Object.fromEntries([
-        ...withSteps(["backup", "trust"], `'0' 'rolling' ${members}`),
-        ...withSteps(["issue", "settle", "retire", "verify"], `'1' 'rolling' ${members}`),
+        ...withSteps(["backup", "trust"], `'0' '0' ${members}`),
+        ...withSteps(["issue", "settle", "retire", "verify"], `'1' '0' ${members}`),
       ]),
     );
   });
@@ -148,8 +147,8 @@ describe("a master that is no part of the cluster for now", () => {
     const members = "('10.77.0.11' '10.77.0.12')";
     expect(await told(missing(false))).toEqual(
       Object.fromEntries([
-        ...withSteps(["backup", "trust", "issue", "settle"], `'0' 'rolling' ${members}`),
-        ...withSteps(["retire", "verify"], `'1' 'rolling' ${members}`),
+        ...withSteps(["backup", "trust", "issue", "settle"], `'0' '0' ${members}`),
+        ...withSteps(["retire", "verify"], `'1' '0' ${members}`),
       ]),
     );
   });
@@ -157,7 +156,7 @@ describe("a master that is no part of the cluster for now", () => {
   test("has one step that writes its files while it is joining", async () => {
     const masters = args.masters.map((master) => ({ ...master, joining: master.name === "master-3" }));
     const steps = await told((found) => ({ masters: found.masters.slice(0, 2), joining: found.masters.slice(2) }), { masters });
-    expect(Object.entries(steps).filter(([name]) => name.endsWith("master-3"))).toEqual([["issue-master-3", "'0' 'joining' ('10.77.0.11' '10.77.0.12')"]]);
+    expect(Object.entries(steps).filter(([name]) => name.endsWith("master-3"))).toEqual([["issue-master-3", "'0' '1' ('10.77.0.11' '10.77.0.12')"]]);
     expect(Object.keys(steps)).toHaveLength(13);
   });
 });

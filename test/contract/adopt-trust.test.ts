@@ -21,7 +21,7 @@ describe("host keys", () => {
     const masters = await startThree();
     const [port = 0] = masters.ports;
     const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey, masters.hostKey, other]));
-    expect({ code, isWritten: existsSync(stackFile) }).toEqual({ code: 3, isWritten: false });
+    expect({ code, isWritten: existsSync(stackFile) }).toEqual({ code: 6, isWritten: false });
     expect(stderr).toContain(
       `Cannot trust 127.0.0.33:${port}: it shows ssh-rsa ${fingerprintOf(masters.hostKey)}, and known-hosts has ssh-rsa ${fingerprintOf(other)}; expected the same key.`,
     );
@@ -29,11 +29,19 @@ describe("host keys", () => {
     expect(masters.answered()).toBe(1);
   });
 
+  test("one of a type that the machine has no key of: refused before any login, as another one", async () => {
+    const masters = await startThree();
+    const [port = 0] = masters.ports;
+    const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", masters.hostKey]));
+    expect({ code, isWritten: existsSync(stackFile), answered: masters.answered() }).toEqual({ code: 2, isWritten: false, answered: 0 });
+    expect(stderr).toContain(`Cannot connect to 127.0.0.32:${port} as root: its host key is of another type, expected that of known-hosts (ssh-ed25519).`);
+  });
+
   test("a machine that known-hosts does not have: refused before any login", async () => {
     const masters = await startThree();
     const [port = 0] = masters.ports;
     const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey]));
-    expect(code).toBe(3);
+    expect(code).toBe(6);
     expect(stderr).toContain("and known-hosts has no key of it; expected the same key.");
     expect(masters.answered()).toBe(0);
   });
@@ -56,7 +64,7 @@ describe("host keys", () => {
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const { code, stderr } = await adopt(port, "--yes", "--host", "127.0.0.34");
     proxy.close();
-    expect({ code, isWritten: existsSync(stackFile), answered: hostile.answered() }).toEqual({ code: 1, isWritten: false, answered: 0 });
+    expect({ code, isWritten: existsSync(stackFile), answered: hostile.answered() }).toEqual({ code: 2, isWritten: false, answered: 0 });
     expect(stderr).toContain(`its host key is ${fingerprintOf(hostile.hostKey)}, expected the one that was confirmed (ssh-rsa)`);
   });
 });
@@ -68,7 +76,7 @@ const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/;
 test("an answer with control characters is quoted as one harmless line", async () => {
   const masters = await start([() => evil], { hosts: ["127.0.0.32"] });
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
-  expect(code).toBe(1);
+  expect(code).toBe(2);
   expect(`${stdout}${stderr}`).not.toMatch(control);
   expect(stderr).toContain('the answer is not complete; saw " [2J ]0;title Written: all is well ", expected nothing but the answer.');
 });
@@ -102,7 +110,7 @@ test("through a bastion with a key and a host key of its own, which the stack fi
     const [port = 0] = masters.ports;
     const trusted = knownHosts(port, [masters.hostKey, masters.hostKey, masters.hostKey]);
     const place = ["--bastion", `${bastion.user}@127.0.0.1:${bastion.port}`, "--bastion-key", join(folder, "key")];
-    expect(await adopt(port, "--known-hosts", trusted, ...place)).toMatchObject({ code: 3, stderr: expect.stringContaining("known-hosts has no key of it") });
+    expect(await adopt(port, "--known-hosts", trusted, ...place)).toMatchObject({ code: 6, stderr: expect.stringContaining("known-hosts has no key of it") });
     appendFileSync(trusted, `[127.0.0.1]:${bastion.port} ${bastion.hostKey}\n`);
     const { code, stderr } = await adopt(port, "--known-hosts", trusted, ...place);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -46,7 +46,9 @@ export async function start(answers: readonly Answer[], options: FakeOptions = {
 /** `adopt prod` from the second machine, without a preview. */
 export function adopt(port: number, ...args: string[]): Promise<ProgramResult> {
   const words = ["prod", "--host", "127.0.0.32", "--port", String(port), "--key", keyFile, "--cwd", root, "--no-preview", ...args];
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "adopt.ts"), ...words], { environment: { ...process.env, NO_COLOR: "1" } });
+  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "adopt", ...words], {
+    environment: { ...process.env, NO_COLOR: "1" },
+  });
 }
 
 /** A known_hosts file with a key for each of the first machines. */

@@ -14,7 +14,8 @@ const folder = mkdtempSync(join(tmpdir(), "alicloud "));
 const log = join(folder, "alicloud.log");
 const stack = new ClusterStack(folder, root, "etcd-rotation");
 const cluster = "14841639068965178418";
-const masters = await FakeCluster.start(foundAs(makePems("by-hand", "shared"), { clusterId: cluster, receipt: undefined, backups: [] }));
+const untouched = foundAs(makePems("by-hand", "shared"), { clusterId: cluster, receipt: undefined, backups: [] });
+const masters = await FakeCluster.start(untouched);
 const place = { clusterId: dedicatedId, region: "cn-hangzhou" };
 const backup = { diskSnapshot: true, diskSnapshotRetentionDays: 45 };
 const path = process.env["PATH"];
@@ -33,7 +34,10 @@ function asked(): string[] {
 
 const survey = ["alicloud:cs/getKubernetesClusters:getKubernetesClusters", ...Array(3).fill("alicloud:ecs/getEcsDisks:getEcsDisks")];
 
-beforeEach(() => {
+beforeEach(async () => {
+  rmSync(join(folder, "state", ".pulumi"), { recursive: true, force: true });
+  await stack.init();
+  masters.found = untouched;
   process.env["PATH"] = `${join(import.meta.dirname, "alicloud")}${delimiter}${path}`;
   process.env["ALICLOUD_STAND_IN_LOG"] = log;
   writeFileSync(log, "");
@@ -46,7 +50,6 @@ afterAll(async () => {
 
 test("without clusterId the plug-in is not even looked for", async () => {
   process.env["PATH"] = path;
-  await stack.init();
   configure("2026-11", {});
   const preview = await stack.run("preview");
   expect(preview.code, preview.stdout + preview.stderr).toBe(0);
@@ -80,19 +83,17 @@ test("snapshots of the system disks: before a rollout and never else, a new one 
   expect(second.code, second.stdout + second.stderr).toBe(0);
   expect(asked().map((line) => line.split(" ")[0])).toEqual([...survey, "create", "create", "create"]);
   masters.found = await stack.foundAfter("etcd-rotation/dev", { rotation: "2027-05", cluster });
-});
 
-test("when clusterId is removed, the snapshots leave the state and stay in the cloud", async () => {
+  // when clusterId is removed they leave the state and stay in the cloud
   configure("2027-05", {});
-  const up = await stack.run("up", "--yes", "--skip-preview");
-  expect(up.code, up.stdout + up.stderr).toBe(0);
+  const without = await stack.run("up", "--yes", "--skip-preview");
+  expect(without.code, without.stdout + without.stderr).toBe(0);
   expect(asked()).toEqual([]);
-});
 
-test("switched on with nothing to rotate, no snapshot is taken", async () => {
+  // and none is taken when it is switched on with nothing to rotate
   configure("2027-05", { ...place, backup });
-  const up = await stack.run("up", "--yes", "--skip-preview");
-  expect(up.code, up.stdout + up.stderr).toBe(0);
+  const again = await stack.run("up", "--yes", "--skip-preview");
+  expect(again.code, again.stdout + again.stderr).toBe(0);
   expect(asked()).toEqual(survey);
 });
 

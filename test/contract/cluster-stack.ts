@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Found } from "../../components/model/found.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, names, receipt, specs } from "../model/cluster.ts";
 import { type Answer, type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";

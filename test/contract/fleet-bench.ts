@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
 import { startFakeMasters } from "../support/fake-masters.ts";
 import { makeSshKey } from "../support/ssh-key.ts";
@@ -12,8 +12,8 @@ import { surveyText } from "../support/survey-text.ts";
 
 const usage = `Usage: npm run bench:fleet [-- --clusters 10,50] [--parallel 2,4]
 
-Measures npm run fleet -- preview with this very program over clusters of three masters each, which are SSH servers in this
-process that answer like masters; and npm run status -- --all over the same. Wall time, and the most memory of all processes
+Measures npx etcd-rotation fleet preview with this very program over clusters of three masters each, which are SSH servers in this
+process that answer like masters; and npx etcd-rotation status --all over the same. Wall time, and the most memory of all processes
 of the run together (resident, shared pages counted for each). Needs npm run setup -- --engine.
 `;
 
@@ -38,9 +38,9 @@ async function main(): Promise<void> {
     const env = makeProject(root, names, masters.ports);
     for (const count of counts) {
       const chosen = names.slice(0, count);
-      report(`status of ${count} clusters`, await measure(["status.ts", "--cwd", root, "--json", ...chosen], env));
+      report(`status of ${count} clusters`, await measure(["status", "--cwd", root, "--json", ...chosen], env));
       for (const parallel of values.parallel.split(",")) {
-        const fleet = ["fleet.ts", "preview", "--cwd", root, "--json", "--parallel", parallel, "--stacks", chosen.join(",")];
+        const fleet = ["fleet", "preview", "--cwd", root, "--json", "--parallel", parallel, ...chosen];
         report(`preview of ${count} clusters, ${parallel} at a time`, await measure(fleet, env));
       }
     }
@@ -62,7 +62,7 @@ function makeProject(root: string, names: readonly string[], ports: readonly num
     "components",
     "stacks/settings.ts",
     "stacks/stack-config.ts",
-    "stacks/parse-value.ts",
+    "stacks/project-settings.ts",
   ]) {
     cpSync(join(project, part), join(root, part), { recursive: true });
   }
@@ -102,9 +102,9 @@ interface Measured {
   readonly allMebibytes: number;
 }
 
-async function measure([command = "", ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<Measured> {
+async function measure(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Measured> {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(project, "cli", command), ...args], { env, stdio: ["ignore", "ignore", "ignore"] });
+  const child = spawn(process.execPath, [join(project, "cli", "etcd-rotation.js"), ...args], { env, stdio: ["ignore", "ignore", "ignore"] });
   let [own, all] = [0, 0];
   const timer = setInterval(() => {
     const memory = memoryOf(child.pid ?? 0);

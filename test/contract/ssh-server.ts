@@ -32,8 +32,11 @@ export interface SshServer {
   stop(): Promise<void>;
 }
 
-/** Starts a real sshd on a free port of loopback that accepts these keys and nothing else. */
-export async function startSshServer(folder: string, name: string, accepted: readonly KeyPair[]): Promise<SshServer> {
+/**
+ * Starts a real sshd on a free port of loopback that accepts these keys and nothing else.
+ * @param maxStartups how many connections it keeps at once that have not logged in; it drops the others before it names itself
+ */
+export async function startSshServer(folder: string, name: string, accepted: readonly KeyPair[], maxStartups = "100"): Promise<SshServer> {
   const host = "127.0.0.1";
   const port = await freePort(host);
   const hostKey = makeKeyPair(folder, `${name}-host`);
@@ -51,7 +54,7 @@ export async function startSshServer(folder: string, name: string, accepted: rea
     "KbdInteractiveAuthentication no",
     "PermitRootLogin prohibit-password",
     "AcceptEnv CONTRACT_* PULUMI_COMMAND_*",
-    "MaxStartups 100",
+    `MaxStartups ${maxStartups}`,
     // Bash reads .bashrc for a first-level shell under sshd, and what that prints would be taken for the command's.
     "SetEnv SHLVL=2",
   ];

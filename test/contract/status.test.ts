@@ -17,7 +17,16 @@ const other = makePems("other");
 const leaf = other.leaves["master-2"]?.["etcd-server"] ?? { certPem: "", keyPem: "" };
 const running: FakeMasters[] = [];
 
-beforeAll(() => makeProgramFolder(root));
+beforeAll(async () => {
+  makeProgramFolder(root);
+  await cluster("steady", foundAs(pems));
+  await cluster("near", foundAs(pems), { certificates: { validity: "50y", renewBefore: "400d" } });
+  await cluster(
+    "by-hand",
+    changed(foundAs(pems), "master-2", () => masterWith("master-2", { ...diskOf(pems, "master-2"), "etcd-server": leaf.certPem })),
+  );
+  await cluster("one-out", foundAs(pems), {}, true);
+});
 
 afterAll(async () => {
   await Promise.all(running.map((masters) => masters.stop()));
@@ -25,8 +34,8 @@ afterAll(async () => {
 });
 
 /** A stack whose masters answer as found; one that is undefined does not listen. */
-async function cluster(stack: string, found: Found, settings: Readonly<Record<string, unknown>> = {}, isOut = false): Promise<void> {
-  const masters = found.masters.map((master) => ({ ...master, receipt: { ...receipt, owner: `etcd-rotation/${stack}`, rotation: "2026-11" } }));
+async function cluster(stack: string, found: Found, settings: Readonly<Record<string, unknown>> = {}, isOut = false, rotation = "2026-11"): Promise<void> {
+  const masters = found.masters.map((master) => ({ ...master, receipt: { ...receipt, owner: `etcd-rotation/${stack}`, rotation } }));
   const fakes = await startFakeMasters(masters.map((master) => () => surveyText(master)));
   running.push(fakes);
   const all = {
@@ -48,20 +57,10 @@ async function cluster(stack: string, found: Found, settings: Readonly<Record<st
 }
 
 function status(...args: string[]): Promise<ProgramResult> {
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "status.ts"), "--cwd", root, ...args]);
+  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "status", "--cwd", root, ...args]);
 }
 
 describe("one cluster", () => {
-  beforeAll(async () => {
-    await cluster("steady", foundAs(pems));
-    await cluster("near", foundAs(pems), { certificates: { validity: "50y", renewBefore: "400d" } });
-    await cluster(
-      "by-hand",
-      changed(foundAs(pems), "master-2", () => masterWith("master-2", { ...diskOf(pems, "master-2"), "etcd-server": leaf.certPem })),
-    );
-    await cluster("one-out", foundAs(pems), {}, true);
-  });
-
   test("that is well: a table on standard output, without colours, and 0", async () => {
     const { code, stdout, stderr } = await status("steady");
     expect([code, stderr]).toEqual([0, ""]);
@@ -73,6 +72,14 @@ describe("one cluster", () => {
     ]);
     expect(lines.find((line) => line.includes("etcd-server :2379"))).toMatch(/^ {2}etcd-server :2379 +\d{4}-\d\d-\d\d +36[45] {2}ok +ok +ok$/);
     expect(lines.every((line) => line.length <= 80)).toBe(true);
+  });
+
+  test("that has the set which restore asks for again: 0, and what that means", async () => {
+    await cluster("restored", foundAs(pems), { restore: 1 }, false, "restore-1");
+    const { code, stdout } = await status("restored");
+    rmSync(join(root, "stacks", "Pulumi.restored.yaml"));
+    expect([code, stdout.split("\n")[0]]).toEqual([0, "restored  ok"]);
+    expect(stdout.replace(/\s+/g, " ")).toContain("restore: the files from before rollout 1 are wanted, and nothing is renewed; remove restore to go forward");
   });
 
   test("whose leaves end soon: 1", async () => {
@@ -129,7 +136,7 @@ test("bad usage is told and counts as not having looked", async () => {
     stdout: "",
     stderr: expect.stringMatching(/^Cannot find the stack file of nowhere; expected by-hand, /),
   });
-  expect(await status("--jason")).toMatchObject({ code: 3, stderr: expect.stringContaining("Unknown option '--jason'") });
+  expect(await status("--jason")).toMatchObject({ code: 3, stderr: expect.stringContaining("unknown option '--jason'") });
   expect(await status("steady", "--output", "x")).toMatchObject({ code: 3 });
   expect(await status("--help")).toMatchObject({ code: 0, stderr: "" });
 });

@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import type { CommandSpec } from "./spec.ts";
 
 const projectRoot = join(import.meta.dirname, "..", "..");
@@ -26,7 +26,7 @@ const engineEvent = z.object({
 });
 type EngineEvent = z.infer<typeof engineEvent>;
 
-type OnEvents = (events: readonly EngineEvent[]) => void;
+type OnEvents = (events: readonly EngineEvent[], pulumi: ChildProcess) => void;
 
 /** What one run of the CLI left behind. */
 export interface Run {
@@ -50,8 +50,8 @@ export class TestStack {
     copyFileSync(join(import.meta.dirname, "program.ts"), join(folder, "program.ts"));
     copyFileSync(join(import.meta.dirname, "spec.ts"), join(folder, "spec.ts"));
     symlinkSync(join(projectRoot, "node_modules"), join(folder, "node_modules"));
-    const { SSH_AUTH_SOCK: _agent, ...base } = process.env;
-    const engine = engineEnvironment(base);
+    // of an agent that is gone, as a terminal that lives longer than its login has it
+    const engine = engineEnvironment({ ...process.env, SSH_AUTH_SOCK: join(folder, "agent") });
     this.#pulumi = engine.pulumi;
     const path = engine.env["PATH"] ?? "";
     this.#env = {
@@ -115,7 +115,7 @@ export class TestStack {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const log = () => (existsSync(eventLog) ? readFileSync(eventLog, "utf8") : "");
-    const timer = onEvents === undefined ? undefined : setInterval(() => onEvents(parseEvents(log())), 50);
+    const timer = onEvents === undefined ? undefined : setInterval(() => onEvents(parseEvents(log()), child), 50);
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text;

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { ProgramResult } from "../lab/machine.ts";
 import { foundAs, makePems } from "../model/cluster.ts";
 import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 
@@ -17,20 +18,31 @@ function configure(stagingRotation: string): void {
   stack.configure({ "two-clusters:prod": prod.settings(folder, "2026-11"), "two-clusters:staging": staging.settings(folder, stagingRotation) });
 }
 
+let up: ProgramResult;
+
+/** Both are taken over. */
+beforeAll(async () => {
+  await stack.init();
+  configure("2026-11");
+  up = await stack.run("up", "--yes", "--skip-preview");
+  prod.found = await stack.foundAfter("two-clusters/dev/prod", { rotation: "2026-11", cluster: prodId, prefix: "prod-" });
+});
+
+/** As after the take-over, whatever a test has made of it. */
+beforeEach(async () => {
+  configure("2026-11");
+  staging.found = await stack.foundAfter("two-clusters/dev/staging", { rotation: "2026-11", cluster: stagingId, prefix: "staging-" });
+});
+
 afterAll(async () => {
   await Promise.all([prod.stop(), staging.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
 
 test("two clusters in one stack: taken over, steady, and rotated one without the other", async () => {
-  await stack.init();
-  configure("2026-11");
-  const up = await stack.run("up", "--yes", "--skip-preview");
   expect(up.stdout + up.stderr).toMatch(/\+ 125 created/);
   expect(up.code).toBe(0);
 
-  prod.found = await stack.foundAfter("two-clusters/dev/prod", { rotation: "2026-11", cluster: prodId, prefix: "prod-" });
-  staging.found = await stack.foundAfter("two-clusters/dev/staging", { rotation: "2026-11", cluster: stagingId, prefix: "staging-" });
   const steady = await stack.run("preview", "--expect-no-changes");
   expect(steady.stdout + steady.stderr).toMatch(/125 unchanged/);
   expect(steady.code).toBe(0);
@@ -47,11 +59,27 @@ test("two clusters in one stack: taken over, steady, and rotated one without the
 });
 
 test("another etcd cluster behind the same settings is refused by that cluster's own outputs", async () => {
-  configure("2026-11");
   staging.found = { masters: staging.found.masters.map((master) => ({ ...master, clusterId: "777" })) };
   const refused = await stack.run("preview");
   expect(refused.code).not.toBe(0);
   expect(refused.stdout + refused.stderr).toContain(
     `staging: Cannot rotate as two-clusters/dev/staging: the masters belong to etcd cluster 777, this stack to ${stagingId}`,
   );
+});
+
+test("one file for two rows that want different contents is refused, before anything is made", async () => {
+  staging.found = foundAs(makePems("by-hand", "shared"), { clusterId: stagingId, receipt: undefined });
+  staging.found = {
+    masters: staging.found.masters.map((master) => ({
+      ...master,
+      files: Object.fromEntries(
+        Object.entries(master.files).map(([id, file]) => [id, id === "etcd-peer-ca" ? { ...file, realPath: "/var/lib/etcd/cert/ca.pem" } : file]),
+      ),
+    })),
+  };
+  const refused = await stack.run("up", "--yes", "--skip-preview");
+  expect(refused.code).not.toBe(0);
+  const text = refused.stdout + refused.stderr;
+  expect(text).toContain("staging: Cannot rotate master-1: layout.paths.etcd-ca and layout.paths.etcd-peer-ca are one file, /var/lib/etcd/cert/ca.pem");
+  expect(text).not.toMatch(/\d+ (created|replaced|updated)/);
 });

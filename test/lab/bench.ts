@@ -14,9 +14,9 @@ import { readRecord, startTraffic } from "./traffic/record.ts";
 const usage = `Usage: npm run bench [-- --json] [-- --kubernetes | --expired]
 
 Measures one rotation of three masters in a fresh lab: wall time of preview, status and up, time per phase, restarts per
-component, and the longest gaps of etcd writes and API requests through the load balancer. --kubernetes renews Kubernetes' own
-certificates in the same rollout. --expired measures a recovery instead: etcd's authority and leaves have expired, and no member
-has started; seconds from the start of up until every member answers. Needs npm run setup.
+component, the longest gaps of etcd writes and API requests through the load balancer, and the size of the state.
+--kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's authority
+and leaves have expired, and no member has started; seconds from the start of up until every member answers. Needs npm run setup.
 `;
 
 const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
@@ -30,6 +30,8 @@ interface Result {
   readonly longestGap: { readonly etcdWrite: number; readonly api: number };
   readonly failedEtcdWrites: number;
   readonly apiRequestsThatFailedTwice: number;
+  /** the engine writes all of it after each operation */
+  readonly stateKilobytes: number;
 }
 
 async function main(): Promise<void> {
@@ -82,6 +84,7 @@ async function main(): Promise<void> {
       longestGap: { etcdWrite: measures.longestWriteGapMilliseconds, api: measures.longestApiGapMilliseconds },
       failedEtcdWrites: measures.failedWriteRounds,
       apiRequestsThatFailedTwice: measures.apiDoubleFailures,
+      stateKilobytes: Math.round(stack.state().length / 1000),
     });
   } finally {
     stack.remove();
@@ -173,6 +176,7 @@ function report(isJson: boolean, result: Result): void {
     ["longest API gap through the load balancer", `${result.longestGap.api} ms`],
     ["failed etcd writes", String(result.failedEtcdWrites)],
     ["API requests that failed twice in a row", String(result.apiRequestsThatFailedTwice)],
+    ["state", `${result.stateKilobytes} kB`],
   ];
   process.stdout.write(rowsOf(rows));
 }

@@ -11,7 +11,7 @@ import { useLab } from "./support/use-lab.ts";
 import { assertWell, isServing, readHealth } from "./support/well.ts";
 import type { LabMaster } from "./topology.ts";
 
-// Every copy of etcd's data is gone: a backup's snapshot brings it back, by the very commands of docs/operations.md.
+// Every copy of etcd's data is gone: a backup's snapshot brings it back, by the very commands of docs/restore.md.
 // Not proven here: etcdutl of etcd 3.5 and later, workers, and controllers that are not restarted.
 
 const minutes = 60_000;
@@ -25,11 +25,11 @@ function onMaster(block: string, { address, etcdName }: LabMaster): string {
   return `set -e\n${here.lab.masters.reduce((text, each, index) => text.replaceAll(`10.0.0.${index + 1}`, each.address), own)}`;
 }
 
-/** Runs lines of `npm run pulumi -- …` with the lab's stack, without a question. */
+/** Runs lines of `npx etcd-rotation pulumi …` with the lab's stack, without a question. */
 async function onThisMachine(block: string): Promise<string> {
   let said = "";
   for (const line of block.trim().split("\n")) {
-    const words = line.replaceAll("<c>", here.stack.name).replace("npm run pulumi -- ", "").split(" ");
+    const words = line.replaceAll("<c>", here.stack.name).replace("npx etcd-rotation pulumi ", "").split(" ");
     const { code, output } = await here.stack.run(...words, ...(words[0] === "up" ? ["--yes", "--skip-preview"] : []));
     expect(code, output).toBe(0);
     said += output;
@@ -67,8 +67,10 @@ test(
     const lost = Object.values(await readHealth(here.lab)).map((health) => health["etcd"]);
     expect(lost).toEqual(["unhealthy", "unhealthy", "unhealthy"]);
 
-    const [choose = "", stop = "", restore = "", startEtcd = "", startKubernetes = "", takeOver = "", ...more] =
-      documentedBlocks("Restore etcd's data from a snapshot");
+    const [choose = "", stop = "", restore = "", startEtcd = "", startKubernetes = "", takeOver = "", ...more] = documentedBlocks(
+      "restore.md",
+      "Restore etcd's data from a snapshot",
+    );
     expect(more).toEqual([]);
     expect(await inside(holder, onMaster(choose.replace("rollout-2", `rollout-${rollout}`), holder))).toContain(` ${revision} `);
     for (const master of here.lab.masters.filter((each) => each !== holder)) {

@@ -9,7 +9,7 @@ import { useLab } from "./support/use-lab.ts";
 import { assertWell, isServing } from "./support/well.ts";
 import type { LabMaster } from "./topology.ts";
 
-// A master that was replaced by a new machine with another host key, by the very commands of docs/operations.md. Its kubelet, etcd's
+// A master that was replaced by a new machine with another host key, by the very commands of docs/masters.md. Its kubelet, etcd's
 // unit and Kubernetes' own files are not this program's: they stay in the lab. Not proven here: another address.
 
 const minutes = 60_000;
@@ -50,8 +50,11 @@ test(
   "a new machine gets its files, joins, and the next up finds nothing wrong with it; the data are what they were",
   async () => {
     const [first, third] = [masterNamed(here.lab, "master-1"), masterNamed(here.lab, "master-3")];
-    const [members = "", makeFolders = "", bringFiles = "", addMember = "", start = "", ...more] = documentedBlocks("A master was replaced by a new machine");
-    expect([bringFiles.split(" #")[0]?.trim(), more]).toEqual(["npm run pulumi -- up --stack <c>", []]);
+    const [members = "", makeFolders = "", bringFiles = "", addMember = "", start = "", ...more] = documentedBlocks(
+      "masters.md",
+      "A master was replaced by a new machine",
+    );
+    expect([bringFiles.split(" #")[0]?.trim(), more]).toEqual(["npx etcd-rotation pulumi up --stack <c>", []]);
     const [variables = "", list = "", remove = ""] = members.split("\n");
     const begun = await here.stack.up();
     expect(begun.code, begun.output).toBe(0);

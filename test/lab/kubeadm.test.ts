@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from "vitest";
-import { clientFiles, etcdFolder } from "./client-files.ts";
 import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
 import { rolling } from "./judge/verdict.ts";
+import { etcdFolder, labLayouts } from "./layouts.ts";
 import { LabStack } from "./stack.ts";
 import { saveEvidence } from "./support/evidence.ts";
 import { insideAll } from "./support/inside.ts";
@@ -18,7 +18,7 @@ import { readRecord, startTraffic } from "./traffic/record.ts";
 
 const minutes = 60_000;
 const labName = `lab-kubeadm-${process.pid}`;
-const { ca, cert, key } = clientFiles.kubeadm;
+const { ca, cert, key } = labLayouts.kubeadm.clientFiles;
 const folder = "/etc/kubernetes/pki/etcd";
 let lab: Lab;
 let stack: LabStack;
@@ -124,7 +124,7 @@ test(
     const before = await readAllFacts(lab);
     const { code, output } = await stack.up();
     expect(code, output).toBe(0);
-    expect(output).toContain("settle: starting etcd together with the other masters");
+    expect(output).toContain("settle: starting etcd");
     await expectRotated(before);
     expect((await stack.preview("--expect-no-changes")).code).toBe(0);
   },

@@ -24,8 +24,15 @@ Options of up:
   --lifetime DURATION       how long the leaves are valid, such as 20d, 90s (20d)
   --peer-ca                 an authority of its own for etcd peers
   --moved                   certificates below /data, with symbolic links at the usual places
-  --layout ack|kubeadm      where files lie; kubeadm: etcd as a static pod    (ack)
-  --expired none|leaves|all the etcd leaves, or the authorities as well, have expired; does not wait (none)`;
+  --layout ack|tidy|kubeadm what masters are like: a real ACK dedicated cluster's, with ACK's paths and no more,
+                            or kubeadm's, with etcd as a static pod         (ack)
+  --etcd-settings flags|environment
+                            how the unit tells etcd its settings            (flags)
+  --expired none|leaves|all the etcd leaves, or the authorities as well, have expired; does not wait (none)
+  --etcd 3.4|3.5|3.6        its version; Debian has 3.4, the others are built (3.4)
+  --kubernetes 1.24|1.30|1.37
+                            its version; built where it cannot be downloaded (1.30)
+  --programs FOLDER         its programs come first on the PATH of every machine: those of an older system`;
 
 const commands = new Map<string, (args: string[]) => Promise<number>>([
   ["up", up],
@@ -48,7 +55,11 @@ async function up(args: string[]): Promise<number> {
       lifetime: { type: "string" },
       moved: { type: "boolean" },
       layout: { type: "string" },
+      "etcd-settings": { type: "string" },
       expired: { type: "string" },
+      etcd: { type: "string" },
+      kubernetes: { type: "string" },
+      programs: { type: "string" },
     },
   });
   const options = parseOptions(values);

@@ -10,7 +10,6 @@ import { underTraffic } from "./support/judged.ts";
 import { killTree } from "./support/process-tree.ts";
 import { untilIdle } from "./support/step-watch.ts";
 import { finish } from "./support/struck-up.ts";
-import { until } from "./support/until.ts";
 import { useLab } from "./support/use-lab.ts";
 import { assertWell } from "./support/well.ts";
 import type { LabMaster } from "./topology.ts";
@@ -238,23 +237,9 @@ describe.skipIf(left === "disk")("a disk that is full, or cannot be written to",
       });
       await assertWell(here.lab, here.stack, here.baseline);
       expect(violations).toEqual([]);
+      const mounts = "mount | grep -c 'etcd/cert\\|pki/etcd\\|rotation/backups' || :";
+      expect(await insideAll(here.lab, () => mounts)).toEqual({ "master-1": "0\n", "master-2": "0\n", "master-3": "0\n" });
     },
     30 * minutes,
   );
 });
-
-test(
-  "nothing of all this is left on the masters",
-  async () => {
-    await until("no script is at work", async () => {
-      await untilIdle(here.lab.masters);
-      return true;
-    });
-    expect(await insideAll(here.lab, () => "mount | grep -c 'etcd/cert\\|pki/etcd\\|rotation/backups' || :")).toEqual({
-      "master-1": "0\n",
-      "master-2": "0\n",
-      "master-3": "0\n",
-    });
-  },
-  5 * minutes,
-);

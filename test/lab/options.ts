@@ -1,3 +1,12 @@
+import { readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+/** What a lab can run, by minor version: image/etcd and image/kubernetes have the modules to build. Debian itself has etcd 3.4. */
+export const etcdVersions = { "3.4": "", "3.5": "v3.5.35", "3.6": "v3.6.16" } as const;
+export const kubernetesVersions = { "1.24": "v1.24.17", "1.30": "v1.30.14", "1.37": "v1.37.2" } as const;
+type EtcdVersion = keyof typeof etcdVersions;
+type KubernetesVersion = keyof typeof kubernetesVersions;
+
 /** What kind of lab to start. */
 export interface LabOptions {
   /** Two labs with different names run side by side. */
@@ -9,14 +18,22 @@ export interface LabOptions {
   readonly peerCa: boolean;
   /** The kind of the etcd keys. */
   readonly algorithm: "rsa" | "ecdsa";
-  /** How long every leaf is valid from now on; the etcd authorities last half as long again. */
+  /** How long every leaf is valid from now on, and the etcd authorities half as long again; in ACK's layout the etcd authorities alone. */
   readonly lifetimeSeconds: number;
   /** The certificates' folders live below `/data`, with symbolic links at the usual places. */
   readonly moved: boolean;
-  /** What lies where, and what runs etcd: a unit of systemd (ack) or the kubelet, as a static pod (kubeadm). */
-  readonly layout: "ack" | "kubeadm";
+  /** What masters are like: those of a real ACK dedicated cluster, ones with ACK's paths and no more, or kubeadm's. */
+  readonly layout: "ack" | "tidy" | "kubeadm";
+  /** Whether the unit gives etcd its settings as flags or as `Environment=ETCD_…` alone. */
+  readonly etcdSettings: "flags" | "environment";
   /** What has already expired among the etcd certificates: nothing, the leaves, or the authorities as well. */
   readonly expired: "none" | "leaves" | "all";
+  /** etcd's minor version: Debian's own, or one that is built. */
+  readonly etcd: EtcdVersion;
+  /** Kubernetes' minor version. */
+  readonly kubernetes: KubernetesVersion;
+  /** A folder whose programs come first on the PATH of every machine, or nothing. */
+  readonly programs: string;
 }
 
 export const defaultOptions: LabOptions = {
@@ -28,7 +45,11 @@ export const defaultOptions: LabOptions = {
   lifetimeSeconds: 20 * 86_400,
   moved: false,
   layout: "ack",
+  etcdSettings: "flags",
   expired: "none",
+  etcd: "3.4",
+  kubernetes: "1.30",
+  programs: process.env["TEST_PROGRAMS"] ?? "",
 };
 
 const unitSeconds = new Map([
@@ -62,7 +83,11 @@ export interface LabOptionTexts {
   readonly lifetime?: string | undefined;
   readonly moved?: boolean | undefined;
   readonly layout?: string | undefined;
+  readonly "etcd-settings"?: string | undefined;
   readonly expired?: string | undefined;
+  readonly etcd?: string | undefined;
+  readonly kubernetes?: string | undefined;
+  readonly programs?: string | undefined;
 }
 
 /** @throws when a value is not one of those allowed. */
@@ -75,9 +100,34 @@ export function parseOptions(texts: LabOptionTexts): LabOptions {
     algorithm: oneOf("--algorithm", texts.algorithm ?? defaultOptions.algorithm, ["rsa", "ecdsa"]),
     lifetimeSeconds: texts.lifetime === undefined ? defaultOptions.lifetimeSeconds : parseSeconds(texts.lifetime),
     moved: texts.moved ?? defaultOptions.moved,
-    layout: oneOf("--layout", texts.layout ?? defaultOptions.layout, ["ack", "kubeadm"]),
+    layout: oneOf("--layout", texts.layout ?? defaultOptions.layout, ["ack", "tidy", "kubeadm"]),
+    etcdSettings: oneOf("--etcd-settings", texts["etcd-settings"] ?? defaultOptions.etcdSettings, ["flags", "environment"]),
     expired: oneOf("--expired", texts.expired ?? defaultOptions.expired, ["none", "leaves", "all"]),
+    etcd: oneOf("--etcd", texts.etcd ?? defaultOptions.etcd, ["3.4", "3.5", "3.6"]),
+    kubernetes: oneOf("--kubernetes", texts.kubernetes ?? defaultOptions.kubernetes, ["1.24", "1.30", "1.37"]),
+    programs: texts.programs === undefined ? defaultOptions.programs : parsePrograms(texts.programs),
   };
+}
+
+/**
+ * A folder of programs, as an absolute path.
+ * @throws when there is no such folder, or nothing in it can be run.
+ */
+export function parsePrograms(folder: string): string {
+  const path = resolve(folder);
+  if (!readdirOrNothing(path).some((name) => isProgram(join(path, name)))) {
+    throw new Error(`Cannot use the programs of '${folder}'; expected a folder with executable files`);
+  }
+  return path;
+}
+
+function readdirOrNothing(path: string): string[] {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(path) : [];
+}
+
+function isProgram(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.isFile() === true && (found.mode & 0o111) !== 0;
 }
 
 /**

@@ -174,8 +174,8 @@ test(
     const [newest = 0, middle = 0] = numbers;
     // one master has given each snapshot
     expect(before.flatMap(({ backups }) => backups.filter(({ rollout, snapshot }) => rollout === newest && (snapshot?.revision ?? 0) > 0))).toHaveLength(1);
-    expect((await runCli(here.stack, "backups", "purge", String(newest), "--yes")).code).toBe(3);
-    expect((await runCli(here.stack, "backups", "purge", "1", "--yes")).code).toBe(3);
+    expect((await runCli(here.stack, "backups", "purge", String(newest), "--yes")).code).toBe(6);
+    expect((await runCli(here.stack, "backups", "purge", "1", "--yes")).code).toBe(6);
     const { code, stdout, stderr } = await runCli(here.stack, "backups", "purge", String(middle), "--yes", "--json");
     expect(code, stderr).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ rollout: middle, masters: { "master-1": "removed", "master-2": "removed", "master-3": "removed" } });
@@ -207,7 +207,7 @@ test.each(isWholeMatrix() ? phases : new Dice(seed).sample(phases, 1))(
     await expectSet(before);
     expect(violations).toEqual([]);
     const again = await runCli(here.stack, "rollback", "--abort", "--yes");
-    expect([again.code, again.stderr]).toEqual([3, expect.stringContaining("Cannot abort: the last update that changed certificates has ended well")]);
+    expect([again.code, again.stderr]).toEqual([6, expect.stringContaining("Cannot abort: the last update that changed certificates has ended well")]);
   },
   15 * minutes,
 );

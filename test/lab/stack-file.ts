@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { extraSansIn, labLayouts } from "./layouts.ts";
 import type { Lab } from "./topology.ts";
 
 /** What a test changes in the stack file; merged over the lab's own settings. */
@@ -14,6 +15,7 @@ export function stackFile(stack: string): string {
 
 /** The settings with which this program takes over a lab; etcd's certificates only, which is faster: kubernetes.test.ts has all. */
 export function labSettings(lab: Lab, rotation: string): Record<string, unknown> {
+  const { kind, paths = {} } = labLayouts[lab.options.layout];
   return {
     rotation,
     masters: lab.masters.map((master) => ({
@@ -21,15 +23,21 @@ export function labSettings(lab: Lab, rotation: string): Record<string, unknown>
       address: master.address,
       etcdName: master.etcdName,
       hostKey: master.hostKey,
-      extraSans: lab.options.layout === "kubeadm" ? ["::1"] : ["etcd.lab.internal"],
+      extraSans: extraSansIn(lab, master),
     })),
     ssh: { privateKeyPath: lab.sshKeyPath },
     pauseBetweenMasters: "2s",
     gate: "60s",
     kubernetes: { renew: "never" },
-    layout: { kind: lab.options.layout },
+    layout: { kind, paths },
+    ...(scrapers(lab).length > 0 ? { clients: { ignore: scrapers(lab) } } : {}),
     ...(lab.masters.length < 3 ? { allowOutage: true } : {}),
   };
+}
+
+/** The lab's other clients of etcd, as `clients.ignore` names them: in clients.test.ts a rollout waits for them. */
+export function scrapers({ options }: Pick<Lab, "options">): string[] {
+  return labLayouts[options.layout].isScraped ? ["monitoring/etcd-certs", "etcd-scraper.service"] : [];
 }
 
 /** Writes a stack file; JSON is YAML. The encryption salt of an existing stack stays. */

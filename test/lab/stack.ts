@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { engineEnvironment } from "../../tools/engine-environment.ts";
+import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import { labSettings, type Overrides, stackFile, writeStackFile } from "./stack-file.ts";
 import type { Lab } from "./topology.ts";
 
@@ -82,6 +82,13 @@ export class LabStack {
   configure(overrides: Overrides): void {
     this.settings = Object.fromEntries(Object.entries({ ...this.settings, ...overrides }).filter(([, value]) => value !== undefined));
     writeStackFile(this.name, this.settings, /encryptionsalt"?: ["']?([^"'\n]+)/.exec(readFileSync(stackFile(this.name), "utf8"))?.[1]);
+  }
+
+  /** One more name for the leaves of that master, or of every one. */
+  addName(san: string, only?: string): void {
+    const masters = this.settings["masters"];
+    const named = (each: { name: string; extraSans: string[] }) => ({ ...each, extraSans: [...each.extraSans, san] });
+    this.configure({ masters: Array.isArray(masters) ? masters.map((each) => (only === undefined || each.name === only ? named(each) : each)) : [] });
   }
 
   preview(...args: string[]): Promise<Run> {

@@ -7,6 +7,9 @@ import { inside, masterNamed } from "./support/inside.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 
 const minutes = 60_000;
+const masterNames = ["master-1", "master-2", "master-3"];
+/** the bundle that kube-apiserver's clients are checked with holds the console's authority, too */
+const consoles = "cluster-ca other";
 
 interface Status {
   readonly exitCode: number;
@@ -73,8 +76,8 @@ describe("three masters after a rollout", () => {
       rollout: 1,
       rotation: "2026-11",
       lastBackup: 1,
-      counts: { ok: 54 },
-      odd: [],
+      counts: { ok: 66, other: 3 },
+      odd: masterNames.map((name) => `${name} ${consoles}`),
       findings: [],
     });
     expect(await readAllFacts(lab)).toEqual(before);
@@ -83,7 +86,7 @@ describe("three masters after a rollout", () => {
   test("within renewBefore: due", async () => {
     stack.configure({ certificates: { renewBefore: "30d" } });
     const { code, state, counts } = await status(stack);
-    expect({ code, state, counts }).toEqual({ code: 1, state: "due", counts: { ok: 27, due: 27 } });
+    expect({ code, state, counts }).toEqual({ code: 1, state: "due", counts: { ok: 33, due: 33, other: 3 } });
     stack.configure({ certificates: { renewBefore: "10d" } });
   });
 
@@ -96,7 +99,7 @@ describe("three masters after a rollout", () => {
     expect({ code, state, odd, masters, findings }).toEqual({
       code: 2,
       state: "drifted",
-      odd: ["master-2 etcd-client drifted"],
+      odd: [`master-1 ${consoles}`, "master-2 etcd-client drifted", `master-2 ${consoles}`, `master-3 ${consoles}`],
       masters: { "master-1": "ok", "master-2": "drifted", "master-3": "ok" },
       findings: [
         "drifted master-2 etcd-client does not belong to its key",
@@ -114,7 +117,7 @@ describe("three masters after a rollout", () => {
     expect({ code, state, counts, masters }).toEqual({
       code: 3,
       state: "unreachable",
-      counts: { ok: 36 },
+      counts: { ok: 44, other: 2 },
       masters: { "master-1": "ok", "master-2": "ok", "master-3": "unreachable" },
     });
     expect(findings).toEqual([expect.stringMatching(/^unreachable master-3 Cannot connect to 10\.77\.0\.13:22 as root: /)]);
@@ -141,6 +144,6 @@ describe("leaves that have expired", () => {
     const { code, state, odd, masters } = await status(stack);
     const files = ["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"];
     expect({ code, state, masters }).toEqual({ code: 2, state: "expired", masters: { "master-1": "expired", "master-2": "expired", "master-3": "expired" } });
-    expect(odd).toEqual(["master-1", "master-2", "master-3"].flatMap((name) => files.map((file) => `${name} ${file} expired`)));
+    expect(odd).toEqual(masterNames.flatMap((name) => [...files.map((file) => `${name} ${file} expired`), `${name} ${consoles}`]));
   });
 });

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { type ClientFiles, clientFiles, etcdFolder } from "./client-files.ts";
+import { type ClientFiles, etcdFolder, labLayouts } from "./layouts.ts";
 import { runOn } from "./master.ts";
 import type { Lab, LabMaster } from "./topology.ts";
 
@@ -20,14 +20,14 @@ export interface MasterStatus {
   readonly memoryMiB: number;
 }
 
-const questionFor = ({ ca, cert, key }: ClientFiles) => `
+const questionFor = ({ ca, cert, key }: ClientFiles, address: string) => `
 PATH=$PATH:${etcdFolder}
 export ETCDCTL_API=3
-e() { timeout 5 etcdctl --endpoints=https://127.0.0.1:2379 --dial-timeout=2s --command-timeout=3s --cacert=${ca} --cert=${cert} --key=${key} "$@" 2>/dev/null; }
+e() { timeout 5 etcdctl --endpoints=https://${address}:2379 --dial-timeout=2s --command-timeout=3s --cacert=${ca} --cert=${cert} --key=${key} "$@" 2>/dev/null; }
 e endpoint health >/dev/null && printf 'etcd=healthy\\n' || printf 'etcd=unhealthy\\n'
 e endpoint status | awk -F', ' '{ print "leader=" $5 }'
 [ "$(curl --silent --insecure --max-time 3 https://127.0.0.1:6443/readyz)" = ok ] && printf 'api=ready\\n' || printf 'api=not ready\\n'
-timeout 3 openssl s_client -connect 127.0.0.1:2379 </dev/null 2>/dev/null | openssl x509 -noout -enddate 2>/dev/null
+timeout 3 openssl s_client -connect ${address}:2379 </dev/null 2>/dev/null | openssl x509 -noout -enddate 2>/dev/null
 exit 0
 `;
 
@@ -67,7 +67,10 @@ export function formatStatus(lab: Lab, masters: readonly MasterStatus[]): string
 }
 
 async function readMaster(lab: Lab, master: LabMaster): Promise<MasterStatus> {
-  const { code, stdout } = await runOn(lab, master, "bash -s", { stdin: questionFor(clientFiles[lab.options.layout]), timeoutSeconds: 25 });
+  const { code, stdout } = await runOn(lab, master, "bash -s", {
+    stdin: questionFor(labLayouts[lab.options.layout].clientFiles, master.address),
+    timeoutSeconds: 25,
+  });
   const answers = new Map(stdout.split("\n").map((line) => [line.split("=")[0] ?? "", line.slice(line.indexOf("=") + 1)]));
   const etcd = answers.get("etcd");
   const api = answers.get("api");

@@ -2,11 +2,12 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { clientFiles } from "./client-files.ts";
+import { requireLabMachine } from "../../tools/dev/require-lab-machine.ts";
+import { labLayouts, workerTexts } from "./layouts.ts";
 import { readLogs } from "./logs.ts";
 import { machineFolder, mustRun } from "./machine.ts";
-import { defaultOptions, type LabOptions } from "./options.ts";
-import { decideValidity, formatPeriod } from "./validity.ts";
+import { defaultOptions, etcdVersions, kubernetesVersions, type LabOptions } from "./options.ts";
+import { decideValidity, formatPeriod, type Validity } from "./validity.ts";
 
 /** A machine of a lab. */
 export interface LabMachine {
@@ -81,7 +82,7 @@ export function planLab(options: LabOptions): Lab {
     kubeconfigPath: join(folder, "kubeconfig"),
     masters: numbersTo(options.masters).map((number) => {
       const master = machine("master", number);
-      return { ...master, etcdName: options.layout === "kubeadm" ? master.nodeName : `${master.address}-name-${number}` };
+      return { ...master, etcdName: labLayouts[options.layout].kind === "kubeadm" ? master.nodeName : `${master.address}-name-${number}` };
     }),
     workers: numbersTo(options.workers).map((number) => machine("worker", number)),
     options,
@@ -94,12 +95,13 @@ export function planLab(options: LabOptions): Lab {
  * @throws when a lab of that name is up, or the start failed or was aborted; then nothing of it is left.
  */
 export async function startLab(options: Partial<LabOptions> = {}, { signal }: StartOptions = {}): Promise<Lab> {
-  requireRoot();
+  await requireLabMachine();
   const plan = planLab({ ...defaultOptions, ...options });
   const { PATH = "" } = process.env;
   const environment = { ...process.env, PATH: `${PATH}:/usr/sbin:/sbin` };
   const run = (script: string, ...args: string[]) => mustRun(join(machineFolder, script), args, { stderr: "show", environment, signal });
-  const image = readPairs(await run("../image/build"));
+  const { etcd, kubernetes } = plan.options;
+  const image = readPairs(await run("../image/build", kubernetesVersions[kubernetes], etcdVersions[etcd]));
   await mkdir(dirname(plan.folder), { recursive: true });
   await mkdir(plan.folder, { mode: 0o755 }).catch((error: unknown) => {
     throw existsSync(plan.folder)
@@ -111,14 +113,17 @@ export async function startLab(options: Partial<LabOptions> = {}, { signal }: St
     const lab = await makeSshKeys(plan, signal);
     await mustRun(join(machineFolder, "certificates"), [plan.folder], {
       stderr: "show",
-      environment: { ...environment, ...certificateSettings(plan.options) },
+      environment: { ...environment, ...certificateSettings(plan, decideValidity(plan.options, Date.now())) },
       signal,
     });
     await writeFile(join(lab.folder, "lab.json"), `${JSON.stringify(lab, undefined, 2)}\n`);
     const { debian = "", system = "", containerd = "" } = image;
-    await run("start", lab.name, lab.folder, debian, system, containerd, lab.options.moved ? "yes" : "no", lab.options.layout);
+    await run("start", lab.name, lab.folder, debian, system, containerd, lab.options.moved ? "yes" : "no", lab.options.layout, lab.options.programs);
     await run("wait-ready", lab.name, lab.folder, "300", lab.options.expired === "none" ? "api" : "ssh");
     await rm(failedLogPath(lab), { force: true });
+    if (labLayouts[lab.options.layout].isScraped && lab.options.expired === "none") {
+      await startScraper(lab, signal);
+    }
     return loadLab(lab.name);
   } catch (error) {
     const logs = signal?.aborted ? undefined : await keepLogs(plan);
@@ -146,7 +151,7 @@ export function loadLab(name: string): Lab {
 
 /** Ends everything of a lab and removes it, also when it is only half there or the machine was rebooted. */
 export async function stopLab(name: string): Promise<void> {
-  requireRoot();
+  await requireLabMachine();
   await mustRun(join(machineFolder, "stop"), [name, labFolder(name)], { stderr: "show" });
 }
 
@@ -186,12 +191,6 @@ function failedLogPath({ folder }: Lab): string {
   return `${folder}.failed.log`;
 }
 
-function requireRoot(): void {
-  if (process.getuid?.() !== 0) {
-    throw new Error("Cannot manage a lab: it needs root (containers, network namespaces); run the same command with sudo");
-  }
-}
-
 function labFolder(name: string): string {
   return join(cacheFolder(), "labs", name);
 }
@@ -214,12 +213,20 @@ function readPid(lab: Lab, { name }: LabMachine): number {
   }
 }
 
-function certificateSettings({ algorithm, peerCa, layout, ...options }: LabOptions): Record<string, string> {
-  const validity = decideValidity(options, Date.now());
+/** The environment of machine/certificates. */
+export function certificateSettings(
+  { masters, options: { algorithm, peerCa, layout } }: Pick<Lab, "masters" | "options">,
+  validity: Validity,
+): Record<string, string> {
+  const { hasPeerCa, subjects, serverSans, peerSans } = labLayouts[layout];
   return {
-    ALGORITHM: algorithm,
     LAYOUT: layout,
-    PEER_CA: peerCa ? "yes" : "no",
+    ALGORITHM: algorithm,
+    ETCD_CA: subjects.etcdCa,
+    PEER_CA: peerCa || hasPeerCa ? subjects.peerCa : "",
+    CLUSTER_CA: subjects.clusterCa,
+    SERVER_SANS: serverSans.replace("{masters}", masters.map(({ address }) => `IP:${address}`).join(",")),
+    PEER_SANS: peerSans,
     ETCD_LEAF_DATES: formatPeriod(validity.etcdLeaf),
     ETCD_CA_DATES: formatPeriod(validity.etcdCa),
     KUBERNETES_LEAF_DATES: formatPeriod(validity.kubernetesLeaf),
@@ -233,7 +240,7 @@ async function writeFiles(lab: Lab): Promise<void> {
   await writeFile(join(lab.folder, "masters.tsv"), masters.join(""));
   await writeFile(join(lab.folder, "workers.tsv"), workers.join(""));
   await Promise.all(lab.masters.map(async (master) => writeConfig(lab, master, await configOf(lab, master))));
-  await Promise.all(lab.workers.map(async (worker) => writeConfig(lab, worker, await workerConfig())));
+  await Promise.all(lab.workers.map(async (worker) => writeConfig(lab, worker, new Map([await kubeletFile(workerTexts)]))));
 }
 
 /** What differs between machines besides keys, as a tree that is laid over the machine's root. */
@@ -244,6 +251,7 @@ async function writeConfig(lab: Lab, machine: LabMachine, own: ReadonlyMap<strin
     ["etc/hostname", `${machine.name}\n`],
     ["etc/hosts", `127.0.0.1 localhost\n${hosts}`],
     ["etc/resolv.conf", ""],
+    ["etc/ssh/sshd_config.d/host-keys.conf", labLayouts[lab.options.layout].hostKeys.map((type) => `HostKey /etc/ssh/ssh_host_${type}_key\n`).join("")],
     ["etc/kubelet.env", `NODE_NAME=${machine.nodeName}\nNODE_IP=${machine.address}\n`],
     ...own,
   ]);
@@ -253,59 +261,73 @@ async function writeConfig(lab: Lab, machine: LabMachine, own: ReadonlyMap<strin
   }
 }
 
-/** A worker's kubelet has the authority's certificate under kubeadm's name, as ACK's workers do. */
-async function workerConfig(): Promise<Map<string, string>> {
-  return new Map([["var/lib/kubelet/config.yaml", await kubeadmKubelet()]]);
-}
+const kubeletSettings = "var/lib/kubelet/config.yaml";
 
-async function kubeadmKubelet(): Promise<string> {
-  return withKubeadmPaths(await readFile(join(machineFolder, "..", "image", "root/var/lib/kubelet/config.yaml"), "utf8"));
+async function kubeletFile(texts: Readonly<Record<string, string>>): Promise<[string, string]> {
+  return [kubeletSettings, replaced(await readFile(join(machineFolder, "..", "image", "root", kubeletSettings), "utf8"), texts)];
 }
 
 async function configOf(lab: Lab, master: LabMaster): Promise<Map<string, string>> {
   const { etcdName } = master;
-  const cluster = lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(",");
-  const files = new Map([["etc/etcd.env", `ETCD_IP=${master.address}\nETCD_MEMBER=${etcdName}\nETCD_CLUSTER=${cluster}\n`]]);
-  const isKubeadm = lab.options.layout === "kubeadm";
+  const layout = labLayouts[lab.options.layout];
   // kubeadm's API servers ask their own master's etcd only
-  const servers = isKubeadm ? "https://127.0.0.1:2379" : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
-  const values = { ADDRESS: master.address, ETCD_SERVERS: servers, ETCD_NAME: etcdName, ETCD_CLUSTER: cluster };
-  for (const component of [...(isKubeadm ? ["etcd"] : []), "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
-    const template = await readFile(join(machineFolder, "manifests", `${component}.yaml`), "utf8");
-    const text = Object.entries(values).reduce((filled, [key, value]) => filled.replaceAll(`{{${key}}}`, value), template);
-    files.set(`etc/kubernetes/manifests/${component}.yaml`, isKubeadm ? withKubeadmPaths(text) : text);
+  const servers = layout.kind === "kubeadm" ? "https://127.0.0.1:2379" : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
+  const values = {
+    "{{ADDRESS}}": master.address,
+    "{{KUBERNETES}}": kubernetesVersions[lab.options.kubernetes],
+    "{{ETCD_SERVERS}}": servers,
+    "{{ETCD_NAME}}": etcdName,
+    "{{ETCD_CLUSTER}}": lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(","),
+  };
+  const filled = async (...path: string[]) => replaced(await readFile(join(machineFolder, ...path), "utf8"), { ...values, ...layout.texts });
+  const files = new Map([await kubeletFile(layout.texts)]);
+  for (const component of [...(layout.unit === undefined ? ["etcd"] : []), "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
+    files.set(`etc/kubernetes/manifests/${component}.yaml`, await filled("manifests", `${component}.yaml`));
   }
-  if (isKubeadm) {
-    files.set("var/lib/kubelet/config.yaml", await kubeadmKubelet());
+  if (layout.unit !== undefined) {
+    const unit = await filled("units", `${lab.options.layout}.service`);
+    files.set(layout.unit, lab.options.etcdSettings === "flags" ? unit : withVariables(unit));
   }
   return files;
 }
 
-/** The names that ACK gives to files, as kubeadm has them. */
-function withKubeadmPaths(text: string): string {
-  const { ack, kubeadm } = clientFiles;
-  return text
-    .replaceAll("/etc/kubernetes/pki/apiserver-ca.", "/etc/kubernetes/pki/ca.")
-    .replaceAll(ack.ca, kubeadm.ca)
-    .replaceAll(ack.cert, kubeadm.cert)
-    .replaceAll(ack.key, kubeadm.key);
+/** The unit with etcd's settings in variables: `--data-dir=data.etcd`, `--data-dir data.etcd` and `--client-cert-auth` are all flags. */
+function withVariables(unit: string): string {
+  return unit.replace(/^(ExecStart=\S+) (.*)$/m, (_, program: string, flags: string) => {
+    const settings = [...flags.matchAll(/--([a-z-]+)(?:[= ]([^-\s]\S*))?/g)];
+    const variables = settings.map(([, name = "", value = "true"]) => `Environment=ETCD_${name.toUpperCase().replaceAll("-", "_")}=${value}`);
+    return [...variables, program].join("\n");
+  });
 }
 
-/** One key pair for the clients, one host key for each machine. */
+function replaced(text: string, texts: Readonly<Record<string, string>>): string {
+  return Object.entries(texts).reduce((filled, [from, to]) => filled.replaceAll(from, to), text);
+}
+
+/** On the first master. */
+async function startScraper({ folder, namespace, sshKeyPath, masters: [first] }: Lab, signal: AbortSignal | undefined): Promise<void> {
+  const options = ["-F", "/dev/null", "-i", sshKeyPath, "-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`];
+  const stdin = await readFile(join(machineFolder, "scraper"), "utf8");
+  await mustRun("ip", ["netns", "exec", namespace, "ssh", ...options, `root@${first?.address}`, "bash -s"], { stdin, stderr: "show", signal });
+}
+
+/** One key pair for the clients, host keys for each machine; what a stack file names is the first kind. */
 async function makeSshKeys(plan: Lab, signal: AbortSignal | undefined): Promise<Lab> {
-  const make = async (path: string, comment: string) => {
-    await mustRun("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path], { signal });
-    const [type, key] = (await readFile(`${path}.pub`, "utf8")).split(" ");
-    return `${type} ${key}`;
+  const make = async (path: string, type: string, comment: string) => {
+    await mustRun("ssh-keygen", ["-q", "-t", type, "-N", "", "-C", comment, "-f", path], { signal });
+    return (await readFile(`${path}.pub`, "utf8")).split(" ").slice(0, 2).join(" ");
   };
-  await make(plan.sshKeyPath, `lab-${plan.name}`);
-  const withHostKey = async <T extends LabMachine>(machine: T): Promise<T> => ({
-    ...machine,
-    hostKey: await make(join(plan.folder, "masters", machine.name, "ssh_host_ed25519_key"), machine.name),
-  });
+  await make(plan.sshKeyPath, "ed25519", `lab-${plan.name}`);
+  const known: string[] = [];
+  const withHostKey = async <T extends LabMachine>(machine: T): Promise<T> => {
+    const { name, address } = machine;
+    const path = (type: string) => join(plan.folder, "masters", name, `ssh_host_${type}_key`);
+    const keys = await Promise.all(labLayouts[plan.options.layout].hostKeys.map((type) => make(path(type), type, name)));
+    known.push(...keys.map((key) => `${name},${address} ${key}\n`));
+    return { ...machine, hostKey: keys[0] ?? "" };
+  };
   const [masters, workers] = await Promise.all([Promise.all(plan.masters.map(withHostKey)), Promise.all(plan.workers.map(withHostKey))]);
-  const known = [...masters, ...workers].map(({ name, address, hostKey }) => `${name},${address} ${hostKey}\n`).join("");
   await rm(join(plan.folder, "known_hosts"), { force: true });
-  await writeFile(join(plan.folder, "known_hosts"), known);
+  await writeFile(join(plan.folder, "known_hosts"), known.join(""));
   return { ...plan, masters, workers };
 }

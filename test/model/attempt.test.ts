@@ -4,6 +4,7 @@ import { type Attempt, decideAttempt, nextRollout } from "../../components/model
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { phases, planRollout, stepsOf } from "../../components/model/plan.ts";
+import { noRenewals } from "../../components/model/restore.ts";
 import type { Wanted } from "../../components/model/wanted.ts";
 import { changed, foundAs, makePems, names, receipt, wantedOf } from "./cluster.ts";
 
@@ -66,6 +67,20 @@ describe("decideAttempt", () => {
     const plan = planRollout(asWanted, ackLayout, [], 0);
     const before = decideAttempt(asWanted, wantedOf(other), ackLayout, plan);
     expect(decideAttempt(asWanted, wantedOf(other), ackLayout, { ...plan, mode: "recovery" }).id).not.toBe(before.id);
+  });
+
+  test("counts what a new machine has: its numbers, and its files", () => {
+    const joining = asWanted.masters.slice(2).map((master) => ({ ...master, name: "master-4", backups: [8], receipt: undefined }));
+    const of = (change: Partial<FoundMaster>) => decide({ ...asWanted, joining: joining.map((master) => ({ ...master, ...change })) }, wantedOf(other));
+    expect([of({}).rollout, of({ backups: [], receipt: { ...receipt, rollout: 6 } }).rollout]).toEqual([9, 7]);
+    expect(of({ files: {} }).id).not.toBe(of({}).id);
+  });
+
+  test("is another one for another purpose of renewals", () => {
+    const plan = planRollout(asWanted, ackLayout, [], 0);
+    const [one, two] = ["ab/1", "ab/2"].map((purpose) => decideAttempt(asWanted, wantedOf(other), ackLayout, plan, { ...noRenewals([]), purpose }).id);
+    expect(one).not.toBe(two);
+    expect(one).toMatch(/^[0-9a-f]{16}$/);
   });
 
   test("is another one after every step of a run that was interrupted there", () => {

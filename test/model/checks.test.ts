@@ -41,6 +41,20 @@ test("an API server whose certificate has expired, where it is not to be renewed
   expect(reasons(at(clock))).toEqual([]);
 });
 
+test("a version of Kubernetes that is known not to be supported, with those that are", () => {
+  const with_ = (kubernetes: string) => reasons(changed(found, "master-2", () => ({ kubernetes })));
+  expect(with_("v1.14.8-aliyun.1")).toEqual([
+    "Cannot rotate master-2: its kube-apiserver is v1.14.8-aliyun.1; expected 1.15 to 1.18, which restart to read their own new certificates, or 1.19 and newer, which need not. Upgrade the cluster first",
+  ]);
+  expect(["v1.15.12", "v1.18.8-aliyun.1", "v1.99.0", "", "latest"].flatMap(with_)).toEqual([]);
+});
+
+test("an alarm of etcd, told once", () => {
+  expect(reasons(foundAs(makePems("current"), { etcd: "an alarm is raised (etcdctl alarm list)" }))).toEqual([
+    "Cannot start a rollout: an alarm is raised (etcdctl alarm list); expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again",
+  ]);
+});
+
 describe("one reason for one thing that is wrong", () => {
   const bad: readonly [string, (master: FoundMaster) => Partial<FoundMaster>, string][] = [
     [
@@ -62,6 +76,11 @@ describe("one reason for one thing that is wrong", () => {
       "a clock ahead",
       (master) => ({ clock: master.operatorClock + 31 }),
       "Cannot issue certificates for master-2: its clock is 31 s ahead of this machine's; expected at most 30 s. Set the clocks (timedatectl), then run again",
+    ],
+    [
+      "a subject with several values in one RDN",
+      withLeaf("etcd-peer", "/O=a+OU=b/CN=c", ownSans),
+      'Cannot keep the subject "O=a + OU=b, CN=c" of etcd-peer on master-2: O + OU cannot be repeated or is not supported; set masters[master-2].subjects.etcd-peer',
     ],
     [
       "a clock behind",
@@ -203,6 +222,14 @@ test.each([
   ["fd00::1", true],
   ["10.77.0.11-name-1", false],
   ["etcd.example", false],
+  ["10.0.0.256", false],
+  ["010.0.0.1", false],
+  ["10.0.0.1.", false],
+  ["host:6443", false],
+  ["::1]:80/[", false],
+  ["fe80::1%eth0", false],
+  ["::ffff:10.0.0.1", true],
+  ["::", true],
 ])("isAddress of %s is %s", (text, expected) => {
   expect(isAddress(text)).toBe(expected);
 });

@@ -21,7 +21,15 @@ test("a master that one side alone knows is named", () => {
   expect(cloudRefusals(place, [], masters.slice(0, 1))[0]).toContain("its masters are none");
 });
 
+test("an address is the same however it is written", () => {
+  const cloud = known.slice(0, 1).map((each) => ({ ...each, address: "2001:db8:0:0::1" }));
+  expect(cloudRefusals(place, cloud, [{ name: "master-1", address: "2001:DB8::1" }])).toEqual([]);
+});
+
 test("another kind of cluster is called by its type", () => {
+  expect(typeRefusal(place, "ManagedKubernetes")).toBe(
+    "Cannot rotate cluster 'c1': its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')",
+  );
   expect(typeRefusal(place, undefined)).toBe(
     "Cannot rotate cluster 'c1': Alibaba Cloud knows none of that id in 'cn-hangzhou' that these credentials may see; expected clusterId and region as the console shows them",
   );

@@ -1,9 +1,11 @@
+import { X509Certificate } from "node:crypto";
 import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
 import type { Found, FoundFile, FoundMaster, Receipt } from "../../components/model/found.ts";
 import { ackLayout, type Row } from "../../components/model/layout.ts";
+import type { Trusted } from "../../components/model/trust.ts";
 import { fingerprintsOf, type Wanted, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
-import { type Issued, makeAuthority, makeLeaf } from "./openssl.ts";
+import { type Issued, makeAuthority, makeLeaf, makeOwnAuthority } from "./openssl.ts";
 
 /** Three masters, as in an ACK dedicated cluster. */
 export const specs: readonly MasterSpec[] = [1, 2, 3].map((number) => ({
@@ -18,8 +20,15 @@ export const names = specs.map((spec) => spec.name);
 
 /** All authorities and leaves of one stack state; `shared` uses one authority for both roles, as ACK does at first. */
 export function makePems(label: string, shape: "shared" | "separate" = "separate"): WantedPems {
-  const etcd = makeAuthority(`/CN=etcd-ca ${label}`);
-  const peer = shape === "shared" ? etcd : makeAuthority(`/CN=etcd-peer-ca ${label}`);
+  return issuedBy(makeOwnAuthority(`etcd-ca ${label}`), shape === "shared" ? undefined : makeOwnAuthority(`etcd-peer-ca ${label}`));
+}
+
+/** The same by authorities that this program has not made: what a cluster has before it is taken over. */
+export function makeOriginalPems(): WantedPems {
+  return issuedBy(makeAuthority("/CN=original"));
+}
+
+function issuedBy(etcd: Issued, peer = etcd): WantedPems {
   return {
     authorities: { etcd: etcd.certPem, "etcd-peer": peer.certPem },
     leaves: Object.fromEntries(specs.map((spec) => [spec.name, leavesOf(spec, etcd, peer)])),
@@ -41,7 +50,7 @@ export type Disk = Readonly<Record<string, string>>;
 
 /** The disk that a finished rollout of `pems` leaves. */
 export function diskOf(pems: WantedPems, master: string): Disk {
-  return Object.fromEntries(ackLayout.map((row) => [row.id, wantedPem(pems, master, row)]));
+  return Object.fromEntries(ackLayout.map((row) => [row.id, wantedPem(pems, master, row, {})]));
 }
 
 /** What the survey reads of a row's file. */
@@ -83,16 +92,24 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     isLeader: number === 2,
     clusterId: receipt.cluster,
     version: "3.5.21",
+    kubernetes: "v1.30.14",
     members: specs.map((spec, index) => `${index + 1}a, started, ${spec.etcdName}, https://${spec.address}:2380, https://${spec.address}:2379, false`),
     isApiReady: true,
     receipt,
     backups: [3, 4],
     saved: {},
+    earlier: [],
     leftovers: [],
     lock: undefined,
     claim: undefined,
     clients: specs.map((spec) => spec.address),
     carriers: [],
+    strangers: [],
+    strangerKeys: [],
+    holdings: [],
+    connected: [],
+    holdersCut: "",
+    kubeconfig: "",
     reaches: specs.filter((spec) => spec.name !== name).map((spec) => spec.address),
     ...change,
   };
@@ -103,11 +120,20 @@ export function foundAs(pems: WantedPems, change: Partial<FoundMaster> = {}): Fo
   return { masters: names.map((name) => masterWith(name, diskOf(pems, name), change)) };
 }
 
+/** With the peer key of the second master on the first. */
+export function withOldKey(found: Found): Found {
+  const hash = found.masters[1]?.files["etcd-peer-key"]?.publicKey ?? "";
+  const [leaf] = found.masters[1]?.files["etcd-peer"]?.certificates ?? [];
+  const pem = new X509Certificate(leaf?.pem ?? "").publicKey.export({ type: "spki", format: "pem" }).toString();
+  return changed(found, "master-1", () => ({ strangerKeys: [{ path: "/cert/two-key.pem", key: { pem, hash } }] }));
+}
+
 /** `found` with one master changed. */
 export function changed(found: Found, name: string, change: (master: FoundMaster) => Partial<FoundMaster>): Found {
   return { masters: found.masters.map((master) => (master.name === name ? { ...master, ...change(master) } : master)) };
 }
 
-export function wantedOf(pems: WantedPems): Wanted {
-  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined });
+/** @param kept of the plan: somebody else's authorities */
+export function wantedOf(pems: WantedPems, kept: Trusted = {}): Wanted {
+  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined }, kept);
 }

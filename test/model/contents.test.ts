@@ -75,7 +75,7 @@ describe("contentsFor", () => {
 
 describe("what is wanted", () => {
   test("is named by fingerprints as openssl gives them, and shows no key", () => {
-    const wanted = fingerprintsOf(next, ackLayout, { rotation: "2026-11", owner: "p/s", heldBefore: undefined });
+    const wanted = fingerprintsOf(next, ackLayout, { rotation: "2026-11", owner: "p/s", heldBefore: undefined }, {});
     const fingerprint = (pem: string) =>
       openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], { "c.pem": pem }).trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase();
     expect(wanted.rotation).toBe("2026-11");
@@ -88,7 +88,7 @@ describe("what is wanted", () => {
 
   test("is an error for a master without leaves", () => {
     const row = ackLayout.find(({ id }) => id === "etcd-server");
-    expect(() => (row === undefined ? "" : wantedPem(next, "master-9", row))).toThrow(new Error("Cannot find the etcd-server leaf of master-9"));
+    expect(() => (row === undefined ? "" : wantedPem(next, "master-9", row, {}))).toThrow(new Error("Cannot find the etcd-server leaf of master-9"));
   });
 });
 
@@ -96,7 +96,7 @@ describe("in kubeadm's layout", () => {
   const { rows } = layouts.kubeadm;
   // one that is half done: issuers of leaves on other masters are trusted too
   const abandoned = makePems("abandoned", "shared");
-  const disk = (pems: WantedPems, name: string) => Object.fromEntries(rows.map((row) => [row.id, wantedPem(pems, name, row)]));
+  const disk = (pems: WantedPems, name: string) => Object.fromEntries(rows.map((row) => [row.id, wantedPem(pems, name, row, {})]));
   const from = makePems("from", "shared");
   const to = makePems("to", "shared");
   const found = {

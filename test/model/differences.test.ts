@@ -103,6 +103,74 @@ test("complete receipts of different attempts are a difference", () => {
   expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: "the masters' receipts name different attempts" }]);
 });
 
+test("a process of Kubernetes that has not read its files is a difference, one that does not run is none", () => {
+  expect(differences(changed(asWanted, "master-2", processes("kubelet", true)), wanted, ackLayout)).toEqual([
+    { master: "master-2", what: "kubelet runs with files that have changed since its start" },
+  ]);
+  expect(
+    differences(
+      changed(asWanted, "master-2", (master) => ({ processes: without(master.processes, "kubelet") })),
+      wanted,
+      ackLayout,
+    ),
+  ).toEqual([]);
+});
+
+test("a file that its reader cannot read is a difference, whatever it holds", () => {
+  const shut = changed(asWanted, "master-2", ({ files }) => ({
+    files: Object.fromEntries(Object.entries(files).map(([id, file]) => [id, { ...file, isReadable: id !== "apiserver-etcd-ca" }])),
+  }));
+  for (const known of [wanted, undefined]) {
+    expect(differences(shut, known, ackLayout)).toEqual([{ master: "master-2", what: "apiserver-etcd-ca cannot be read by kube-apiserver" }]);
+  }
+});
+
+describe("while a rollout is held before issue", () => {
+  const held = { ...wanted, heldBefore: "issue" as const };
+  const at = (phase: string) => foundAs(pems, { receipt: { ...receipt, isComplete: false, phase } });
+
+  test("receipts of trust and of what follows it are done, of backup not yet, and of retire no more", () => {
+    for (const phase of ["trust", "issue", "settle"]) {
+      expect(differences(at(phase), held, ackLayout)).toEqual([]);
+    }
+    for (const phase of ["backup", "retire"]) {
+      expect(differences(at(phase), held, ackLayout)).toContainEqual({ master: "master-1", what: `rollout 4 was interrupted in phase ${phase}` });
+    }
+  });
+
+  test("earlier leaves, new machines, renewals and what a backup brings back wait", () => {
+    const earlier = changed(at("trust"), "master-2", ({ files, served }) => {
+      const leaf = ackLayout.find(({ id }) => id === "etcd-server");
+      const text = other.leaves["master-2"]?.["etcd-server"].certPem ?? "";
+      return {
+        files: { ...files, ...(leaf === undefined ? {} : { "etcd-server": fileOf(leaf, text) }) },
+        served: { ...served, ...(otherLeaf === undefined ? {} : { 2379: otherLeaf }) },
+      };
+    });
+    const joining = earlier.masters.slice(2).map((master) => ({ ...master, name: "master-4", files: {} }));
+    const restored = { ...held, restored: { "master-1": { apiserver: "ab" } } };
+    const renewals = {
+      leaves: { "master-1": [{ group: "apiserver", reason: "it ends" }] },
+      authorities: { "cluster-ca": { kind: "sign" as const, on: "master-1" }, "front-proxy-ca": { kind: "keep" as const } },
+      notices: [],
+      purpose: "",
+    };
+    expect(differences({ ...earlier, joining }, restored, ackLayout, renewals)).toEqual([]);
+    const later = { ...restored, heldBefore: undefined };
+    const told = differences({ ...earlier, joining }, later, ackLayout, renewals).map(({ master, what }) => `${master} ${what}`);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        "master-4 etcd-ca is missing (joining)",
+        "master-1 apiserver is not the one of the backup",
+        "master-3 cluster-ca is to be renewed with the same key",
+        "master-1 apiserver: to be renewed, since it ends",
+        "master-2 etcd-server is not the wanted one",
+      ]),
+    );
+    expect(told.filter((each) => each.includes("front-proxy-ca"))).toEqual([]);
+  });
+});
+
 describe("while a rollout is held before retire", () => {
   const held = { ...wanted, heldBefore: "retire" as const };
   const settled = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "settle" } });

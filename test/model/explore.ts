@@ -1,6 +1,19 @@
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { names } from "./cluster.ts";
-import { apply, diskNameOf, type Issuers, nameOf, type Operation, operationsOf, putBack, refusedIn, type Ways, type World } from "./masters.ts";
+import {
+  apply,
+  diskNameOf,
+  type Issuers,
+  nameOf,
+  type Operation,
+  operationsOf,
+  putBack,
+  refusedIn,
+  surveyed,
+  type Ways,
+  type World,
+  withOutStarted,
+} from "./masters.ts";
 
 export interface Explored {
   /** every connection that was refused in any state, sorted */
@@ -27,8 +40,9 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
   const { missing, ...others } = ways;
   const dead = missing?.isAlive === false ? missing.name : undefined;
   const runFrom = (world: World, way: Ways) => {
-    // whether a restart would be refused hangs on what has been loaded
-    const key = way.missing === undefined ? `${diskNameOf(world)} ${way.ill}` : `${nameOf(world)} without ${way.missing.name}`;
+    // whether a restart would be refused, or waits for settle, hangs on what has been loaded
+    const isWell = way.missing === undefined && way.ill === undefined && world.out.length === 0;
+    const key = isWell ? diskNameOf(world) : `${nameOf(world)} ill ${way.ill} without ${way.missing?.name}`;
     const operations = plans.get(key) ?? operationsOf(world, wanted, way);
     plans.set(key, operations);
     return operations;
@@ -72,10 +86,12 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
       throw new Error(`Cannot come to an end after ${starts} runs`);
     }
     const ways: readonly Ways[] = [...[undefined, ...names].map((ill) => ({ ...others, ill })), ...(missing === undefined ? [] : [{ ...others, missing }])];
-    for (const way of ways) {
-      const operations = runFrom(world, way);
+    const begins = ways.flatMap((way) => (world.out.length === 0 ? [world] : [world, withOutStarted(world)]).map((begin) => ({ way, begin })));
+    for (const { way, begin } of begins) {
+      const start = surveyed(begin, issuers, way.ill);
+      const operations = runFrom(start, way);
       const isDead = way.missing?.isAlive === false;
-      let [current, beforeStep] = [world, world];
+      let [current, beforeStep] = [start, start];
       operations.forEach((operation, at) => {
         const previous = operations[at - 1];
         beforeStep = previous?.phase === operation.phase && previous.master === operation.master ? beforeStep : current;
@@ -101,8 +117,8 @@ function withLoadedOf(world: World, other: World): World {
 
 /** What is refused on the way of one run that nothing interrupts. */
 export function refusedDuring(world: World, wanted: WantedPems, issuers: Issuers, ways: Ways): string[] {
-  let current = world;
-  const refused = operationsOf(world, wanted, ways).flatMap((operation) => {
+  let current = surveyed(world, issuers, ways.ill);
+  const refused = operationsOf(current, wanted, ways).flatMap((operation) => {
     current = apply(current, operation);
     return refusedIn(current, issuers);
   });
@@ -110,6 +126,7 @@ export function refusedDuring(world: World, wanted: WantedPems, issuers: Issuers
 }
 
 /** The masters after a run that nothing interrupts. */
-export function finish(world: World, wanted: WantedPems, ways: Ways = {}): World {
-  return operationsOf(world, wanted, ways).reduce(apply, world);
+export function finish(world: World, wanted: WantedPems, issuers: Issuers, ways: Ways = {}): World {
+  const start = surveyed(world, issuers, ways.ill);
+  return operationsOf(start, wanted, ways).reduce(apply, start);
 }

@@ -61,6 +61,20 @@ describe("the faults of a master's files", () => {
     expect(faults("etcd-server", (file) => ({ certificates: file.certificates.map((each) => ({ ...each, uses: limited?.uses ?? [] })) }))).toEqual([]);
   });
 
+  test("a trust file has expired when all have that the cluster hangs on, whatever somebody else's there does; a leaf by itself, whatever stands behind it", () => {
+    const [foreign] = certificatesIn(makeAuthority("/CN=elsewhere").certPem);
+    const [later] = certificatesIn(other.authorities.etcd);
+    const beside = (more: typeof foreign) => (file: FoundFile) => ({ certificates: [...ending(file).certificates, ...(more === undefined ? [] : [more])] });
+    expect(faults("etcd-ca", beside(foreign))).toEqual(["master-1: etcd-ca expired on 2026-11-20"]);
+    expect(faults("etcd-ca", beside(later))).toEqual([]);
+    expect(faults("etcd-peer", beside(later))).toEqual(["master-1: etcd-peer expired on 2026-11-20"]);
+    expect(faults("etcd-peer", (file) => ({ certificates: [...file.certificates, ...ending(file).certificates] }))).toEqual([]);
+  });
+
+  test("a leaf that holds no certificate", () => {
+    expect(faults("etcd-peer", () => ({ certificates: [] }))).toEqual(["master-1: etcd-peer holds no certificate"]);
+  });
+
   test("a master with another set: neither side accepts the other", () => {
     const masters = [masterWith("master-1", diskOf(other, "master-1")), ...found.masters.slice(1)];
     const [first] = masters;
@@ -81,7 +95,10 @@ test("an API server that is not ready: certificates of its own that have expired
     notAfter: end,
   }));
   const file = { isPresent: true, ownerAndMode: "root:root 644", isReadable: true, publicKey: "-", path: "", realPath: "", certificates };
-  const [first] = changed(found, "master-1", () => ({ isApiReady: false, files: { apiserver: file, "scheduler.conf": file } })).masters;
+  const [first] = changed(found, "master-1", () => ({
+    isApiReady: false,
+    files: { apiserver: file, "scheduler.conf": file, "apiserver-kubelet-client": file, "front-proxy-ca": file },
+  })).masters;
   expect(first && apiFaults(first, ackKubernetes, end)).toEqual(["master-1: apiserver expired on 2026-11-20"]);
   expect(first && apiFaults(first, ackKubernetes, end - 1)).toEqual([]);
   expect(first && apiFaults({ ...first, isApiReady: true }, ackKubernetes, end)).toEqual([]);

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { parseSurvey } from "../../components/model/found.ts";
@@ -6,6 +7,7 @@ import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";
 
 const { certPem } = makeAuthority("/CN=etcd-ca");
+const publicKeyPem = new X509Certificate(certPem).publicKey.export({ type: "spki", format: "pem" }).toString();
 const other = makeAuthority("/CN=other").certPem;
 const rows = ackLayout.slice(0, 5).filter(({ id }) => ["etcd-ca", "etcd-server", "etcd-server-key"].includes(id));
 
@@ -24,6 +26,14 @@ const lines = [
   "client 10.77.0.11",
   "reaches 10.77.0.13",
   "carrier worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
+  `stranger /etc/kubernetes/a b.crt\x1f${oneLine(certPem)}`,
+  "stranger /etc/kubernetes/no.crt\x1fnothing",
+  `stranger-key /etc/x\x1b-key.pem\x1f${oneLine(publicKeyPem)}`,
+  "stranger-key /etc/no-key.pem\x1fnothing",
+  `holder Secret ns/a\x1ftls.crt\x1faabb\x1f${oneLine(certPem)}`,
+  "connected process \x1b[2Jx in x.service",
+  "holders-cut after 10 s",
+  "kubeconfig /a b.conf",
   "client 10.0.0.9",
   "process etcd stale boot-1 101 5000",
   `arguments etcd ${oneLine("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
@@ -32,6 +42,7 @@ const lines = [
   "answers",
   "cluster 14841639068965178418",
   "version 3.5.21",
+  "kubernetes v1.18.8-aliyun.1",
   "database 20480",
   "leader",
   "member 1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false",
@@ -40,6 +51,7 @@ const lines = [
   `receipt ${oneLine("version=1\nowner=p/s\ncluster=148\nrollout=4\nattempt=a4\nrotation=a=b\nauthorities=x,y\nphase=verify\ncomplete=1\nrenewed.apiserver=ab/1 kept\n")}`,
   "backup 3",
   "backup 4",
+  `earlier ${oneLine(other)}`,
   `lock ${oneLine("p/s since 10:00\n")}`,
   `claim ${oneLine("1795000000 p/s me@here pid 7\n")}`,
   "unreadable 2",
@@ -89,6 +101,7 @@ describe("parseSurvey", () => {
       isLeader: true,
       clusterId: "14841639068965178418",
       version: "3.5.21",
+      kubernetes: "v1.18.8-aliyun.1",
       members: ["1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false"],
       isApiReady: true,
       receipt: {
@@ -104,12 +117,19 @@ describe("parseSurvey", () => {
       },
       backups: [3, 4],
       saved: { "etcd-ca": { publicKey: "-", certificates: certificatesIn(other + certPem) }, "etcd-server-key": { publicKey: "ccdd", certificates: [] } },
+      earlier: certificatesIn(other),
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
       claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
       reaches: ["10.77.0.13"],
       carriers: ["worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash"],
+      strangers: [{ path: "/etc/kubernetes/a b.crt", certificate: certificatesIn(certPem)[0] }],
+      strangerKeys: [{ path: "/etc/x -key.pem", key: { pem: publicKeyPem.trimEnd(), hash: certificatesIn(certPem)[0]?.publicKey } }],
+      holdings: [{ holder: "Secret ns/a", name: "tls.crt", publicKey: "aabb", certificates: certificatesIn(certPem) }],
+      connected: ["process  [2Jx in x.service"],
+      holdersCut: "after 10 s",
+      kubeconfig: "/a b.conf",
     });
   });
 

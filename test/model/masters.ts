@@ -3,7 +3,8 @@ import { contentsFor } from "../../components/model/contents.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout, type Component, components } from "../../components/model/layout.ts";
 import { holdOf, isHeldAt, missingRefusals } from "../../components/model/missing.ts";
-import { type Phase, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import { isTogether, type Phase, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import type { ForeignPolicy } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { type Disk, diskOf, masterWith, names } from "./cluster.ts";
 
@@ -15,6 +16,10 @@ export interface World {
   readonly disks: Readonly<Record<string, Disk>>;
   /** by `<master> <trust row>` */
   readonly loaded: Readonly<Record<string, readonly string[]>>;
+  /** leaves of the set that the first backups are of */
+  readonly backups: string;
+  /** `<component>@<master>`: processes that nobody counts on until they are started again */
+  readonly out: readonly string[];
 }
 
 /** The smallest change: one group of files renamed into place, or one process restarted. */
@@ -27,8 +32,11 @@ export interface Ways {
   readonly order?: readonly Phase[];
   readonly contents?: typeof contentsFor;
   readonly restarts?: readonly Phase[];
+  /** of what is out */
+  readonly startsIn?: Phase;
   /** a plan from an earlier survey */
   readonly plan?: RolloutPlan;
+  readonly foreignAuthorities?: ForeignPolicy;
   /** a master whose member is out when the run begins: it comes first */
   readonly ill?: string | undefined;
   /** a master that cannot be reached: nothing is done there */
@@ -41,22 +49,34 @@ export interface Ways {
 
 const trustRows = ackLayout.filter((row) => row.kind === "trust");
 /** Kubernetes' other components read no file of these. */
-const restarted = components.filter((component) => component === "etcd" || component === "kube-apiserver");
+export const restarted = components.filter((component) => component === "etcd" || component === "kube-apiserver");
 /** Milliseconds since 1970 when nothing has expired. */
 const now = 0;
 
 /** Masters that have run with these files for long. */
 export function settled(pems: WantedPems): World {
   const disks = Object.fromEntries(names.map((name) => [name, diskOf(pems, name)]));
-  return { disks, loaded: Object.fromEntries(names.flatMap((name) => trustRows.map((row) => [`${name} ${row.id}`, [disks[name]?.[row.id] ?? ""]]))) };
+  const loaded = Object.fromEntries(names.flatMap((name) => trustRows.map((row) => [`${name} ${row.id}`, [disks[name]?.[row.id] ?? ""]])));
+  const backups = Object.values(pems.leaves).flatMap((own) => Object.values(own).map(({ certPem }) => certPem));
+  return { disks, loaded, backups: backups.join(""), out: [] };
+}
+
+/** The same with more at the end of a trust file, which its reader has read. */
+export function withTrust(world: World, name: string, id: string, more: string): World {
+  const disk = world.disks[name] ?? {};
+  const text = `${disk[id]}${more}`;
+  return { ...world, disks: { ...world.disks, [name]: { ...disk, [id]: text } }, loaded: { ...world.loaded, [`${name} ${id}`]: [text] } };
 }
 
 export function foundIn(world: World, ill?: string, missing?: Missing, joining?: string): Found {
   const masters = names.map((name) => {
-    const found = masterWith(name, world.disks[name] ?? {}, name === ill ? { etcd: "its member does not answer", doesAnswer: false } : {});
-    const isStale = trustRows.some((row) => row.reader === "etcd" && (world.loaded[`${name} ${row.id}`] ?? []).length > 1);
-    const { etcd } = found.processes;
-    return etcd === undefined ? found : { ...found, processes: { ...found.processes, etcd: { ...etcd, isStale } } };
+    const isStale = (component: Component) => trustRows.some((row) => row.reader === component && (world.loaded[`${name} ${row.id}`] ?? []).length > 1);
+    return masterWith(name, world.disks[name] ?? {}, {
+      earlier: certificatesIn(world.backups),
+      ...(name === ill || world.out.includes(`etcd@${name}`) ? { etcd: "its member does not answer", doesAnswer: false } : {}),
+      isApiReady: !world.out.includes(`kube-apiserver@${name}`),
+      processes: Object.fromEntries(restarted.map((component) => [component, { identity: component, isStale: isStale(component), flags: [] }])),
+    });
   });
   if (joining !== undefined) {
     const present = masters.filter(({ name }) => name !== joining).map((master) => ({ ...master, members: master.members.slice(0, 2) }));
@@ -65,22 +85,48 @@ export function foundIn(world: World, ill?: string, missing?: Missing, joining?:
   return missing === undefined ? { masters } : { masters: masters.filter(({ name }) => name !== missing.name), missing: [missing] };
 }
 
+/**
+ * The masters as a run finds them: one that was out works again when it accepts all the others and they accept it,
+ * and without quorum nothing works anywhere.
+ */
+export function surveyed(world: World, issuers: Issuers, ill?: string): World {
+  const refused = allRefusedIn(world, issuers);
+  const isOut = (each: string) => world.out.includes(each) && refused.some(({ between }) => between.includes(each));
+  const all = names.flatMap((name) => restarted.map((component) => `${component}@${name}`));
+  // an API server may have no other member than its own
+  const out = all.filter((each) => isOut(each) || isOut(each.replace("kube-apiserver@", "etcd@")));
+  const plan = planRollout(foundIn({ ...world, out }, ill), ackLayout, [], now);
+  const known = all.filter((each) => out.includes(each) || plan.out[ill ?? ""]?.some((component) => each === `${component}@${ill}`));
+  return { ...world, out: known.filter((each) => each.startsWith("etcd@")).length > 1 ? all : known };
+}
+
+/** The masters when whatever was out has been started by something else; whether it works then is another matter. */
+export function withOutStarted(world: World): World {
+  const started = names
+    .flatMap((master) => restarted.map((component) => ({ kind: "restart", phase: "settle", master, component }) as const))
+    .filter(({ master, component }) => world.out.includes(`${component}@${master}`))
+    .reduce(apply, world);
+  return { ...started, out: world.out };
+}
+
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
 export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): Operation[] {
   const found = foundIn(world, ways.ill, ways.missing, ways.joining);
-  const plan = ways.plan ?? planRollout(found, ackLayout, [], now);
+  const plan = ways.plan ?? planRollout(found, ackLayout, [], now, ways.foreignAuthorities);
   const authorities = Object.values(pems.authorities).map((pem) => certificatesIn(pem)[0]?.fingerprint ?? "");
-  if (missingRefusals(found, ackLayout, plan, authorities).length > 0) {
+  const isPlannedOut = (each: string) => names.some((name) => plan.out[name]?.some((component) => each === `${component}@${name}`));
+  // what is out for another reason ends it in backup
+  if (missingRefusals(found, ackLayout, plan, authorities).length > 0 || !world.out.every(isPlannedOut)) {
     return [];
   }
-  const hold = ways.ignoresHold === true ? undefined : holdOf(found, undefined);
+  const hold = ways.ignoresHold === true ? undefined : holdOf(found, undefined, []);
   const steps = stepsOf(
     plan,
     found.masters.map(({ name }) => name),
     found.joining?.map(({ name }) => name),
   ).filter(({ phase }) => !isHeldAt(phase, hold));
   const ordered = ways.order === undefined ? steps : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
-  const restarts = ways.restarts ?? ["trust", "retire"];
+  const restarting = ways.restarts ?? ["trust", "retire"];
   return ordered
     .filter((step) => step.phase !== "verify")
     .flatMap(({ phase, master }): Operation[] => {
@@ -90,7 +136,15 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
         const rows = ackLayout.filter((row) => row.group === group && contents[row.id] !== undefined);
         return { kind: "write", phase, master, texts: Object.fromEntries(rows.map((row) => [row.id, contents[row.id] ?? ""])) };
       });
-      return [...writes, ...(restarts.includes(phase) ? restarted.map((component): Operation => ({ kind: "restart", phase, master, component })) : [])];
+      const isOut = (component: Component) => plan.out[master]?.includes(component) === true;
+      const restarts = restarted.filter((component) => restarting.includes(phase) && (phase === "retire" || !isOut(component)));
+      const starts = restarted.filter((component) => phase === (ways.startsIn ?? (isTogether(plan) ? "settle" : "issue")) && isOut(component));
+      return [
+        ...writes,
+        ...restarts.map((component): Operation => ({ kind: "restart", phase, master, component })),
+        // a step that has written its files for good
+        ...starts.map((component): Operation => ({ kind: "restart", phase: "settle", master, component })),
+      ];
     });
 }
 
@@ -105,13 +159,18 @@ export function apply(world: World, operation: Operation): World {
       const loaded = read.map(([id, text]): [string, string[]] => [`${master} ${id}`, [...held(id), text].sort()]);
       return changed.length === 0
         ? world
-        : { disks: { ...world.disks, [master]: { ...disk, ...operation.texts } }, loaded: { ...world.loaded, ...Object.fromEntries(loaded) } };
+        : { ...world, disks: { ...world.disks, [master]: { ...disk, ...operation.texts } }, loaded: { ...world.loaded, ...Object.fromEntries(loaded) } };
     }
     case "restart": {
       const stale = trustRows.filter((row) => row.reader === operation.component && held(row.id).length > 1);
-      return stale.length === 0
+      const own = `${operation.component}@${master}`;
+      return stale.length === 0 && !world.out.includes(own)
         ? world
-        : { ...world, loaded: { ...world.loaded, ...Object.fromEntries(stale.map((row) => [`${master} ${row.id}`, [disk[row.id] ?? ""]])) } };
+        : {
+            ...world,
+            loaded: { ...world.loaded, ...Object.fromEntries(stale.map((row) => [`${master} ${row.id}`, [disk[row.id] ?? ""]])) },
+            out: world.out.filter((each) => each !== own),
+          };
     }
     default:
       return operation satisfies never;
@@ -125,7 +184,8 @@ export function putBack(before: World, operations: readonly Operation[], at: num
   const undone = written
     .toReversed()
     .map((each): Operation => ({ kind: "write", phase, master, texts: texts(before, master, each.kind === "write" ? each.texts : {}) }));
-  return [...undone, ...restarted.map((component): Operation => ({ kind: "restart", phase, master, component }))];
+  const running = restarted.filter((component) => !before.out.includes(`${component}@${master}`));
+  return [...undone, ...running.map((component): Operation => ({ kind: "restart", phase, master, component }))];
 }
 
 function texts(world: World, master: string, of: Disk): Disk {
@@ -155,9 +215,9 @@ export function nameOf(world: World): string {
   return `${diskNameOf(world)}#${Object.values(world.loaded).map(shortName).join(";")}`;
 }
 
-/** The same for worlds with equal disks, which is all that a survey sees. */
+/** The same for worlds with equal disks and processes, which is all that a survey sees. */
 export function diskNameOf(world: World): string {
-  return Object.values(world.disks).map(shortName).join(";");
+  return `${Object.values(world.disks).map(shortName).join(";")} ${world.out.join()}`;
 }
 
 function numberOf(text: string): number {
@@ -178,23 +238,45 @@ function shortName(value: Disk | readonly string[]): string {
 
 /** Who must be accepted by what a process on a master has read; written out here, not taken from the layout. */
 const mustAccept = [
-  { trust: "etcd-ca", leaf: "apiserver-etcd-client", of: "every master" },
-  { trust: "etcd-ca", leaf: "etcd-client", of: "every master" },
+  { trust: "etcd-ca", reader: "etcd", leaf: "apiserver-etcd-client", holder: "kube-apiserver", of: "every master" },
+  { trust: "etcd-ca", reader: "etcd", leaf: "etcd-client", holder: "a person", of: "every master" },
   // etcd's gateway is a client of its own server
-  { trust: "etcd-ca", leaf: "etcd-server", of: "itself" },
-  { trust: "etcd-peer-ca", leaf: "etcd-peer", of: "every master" },
-  { trust: "apiserver-etcd-ca", leaf: "etcd-server", of: "every master" },
+  { trust: "etcd-ca", reader: "etcd", leaf: "etcd-server", holder: "etcd", of: "itself" },
+  { trust: "etcd-peer-ca", reader: "etcd", leaf: "etcd-peer", holder: "etcd", of: "every master" },
+  { trust: "apiserver-etcd-ca", reader: "kube-apiserver", leaf: "etcd-server", holder: "etcd", of: "every master" },
 ] as const;
 
-/** Every connection that would be refused now, whichever process has restarted when. */
+/**
+ * Every connection that would be refused now, whichever process has restarted when, between any two that are not out.
+ * Where a quorum answers, a member that was out counts as soon as it has a link to another one: it would stand for election.
+ */
 export function refusedIn(world: World, issuers: Issuers): string[] {
+  const all = allRefusedIn(world, issuers);
+  const isQuorumLeft = names.some((name) => !world.out.includes(`etcd@${name}`));
+  const isAway = (each: string) => world.out.includes(each) && !(isQuorumLeft && each.startsWith("etcd@") && isLinked(each, all));
+  // what is out on a master has nobody there to refuse
+  const isAlone = ([one, other]: Refused["between"]) => world.out.includes(one) && one.split("@")[1] === other.split("@")[1];
+  return all.flatMap(({ what, between }) => (between.some(isAway) || isAlone(between) ? [] : [what]));
+}
+
+/** Whether it and another member accept each other. */
+function isLinked(member: string, refused: readonly Refused[]): boolean {
+  return names.some((name) => `etcd@${name}` !== member && !refused.some(({ between }) => between.includes(member) && between.includes(`etcd@${name}`)));
+}
+
+interface Refused {
+  readonly what: string;
+  readonly between: readonly [string, string];
+}
+
+function allRefusedIn(world: World, issuers: Issuers): Refused[] {
   return names.flatMap((master) =>
-    mustAccept.flatMap(({ trust, leaf, of }) => {
+    mustAccept.flatMap(({ trust, reader, leaf, holder, of }) => {
       const held = [...(world.loaded[`${master} ${trust}`] ?? []), world.disks[master]?.[trust] ?? ""];
       return names.flatMap((other) => {
         const issuer = issuers.get(world.disks[other]?.[leaf] ?? "");
         const isAccepted = (of === "itself" && other !== master) || (issuer !== undefined && held.every((text) => text.includes(issuer)));
-        return isAccepted ? [] : [`${trust} on ${master} refuses ${leaf} of ${other}`];
+        return isAccepted ? [] : [{ what: `${trust} on ${master} refuses ${leaf} of ${other}`, between: [`${reader}@${master}`, `${holder}@${other}`] }];
       });
     }),
   );

@@ -40,7 +40,7 @@ describe("a master that was not looked at is alive when another one reads throug
 });
 
 test("a rollout stops before the phase that would refuse a living member, or before the one that needs a dead one", () => {
-  expect([holdOf(whole, undefined), holdOf(whole, "retire"), holdOf(without(true), "retire"), holdOf(without(false), undefined)]).toEqual([
+  expect([holdOf(whole, undefined, []), holdOf(whole, "retire", []), holdOf(without(true), "retire", []), holdOf(without(false), undefined, [])]).toEqual([
     undefined,
     "retire",
     "issue",
@@ -48,19 +48,23 @@ test("a rollout stops before the phase that would refuse a living member, or bef
   ]);
   expect(phases.filter((phase) => isHeldAt(phase, "issue"))).toEqual(["issue", "settle", "retire", "verify"]);
   expect(phases.filter((phase) => isHeldAt(phase, undefined))).toEqual([]);
-  expect([deadIn(without(true)), deadIn(without(false))]).toEqual([[], ["master-3"]]);
+  expect([deadIn(whole), deadIn(without(true)), deadIn(without(false))]).toEqual([[], [], ["master-3"]]);
 });
 
 test("words say what it waits for", () => {
-  expect([whole, without(true), without(false)].map(obstacleOf)).toEqual([
+  expect([whole, without(true), without(false)].map((each) => obstacleOf(each, "retire", []))).toEqual([
     "holdBefore is removed",
     "master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves)",
     "master-3 is back (it cannot be reached over SSH, and its etcd does not answer)",
   ]);
-  expect(describeHold({ found: whole, heldBefore: "retire" })).toBe(
+  const many = ["master-2", "master-3", "master-4", "master-5"].map((name, index) => ({ name, isAlive: index < 2 }));
+  expect(obstacleOf({ masters: [], missing: many }, "retire", [])).toBe(
+    "master-2, master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves), and master-4, master-5 is back (it cannot be reached over SSH, and its etcd does not answer)",
+  );
+  expect(describeHold({ found: whole, heldBefore: "retire", clients: [] })).toBe(
     "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore and run pulumi up.",
   );
-  expect(describeHold({ found: without(true), heldBefore: "issue" })).toBe(
+  expect(describeHold({ found: without(true), heldBefore: "issue", clients: [] })).toBe(
     "Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too. Run pulumi up again when master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves).",
   );
 });
@@ -68,7 +72,7 @@ test("words say what it waits for", () => {
 describe("refused before anything is changed", () => {
   test("a restart that would leave one of three", () => {
     expect(refusalsOf(without(false), undefined)).toEqual([
-      "Cannot rotate without master-3: 2 of 3 members answer, so a restart of etcd on master-1, master-2 would leave 1; expected a quorum of 2 beside it. Nothing was changed. Bring master-3 back (systemctl status etcd there), or replace it (docs/operations.md), then run pulumi up again",
+      "Cannot rotate without master-3: 2 of 3 members answer, so a restart of etcd on master-1, master-2 would leave 1; expected a quorum of 2 beside it. Nothing was changed. Bring master-3 back (systemctl status etcd there), or replace it (docs/masters.md), then run pulumi up again",
     ]);
   });
 
@@ -84,10 +88,77 @@ describe("refused before anything is changed", () => {
     expect(refusalsOf({ ...stale, missing: without(false).missing ?? [] }, authorities)[0]).toContain("a restart of etcd on master-2 would leave 1;");
   });
 
+  test("a restart for a trust file of etcd that lacks a wanted authority, and for no other file", () => {
+    const [etcd = ""] = authorities;
+    const ofNext = foundAs(next).masters[0]?.files ?? {};
+    const withFiles = (change: (files: Found["masters"][number]["files"]) => Found["masters"][number]["files"]) => ({
+      ...without(false),
+      masters: without(false).masters.map((master) => ({ ...master, files: change(master.files) })),
+    });
+    // etcd-peer-ca alone
+    expect(refusalsOf(without(false), [etcd])[0]).toContain("a restart of etcd on master-1, master-2 would leave 1;");
+    expect(
+      refusalsOf(
+        withFiles(() => ({})),
+        authorities,
+      )[0],
+    ).toContain("a restart of etcd on master-1, master-2 would leave 1;");
+    // kube-apiserver's
+    const other = ofNext["apiserver-etcd-ca"];
+    expect(
+      refusalsOf(
+        withFiles((files) => ({ ...files, ...(other === undefined ? {} : { "apiserver-etcd-ca": other }) })),
+        authorities,
+      ),
+    ).toEqual([]);
+    // one more beside it
+    const both = withFiles((files) =>
+      Object.fromEntries(
+        Object.entries(files).map(([id, file]) => [id, { ...file, certificates: [...file.certificates, ...(ofNext[id]?.certificates ?? [])] }]),
+      ),
+    );
+    expect(refusalsOf(both, authorities)).toEqual([]);
+  });
+
+  test("by the members that answer, of those that etcd has: other masters have not", () => {
+    const dumb = changed({ masters: without(true).masters }, "master-2", () => ({ doesAnswer: false, etcd: "no status", processes: {} }));
+    expect(refusalsOf({ ...dumb, missing: without(true).missing ?? [] }, undefined)[0]).toContain(
+      "2 of 3 members answer, so a restart of etcd on master-1 would leave 1; expected a quorum of 2",
+    );
+    expect(refusalsOf({ ...dumb, missing: without(true).missing ?? [] }, authorities)).toEqual([]);
+    const [member] = whole.masters.flatMap(({ members }) => members);
+    const five = (_: unknown, index: number) => ({ members: index === 0 || member === undefined ? [] : Array.from({ length: 5 }, () => member) });
+    const withMembers = (change: (_: unknown, index: number) => { members: Found["masters"][number]["members"] }) => ({
+      ...without(false),
+      masters: without(false).masters.map((master, index) => ({ ...master, ...change(master, index) })),
+    });
+    expect(refusalsOf(withMembers(five), undefined)[0]).toContain("2 of 5 members answer");
+    expect(
+      refusalsOf(
+        withMembers(() => ({ members: [] })),
+        undefined,
+      )[0],
+    ).toContain("2 of 3 members answer");
+  });
+
+  test("nothing for a member that is ill where every master was reached", () => {
+    const ill = changed(whole, "master-3", () => ({ doesAnswer: false, etcd: "no status" }));
+    expect(refusalsOf(ill, undefined)).toEqual([]);
+  });
+
+  test("a recovery, with all that is missing and all causes", () => {
+    const stale = { etcd: { identity: "x", isStale: true, flags: [] } };
+    const masters = whole.masters.slice(0, 1).map((master) => ({ ...master, doesAnswer: false, etcd: "no status", processes: stale }));
+    const gone = ["master-2", "master-3"].map((name) => ({ name, isAlive: false }));
+    expect(refusalsOf({ masters, missing: gone }, authorities)[0]).toContain(
+      "Cannot recover without master-2, master-3: etcd has no quorum that answers: 0 of 3 members do; master-1: etcd does not answer, and",
+    );
+  });
+
   test("a recovery", () => {
     const down = { ...without(false), masters: without(false).masters.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })) };
     expect(refusalsOf(down, authorities)).toEqual([
-      "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since etcd is started on all together. Mend SSH to master-3, then run pulumi up again",
+      "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since all that is out is started together. Mend SSH to master-3, then run pulumi up again",
     ]);
   });
 });
@@ -136,6 +207,14 @@ describe("a new machine that is still to join", () => {
     ]);
   });
 
+  test("has to join before etcd of the others is restarted, unless nothing of them answers", () => {
+    expect(refusalsOf(found, authorities)).toEqual([]);
+    expect(refusalsOf(found, undefined)).toEqual([
+      "Cannot rotate without master-3: 2 of 2 members answer, so a restart of etcd on master-1, master-2 would leave 1; expected a quorum of 2 beside it. Nothing was changed. First let master-3 join with the certificates that the others have (docs/masters.md), then run pulumi up again",
+    ]);
+    expect(refusalsOf({ masters: two.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })), joining }, undefined)).toEqual([]);
+  });
+
   test("differs by its files alone", () => {
     const bare = joining.map((master) => ({ ...master, files: {}, processes: {}, served: {}, receipt: undefined }));
     const wanted = { ...wantedOf(pems), heldBefore: "retire" as const };
@@ -149,6 +228,6 @@ describe("a new machine that is still to join", () => {
   test("gets one step, after the others trust what its leaves are issued by", () => {
     const steps = stepsOf(planRollout(found, ackLayout, [], 0), ["master-1", "master-2"], ["master-3"]).filter(({ master }) => master === "master-3");
     expect(steps).toEqual([{ phase: "issue", master: "master-3", after: ["trust-master-1", "trust-master-2"], heirs: [] }]);
-    expect([holdOf(found, undefined), obstacleOf(found)]).toEqual(["retire", "master-3 has joined and masters[master-3].joining is removed"]);
+    expect([holdOf(found, undefined, []), obstacleOf(found, "retire", [])]).toEqual(["retire", "master-3 has joined and masters[master-3].joining is removed"]);
   });
 });

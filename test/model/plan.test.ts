@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
-import { changed, diskOf, foundAs, makePems, masterWith, names } from "./cluster.ts";
+import { longestRollout, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import { changed, diskOf, foundAs, makePems, masterWith, names, receipt } from "./cluster.ts";
 
 const separate = makePems("separate");
 const shared = makePems("shared", "shared");
@@ -17,7 +17,7 @@ function plan(of: Found = found, at = now): RolloutPlan {
 
 /** The common names of what stays trusted, by trust row. */
 function trusted(of: Found, master: string): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(plan(of).trusted[master] ?? {}).map(([row, list]) => [row, list.map((each) => each.subject.join())]));
+  return Object.fromEntries(Object.entries(plan(of).trusted[master] ?? {}).map(([row, list]) => [row, list.map(({ subject: [name = ""] }) => name)]));
 }
 
 describe("the order of masters", () => {
@@ -47,6 +47,19 @@ describe("the snapshot", () => {
     expect(plan().snapshotFrom).toBe("master-1");
     expect(plan(changed(found, "master-1", () => ({ etcd: "slow" }))).snapshotFrom).toBe("master-2");
     expect(plan(foundAs(separate, { etcd: "down", doesAnswer: false })).snapshotFrom).toBeUndefined();
+  });
+
+  test("comes, where none is healthy, from the first that answers and is not out", () => {
+    const alarm = foundAs(separate, { etcd: "an alarm is raised (etcdctl alarm list)" });
+    const silent = changed(alarm, "master-1", () => ({ etcd: "down", doesAnswer: false }));
+    expect([plan(alarm).snapshotFrom, plan(silent).snapshotFrom]).toEqual(["master-1", "master-2"]);
+    // it answers by the connections that it has, and is started anew
+    const out = changed(alarm, "master-1", ({ files }) => ({
+      etcd: "no peer handshake with 10.77.0.12:2380",
+      isLeader: false,
+      files: { ...files, "etcd-peer": endingAt(files["etcd-peer"], now) },
+    }));
+    expect(plan(out)).toMatchObject({ out: { "master-1": ["etcd", "kube-apiserver"] }, snapshotFrom: "master-2" });
   });
 });
 
@@ -104,6 +117,35 @@ describe("what stays trusted", () => {
   });
 });
 
+describe("what stays trusted where a file is odd", () => {
+  test("comes from the others where a master has none", () => {
+    expect(
+      trusted(
+        changed(found, "master-2", () => ({ files: {} })),
+        "master-2",
+      ),
+    ).toEqual({
+      "etcd-ca": ["CN=etcd-ca separate"],
+      "etcd-peer-ca": ["CN=etcd-peer-ca separate"],
+      "apiserver-etcd-ca": ["CN=etcd-ca separate"],
+    });
+  });
+
+  test("is told by the leaf, and by nothing that stands behind it in its file", () => {
+    const more = certificatesIn(half.leaves["master-3"]?.["etcd-server"].certPem ?? "");
+    const known = certificatesIn(half.authorities.etcd);
+    const chained = changed(found, "master-3", ({ files }) => ({
+      files: Object.fromEntries(
+        Object.entries(files).map(([id, file]) => {
+          const behind = id === "etcd-server" ? more : id === "etcd-ca" ? known : [];
+          return [id, { ...file, certificates: [...file.certificates, ...behind] }];
+        }),
+      ),
+    }));
+    expect(trusted(chained, "master-1")["apiserver-etcd-ca"]).toEqual(["CN=etcd-ca separate"]);
+  });
+});
+
 describe("the mode", () => {
   test("is rolling while certificates hold and there is quorum", () => {
     expect([plan().mode, plan().causes]).toEqual(["rolling", []]);
@@ -120,6 +162,15 @@ describe("the mode", () => {
     expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum that answers: 1 of 3 members do"]]);
   });
 
+  test("counts a member that cannot be reached over SSH: by whether it answers the others", () => {
+    const with3 = (isAlive: boolean): Found => ({
+      masters: found.masters.slice(0, 2).map((master, index) => (index === 0 ? { ...master, etcd: "down", doesAnswer: false } : master)),
+      missing: [{ name: "master-3", isAlive }],
+    });
+    expect(plan(with3(false)).causes).toEqual(["etcd has no quorum that answers: 1 of 3 members do"]);
+    expect([plan(with3(true)).mode, plan(with3(true)).causes]).toEqual(["rolling", []]);
+  });
+
   test("is rolling while members answer, however ill they are: an alarm is raised for all, and is no reason to stop them", () => {
     expect(plan(foundAs(separate, { etcd: "an alarm is raised (etcdctl alarm list)" }))).toMatchObject({ mode: "rolling", causes: [] });
   });
@@ -130,6 +181,10 @@ describe("the mode", () => {
     const old = changed(found, "master-1", () => ({ etcd: "no status", doesAnswer: false, processes: stale }));
     expect(plan(starting).causes).toEqual([]);
     expect(plan(old).causes).toEqual(["master-1: etcd does not answer, and runs with files that have changed since its start"]);
+    // on one port is enough
+    const half = changed(old, "master-1", ({ served: { 2379: client } }) => ({ served: client === undefined ? {} : { 2379: client } }));
+    expect(plan(half).causes).toEqual(plan(old).causes);
+    expect(plan(changed(old, "master-1", () => ({ processes: {} }))).causes).toEqual([]);
   });
 
   test("is rolling when an alarm is raised and a file is at fault as well: the members serve", () => {
@@ -171,12 +226,114 @@ describe("the mode", () => {
   });
 });
 
+describe("what is out", () => {
+  const down = (of: Found, name: string) => changed(of, name, () => ({ etcd: "no status", doesAnswer: false, processes: staleEtcd }));
+  const staleEtcd = { etcd: { identity: "x", isStale: true, flags: [] }, "kube-apiserver": { identity: "y", isStale: false, flags: [] } };
+  const both = ["etcd", "kube-apiserver"];
+  /** How many steps of a phase wait for no other of the same phase. */
+  const sideBySide = (of: Found, phase: string) =>
+    stepsOf(plan(of), names).filter((step) => step.phase === phase && !step.after.some((each) => each.startsWith(phase))).length;
+
+  test("is nothing in rolling mode", () => {
+    expect(plan().out).toEqual({});
+  });
+
+  test("is one member with its API server while the others are a quorum, and trust goes from master to master", () => {
+    const one = down(found, "master-3");
+    expect(plan(one).out).toEqual({ "master-3": both });
+    expect(plan(one).order.trust).toEqual(["master-3", "master-1", "master-2"]);
+    expect([sideBySide(one, "trust"), sideBySide(one, "issue"), sideBySide(one, "retire")]).toEqual([1, 1, 1]);
+  });
+
+  test("comes first although it answers, gives no snapshot and gets no leadership; the others are ill only because of it", () => {
+    const end = Date.UTC(2026, 10, 20);
+    const linked = {
+      masters: foundAs(separate, { etcd: "no peer handshake with 10.77.0.13:2380" }).masters.map((master) => ({
+        ...master,
+        isLeader: master.name === "master-1",
+      })),
+    };
+    const one = changed(linked, "master-3", ({ files }) => ({ files: { ...files, "etcd-peer": endingAt(files["etcd-peer"], end) } }));
+    expect(plan(one)).toMatchObject({ out: { "master-3": both }, order: { trust: ["master-3", "master-1", "master-2"] }, snapshotFrom: "master-1" });
+    const heirs = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) => (phase === "trust" ? own : []));
+    expect(heirs).not.toContain("master-3");
+    // by then it has been started
+    const later = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) => (phase === "retire" ? own : []));
+    expect(later).toContain("master-3");
+    // it would not let a restarted one back in
+    const leading = changed(one, "master-3", () => ({ isLeader: true }));
+    expect(plan(leading).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
+  });
+
+  test("is everything without quorum, and files are written side by side", () => {
+    const two = down(down(found, "master-3"), "master-1");
+    expect(plan(two).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
+    expect([sideBySide(two, "trust"), sideBySide(two, "issue"), sideBySide(two, "retire")]).toEqual([3, 3, 1]);
+  });
+
+  test("is everything when members answer by the connections that they have, and no restart would bring a quorum back", () => {
+    const end = Date.UTC(2026, 10, 20);
+    const linked = foundAs(separate, { etcd: "no peer handshake with 10.77.0.11:2380" });
+    const masters = linked.masters.map((master) => ({
+      ...master,
+      isLeader: false,
+      files: { ...master.files, "etcd-peer": endingAt(master.files["etcd-peer"], end) },
+    }));
+    expect(plan({ masters }).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
+  });
+
+  test("is everything when the one that is out leaves one that answers beside one that has only begun to start", () => {
+    const starting = changed(down(found, "master-3"), "master-1", () => ({ etcd: "the unit etcd is not active", doesAnswer: false, served: {} }));
+    expect(plan(starting).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
+  });
+
+  test("is one alone when another that cannot be reached over SSH answers", () => {
+    const two: Found = { masters: down(found, "master-2").masters.slice(0, 2), missing: [{ name: "master-3", isAlive: true }] };
+    expect(plan(two).out).toEqual({ "master-2": both });
+  });
+
+  test("is an API server that is not ready and has not read its files, as when settle was killed before its turn", () => {
+    const stale = { ...staleEtcd, etcd: { identity: "x", isStale: false, flags: [] }, "kube-apiserver": { identity: "y", isStale: true, flags: [] } };
+    const killed = changed(found, "master-2", () => ({ isApiReady: false, processes: stale }));
+    expect(plan(killed)).toMatchObject({
+      mode: "recovery",
+      causes: ["master-2: kube-apiserver is not ready, and runs with files that have changed since its start"],
+      out: { "master-2": ["kube-apiserver"] },
+    });
+    expect(plan(changed(found, "master-2", () => ({ isApiReady: false }))).causes).toEqual([]);
+    expect(plan(changed(found, "master-2", () => ({ processes: stale }))).causes).toEqual([]);
+  });
+
+  test("is what does not run since an interrupted recovery wrote its files, and nothing that a journal, or nobody, tells of", () => {
+    const stopped = (change: Partial<Found["masters"][number]>) =>
+      changed(found, "master-2", () => ({ etcd: "the unit etcd is not active", doesAnswer: false, isApiReady: false, processes: {}, served: {}, ...change }));
+    const interrupted = { ...receipt, phase: "issue", isComplete: false };
+    expect(plan(stopped({ receipt: interrupted })).causes).toEqual([
+      "master-2: etcd does not run since rollout 4 was interrupted",
+      "master-2: kube-apiserver does not run since rollout 4 was interrupted",
+    ]);
+    expect(plan(stopped({ receipt: { ...interrupted, phase: "trust" } })).causes).toHaveLength(2);
+    expect(plan(stopped({ receipt: { ...interrupted, isComplete: true } })).causes).toEqual([]);
+    expect(plan(stopped({ receipt: undefined })).causes).toEqual([]);
+    // one that runs was started
+    const running = found.masters[1]?.processes ?? {};
+    expect(plan(stopped({ receipt: interrupted, processes: running })).causes).toEqual([]);
+    expect(plan(stopped({})).causes).toEqual([]);
+    expect(plan(stopped({ receipt: { ...interrupted, phase: "backup" } })).causes).toEqual([]);
+    expect(plan(stopped({ receipt: interrupted, leftovers: ["/var/lib/etcd-rotation/journal"] })).causes).toEqual([]);
+  });
+});
+
 function endingAt(file: Found["masters"][number]["files"][string] | undefined, notAfter: number) {
   if (file === undefined) {
     throw new Error("Cannot find the file");
   }
   return { ...file, certificates: file.certificates.map((certificate) => ({ ...certificate, notAfter })) };
 }
+
+test("the longest rollout waits at each gate of each phase to its end", () => {
+  expect(longestRollout(3, 120, 10)).toBe(6 * 3 * 130);
+});
 
 describe("the steps", () => {
   test("of three masters", () => {

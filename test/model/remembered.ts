@@ -21,6 +21,7 @@ export function withMemory<Module extends typeof import("../../components/model/
     ...real,
     certificatesIn: remembered(real.certificatesIn, (pem) => pem),
     publicKeyOf: remembered(real.publicKeyOf, (pem) => pem),
+    isMadeHere: remembered(real.isMadeHere, ({ fingerprint }) => fingerprint),
     hasIssued: remembered(real.hasIssued, (authority: Certificate, leaf: Certificate) => `${authority.fingerprint} ${leaf.fingerprint}`),
   };
 }

@@ -24,6 +24,8 @@ const certificateOf = ({ certPem }: Issued): Certificate => {
 };
 const leaves = new Map(ackKubernetes.filter(({ kind }) => kind === "cert" || kind === "kubeconfig").map((row) => [row.id, leafOf(row.id)]));
 const groups = [...leaves.keys()];
+/** without the authority's other names */
+const firstNames = ackKubernetes.filter((row) => row.isLater !== true);
 
 function leafOf(id: string): Certificate {
   const row = ackKubernetes.find((each) => each.id === id);
@@ -174,8 +176,8 @@ describe("an authority", () => {
     expect(signedAuthorities([stdout], "a6")).toEqual({});
     const [master] = found().masters;
     const plans = { "cluster-ca": { kind: "sign", on: "master-2" }, "front-proxy-ca": { kind: "keep" } } as const;
-    expect(master && authorityContents(master, ackKubernetes, plans, signed)).toEqual({ "cluster-ca": certPem });
-    expect(master && authorityContents(master, ackKubernetes, plans, { "cluster-ca": makeAuthority("/CN=kubernetes").certPem })).toEqual({});
+    expect(master && authorityContents(master, firstNames, plans, signed)).toEqual({ "cluster-ca": certPem });
+    expect(master && authorityContents(master, firstNames, plans, { "cluster-ca": makeAuthority("/CN=kubernetes").certPem })).toEqual({});
   });
 });
 
@@ -199,6 +201,120 @@ test("what could not be made is tried again for another purpose", () => {
   expect(plan(authority).notices).toEqual(["master-2: cluster-ca stays until 2036-11-21: openssl could not make one like it; renew it by hand"]);
 });
 
+test("a group that a whole rollout has not known waits for its end, or for the next one; an interrupted rollout renews it", () => {
+  const { "kube.conf": own, ...renewed } = Object.fromEntries(groups.map((group) => [group, `${etcdAuthority.slice(0, 16)}/`]));
+  expect(own).toBeDefined();
+  const groupsOn = (of: Found, authority?: string) => plan(of, {}, authority ?? etcdAuthority).leaves["master-2"]?.map(({ group }) => group);
+  const since = (of: Found, isComplete: boolean) => changed(of, "master-2", () => ({ receipt: { ...receipt, isComplete, renewed } }));
+  expect(groupsOn(since(found(), true))).toEqual([]);
+  expect(groupsOn(since(found(), true), "ff".repeat(32))).toEqual(groups);
+  expect(groupsOn(since(found({ leafEnd: now + 59 * 86_400_000 }), true))).toContain("kube.conf");
+  expect(groupsOn(since(found(), false))).toEqual(["kube.conf"]);
+});
+
+describe("how long an authority has to last", () => {
+  const kindOf = (of: Found, change: Partial<RenewalPolicy> = {}) => plan(of, change).authorities["cluster-ca"];
+  const days = (count: number) => now + count * 86_400_000;
+
+  test("as long as what it signs now, less a tenth or thirty days, so that a run that goes on does not sign it again", () => {
+    const signing = (authorityEnd: number, validityDays: number) => kindOf(found({ purpose: "", authorityEnd }), { validity: validityDays * 86_400 }).kind;
+    expect([signing(days(89), 100), signing(days(90), 100)]).toEqual(["sign", "keep"]);
+    expect([signing(days(969), 1000), signing(days(970), 1000)]).toEqual(["sign", "keep"]);
+  });
+
+  test("longer than renewBefore, also where it signs nothing else, unless nothing is to be renewed by itself", () => {
+    const near = found({ authorityEnd: days(59) });
+    expect(kindOf(near)).toEqual({ kind: "sign", on: "master-2" });
+    expect(kindOf(found({ authorityEnd: days(60) }))).toEqual({ kind: "keep" });
+    expect(kindOf(near, { renew: "never", rotation: undefined })).toEqual({ kind: "keep" });
+  });
+
+  test("nobody signs it where no master has its key", () => {
+    const keyless = found({ authorityEnd: days(59) }).masters.map(({ files: { "cluster-ca-key": _, ...files }, ...master }) => ({ ...master, files }));
+    expect(kindOf({ masters: keyless })).toEqual({ kind: "keep" });
+    const none = keyless.map(({ files: { "cluster-ca": _, ...files }, ...master }) => ({ ...master, files }));
+    expect(kindOf({ masters: none })).toEqual({ kind: "keep" });
+  });
+
+  test("a master that has another one with another key is left alone", () => {
+    const [renewed, other] = [certificateOf(signers["cluster-ca"]), certificateOf(makeAuthority("/CN=kubernetes"))];
+    const apart = withFile(withFile(found({ authorityEnd: days(1000) }), "cluster-ca", { certificates: [other] }), "cluster-ca-key", {
+      publicKey: other.publicKey,
+    });
+    const both = changed(apart, "master-3", ({ files }) => {
+      const file = files["cluster-ca"];
+      return file === undefined
+        ? {}
+        : { files: { ...files, "cluster-ca": { ...file, certificates: [{ ...renewed, notAfter: now + 50 * years, fingerprint: "new" }] } } };
+    });
+    expect(kindOf(both)).toEqual({ kind: "copy", pem: renewed.pem, to: ["master-1"] });
+  });
+});
+
+test("a leaf near its end is renewed under an authority that could not be made like it only where that one outlives it", () => {
+  const kept = (authorityEnd: number) =>
+    changed(found({ leafEnd: now + 20 * 86_400_000, authorityEnd }), "master-2", ({ receipt: own }) => ({
+      receipt: own && { ...own, renewed: { ...own.renewed, "cluster-ca": `${etcdAuthority.slice(0, 16)}/ kept` } },
+    }));
+  const groupsOn = (of: Found) => plan(of).leaves["master-2"]?.map(({ group }) => group);
+  expect(groupsOn(kept(now + 20 * 86_400_000))).toEqual(["front-proxy-client"]);
+  expect(groupsOn(kept(now + 21 * 86_400_000))).toEqual(groups);
+});
+
+test("a renewal is noted by the etcd authority and the rotation that it was for", () => {
+  const etcd = etcdAuthority.slice(0, 16);
+  expect([plan(found()).purpose, plan(found(), { rotation: "r2" }).purpose]).toEqual([`${etcd}/`, `${etcd}/r2`]);
+  expect(planRenewals(found(), ackKubernetes, policy, undefined, names, now).purpose).toBe("/");
+});
+
+test("what backup has signed is told apart by authority, and several lines make one text", () => {
+  const step = "authority cluster-ca one\nserved x\nauthority front-proxy-ca two words\n\nauthority cluster-ca three\ndone a5 backup master-1\n";
+  expect(signedAuthorities([step, "authority cluster-ca four\ndone a4 backup master-2\n", ""], "a5")).toEqual({
+    "cluster-ca": "one\nthree\n",
+    "front-proxy-ca": "two words\n",
+  });
+});
+
+describe("the authority under another name", () => {
+  const signed = { ...certificateOf(signers["cluster-ca"]), notAfter: now + 50 * years, fingerprint: "new" };
+  const earlier = certificateOf(signers["cluster-ca"]);
+  const other = certificateOf(makeAuthority("/CN=console"));
+  const bundle = (certificates: readonly Certificate[], of = found()) => withFile(of, "root-ca", { certificates });
+
+  test("gets the newest certificate with any rollout, and asks for one when its end is near", () => {
+    const [far, near] = [now + 10 * years, now + 59 * 86_400_000].map((notAfter) => ({ ...earlier, notAfter }));
+    const of = (own = earlier) => bundle([own], found({ authorityEnd: now + 50 * years }));
+    expect(plan(of(far)).authorities["cluster-ca"]).toEqual({ kind: "keep" });
+    const both = (own = earlier) => withFile(of(own), "cluster-ca", { certificates: [signed] });
+    const planned = plan({ masters: both(far).masters.map((master) => ({ ...master, files: { ...both(far).masters[1]?.files } })) });
+    expect(planned.authorities["cluster-ca"]).toEqual({ kind: "copy", pem: earlier.pem, to: [] });
+    expect(differences(both(far), wanted, ackLayout, planned).filter(({ what }) => what.includes("cluster-ca"))).toEqual([]);
+    const asked = plan({ masters: both(near).masters.map((master) => ({ ...master, files: { ...both(near).masters[1]?.files } })) });
+    expect(asked.authorities["cluster-ca"]).toEqual({ kind: "copy", pem: earlier.pem, to: names });
+  });
+
+  test("is renewed where it lies in a bundle, and nothing of another key or subject is", () => {
+    const renewed = certificateOf(signers["cluster-ca"]);
+    const present = { ...renewed, pem: "earlier\n", fingerprint: "earlier" };
+    const crossed = { ...present, subject: ["CN=other"], pem: "crossed\n" };
+    const master = bundle([other, present, crossed]).masters[1];
+    const plans = { "cluster-ca": { kind: "sign", on: "master-2" }, "front-proxy-ca": { kind: "keep" } } as const;
+    const contents = master && authorityContents(master, ackKubernetes, plans, { "cluster-ca": renewed.pem });
+    expect(contents?.["root-ca"]).toBe(`${other.pem}${renewed.pem}crossed\n`);
+  });
+
+  test("signs from a bundle that begins with somebody else's", () => {
+    const of = found({ purpose: "", authorityEnd: now + 10 * years });
+    const first = { masters: of.masters.map((master) => ({ ...master, files: bundleFirst(master) })) };
+    expect(plan(first).authorities["cluster-ca"]).toEqual({ kind: "sign", on: "master-2" });
+    expect(plan(first).leaves["master-2"]?.map(({ group }) => group)).toEqual(groups);
+    function bundleFirst({ files }: FoundMaster): Record<string, FoundFile> {
+      const own = files["cluster-ca"];
+      return own === undefined ? {} : { ...files, "cluster-ca": { ...own, certificates: [other, ...own.certificates] } };
+    }
+  });
+});
+
 test("other authorities in the same file stay trusted", () => {
   const [master] = found().masters;
   const other = certificateOf(makeAuthority("/CN=other"));
@@ -207,7 +323,7 @@ test("other authorities in the same file stay trusted", () => {
     file && { ...master, files: { ...master.files, "cluster-ca": { ...file, certificates: [certificateOf(signers["cluster-ca"]), other] } } };
   const plans = { "cluster-ca": { kind: "sign", on: "master-2" }, "front-proxy-ca": { kind: "keep" } } as const;
   const { certPem } = signers["cluster-ca"];
-  expect(bundle && authorityContents(bundle, ackKubernetes, plans, { "cluster-ca": certPem })).toEqual({
+  expect(bundle && authorityContents(bundle, firstNames, plans, { "cluster-ca": certPem })).toEqual({
     "cluster-ca": `${certPem}${other.pem}`,
   });
 });

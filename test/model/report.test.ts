@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import { ackLayout, type LayoutKind } from "../../components/model/layout.ts";
 import { type PlannedStep, stepName } from "../../components/model/plan.ts";
-import { describeReport, readReports } from "../../components/model/report.ts";
+import { describeReport, type Report, readReports } from "../../components/model/report.ts";
+import { noRenewals } from "../../components/model/restore.ts";
+import { changed, foundAs, makePems, withOldKey } from "./cluster.ts";
+import { makeAuthority } from "./openssl.ts";
 
 const planned: readonly PlannedStep[] = (["backup", "trust", "verify"] as const).flatMap((phase) =>
   ["master-1", "master-2"].map((master) => ({ phase, master, after: [], heirs: [] })),
@@ -10,7 +15,7 @@ const done = Object.fromEntries(planned.map((step) => [stepName(step), `done a5 
 const hash = "ab".repeat(32);
 const verified = {
   ...done,
-  "verify-master-1": `refused master-1 1\nserved master-1 etcd-server ${hash} Nov 10 12:00:00 2076 GMT\nlisting master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT\ncarrier master-1 kubeconfigs until 2036-11-12\ndone a5 verify master-1\n`,
+  "verify-master-1": `refused master-1 1\nserved master-1 etcd-server ${hash} Nov 10 12:00:00 2076 GMT\nlisting master-1 /etc/kubernetes/pki/ca.crt /pki/ca.crt ${hash} Nov 12 12:00:00 2036 GMT\ncarrier master-1 kubeconfigs until 2036-11-12\ndone a5 verify master-1\n`,
   "verify-master-2": `served master-2 etcd-peer ${hash} Nov  9 23:59:59 2076 GMT\nlisting master-2 /var/lib/etcd/cert/ca.pem Nov 10 12:00:00 2076 GMT\ndone a5 verify master-2\n`,
 };
 
@@ -21,7 +26,8 @@ describe("readReports", () => {
       attempt: "a5",
       served: { "master-1 etcd-server": `${hash} until 2076-11-10`, "master-2 etcd-peer": `${hash} until 2076-11-09` },
       carriers: ["master-1 kubeconfigs until 2036-11-12"],
-      listings: ["master-1 /etc/kubernetes/pki/ca.crt Nov 12 12:00:00 2036 GMT", "master-2 /var/lib/etcd/cert/ca.pem Nov 10 12:00:00 2076 GMT"],
+      // the second line is an earlier program's
+      listings: [{ master: "master-1", path: "/etc/kubernetes/pki/ca.crt", realPath: "/pki/ca.crt", fingerprint: hash, end: "Nov 12 12:00:00 2036 GMT" }],
       isHeld: false,
       expires: "2076-11-09",
     });
@@ -52,17 +58,59 @@ describe("readReports", () => {
   });
 });
 
-test("the summary lists the certificates and says last that it is done", () => {
-  expect(describeReport(readReports(attempt, planned, verified), "Held")).toEqual([
-    "master-1 /etc/kubernetes/pki/ca.crt notAfter=Nov 12 12:00:00 2036 GMT",
-    "master-2 /var/lib/etcd/cert/ca.pem notAfter=Nov 10 12:00:00 2076 GMT",
+const found = foundAs(makePems("current"));
+const before = { found, rows: ackLayout, kubernetes: [], renewals: noRenewals([]) };
+const summary = (listings: Report["listings"], of = before, layout: LayoutKind = "kubeadm") =>
+  describeReport({ ...readReports(attempt, planned, verified), listings }, "Held", of, layout);
+const listing = (id: string, fingerprint: string) => ({
+  master: "master-1",
+  path: `/shown/${id}`,
+  realPath: found.masters[0]?.files[id]?.realPath ?? `/strange/${id}`,
+  fingerprint,
+  end: "Nov 12 12:00:00 2036 GMT",
+});
+
+test("the summary says of every certificate whether it was renewed, and that it is done; last, on ACK, what its console does not know", () => {
+  const present = found.masters[0]?.files["etcd-ca"]?.certificates[0]?.fingerprint ?? "";
+  expect(summary([listing("etcd-ca", present), listing("etcd-server", hash)], before, "ack")).toEqual([
+    "master-1 /shown/etcd-ca notAfter=Nov 12 12:00:00 2036 GMT: is the wanted one already",
+    "master-1 /shown/etcd-server notAfter=Nov 12 12:00:00 2036 GMT: renewed",
     "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
     "master-1 kubeconfigs until 2036-11-12",
     "etcd CA and certs have successfully rotated!",
+    "Alibaba Cloud's console does not know of it: do not press its button that updates certificates, and have its reminder taken away by a ticket (docs/alibaba-cloud.md).",
   ]);
+  expect(summary([]).at(-1)).toBe("etcd CA and certs have successfully rotated!");
+});
+
+test("the summary names the keys that an installer has left, before its last words", () => {
+  const [first, ...rest] = summary([], { ...before, found: withOldKey(found) }).slice(2);
+  expect(first).toContain("master-1 has private keys that its etcd does not read: /cert/two-key.pem");
+  expect(rest).toEqual(["etcd CA and certs have successfully rotated!"]);
+});
+
+test("a copy of another member's certificate has a reason, and so has somebody else's; what nobody looks after has none, and is no success", () => {
+  const [peer] = found.masters[1]?.files["etcd-peer"]?.certificates ?? [];
+  const [own] = found.masters[0]?.files["etcd-client"]?.certificates ?? [];
+  const [foreign] = certificatesIn(makeAuthority("/CN=console").certPem);
+  if (peer === undefined || own === undefined || foreign === undefined) {
+    throw new Error("Cannot find the test's certificates");
+  }
+  const strangers = Object.entries({ peer, own, foreign }).map(([id, certificate]) => ({ path: `/strange/${id}`, certificate }));
+  const of = { ...before, found: changed(found, "master-1", () => ({ strangers })) };
+  const [line, open, other, last] = summary(
+    strangers.map(({ path, certificate }) => listing(path.slice("/strange/".length), certificate.fingerprint)),
+    of,
+  ).filter((each) => !(each.includes("kubeconfigs") || each.startsWith("Earlier")));
+  expect(line).toMatch(/: a copy of etcd-peer of master-2, from before$/);
+  expect(open).toMatch(/: not looked after$/);
+  expect(other).toMatch(/: of no authority that is looked after$/);
+  expect(last).toBe(
+    "etcd serves the wanted certificates, and the official check still finds what nobody looks after: /shown/own of master-1. Renew or remove it by hand",
+  );
 });
 
 test("a rollout that is held says so, and not that it is done", () => {
   const held = { ...done, "verify-master-1": "held master-1\ndone a5 verify master-1\n" };
-  expect(describeReport(readReports(attempt, planned, held), "Held before retire: …")).toEqual(["Held before retire: …"]);
+  expect(describeReport(readReports(attempt, planned, held), "Held before retire: …", before, "ack")).toEqual(["Held before retire: …"]);
 });

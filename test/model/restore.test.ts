@@ -8,12 +8,21 @@ import { planRollout } from "../../components/model/plan.ts";
 import { planRestore, rotationOf } from "../../components/model/restore.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { changed, diskOf, fileOf, foundAs, makePems, receipt, wantedOf } from "./cluster.ts";
-import { makeAuthority, makeLeaf } from "./openssl.ts";
+import { makeAuthority, makeLeaf, openssl } from "./openssl.ts";
 
 const original = makePems("original", "shared");
 const present = makePems("present");
 const now = Date.now();
-const question = { rows: ackLayout, kubernetes: [], rollout: 3, owner: receipt.owner, heldBefore: undefined, renewBefore: 60 * 86_400, now };
+const question = {
+  rows: ackLayout,
+  kubernetes: [],
+  rollout: 3,
+  owner: receipt.owner,
+  kept: {},
+  renewBefore: 60 * 86_400,
+  rolloutSeconds: 5400,
+  now,
+};
 
 /** Masters that run with one set and keep another one. */
 function keeping(pems: WantedPems, running: WantedPems = present): Found {
@@ -64,8 +73,27 @@ describe("a set that would not serve is refused", () => {
 
   test("no backup of that rollout", () => {
     expect(refusalsOf(changed(keeping(original), "master-2", () => ({ backups: [4] })))).toEqual([
-      "Cannot restore rollout 3: master-2 keeps no backup of it; expected one of 4. See npm run backups",
+      "Cannot restore rollout 3: master-2 keeps no backup of it; expected one of 4. See npx etcd-rotation backups",
     ]);
+  });
+
+  test("no backup at all; others, of which there are several", () => {
+    const some = changed(
+      changed(keeping(original), "master-1", () => ({ backups: [] })),
+      "master-2",
+      () => ({ backups: [4, 5] }),
+    );
+    expect(refusalsOf(some)).toEqual([
+      "Cannot restore rollout 3: master-1 keeps no backup of it; expected one, and there is none. See npx etcd-rotation backups",
+      "Cannot restore rollout 3: master-2 keeps no backup of it; expected one of 4, 5. See npx etcd-rotation backups",
+    ]);
+  });
+
+  test("a master that is still to join, beside one that is missing", () => {
+    const { masters } = keeping(original);
+    expect(refusalsOf({ masters: masters.slice(0, 2), missing: [{ name: "master-4", isAlive: false }], joining: masters.slice(2) })[0]).toContain(
+      "Cannot restore rollout 3 without master-4, master-3: ",
+    );
   });
 
   test("a master that is missing", () => {
@@ -89,15 +117,43 @@ describe("a set that would not serve is refused", () => {
     expect(refusalsOf(found).join("\n")).toContain("in its backup on master-2: etcd-peer is not accepted by etcd-peer-ca of master-1, master-3");
   });
 
-  test("one that has ended, and one that ends within renewBefore unless that is made shorter", () => {
-    const [end] = certificatesIn(original.leaves["master-1"]?.["etcd-server"].certPem ?? "").map(({ notAfter }) => notAfter);
-    const late = (daysLeft: number, renewBefore: number) =>
-      planRestore(keeping(original), { ...question, now: (end ?? 0) - daysLeft * 86_400_000, renewBefore: renewBefore * 86_400 }).refusals;
-    expect(late(-1, 1).join("\n")).toContain("in its backup on master-1: etcd-server expired on ");
-    expect(late(30, 60)).toHaveLength(1);
-    expect(late(30, 60)[0]).toMatch(/^Cannot restore rollout 3: etcd-\w+ of master-\d would end on \d{4}-\d\d-\d\d, within certificates\.renewBefore;/);
-    expect(late(30, 1)).toEqual([]);
+  test("one that has ended, or would before a rollout is done and checked", () => {
+    expect(late(-1).refusals.join("\n")).toContain("in its backup on master-1: etcd-server expired on ");
+    expect(late(5399).refusals).toEqual([
+      expect.stringMatching(
+        /^Cannot restore rollout 3: etcd-\w+ of master-\d would end at [\d-]+ [\d:]+ UTC, before a rollout is sure to be done and checked; expected [\d-]+ [\d:]+ UTC or later\. Remove restore and ask for a new set: pulumi config set rotation <new>$/,
+      ),
+    ]);
   });
+});
+
+/** With so many seconds left of the first leaf. */
+function late(secondsLeft: number) {
+  const ends = Object.values(original.leaves).flatMap((own) =>
+    Object.values(own).flatMap(({ certPem }) => certificatesIn(certPem).map(({ notAfter }) => notAfter)),
+  );
+  return planRestore(keeping(original), { ...question, now: Math.min(...ends) - secondsLeft * 1000 });
+}
+
+test("a set that ends within renewBefore, which is why it was rotated, comes back; the day is told", () => {
+  const { refusals, notices } = late(5401);
+  expect(refusals).toEqual([]);
+  expect(notices).toEqual([
+    expect.stringMatching(
+      /^(apiserver-)?etcd-\w+ of master-\d is the first to end of what is restored, on \d{4}-\d\d-\d\d, within certificates\.renewBefore; nothing is renewed while restore is set: before that day remove it$/,
+    ),
+  ]);
+  expect(late(61 * 86_400).notices).toEqual([]);
+});
+
+test("an authority in a trust file that has issued none of the leaves may end when it likes", () => {
+  const [foreign] = certificatesIn(makeAuthority("/CN=somebody", 1).certPem);
+  const found = changed(keeping(original), "master-2", ({ saved }) => {
+    const file = saved["etcd-ca"];
+    return file === undefined || foreign === undefined ? {} : { saved: { ...saved, "etcd-ca": { ...file, certificates: [...file.certificates, foreign] } } };
+  });
+  const { refusals, notices } = planRestore(found, { ...question, now: (foreign?.notAfter ?? 0) - 1000 });
+  expect([refusals, notices]).toEqual([[], []]);
 });
 
 describe("Kubernetes' own files", () => {
@@ -135,6 +191,69 @@ describe("Kubernetes' own files", () => {
   test("stay where the authority's key is another one now, and are named", () => {
     const { kubernetes, notices } = plan(leaf(other));
     expect([kubernetes["master-1"], notices]).toEqual([[], ["master-1: apiserver is not restored: the key of cluster-ca is another one now"]]);
+  });
+
+  test("come back within renewBefore as well, and stay when they would end during the rollout", () => {
+    const [end] = certificatesIn(then.certPem).map(({ notAfter }) => notAfter);
+    const at = (secondsLeft: number) => planRestore(found(then), { ...question, rows: [], kubernetes: rows, now: (end ?? 0) - secondsLeft * 1000 });
+    expect([at(5401).kubernetes["master-1"], at(5401).notices]).toEqual([
+      ["apiserver", "apiserver-key"],
+      [expect.stringMatching(/^apiserver of master-1 is the first to end of what is restored, on /)],
+    ]);
+    expect([at(5399).kubernetes["master-1"], at(5399).notices]).toEqual([
+      [],
+      [expect.stringMatching(/^master-1: apiserver is not restored: it would end at [\d-]+ [\d:]+ UTC$/)],
+    ]);
+  });
+
+  test("stay where the key in the backup is not the certificate's, and are named", () => {
+    const torn = changed(found(then), "master-1", ({ saved }) => ({ saved: { ...saved, "apiserver-key": { publicKey: "another", certificates: [] } } }));
+    const { kubernetes, notices } = planRestore(torn, { ...question, kubernetes: rows });
+    expect([kubernetes["master-1"], notices]).toEqual([[], ["master-1: apiserver is not restored: its key in the backup is another one"]]);
+  });
+
+  test("stay where the backup has the certificate and not its key, and are named", () => {
+    const torn = changed(found(then), "master-1", ({ saved: { "apiserver-key": _, ...saved } }) => ({ saved }));
+    expect(planRestore(torn, { ...question, kubernetes: rows }).notices).toEqual(["master-1: apiserver is not restored: its key in the backup is another one"]);
+  });
+
+  test("that have no key of their own come back alone: an embedded one cannot be apart", () => {
+    const inside = changed(found(today), "master-1", ({ saved, files }) => ({
+      saved: { ...saved, "admin.conf": file(then.certPem) },
+      files: { ...files, "admin.conf": file(today.certPem) },
+    }));
+    const { kubernetes, wanted, notices } = planRestore(inside, { ...question, kubernetes: rows });
+    expect([kubernetes["master-1"], notices]).toEqual([["admin.conf"], []]);
+    expect(wanted.restored?.["master-1"]).toEqual({ "admin.conf": certificatesIn(then.certPem)[0]?.fingerprint });
+  });
+
+  describe("an authority", () => {
+    const again = openssl(["x509", "-in", "ca.pem", "-signkey", "key.pem", "-days", "3000"], { "ca.pem": authority.certPem, "key.pem": authority.keyPem });
+    const kept = (text: string) =>
+      planRestore(
+        changed(found(today), "master-1", ({ saved }) => ({ saved: { ...saved, "cluster-ca": file(text) } })),
+        { ...question, kubernetes: rows },
+      );
+
+    test("comes back with the key that it has now, wherever it stands in its file", () => {
+      expect([kept(again).kubernetes["master-1"], kept(again).notices]).toEqual([["cluster-ca"], []]);
+      expect(kept(`${other.certPem}${again}`).kubernetes["master-1"]).toEqual(["cluster-ca"]);
+    });
+
+    test("stays with another key, and is named", () => {
+      expect([kept(other.certPem).kubernetes["master-1"], kept(other.certPem).notices]).toEqual([
+        [],
+        ["master-1: cluster-ca is not restored: the key of cluster-ca is another one now"],
+      ]);
+    });
+
+    test("that is not on the master lets nothing of its own back", () => {
+      const without = changed(found(then), "master-1", ({ files: { "cluster-ca": _, ...files } }) => ({ files }));
+      expect(planRestore(without, { ...question, kubernetes: rows }).notices).toEqual([
+        "master-1: cluster-ca is not restored: the key of cluster-ca is another one now",
+        "master-1: apiserver is not restored: the key of cluster-ca is another one now",
+      ]);
+    });
   });
 
   test("that are equal anyway are no business of a restore", () => {

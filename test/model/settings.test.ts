@@ -17,6 +17,7 @@ const masters = [1, 2, 3].map((number) => ({
 }));
 const [first, ...others] = masters;
 const good = { rotation: "2026-11", masters, ssh: { privateKey } };
+const extra = { kind: "kubeconfig", name: "mine", path: "/etc/kubernetes/mine.conf" };
 const folder = mkdtempSync(join(tmpdir(), "settings test "));
 
 beforeAll(async () => {
@@ -70,6 +71,11 @@ test("a short stack file has these settings", () => {
     allowOutage: false,
     skipUnreachable: false,
   });
+});
+
+test("names and addresses in certificates are taken as they are", () => {
+  const extraSans = ["etcd", "7", "etcd_1.kube-system.svc", "*.etcd.example", "10.0.0.255", "::1", "fd00::a", "xn--bcher-kva.example", "10.0.0.1-name-1"];
+  expect(checkSettings(withMaster({ extraSans }), "lab").masters[0]?.extraSans).toEqual(extraSans);
 });
 
 test("a cluster of Alibaba Cloud is an id and a region", () => {
@@ -130,13 +136,14 @@ describe("the private key from a file", () => {
 describe("a bad stack file is refused", () => {
   test("with its name and the way out", () => {
     expect(complaint({ ...good, gate: "9s" })).toBe(
-      "Cannot use the stack file of lab:\n  etcd-rotation:gate: expected at least 10s; saw \"9s\"\nMend it there, or with: npm run pulumi -- config set --path '<key>' <value> --stack lab",
+      "Cannot use the stack file of lab:\n  etcd-rotation:gate: expected at least 10s; saw \"9s\"\nMend it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack lab",
     );
   });
 
-  const oneKey = "expected exactly one of privateKey, privateKeyPath and agent: true, found";
+  const oneKey = "expected exactly one of privateKey, privateKeyPath, password and agent: true, found";
   const malformed = "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format";
   const aDuration = 'expected a whole number and s, m, h, d or y, such as "60d"';
+  const aSan = 'expected a DNS name such as "etcd.example" or "*.etcd.example", or an IPv4 or IPv6 address, without a port';
   const aHostKey = 'expected a host key such as "ssh-ed25519 AAAA…" (ssh-keyscan prints it), or "unchecked"';
   const bad: readonly [string, unknown, string[]][] = [
     ["an unknown key", { ...good, foo: 1 }, ['stack file: Unrecognized key: "foo"']],
@@ -163,11 +170,13 @@ describe("a bad stack file is refused", () => {
     ["a bad address", withMaster({ address: "10.77.0.256" }), ['etcd-rotation:masters[0].address: expected an IPv4 or IPv6 address; saw "10.77.0.256"']],
     ["a bad etcd name", withMaster({ etcdName: "a b" }), ['etcd-rotation:masters[0].etcdName: expected etcd\'s --name; saw "a b"']],
     ["a bad port", withMaster({ port: 65_536 }), ["etcd-rotation:masters[0].port: Too big: expected number to be <=65535; saw 65536"]],
-    [
-      "a bad name in a certificate",
-      withMaster({ extraSans: ["a b"] }),
-      ['etcd-rotation:masters[0].extraSans[0]: expected a DNS name or an IP address; saw "a b"'],
-    ],
+    ...["a b", "host:6443", "10.0.0.256", "10.0.0", "fe80::1%eth0", "[::1]", "a..b", "a.", "-a", "a-.b", "*", "a.*.b", "", `${"a".repeat(64)}.b`].map(
+      (text): [string, unknown, string[]] => [
+        `"${text}" in a certificate`,
+        withMaster({ extraSans: ["etcd.example", text] }),
+        [`etcd-rotation:masters[0].extraSans[1]: ${aSan}; saw ${JSON.stringify(text)}`],
+      ],
+    ),
     [
       "a bad subject",
       withMaster({ subjects: { "etcd-peer": ["x"] } }),
@@ -176,6 +185,8 @@ describe("a bad stack file is refused", () => {
     ["a bad host key", withMaster({ hostKey: "AAAAC3" }), [`etcd-rotation:masters[0].hostKey: ${aHostKey}; saw "AAAAC3"`]],
     ["no host key", withMaster({ hostKey: undefined }), ["etcd-rotation:masters[0].hostKey: Invalid input: expected string, received undefined; saw nothing"]],
     ["no key source", { ...good, ssh: {} }, [`etcd-rotation:ssh: ${oneKey} 0`]],
+    ["a key and a password", { ...good, ssh: { privateKey, password: "hunter2" } }, [`etcd-rotation:ssh: ${oneKey} 2`]],
+    ["an empty password", { ...good, ssh: { password: "" } }, ["etcd-rotation:ssh.password: expected a password"]],
     ["two key sources", { ...good, ssh: { privateKey, agent: true } }, [`etcd-rotation:ssh: ${oneKey} 2`]],
     ["a bastion without a key source", { ...good, ssh: { privateKey, bastion: { host: "b", hostKey } } }, [`etcd-rotation:ssh.bastion: ${oneKey} 0`]],
     ["a malformed PEM", { ...good, ssh: { privateKey: privateKey.replace("END", "EN") } }, [`etcd-rotation:ssh.privateKey: ${malformed}`]],
@@ -239,11 +250,31 @@ describe("a bad stack file is refused", () => {
       ["etcd-rotation:backup.diskSnapshotRetentionDays: Too small: expected number to be >=1; saw 0"],
     ],
     ["a relative folder", { ...good, backup: { directory: "backups" } }, ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"']],
+    ...["/", "//", "/etc/", "/var/lib", "/data/..", "/run/backups"].map((directory): [string, object, string[]] => [
+      `backups in ${directory}`,
+      { ...good, backup: { directory } },
+      [`etcd-rotation:backup.directory: expected a folder for backups, such as "/data/backups", not one of the system; saw "${directory}"`],
+    ]),
     ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
     [
       "a path of the other layout",
       { ...good, layout: { kind: "kubeadm", paths: { "etcd-client": "/x" } } },
       ['etcd-rotation:layout.paths.etcd-client: expected a file of the layout kubeadm; saw "/x"'],
+    ],
+    [
+      "an extra file with the name of another, or of none of the kinds",
+      { ...good, layout: { extra: [extra, { ...extra, name: "admin.conf" }, { ...extra, name: "twice" }, { ...extra, name: "twice" }] } },
+      ["admin.conf", "twice", "twice"].map(
+        (name, index) => `etcd-rotation:layout.extra[${index + 1}].name: expected a name that no file of the layout has; saw "${name}"`,
+      ),
+    ],
+    [
+      "an extra file that etcd reads, at a relative path",
+      { ...good, layout: { extra: [{ ...extra, path: "x", restarts: ["etcd"] }] } },
+      [
+        'etcd-rotation:layout.extra[0].path: expected an absolute path; saw "x"',
+        'etcd-rotation:layout.extra[0].restarts[0]: Invalid option: expected one of "kube-apiserver"|"kubelet"|"kube-controller-manager"|"kube-scheduler"; saw "etcd"',
+      ],
     ],
     ["another layout", { ...good, layout: { kind: "k3s" } }, ['etcd-rotation:layout.kind: Invalid option: expected one of "ack"|"kubeadm"; saw "k3s"']],
     ["a relative path", { ...good, layout: { paths: { "etcd-ca": "x" } } }, ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"']],
@@ -276,6 +307,7 @@ describe("a bad stack file is refused", () => {
     ["ssh itself", { ...good, ssh: "hunter2" }],
     ["its bastion", { ...good, ssh: { privateKey, bastion: "hunter2" } }],
     ["a passphrase that is a number", { ...good, ssh: { privateKey, passphrase: 17_283_945 } }],
+    ["a password that is a number", { ...good, ssh: { password: 17_283_945 } }],
     ["a key that is no key", { ...good, ssh: { privateKey: "hunter2" } }],
     ["a key in the place of a host key", withMaster({ hostKey: privateKey })],
     ["a key in the place of a bastion's host key", { ...good, ssh: { privateKey, bastion: { host: "b", agent: true, hostKey: privateKey } } }],

@@ -3,7 +3,8 @@ import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { ackLayout, type Row } from "../../components/model/layout.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest, type StatusInput } from "../../components/model/status.ts";
-import { changed, type Disk, diskOf, fileOf, foundAs, makePems, masterWith, names, receipt, specs } from "./cluster.ts";
+import { changed, type Disk, diskOf, fileOf, foundAs, makePems, masterWith, names, receipt, specs, withOldKey } from "./cluster.ts";
+import { makeAuthority } from "./openssl.ts";
 
 const pems = makePems("steady");
 const other = makePems("other");
@@ -25,7 +26,10 @@ function statusOf(found: Found, change: Partial<StatusInput> = {}): ClusterStatu
     policy: { renew: "never", rotation: undefined, keepKeys: false, validity: 50 * 365 * 86_400, renewBefore: 60 * 86_400 },
     identity: { owner: receipt.owner, takeOver: undefined, lastClusterId: undefined },
     isOutageAllowed: false,
+    foreignAuthorities: undefined,
+    ignoredClients: [],
     rotation: receipt.rotation,
+    restore: undefined,
     now,
     ...change,
   });
@@ -63,6 +67,14 @@ describe("a steady cluster", () => {
     });
   });
 
+  test("has a note of the keys that an installer has left", () => {
+    const { state, notes } = statusOf(withOldKey(steady));
+    expect({ state, notes }).toEqual({
+      state: "ok",
+      notes: [expect.stringContaining("master-1 has private keys that its etcd does not read: /cert/two-key.pem")],
+    });
+  });
+
   test("has these certificates on each master", () => {
     const own = statusOf(steady).certificates.filter(({ master }) => master === "master-2");
     expect(own.map(({ file, port, isOnDisk, issuer, daysLeft }) => [file, port, isOnDisk, issuer.name, daysLeft])).toEqual([
@@ -76,6 +88,36 @@ describe("a steady cluster", () => {
     ]);
     const [authority] = certificatesIn(pems.authorities.etcd);
     expect(own[3]?.issuer.fingerprint).toBe(authority?.fingerprint);
+  });
+
+  test("names each by its path as it is used, its subject, and its times", () => {
+    const [leaf] = certificatesIn(pems.leaves["master-2"]?.["etcd-server"].certPem ?? "");
+    const own = (change: Partial<FoundMaster["files"][string]>) =>
+      statusOf(
+        changed(steady, "master-2", ({ files }) => ({
+          files: Object.fromEntries(Object.entries(files).map(([id, file]) => [id, { ...file, path: "/link", realPath: "/real", ...change }])),
+        })),
+      ).certificates.find(({ master, file }) => master === "master-2" && file === "etcd-server");
+    expect(own({})).toMatchObject({ path: "/link", subject: "etcd-server", notBefore: leaf?.notBefore, notAfter: leaf?.notAfter });
+    expect(own({})?.fingerprint).toBe(leaf?.fingerprint);
+    expect(own({ path: "" })?.path).toBe("/real");
+    // without a common name the whole of it
+    const nameless = certificatesIn(pems.authorities.etcd).map((each) => ({ ...each, subject: ["O=a", "OU=b"] }));
+    expect(own({ certificates: nameless })?.subject).toBe("O=a, OU=b");
+  });
+
+  test("has none in an authority of somebody else's, which is named", () => {
+    const text = `${pems.authorities.etcd}${makeAuthority("/CN=backup-ca", 30).certPem}`;
+    const status = statusOf(changed(steady, "master-2", withFile("etcd-ca", text)));
+    const until = new Date(certificatesIn(text)[1]?.notAfter ?? 0).toISOString().slice(0, 10);
+    expect({ state: status.state, findings: status.findings, notes: status.notes, odd: oddCells(status) }).toEqual({
+      state: "ok",
+      findings: [],
+      notes: [
+        `etcd-ca of master-2 trusts "CN=backup-ca" (until ${until}), which has issued nothing that this cluster uses: it is kept, so whoever has a certificate of it is still accepted; set foreignAuthorities: keep if that is meant, else drop`,
+      ],
+      odd: { "master-2 etcd-ca": "other" },
+    });
   });
 
   test("has no fault in never having been rotated", () => {
@@ -104,6 +146,17 @@ describe("the end comes near", () => {
   test("another rotation that is asked for is due", () => {
     const status = statusOf(steady, { rotation: "2026-12" });
     expect([status.state, findingsOf(status)]).toEqual(["due", ['due - rotation "2026-12" is asked for; the masters have "2026-11"']]);
+  });
+});
+
+test("what restore asks for is due until the masters have it, and no longer", () => {
+  const restored = { masters: steady.masters.map((master) => ({ ...master, receipt: { ...receipt, rotation: "restore-3" } })) };
+  expect(findingsOf(statusOf(steady, { restore: 3 }))).toEqual(['due - rotation "restore-3" is asked for; the masters have "2026-11"']);
+  expect(findingsOf(statusOf(restored))).toEqual(['due - rotation "2026-11" is asked for; the masters have "restore-3"']);
+  expect(statusOf(restored, { restore: 3 })).toMatchObject({
+    state: "ok",
+    findings: [],
+    notes: ["restore: the files from before rollout 3 are wanted, and nothing is renewed; remove restore to go forward to the stack's own."],
   });
 });
 
@@ -256,6 +309,12 @@ test("Kubernetes' certificates: what this cluster's authority has issued counts,
     );
   expect(states(one(own, own), 0)).toEqual({ "cluster-ca": "ok", "admin.conf": "ok", "kubelet-server": "ok" });
   expect(states(one(own, foreign), 306)).toEqual({ "cluster-ca": "ok", "admin.conf": "due", "kubelet-server": "other" });
+  // somebody uses it all the same
+  const [served] = certificatesIn(foreign);
+  const serving = changed(one(foreign, foreign), "master-1", (master) => ({
+    served: { ...master.served, ...(served === undefined ? {} : { 10250: served }) },
+  }));
+  expect([states(serving, 306)["kubelet-server"], states(serving, 366)["kubelet-server"]]).toEqual(["other", "expired"]);
   expect(states(one(foreign, foreign), 366)).toEqual({ "cluster-ca": "ok", "admin.conf": "other", "kubelet-server": "other" });
 });
 

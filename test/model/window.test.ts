@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Window, windowRefusal, windowState } from "../../components/model/window.ts";
+import { ignoreWindowVariable, type Window, windowRefusal, windowState } from "../../components/model/window.ts";
 
 // Literal cases: each instant is given in UTC, and what the wall clock shows then was looked up with `TZ=… date`.
 
@@ -120,8 +120,20 @@ test("where it is said to open it is open, and it is shut the minute before", ()
 
 test("a refusal says what time it is, when the window opens and how to go ahead", () => {
   expect(windowRefusal(nights, Date.parse("2026-11-25T12:00:00Z"), "prod-a")).toBe(
-    "Cannot begin a rollout of prod-a now: it is Wed 2026-11-25 20:00 Asia/Shanghai; expected a time inside the window tue, thu 22:00 to 04:00 of the next day Asia/Shanghai, which opens next on Thu 2026-11-26 22:00 Asia/Shanghai (Thu 2026-11-26 14:00 UTC). Preview works at any time. To begin outside the window, for this command alone: ETCD_ROTATION_IGNORE_WINDOW=prod-a npm run pulumi -- up --stack prod-a",
+    "Cannot begin a rollout of prod-a now: it is Wed 2026-11-25 20:00 Asia/Shanghai; expected a time inside the window tue, thu 22:00 to 04:00 of the next day Asia/Shanghai, which opens next on Thu 2026-11-26 22:00 Asia/Shanghai (Thu 2026-11-26 14:00 UTC). Preview works at any time. To begin outside the window, for this command alone: ETCD_ROTATION_IGNORE_WINDOW=prod-a npx etcd-rotation pulumi up --stack prod-a",
   );
+});
+
+test("one within a day says nothing of the next; one that opens on no day says so", () => {
+  const refusal = (window: Window) => windowRefusal(window, Date.parse("2026-11-24T12:00:00Z"), "prod-a");
+  expect(refusal(office)).toContain("inside the window mon, wed 09:30 to 17:00 UTC, which opens next on Wed 2026-11-25 09:30 UTC (");
+  expect(at({ ...office, days: [] }, "2026-11-24T12:00:00Z")).toBe("never");
+  expect(windowState({ ...office, days: [] }, 0)).toEqual({ isOpen: false, opensAt: undefined });
+  expect(refusal({ ...office, days: [] })).toContain("09:30 to 17:00 UTC, which does not open within 15 days. Preview");
+});
+
+test("the variable has the name that the documents tell", () => {
+  expect(ignoreWindowVariable).toBe("ETCD_ROTATION_IGNORE_WINDOW");
 });
 
 test("nothing is refused inside the window, or without one", () => {

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { Certificate } from "../../components/model/certificate.ts";
+import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
+import { noRenewals } from "../../components/model/restore.ts";
 import type { Wanted } from "../../components/model/wanted.ts";
-import { describePlan } from "../../components/model/words.ts";
-import { changed, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
+import { describePlan, type WordsInput } from "../../components/model/words.ts";
+import { changed, foundAs, makePems, receipt, specs, wantedOf, withOldKey } from "./cluster.ts";
+import { makeAuthority } from "./openssl.ts";
 
 const current = makePems("current");
 const next = makePems("next");
@@ -25,7 +27,14 @@ function dated(of: Found): Found {
   };
 }
 
-function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shut?: string, diskSnapshotDays?: number): string[] {
+function words(
+  of: Found,
+  wanted: Wanted | undefined,
+  lastRotation?: string,
+  shut?: string,
+  diskSnapshotDays?: number,
+  change: Partial<WordsInput> = {},
+): string[] {
   const plan = planRollout(of, ackLayout, [], 0);
   return describePlan({
     found: of,
@@ -38,11 +47,14 @@ function words(of: Found, wanted: Wanted | undefined, lastRotation?: string, shu
     rotation: "2026-12",
     lastRotation,
     restore: undefined,
+    foreignAuthorities: undefined,
     shut,
     pauseSeconds: 10,
     diskSnapshotDays,
     heldBefore: wanted?.heldBefore,
+    clients: [],
     addresses: specs.map(({ address }) => address),
+    ...change,
   });
 }
 
@@ -52,6 +64,29 @@ const found = dated(foundAs(current));
 describe("the plan in words", () => {
   test("when there is nothing to do", () => {
     expect(words(found, wantedOf(current))).toEqual(["Nothing to do: every master serves the wanted certificates.", ...ends]);
+  });
+
+  test("when an installer has left keys", () => {
+    for (const wanted of [wantedOf(current), undefined]) {
+      expect(words(withOldKey(found), wanted)).toContainEqual(
+        expect.stringMatching(/^ {2}notice: master-1 has private keys .*: \/cert\/two-key\.pem \(of the member on master-2\)/),
+      );
+    }
+  });
+
+  test("when a trust file holds somebody else's authority, which counts for nothing", () => {
+    const other = makeAuthority("/CN=backup-ca", 1).certPem;
+    const [held] = certificatesIn(other).map((each) => ({ ...each, notAfter: Date.UTC(2027, 0, 2) }));
+    const joined = changed(found, "master-1", ({ files }) => {
+      const trust = files["etcd-ca"];
+      return trust === undefined || held === undefined ? {} : { files: { ...files, "etcd-ca": { ...trust, certificates: [...trust.certificates, held] } } };
+    });
+    const { kept } = planRollout(joined, ackLayout, [], 0);
+    expect(words(joined, wantedOf(current, kept))).toEqual([
+      "Nothing to do: every master serves the wanted certificates.",
+      ...ends,
+      '  notice: etcd-ca of master-1 trusts "CN=backup-ca" (until 2027-01-02), which has issued nothing that this cluster uses: it is kept, so whoever has a certificate of it is still accepted; set foreignAuthorities: keep if that is meant, else drop',
+    ]);
   });
 
   test("with snapshots of system disks, which come first", () => {
@@ -113,6 +148,25 @@ describe("the plan in words", () => {
     ]);
   });
 
+  test("when it is a recovery of one member, which the others cannot spare", () => {
+    const stale = { identity: "x", isStale: true, flags: [] };
+    const out = dated(
+      changed(foundAs(current), "master-3", ({ processes }) => ({ etcd: "no status", doesAnswer: false, processes: { ...processes, etcd: stale } })),
+    );
+    expect(words(out, undefined).slice(1, 11)).toEqual([
+      "  because master-3: etcd does not answer, and runs with files that have changed since its start",
+      "  because new certificates will be issued",
+      "  because master-3: etcd runs with files that have changed since its start",
+      "  This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.",
+      "  CAUTION: 2 of 3 members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage",
+      "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
+      "  trust:  master-3, then master-1, then master-2: old and new authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart, but for what is out",
+      "  issue:  master-3, then master-1, then master-2: new leaves and keys; master-3 (etcd, kube-apiserver) started; no other restart",
+      "  settle: master-1, master-2, master-3: checks; no restart",
+      "  retire: master-1, then master-2, then master-3: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+    ]);
+  });
+
   test("when retire is held: planned, and once it is held with whom to look for", () => {
     const wanted = { ...wantedOf(current), heldBefore: "retire" as const };
     expect(words(found, { ...wantedOf(next), heldBefore: "retire" as const }).filter((line) => line.includes("retire"))).toEqual([
@@ -159,6 +213,98 @@ describe("the plan in words", () => {
       "  notice: master-3 is being worked on by etcd-rotation/prod me@here pid 7",
       "  notice: master-3 is locked by etcd-rotation/prod",
     ]);
+  });
+
+  test("when the version of Kubernetes is not known, in a rollout only", () => {
+    const unknown = changed(found, "master-3", () => ({ kubernetes: "" }));
+    expect(words(unknown, undefined).at(-1)).toBe(
+      "  notice: the version of Kubernetes on master-3 is not known, neither by the image in /etc/kubernetes/manifests/kube-apiserver.yaml nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19",
+    );
+    expect(words(unknown, wantedOf(current))).toEqual(words(found, wantedOf(current)));
+    expect(words(found, undefined).join("\n")).not.toContain("version of Kubernetes");
+  });
+
+  describe("with Kubernetes' certificates", () => {
+    const on = (...masters: readonly string[]) => ({
+      renewals: { ...noRenewals([]), leaves: Object.fromEntries(masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]])) },
+    });
+    const step = (name: string, lines: readonly string[]) => lines.filter((line) => line.trimStart().startsWith(name));
+    const restarts = "the kubelet, controller manager and scheduler restart (containers keep running)";
+
+    test("retire says what restarts besides", () => {
+      const [retire] = step("retire", words(found, undefined, undefined, undefined, undefined, on("master-1")));
+      expect(retire).toBe(
+        `  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart; Kubernetes certificates are renewed, and ${restarts}`,
+      );
+      expect(step("issue", words(found, undefined, undefined, undefined, undefined, on("master-1")))[0]).toMatch(/new leaves and keys; no restart$/);
+    });
+
+    test("kube-apiserver is among it where it is too old to read them by itself, and does not restart anyway", () => {
+      const old = { ...on("master-1"), kubernetes: ackKubernetes };
+      const aged = (version: string) => ({ masters: found.masters.map((master) => ({ ...master, kubernetes: version })) });
+      const retire = (version: string, wanted: Wanted | undefined) => step("retire", words(aged(version), wanted, undefined, undefined, undefined, old))[0];
+      expect(retire("v1.16.9", wantedOf(current))).toContain(`renewed, and kube-apiserver (which is older than 1.19), ${restarts}`);
+      expect(retire("v1.20.4", wantedOf(current))).toContain(`renewed, and ${restarts}`);
+      expect(retire("v1.16.9", undefined)).toContain(`renewed, and ${restarts}`);
+    });
+
+    test("a recovery renews them when it starts what is out", () => {
+      const stale = { identity: "x", isStale: true, flags: [] };
+      const one = changed(found, "master-3", ({ processes }) => ({ etcd: "no status", doesAnswer: false, processes: { ...processes, etcd: stale } }));
+      const renewed = on("master-1", "master-3");
+      expect(step("issue", words(one, undefined, undefined, undefined, undefined, renewed))[0]).toMatch(
+        /started; no other restart; Kubernetes certificates are renewed on master-3$/,
+      );
+      const all = { masters: found.masters.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })) };
+      const lines = words(all, undefined, undefined, undefined, undefined, renewed);
+      expect(step("trust, issue", lines)[0]).toMatch(/files only; Kubernetes certificates are renewed$/);
+      expect(step("settle", lines)[0]).toMatch(/then kube-apiserver, the kubelet, controller manager and scheduler$/);
+    });
+
+    test("what cannot be renewed is a notice", () => {
+      expect(words(found, wantedOf(current), undefined, undefined, undefined, { renewals: noRenewals(["master-1: apiserver stays"]) }).at(-1)).toBe(
+        "  notice: master-1: apiserver stays",
+      );
+    });
+  });
+
+  test("with a backup that is restored", () => {
+    const line =
+      "  restore: the files that the masters kept from before rollout 3, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore";
+    expect(words(found, wantedOf(next), undefined, undefined, undefined, { restore: 3 })[1]).toBe(line);
+    expect(words(found, wantedOf(current), undefined, undefined, undefined, { restore: 3 })[1]).toBe(line);
+  });
+
+  test("with masters that are left out, or still to join", () => {
+    const { masters } = found;
+    const without: Found = { masters: masters.slice(0, 2), missing: [{ name: "master-3", isAlive: true }], joining: masters.slice(2) };
+    const notices = [
+      "  notice: master-3 cannot be reached over SSH and is left out (skipUnreachable); its etcd serves. Its steps leave the state, which runs nothing there",
+      "  notice: master-3 is joining: it gets its files in issue, and nothing is started there",
+    ];
+    const wanted = { ...wantedOf(next), heldBefore: "issue" as const };
+    const lines = words(without, wanted);
+    expect(lines.slice(-2)).toEqual(notices);
+    expect(lines.filter((line) => /^ {2}(backup|trust|issue|settle|retire|verify)/.test(line)).map((line) => line.split(":")[0])).toEqual([
+      "  backup",
+      "  trust",
+      "  issue, settle, retire, verify",
+    ]);
+    const dead: Found = { masters: masters.slice(0, 2), missing: [{ name: "master-3", isAlive: false }] };
+    expect(words(dead, wantedOf(current)).at(-1)).toContain("its etcd does not answer. Its steps");
+  });
+
+  test("when one of five members is out, which the others can spare: without a caution", () => {
+    const [first] = found.masters;
+    const five = ["a", "b", "c", "d", "e"].flatMap((name) => (first === undefined ? [] : [{ ...first, name }]));
+    const stale = { identity: "x", isStale: true, flags: [] };
+    const cut = { masters: five.map((each) => (each.name === "e" ? { ...each, etcd: "no status", doesAnswer: false, processes: { etcd: stale } } : each)) };
+    const lines = words(cut, undefined).filter((line) => line.startsWith("  This") || line.includes("CAUTION"));
+    expect(lines).toEqual([expect.stringMatching(/^ {2}This is a recovery of e \(etcd, kube-apiserver\)/)]);
+  });
+
+  test("with a snapshot of a system disk for a single day", () => {
+    expect(words(found, undefined, undefined, undefined, 1)[2]).toMatch(/, kept for 1 day$/);
   });
 
   test("when no certificate can be read", () => {

@@ -2,10 +2,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ackKubernetes, ackLayout, type KubernetesRow, pathOn, type Row } from "../../components/model/layout.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
-import { claimScript, stepScript, surveyScript } from "../../components/node/scripts.ts";
+import { claimScript, stepFunctions, stepScript, surveyScript, unpacking } from "../../components/node/scripts.ts";
 
 /**
- * Writes what the bats tests put together, into the folder that is named as argument: the step and the survey
+ * Writes what the bats tests put together, into the folder that is named as argument: the step, its functions and the survey
  * without data, and data blocks for a master under `@ROOT@`. The tests append assignments of their own.
  */
 const folder = process.argv[2];
@@ -40,7 +40,8 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     // what bash would read differently, were it not quoted
     rotation: `it's "2026" $HOME \`id\` \\ *`,
     authorities: ["aa", "bb"],
-    mode: "rolling",
+    isJoining: false,
+    out: [],
     isHeld: false,
     renewal: noRenewal,
     takesSnapshot: false,
@@ -61,7 +62,11 @@ function write(name: string, text: string): void {
   writeFileSync(join(folder ?? "", name), text);
 }
 
-write("step.sh", stepScript(mark));
+write(
+  "step.sh",
+  stepScript(mark).replace(unpacking(mark), () => mark),
+);
+write("functions", stepFunctions);
 write("survey.sh", surveyScript(mark));
 write("claim.sh", claimScript(mark));
 write("data", data(rows));

@@ -24,7 +24,7 @@ facts() {
   expect_code 0
   [ "${OUT##*$'\n'}" = 'done attempt-7 backup master-1' ]
   [ "$(stat -c %a "$(folder 7)" "$(folder 7)/files")" = $'700\n700' ]
-  [ "$(<"$(folder 7)/snapshot.db")" = snapshot ]
+  [ "$(head -c 8 "$(folder 7)/snapshot.db")" = snapshot ]
   [ "$(head -n 4 "$(folder 7)/manifest")" = $'attempt=attempt-7\nrollout=7\nrotation=it\'s "2026" $HOME `id` \\ *\nowner=etcd-rotation/production' ]
   [ "$(grep -c '^file ' "$(folder 7)/manifest")" = 10 ]
   grep -qxF "absent $(at etcd-client)" "$(folder 7)/manifest"
@@ -56,7 +56,8 @@ facts() {
 @test "a backup that was killed is not taken for a whole one" {
   IN_PROCESS=1 KILL_AT=20 step 'PHASE=backup'
   [ "$CODE" = 137 ]
-  [ ! -e "$(folder 7)" ] && [ -e "$(folder 7).new" ]
+  [ ! -e "$(folder 7)" ]
+  [ -e "$(folder 7).new" ]
   [ "$(call 'backup_numbers')" = '' ]
   IN_PROCESS=1 step 'PHASE=backup'
   expect_code 0
@@ -83,6 +84,19 @@ facts() {
   [ ! -e "$(folder 7)" ]
 }
 
+@test "a snapshot that is damaged is never taken, whatever etcd's tool says of it; one that no tool reads is said to be so" {
+  : >"$FAKE/help-for-status"
+  : >"$FAKE/cut-snapshot"
+  step 'PHASE=backup TAKE_SNAPSHOT=1'
+  expect_code 3
+  expect_says 'Cannot verify the etcd snapshot: it is damaged'
+  [ ! -e "$(folder 7)" ]
+  rm "$FAKE/cut-snapshot"
+  step 'PHASE=backup TAKE_SNAPSHOT=1'
+  expect_code 0
+  expect_says 'snapshot is whole, and was not read: there is no etcdutl beside etcdctl'
+}
+
 @test "pruning keeps the original set, incomplete rollouts and the newest complete ones" {
   local number
   for number in 1 2 3 4 5 6 7; do
@@ -107,8 +121,11 @@ facts() {
   printf 'complete=0\n' >"$(folder 5)/receipt"
   printf 'complete=0\n' >"$(folder 6)/receipt"
   call drop_repeated_snapshots
-  [ -e "$(folder 4)/snapshot.db" ] && [ ! -e "$(folder 5)/snapshot.db" ] && [ ! -e "$(folder 6)/snapshot.db" ]
-  [ -d "$(folder 5)/files" ] && [ -d "$(folder 6)/files" ]
+  [ -e "$(folder 4)/snapshot.db" ]
+  [ ! -e "$(folder 5)/snapshot.db" ]
+  [ ! -e "$(folder 6)/snapshot.db" ]
+  [ -d "$(folder 5)/files" ]
+  [ -d "$(folder 6)/files" ]
 }
 
 @test "what is restored is the backup's, to the last byte, and nothing when it is damaged" {
@@ -121,6 +138,14 @@ facts() {
   call 'PHASE=retire; load_saved; write_files' "$saved"
   for id in etcd-ca etcd-server etcd-server-key; do cmp "$(at "$id")" "$(folder 7)/files$(at "$id")"; done
   [ "$(tail -c 2 "$(at etcd-server)" | od -An -c | tr -d ' ')" = '\n\n' ]
+
+  # what the step has besides comes behind it, on a line of its own
+  cp "$(content_of new etcd-ca)" "$FAKE/kept.pem"
+  printf '%s' "$(cat "$(content_of old etcd-ca)")" >"$(folder 7)/files$(at etcd-ca)"
+  sed -i "s|^file [0-9a-f]* \(.* $(at etcd-ca)\)$|file $(sha256sum <"$(folder 7)/files$(at etcd-ca)" | cut -d ' ' -f 1) \1|" "$(folder 7)/manifest"
+  call 'PHASE=retire; load_saved; write_files' "$saved"$'\n'"$(want etcd-ca "$FAKE/kept.pem")"
+  cmp "$(at etcd-ca)" <(cat "$(content_of old etcd-ca)" "$FAKE/kept.pem")
+  rm -rf "$(state)/journal"
 
   cp "$(content_of new etcd-ca)" "$(at etcd-ca)"
   printf '\n' >>"$(folder 7)/files$(at etcd-ca)"
@@ -138,4 +163,17 @@ facts() {
   done
   call 'PHASE=verify; prune_backups' 'RESTORE=2 KEEP=2'
   [ "$(call 'backup_numbers' | sort -n | tr '\n' ' ')" = '1 2 4 5 ' ]
+}
+
+@test "a folder for the backups that is there already keeps its owner and mode, and what is in it stays open" {
+  local -r shared="$ROOT/data disk"
+  mkdir -p "$shared/etcd" && chown 4242:4243 "$shared" && chmod 755 "$shared"
+  step "PHASE=backup BACKUP_DIR='$shared'"
+  expect_code 0
+  [ "$(stat -c '%u:%g %a' "$shared" "$shared/etcd" "$shared/rollout-7")" = $'4242:4243 755\n0:0 755\n0:0 700' ]
+  call '[ "$(backup_numbers)" = 7 ]' "BACKUP_DIR='$shared'"
+  # one that is not there is root's alone
+  step "PHASE=backup BACKUP_DIR='$shared/new'"
+  expect_code 0
+  [ "$(stat -c '%u:%g %a' "$shared/new")" = '0:0 700' ]
 }

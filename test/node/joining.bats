@@ -9,11 +9,10 @@ setup() { start_master; }
 teardown() { stop_master; }
 
 @test "all files are written and nothing is started" {
-  kill -KILL "$(host_pid etcd)" "$(host_pid kube-apiserver)"
-  until ! host_pid etcd 2>/dev/null && ! host_pid kube-apiserver 2>/dev/null; do sleep 0.05; done
+  kill_component etcd kube-apiserver
   rm "$ROOT"/var/lib/etcd/cert/* "$ROOT"/etc/kubernetes/pki/etcd/*
   : >"$FAKE/events"
-  step "PHASE=issue MODE=joining
+  step "PHASE=issue JOINING=1
 $(want_set new etcd-ca etcd-server etcd-server-key)"
   expect_code 0
   [ ! -s "$FAKE/events" ]
@@ -25,7 +24,7 @@ $(want_set new etcd-ca etcd-server etcd-server-key)"
 @test "where etcd runs nothing is written: exit 3" {
   local before
   before=$(sha256sum "$ROOT"/var/lib/etcd/cert/*)
-  step "PHASE=issue MODE=joining
+  step "PHASE=issue JOINING=1
 $(want_set new etcd-ca etcd-server etcd-server-key)"
   expect_code 3
   expect_says 'Cannot write files only: etcd runs on master-1; expected none before it has joined'

@@ -125,10 +125,41 @@ expect_no_open_keys() {
   [ "$(cat "$RESULTS"/worker-* | awk '{ points += $1; pairs += $2 } END { print points, pairs }')" = "$(<"$RESULTS/count") 0" ]
 }
 
+@test "a certificate and its key in two folders: one right after the other, and killed at any write the next run begins with a pair" {
+  local n count moved to=new between=0
+  start_master
+  key=$ROOT/var/lib/keys/server.pem
+  mkdir "${key%/*}" && mv "$(at etcd-server-key)" "$key"
+  moved="PHASE=issue
+OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)
+FILE_PATH[$(index_of etcd-server-key)]='$key'"
+  IN_PROCESS='' step "$moved"$'\n'"$(want_set new etcd-server etcd-server-key)"
+  expect_code 0
+  cmp "$key" "$SUITE/new/server-key.pem"
+  [ "$(grep -A 1 -F "mv -f -t ${key%/*}" "$FAKE/argv" | tail -n 1 | cut -d ' ' -f 1-4)" = "mv -f -t $(dirname "$(at etcd-server)" | cut -d ' ' -f 1)" ]
+  step "$moved"$'\n'"$(want_set old etcd-server etcd-server-key)"
+  expect_code 0
+  count=$(<"$FAKE/count")
+  for ((n = 1; n <= count; n++)); do
+    KILL_AT=$n step "$moved"$'\n'"$(want_set "$to" etcd-server etcd-server-key)"
+    [ "$CODE" = 137 ] || fail_at "ended with $CODE before it could be killed"
+    is_pair_of old || is_pair_of new || between=$((between + 1))
+    expect_no_open_keys
+    call 'finish_stages; journal_drop' "$moved"
+    [ -z "$(find "$ROOT" \( -name '.etcd-rotation*' -o -name 'staged*' \) -print)" ] || fail_at "leftovers: $(leftovers)"
+    if is_pair_of new; then to=old; else is_pair_of old && to=new || fail_at 'no pair'; fi
+  done
+  [ "$between" = 1 ]
+}
+
+# is_pair_of SET: certificate and key, which lies in $key
+is_pair_of() {
+  cmp -s "$(at etcd-server)" "$SUITE/$1/server.pem" && cmp -s "$key" "$SUITE/$1/server-key.pem"
+}
+
 @test "a kill before a write, and a second kill during the next run, change nothing of that" {
   local i original first second
-  RANDOM=${SEED:-$$}
-  printf '# seed %s\n' "${SEED:-$$}" >&3
+  seed
   start_master
   original=$(facts)
   cp "$SUITE/new/ca.pem" "$FAKE/bad-trust"

@@ -27,7 +27,7 @@ authority() {
 
 new_key() {
   case $1 in
-    ec) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$2" ;;
+    ec) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -out "$2" ;;
     *) openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$2" 2>/dev/null ;;
   esac
 }
@@ -49,7 +49,7 @@ kubeconfig() {
 said() {
   openssl x509 -in "$1" -noout -subject -issuer -nameopt oneline,show_type
   openssl x509 -in "$1" -noout -ext basicConstraints,keyUsage,extendedKeyUsage,subjectAltName,certificatePolicies,nsComment 2>/dev/null
-  openssl x509 -in "$1" -noout -text | grep -A 1 -e 1.2.3.4 -e 'Public Key Algorithm' -e 'ASN1 OID' || :
+  openssl x509 -in "$1" -noout -text | grep -A 1 -e '1\.2\.3\.4' -e 'Public Key Algorithm' -e 'ASN1 OID' || :
 }
 
 embedded() {
@@ -82,8 +82,9 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   # everything else in the kubeconfig is as it was
   diff <(sed 's/\(client-[a-z]*-data\): .*/\1/' "$FAKE/before/admin.conf") <(sed 's/\(client-[a-z]*-data\): .*/\1/' "$CONF/admin.conf")
   [ "$(grep -c '^renewed\.[a-z.-]*=abc/1$' "$(state)/receipt")" = 3 ]
-  [ ! -e "$ROOT/run/etcd-rotation" ]
   [ "$(grep -c PRIVATE "$FAKE/argv")" = 0 ]
+  on_master test -d /run/etcd-rotation
+  [ -z "$(on_master grep -rl PRIVATE /run)" ]
 }
 
 @test "keepKeys keeps them" {
@@ -108,6 +109,51 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   cmp "$PKI/apiserver-ca.crt" "$FAKE/signed.crt"
   cmp <(embedded certificate-authority-data) "$FAKE/signed.crt"
   case $(openssl x509 -in "$PKI/apiserver.crt" -noout -enddate) in *' 2076 GMT') ;; *) false ;; esac
+}
+
+@test "a bundle that begins with somebody else's authority: ours signs, and theirs stays; what is behind a leaf stays byte for byte" {
+  local -r extra=$'# made by the console\n'
+  authority console ec /CN=console
+  cp "$PKI/apiserver-ca.crt" "$FAKE/own.crt"
+  { cat "$PKI/console.crt" && cat "$FAKE/own.crt"; } >"$PKI/apiserver-ca.crt"
+  { printf '%s' "$extra" && sed 's/$/\r/' "$PKI/console.crt" && cat "$FAKE/own.crt" && printf 'no line end'; } >"$FAKE/behind"
+  cat "$FAKE/behind" >>"$PKI/apiserver.crt"
+  call 'sign_authorities' 'SIGN_AUTHORITIES=(cluster-ca) VALIDITY_SECONDS=1576800000' 2>/dev/null | sed -n 's/^authority cluster-ca //p' >"$FAKE/signed.crt"
+  diff <(said "$FAKE/own.crt") <(said "$FAKE/signed.crt")
+  { cat "$PKI/console.crt" && cat "$FAKE/signed.crt"; } >"$FAKE/bundle.crt"
+  call 'make_renewals; [ "$KEPT_GROUPS" = "" ]; write_files' "$renew $(want cluster-ca "$FAKE/bundle.crt")"
+  cmp "$PKI/apiserver-ca.crt" "$FAKE/bundle.crt"
+  openssl verify -CAfile "$FAKE/signed.crt" "$PKI/apiserver.crt"
+  cmp <(embedded certificate-authority-data) "$FAKE/signed.crt"
+  # an earlier certificate of our authority behind the leaf is the renewed one, and nothing else has changed
+  cmp <(sed '1,/-----END CERTIFICATE/d' "$PKI/apiserver.crt") <(printf '%s' "$extra" && sed 's/$/\r/' "$PKI/console.crt" && cat "$FAKE/signed.crt" && printf 'no line end\n')
+  call 'write_worker_script'
+  grep -qxF "RENEWED_PEM=$(printf '%q' "$(<"$FAKE/signed.crt")")" "$(state)/worker-authority"
+}
+
+@test "a kubeconfig without a client's certificate gets the authority's renewed one, and stays for others to read" {
+  sed -i '/client-/d' "$CONF/admin.conf" && chmod 644 "$CONF/admin.conf"
+  cp "$CONF/admin.conf" "$FAKE/admin.conf"
+  call 'sign_authorities' 'SIGN_AUTHORITIES=(cluster-ca) VALIDITY_SECONDS=1576800000' 2>/dev/null | sed -n 's/^authority cluster-ca //p' >"$FAKE/signed.crt"
+  [ "$(call 'certificate_in "$(row_of admin.conf kubeconfig)"')" = "$(cat "$PKI/apiserver-ca.crt")" ]
+  call 'make_renewals; [ "$KEPT_GROUPS" = "" ]; write_files; PROBLEM=$(kubernetes_problem); printf "%s" "$PROBLEM"' "RENEW_GROUPS=(admin.conf) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1 $(want cluster-ca "$FAKE/signed.crt")"
+  cmp <(embedded certificate-authority-data) "$FAKE/signed.crt"
+  diff <(sed 's/-data: .*//' "$FAKE/admin.conf") <(sed 's/-data: .*//' "$CONF/admin.conf")
+  [ "$(stat -c %a "$CONF/admin.conf")" = 644 ]
+}
+
+@test "an RDN of several values stays one, of an authority and of what it signs" {
+  new_key ec "$PKI/apiserver-ca.key"
+  openssl req -x509 -new -key "$PKI/apiserver-ca.key" -days 100 -multivalue-rdn -subj '/O=alibaba cloud+O=hangzhou/CN=kubernetes' -out "$PKI/apiserver-ca.crt" 2>/dev/null
+  leaf apiserver-ca apiserver ec '/O=one+OU=two/CN=kube-apiserver' 'extendedKeyUsage=serverAuth'
+  subject() { openssl x509 -in "$1" -noout -subject -issuer -nameopt RFC2253; }
+  cp "$PKI/apiserver.crt" "$FAKE/before.crt"
+  call 'sign_authorities' 'SIGN_AUTHORITIES=(cluster-ca) VALIDITY_SECONDS=1576800000' 2>/dev/null | sed -n 's/^authority cluster-ca //p' >"$FAKE/signed.crt"
+  diff <(subject "$PKI/apiserver-ca.crt") <(subject "$FAKE/signed.crt")
+  call 'make_renewals; [ "$KEPT_GROUPS" = "" ]; write_files' "RENEW_GROUPS=(apiserver) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1 $(want cluster-ca "$FAKE/signed.crt")"
+  diff <(subject "$FAKE/before.crt") <(subject "$PKI/apiserver.crt")
+  case $(subject "$PKI/apiserver.crt") in *CN=kube-apiserver,O*=*+O*) ;; *) false ;; esac
+  openssl verify -CAfile "$FAKE/signed.crt" "$PKI/apiserver.crt"
 }
 
 @test "what cannot be made like the present one stays, and is noted; what is put back is not noted as renewed" {
@@ -146,6 +192,99 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   call "$kubelet; record_start kubelet; rm -f '$ROOT/var/lib/kubelet/pki/kubelet.crt'; ! is_stale kubelet"
 }
 
+@test "the authority under the names that running processes have for it, each file once; none beside it where they name its own" {
+  local rows
+  cp "$PKI/apiserver-ca.crt" "$PKI/ca.crt"
+  ln -s ca.crt "$PKI/link.crt"
+  printf '%s\n' 'authentication: {x509: {clientCAFile: pki/link.crt}}' >"$CONF/kubelet.yaml"
+  # survey ROOT_CA SIGNING_CERT: the paths of the rows that it tells
+  survey() {
+    script survey "pid_of() { printf 1; }; argument_of() { case \$2 in --root-ca-file) printf '%s' '$1' ;; --cluster-signing-cert-file) printf '%s' '$2' ;; --config) printf '%s' '$CONF/kubelet.yaml' ;; esac; }" >"$FAKE/script"
+    on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- | sed -n 's/^path \([0-9]*\) /\1 /p' | sort >"$FAKE/paths-told"
+    for rows in root-ca signing-ca kubelet-ca; do sed -n "s/^$(index_of "$rows") /$rows /p" "$FAKE/paths-told"; done
+  }
+  [ "$(survey "$PKI/ca.crt" "$PKI/ca.crt")" = "root-ca $PKI/ca.crt
+signing-ca $ROOT/nonexistent
+kubelet-ca $ROOT/nonexistent" ]
+  [ "$(survey "$PKI/apiserver-ca.crt" "$PKI/front-proxy-ca.crt")" = "root-ca $ROOT/nonexistent
+signing-ca $ROOT/nonexistent
+kubelet-ca $CONF/pki/link.crt" ]
+}
+
+@test "a record from before a file was looked after says nothing of it: its time does; one with it decides by content" {
+  local -r index=$(index_of root-ca) kubelet='identity() { printf "boot 1 5000"; }; start_epoch() { printf 100; };'
+  local -r row="FILE_PATH[$index]='$PKI/ca.crt'"
+  # at SECONDS: whether the kubelet is stale when the file has changed at that time, and what a path is asked by is that file's alone
+  at() { call "$kubelet"' newest_change() { [ "${2:-}" = later ] || printf 9; printf '"$1"'; }; if is_stale kubelet; then printf stale; else printf fresh; fi' "$row"; }
+  call "$kubelet record_start kubelet" "FILE_PATH[$index]=/nonexistent"
+  cp "$PKI/apiserver-ca.crt" "$PKI/ca.crt"
+  [ "$(at 99)" = fresh ]
+  [ "$(at 100)" = stale ]
+  call "$kubelet record_start kubelet" "$row"
+  [ "$(at 100)" = fresh ]
+  printf '\n' >>"$PKI/ca.crt"
+  [ "$(at 99)" = stale ]
+  cp "$PKI/apiserver-ca.crt" "$PKI/ca.crt"
+  printf '\n' >>"$PKI/apiserver-ca.crt"
+  [ "$(at 99)" = stale ]
+}
+
+@test "certificates and kubeconfigs that no row has are told once, by their real path, and no key is" {
+  mkdir -p "$CONF/deep/er" "$ROOT/var/lib/etcd/cert"
+  cp "$PKI/apiserver.crt" "$CONF/deep/er/copy.pem"
+  cat "$PKI/apiserver.key" >>"$CONF/deep/er/copy.pem"
+  ln -s deep/er/copy.pem "$CONF/link.pem"
+  ln -s / "$CONF/everything"
+  cp "$CONF/admin.conf" "$CONF/mine.conf"
+  head -c 100000 /dev/zero | cat "$PKI/apiserver.crt" - >"$CONF/large.pem"
+  printf 'nothing\n' >"$CONF/audit-policy.yaml"
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- >"$FAKE/stdout"
+  diff <(sed -n 's/^stranger \([^\o037]*\).*/\1/p' "$FAKE/stdout" | sort) <(printf '%s\n' "$CONF/deep/er/copy.pem" "$CONF/mine.conf")
+  diff <(grep -F "stranger $CONF/mine.conf" "$FAKE/stdout" | tr '\037' '\n' | sed 1d) <(embedded client-certificate-data)
+  [ "$(grep -c -F -e PRIVATE -e "$(sed -n 2p "$PKI/apiserver.key")" "$FAKE/stdout")" = 0 ]
+}
+
+@test "private keys beside etcd's that no row has are told by their public ones, and what is none stops nothing" {
+  local -r folder=$ROOT/var/lib/etcd/cert
+  mkdir -p "$folder/deep" "$CONF/deep"
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:named_curve >"$folder/ca-key.pem" 2>/dev/null
+  openssl pkey -in "$folder/ca-key.pem" -aes128 -passout pass:words -out "$folder/encrypted-key.pem"
+  openssl ec -in "$folder/ca-key.pem" -aes128 -passout pass:words -out "$folder/old-encrypted-key.pem" 2>/dev/null
+  cp "$folder/ca-key.pem" "$CONF/deep/elsewhere-key.pem"
+  ln -s "$CONF/deep/elsewhere-key.pem" "$folder/link-key.pem"
+  openssl genrsa 2048 2>/dev/null | cat "$PKI/apiserver.crt" - >"$folder/deep/with its certificate.pem"
+  head -c 100000 /dev/zero | cat "$folder/ca-key.pem" - >"$folder/large-key.pem"
+  printf -- '-----BEGIN PRIVATE KEY-----\nnothing\n' >"$folder/broken-key.pem"
+  mkfifo "$folder/pipe-key.pem"
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- >"$FAKE/stdout"
+  [ "$(tail -n 1 "$FAKE/stdout")" = end ]
+  diff <(sed -n 's/^stranger-key //p' "$FAKE/stdout" | sort) <(
+    for file in "$folder/ca-key.pem" "$folder/deep/with its certificate.pem"; do
+      printf '%s\037' "$file" && openssl pkey -in "$file" -pubout | paste -s -d $'\037'
+    done | sort
+  )
+  grep -qF "stranger $folder/deep/with its certificate.pem" "$FAKE/stdout"
+  [ "$(grep -c -F -e PRIVATE -e "$(sed -n 2p "$folder/ca-key.pem")" "$FAKE/stdout")" = 0 ]
+}
+
+# listing FILE REAL-FILE: the line
+listing() {
+  printf 'listing master-1 %s %s %s %s' "$1" "$PKI/$2" "$(openssl x509 -in "$PKI/$2" -outform DER | sha256sum | cut -d ' ' -f 1)" "$(openssl x509 -in "$PKI/$2" -noout -enddate | cut -d = -f 2)"
+}
+
+@test "the official listings name each certificate with where it lies, its hash and its end, and no key" {
+  ln -s apiserver.crt "$PKI/a-link.crt"
+  cp "$PKI/apiserver.key" "$PKI/a-key.crt"
+  call "cd '$PKI'; LISTINGS=('a*.crt'); report_listings" >"$FAKE/stdout"
+  diff "$FAKE/stdout" - <<EXPECTED
+$(listing a-link.crt apiserver.crt)
+$(listing apiserver-ca.crt apiserver-ca.crt)
+$(listing apiserver.crt apiserver.crt)
+EXPECTED
+}
+
 @test "a kubeconfig that embeds nothing, or two users, is left alone" {
   printf 'users: [{user: {client-certificate: /var/lib/kubelet/pki/kubelet-client-current.pem}}]\n' >"$CONF/admin.conf"
   call 'make_renewals; [ "$KEPT_GROUPS" = " admin.conf" ]' "$renew"
@@ -179,9 +318,9 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   local -r late="valid until $(date -u -d "$(openssl x509 -in "$folder/rollout-2/files$authority" -noout -enddate | cut -d = -f 2)" +%Y-%m-%d)"
   local -r conf="$CONF/admin.conf" script="$(state)/worker-authority"
   # what an earlier rollout wrote brings an earlier certificate
-  call "worker_script '$folder/rollout-2/files$authority' >'$script'"
+  call "worker_script \"\$(cat '$folder/rollout-2/files$authority')\" >'$script'"
   [[ "$(carriers)" == *"worker w1: $early; run pulumi up with another kubernetes.rotation first: master-1 has no command for this authority"* ]]
-  call "worker_script '$authority' >'$script'"
+  call "worker_script \"\$(cat '$authority')\" >'$script'"
   carriers >"$FAKE/said"
   [ "$(sed -n 1p "$FAKE/said")" = "kubeconfigs that embed an earlier certificate of cluster-ca: $early; give them $authority" ]
   [ "$(sed -n 2p "$FAKE/said")" = "worker w1: $early; run on master-1: ssh root@10.9.0.21 bash -s <$script && kubectl --kubeconfig $conf annotate node w1 --overwrite etcd-rotation/cluster-ca=$now" ]

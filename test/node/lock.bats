@@ -9,12 +9,16 @@ setup() {
   start_master
   HOLD='phase_trust() { : >"$FAKE/inside"; until [ -e "$FAKE/go" ]; do sleep 0.05; done; }'
 }
-teardown() { stop_master; }
+teardown() {
+  # a test that fails would wait for what it has left open
+  [ -z "${keeper-}" ] || kill "$keeper" 2>/dev/null || :
+  stop_master
+}
 
 # hold: a step that keeps the lock until $FAKE/go exists
 hold() {
   script step "$1" >"$FAKE/holder"
-  on_master setsid --wait bash -s <"$FAKE/holder" >"$FAKE/holder-out" 2>&1 3>&- &
+  on_master /usr/bin/setsid --wait bash -s <"$FAKE/holder" >"$FAKE/holder-out" 2>&1 3>&- &
   HOLDER=$!
   until [ -e "$FAKE/inside" ]; do sleep 0.05; done
 }
@@ -49,7 +53,7 @@ hold() {
   local code=0
   script step "$(want_set new etcd-ca apiserver-etcd-ca)"$'\n''receipt_put_real=$(declare -f write_files); eval "real_$receipt_put_real"; write_files() { kill -HUP "$$"; kill -PIPE "$$"; : >"$FAKE/hung-up"; real_write_files; }' >"$FAKE/script"
   mkfifo "$FAKE/out"
-  on_master setsid --wait bash -s <"$FAKE/script" >"$FAKE/out" 2>&1 3>&- &
+  on_master /usr/bin/setsid --wait bash -s <"$FAKE/script" >"$FAKE/out" 2>&1 3>&- &
   # the only reader goes away at once
   : <"$FAKE/out"
   wait "$!" || code=$?
@@ -63,8 +67,7 @@ hold() {
 
 @test "a script that is cut anywhere before its last line runs nothing" {
   local i size before
-  RANDOM=${SEED:-$$}
-  printf '# seed %s\n' "${SEED:-$$}" >&3
+  seed
   script step "$(want_set new etcd-ca etcd-server etcd-server-key)" >"$FAKE/script"
   size=$(($(stat -c %s "$FAKE/script") - $(printf '}\n' | wc -c)))
   before=$(cd "$ROOT" && find . -printf '%i %C@ %p\n')
@@ -75,7 +78,8 @@ hold() {
     [ ! -s "$FAKE/stdout" ]
   done
   head -c "$size" "$FAKE/script" | on_master bash -s >"$FAKE/stdout" 2>/dev/null 3>&- || :
-  [ ! -s "$FAKE/stdout" ] && [ ! -s "$FAKE/argv" ]
+  [ ! -s "$FAKE/stdout" ]
+  [ ! -s "$FAKE/argv" ]
   [ "$(cd "$ROOT" && find . -printf '%i %C@ %p\n')" = "$before" ]
 }
 
@@ -119,6 +123,40 @@ claim() {
   : >"$FAKE/open-second" 3>&- &
   claim second 1
   [ "$(<"$FAKE/claim-second.out")" = claimed ]
+}
+
+@test "a claim leaves the functions of its run, and a step begins with none but these" {
+  local before
+  printf 'exit 77\n' >"$(state)/functions"
+  mkfifo "$FAKE/open-first"
+  : >"$FAKE/open-first" 3>&- &
+  claim first
+  [ "$(<"$FAKE/claim-first.out")" = claimed ]
+  cmp "$(state)/functions" "$SUITE/functions"
+  [ "$(stat -c %a "$(state)/functions")" = 600 ]
+  [ -z "$(leftovers)" ]
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"
+  expect_code 0
+  # of another program, cut off, or gone
+  for change in 'printf ":\n" >>' 'truncate -s 20000' 'rm'; do
+    eval "$change \"\$(state)/functions\""
+    before=$(facts_of)
+    step 'PHASE=settle'
+    expect_code 3
+    expect_says "Cannot begin: $(state)/functions is not what this run has left there; nothing was changed. Run pulumi up again"
+    [ "$(facts_of)" = "$before" ]
+  done
+}
+
+@test "a claim that cannot leave the functions ends, and says why" {
+  mkdir -p "$(state)/functions.new"
+  mkfifo "$FAKE/open-first"
+  : >"$FAKE/open-first" 3>&- &
+  claim first || code=$?
+  [ "$code" = 3 ]
+  # in place of "claimed"
+  [[ $(<"$FAKE/claim-first.out") == *"Cannot write $(state)/functions: "* ]]
+  [ "$(grep -cx claimed "$FAKE/claim-first.out")" = 0 ]
 }
 
 @test "a run that has gone silent loses its claim" {

@@ -10,14 +10,15 @@ start_master() {
   BASE=$(mktemp -d "$base/etcd-rotation.XXXXXX")
   ROOT="$BASE/a master"
   FAKE="$BASE/fake state"
-  mkdir -p "$ROOT" "$FAKE"/{bin,exe,members,data} "$ROOT"/var/lib/etcd/cert "$ROOT"/etc/kubernetes/pki/etcd "$ROOT"/var/lib/etcd-rotation
+  mkdir -p "$ROOT" "$FAKE"/{bin,exe,members,unit,data/member} "$ROOT"/var/lib/etcd/cert "$ROOT"/etc/kubernetes/pki/etcd "$ROOT"/var/lib/etcd-rotation
   chmod 700 "$ROOT"/var/lib/etcd-rotation
+  install -m 600 "$SUITE/functions" "$ROOT"/var/lib/etcd-rotation/functions
   cp /bin/bash "$FAKE/exe/etcd"
   cp /bin/bash "$FAKE/exe/kube-apiserver"
   mkfifo "$FAKE/fifo"
   # every external command of the scripts: their arguments are looked at
   for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep head install mv \
-    readlink rm rmdir sed setsid sha256sum sort stat sync systemctl tail timeout tr uniq wc; do ln -s "$here/fakes/command" "$FAKE/bin/$name"; done
+    readlink rm rmdir sed sha256sum sort stat systemctl tail timeout tr uniq wc; do ln -s "$here/fakes/command" "$FAKE/bin/$name"; done
   ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"
   printf '0\n' >"$FAKE/count"
   printf 4242 >"$FAKE/cluster-id"
@@ -25,6 +26,8 @@ start_master() {
   printf 20480 >"$FAKE/db-size"
   printf '1, started, 10.9.0.1-name-1, https://10.9.0.1:2380, https://10.9.0.1:2379, false\n' >"$FAKE/member-list"
   : >"$FAKE/argv"
+  printf 'WorkingDirectory=%s\n' "$FAKE" >"$FAKE/unit/WorkingDirectory"
+  printf 'ExecStart={ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd --data-dir=data ; ignore_errors=no ; pid=0 }\n' >"$FAKE/unit/ExecStart"
   DATA=${DATA:-$SUITE/data} ROWS=${ROWS:-$SUITE/rows}
   while read -r id _ _ owner mode path; do
     path=${path/@ROOT@/$ROOT}
@@ -46,6 +49,35 @@ start_master() {
   call 'record_start etcd; record_start kube-apiserver'
   printf '0\n' >"$FAKE/count"
   : >"$FAKE/argv"
+}
+
+# add_members: two more, with the old set, whose etcd and kube-apiserver answer; sets THREE, assignments for a step
+add_members() {
+  local address
+  for address in 10.9.0.2 10.9.0.3; do
+    mkdir "$FAKE/members/$address"
+    : >"$FAKE/members/$address/api-ready"
+    member_has "$address" old
+    printf '%s, started, %s-name, https://%s:2380, https://%s:2379, false\n' "${address##*.}" "$address" "$address" "$address" >>"$FAKE/member-list"
+  done
+  # shellcheck disable=SC2034 # the tests use it
+  THREE='ALLOW_OUTAGE=0 MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3) HEIR_ADDRESSES=(10.9.0.3 10.9.0.2)'
+}
+
+# member_has ADDRESS SET [TRUSTED_SET...]: what that member serves, and whom it accepts: SET, when no other is named
+member_has() {
+  local -r member=$FAKE/members/$1 served=$2
+  local set
+  shift
+  [ $# -eq 1 ] || shift
+  cp "$SUITE/$served/server.pem" "$member/served.2379"
+  cp "$SUITE/$served/peer.pem" "$member/served.2380"
+  : >"$member/trust.2379"
+  : >"$member/trust.2380"
+  for set in "$@"; do
+    cat "$SUITE/$set/ca.pem" >>"$member/trust.2379"
+    cat "$SUITE/$set/peer-ca.pem" >>"$member/trust.2380"
+  done
 }
 
 # call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
@@ -124,22 +156,29 @@ want_set() {
 
 # script NAME [ASSIGNMENTS]: the step or the survey with its data, as it would come over the connection
 script() {
-  local whole data
+  local whole data rest
   whole=$(<"$SUITE/$1.sh")
+  rest=${whole##*@DATA@}
   data=$(<"$DATA")
   data=${data//@ROOT@/$ROOT}
   printf '%s\n' "${whole%%@DATA@*}" "$data" \
     "STATE_DIR='$ROOT/var/lib/etcd-rotation'" "HEALTH_SECONDS=1" \
     "API_CA='$ROOT/etc/kubernetes/pki/apiserver-ca.crt'" "API_CLIENT_KEY=/nonexistent" \
-    "LISTINGS=()" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null' '}'
+    "LISTINGS=()" "${rest%main*}" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null' '}'
 }
 
-# on_master COMMAND...: inside the master's namespaces, with the fakes first
+# on_master COMMAND...: inside the master's namespaces, with the fakes first, and then the programs of TEST_PROGRAMS
 on_master() {
   local commands="$FAKE/bin:"
   [ -z "${IN_PROCESS:-}" ] || commands=
   nsenter -t "$MASTER_PID" -p -m -n -u -- env FAKE="$FAKE" FAKE_COMMANDS="$BATS_TEST_DIRNAME/fakes" \
-    PATH="$commands$PATH" "$@"
+    PATH="$commands${TEST_PROGRAMS:+$TEST_PROGRAMS:}$PATH" "$@"
+}
+
+# seed: RANDOM draws by TEST_SEED, or by one that is printed
+seed() {
+  RANDOM=$((${TEST_SEED:-$$} % 32768))
+  printf '# %s: TEST_SEED=%s\n' "${BATS_TEST_FILENAME##*/}" "${TEST_SEED:-$$}" >&3
 }
 
 # step [ASSIGNMENTS]: runs it in a process group of its own. Sets CODE, OUT (stdout) and ERR (stderr).
@@ -148,7 +187,7 @@ step() {
   printf '0\n' >"$FAKE/count"
   script step "${1:-}" >"$FAKE/script"
   on_master env ${KILL_AT:+KILL_AT="$KILL_AT"} ${KILL_BEFORE:+KILL_BEFORE="$KILL_BEFORE"} ${REAL_TLS:+REAL_TLS=1} \
-    setsid --wait bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&- || CODE=$?
+    /usr/bin/setsid --wait bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&- || CODE=$?
   OUT=$(<"$FAKE/stdout")
   ERR=$(<"$FAKE/stderr")
 }
@@ -187,6 +226,16 @@ leftovers() {
 
 state() {
   printf '%s/var/lib/etcd-rotation' "$ROOT"
+}
+
+# kill_component COMPONENT...: their processes, which are gone afterwards: one that nobody has reaped yet still looks alive to the fakes
+kill_component() {
+  local component pid
+  for component in "$@"; do
+    pid=$(host_pid "$component")
+    kill -KILL "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+  done
 }
 
 # host_pid COMPONENT: its process as seen from here

@@ -103,7 +103,7 @@ facts() {
 
 @test "settings of etcdctl in the environment, and a path without it" {
   call 'export ETCDCTL_CACERT=/elsewhere; prepare_environment; [ -z "${ETCDCTL_CACERT+x}" ]'
-  run call 'command() { return 1; }; prepare_environment'
+  run call 'command() { return 1; }; prepare_environment; require_etcdctl'
   [ "$status" = 3 ]
   case $output in *'Cannot find etcdctl in '*) ;; *) false ;; esac
 }

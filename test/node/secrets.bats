@@ -21,8 +21,9 @@ seen_in() {
   grep -rlF -f "$BATS_TEST_TMPDIR/lines" "$@" | LC_ALL=C sort
 }
 
+# everything SET
 everything() {
-  want_set new etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
+  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
 }
 
 @test "a whole issue step shows no key and leaves none outside its place" {
@@ -32,7 +33,9 @@ everything() {
   step "PHASE=issue"$'\n'"$(want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key)"
   expect_code 0
   # the step did ask openssl and did write, by name
-  grep -q '^openssl s_client' "$FAKE/argv" && grep -q '^dd of=' "$FAKE/argv" && grep -q '^cmp ' "$FAKE/argv"
+  grep -q '^openssl s_client' "$FAKE/argv"
+  grep -q '^dd of=' "$FAKE/argv"
+  grep -q '^cmp ' "$FAKE/argv"
   [ -z "$(seen_in "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr")" ]
   [ "$(cat "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr" | grep -c -e 'PRIVATE')" = 0 ]
   [ -z "$(ls -A "$FAKE/tmp")" ]
@@ -40,12 +43,16 @@ everything() {
 }
 
 @test "a killed step leaves keys only in folders that nobody else can enter, and the next start removes them" {
-  local point file folder
-  RANDOM=${SEED:-$$}
-  printf '# seed %s\n' "${SEED:-$$}" >&3
+  local set count file folder
+  seed
   export IN_PROCESS=1
-  for point in 40 $((RANDOM % 90 + 20)) $((RANDOM % 90 + 20)); do
-    KILL_AT=$point step "$(everything)"
+  step "$(everything new)"
+  expect_code 0
+  # how many commands write
+  count=$(<"$FAKE/count")
+  for set in old new old; do
+    KILL_AT=$((RANDOM % count + 1)) step "$(everything "$set")"
+    expect_code 137
     while IFS= read -r file; do
       case $file in
         */cert/*-key.pem | */etcd/*-key.pem) [ "$(stat -c %a "$file")" = 600 ] ;;
@@ -56,10 +63,9 @@ everything() {
       esac
     done < <(seen_in "$ROOT")
     [ -z "$(ls -A "$FAKE/tmp")" ]
+    step "$(everything "$set")"
+    expect_code 0
+    [ -z "$(leftovers)" ]
+    [ "$(seen_in "$ROOT" | wc -l)" = 4 ]
   done
-  unset KILL_AT
-  step "$(everything)"
-  expect_code 0
-  [ -z "$(leftovers)" ]
-  [ "$(seen_in "$ROOT" | wc -l)" = 4 ]
 }

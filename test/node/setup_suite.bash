@@ -17,13 +17,13 @@ make_set() {
   mkdir -p "$folder"
   local leaf authority
   for authority in ca peer-ca; do
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
       -keyout "$folder/$authority-key.pem" -out "$folder/$authority.pem" 2>/dev/null || return 1
   done
   for leaf in server peer client; do
     authority=ca
     [ "$leaf" != peer ] || authority=peer-ca
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/O=lab/CN=$leaf $1" \
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -subj "/O=lab/CN=$leaf $1" \
       -keyout "$folder/$leaf-key.pem" -out "$folder/$leaf.csr" 2>/dev/null || return 1
     openssl x509 -req -in "$folder/$leaf.csr" -CA "$folder/$authority.pem" -CAkey "$folder/$authority-key.pem" -CAcreateserial \
       -days 30 -out "$folder/$leaf.pem" -extfile <(printf 'subjectAltName=IP:10.9.0.1,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null || return 1

@@ -31,19 +31,26 @@ without_record() {
   [ "$(stale etcd)" = fresh ]
 }
 
-@test "without a record, change time against process start: mtime does not hide a change, nor does a link on the path" {
-  # boot time and start ticks are both rounded down to seconds, and in doubt means stale:
-  # two whole seconds later, what was written before is older than these processes
+# start_later: processes that are newer than all files, by whole seconds. Boot time and start ticks are both rounded down to
+# seconds, and in doubt means stale: two of them later, what was written before is older
+start_later() {
   until [ "$(date +%s)" -gt "$(($(stat -c %Z "$(at apiserver-etcd-ca)") + 2))" ]; do sleep 0.1; done
   on_master "$BATS_TEST_DIRNAME/fakes/systemctl" restart --no-block etcd
-  kill -KILL "$(host_pid kube-apiserver)"
+  kill_component kube-apiserver
   on_master "$BATS_TEST_DIRNAME/fakes/systemctl" restart kubelet
   until [ "$(date +%s)" -gt "$(stat -c %Z "$FAKE/kube-apiserver.pid")" ]; do sleep 0.1; done
   without_record
   [ "$(stale etcd)" = fresh ]
   [ "$(stale kube-apiserver)" = fresh ]
+}
+
+@test "without a record, change time against process start: mtime does not hide a change, nor does a link on the path" {
+  # one that is a link itself
+  mv "$(at apiserver-etcd-ca)" "$ROOT/behind"
+  ln -s "$ROOT/behind" "$(at apiserver-etcd-ca)"
+  start_later
   # an old time of modification, as cp -p and a put-back leave it
-  touch -d '2001-01-01' "$(at apiserver-etcd-ca)"
+  touch -d '2001-01-01' "$ROOT/behind"
   [ "$(stale kube-apiserver)" = stale ]
   # a folder moved behind a new link
   mv "$ROOT/var/lib/etcd" "$ROOT/elsewhere"
@@ -52,7 +59,7 @@ without_record() {
 }
 
 @test "etcd without a record is asked: another authority in memory than on disk is stale" {
-  without_record
+  start_later
   cp -p "$SUITE/new/ca.pem" "$FAKE/loaded-etcd/2379"
   [ "$(call 'if etcd_names_match; then printf same; else printf other; fi')" = other ]
   [ "$(stale etcd)" = stale ]
@@ -62,7 +69,8 @@ without_record() {
   local before after
   before=$(call 'identity etcd')
   after=$(call "$(printf 'start_ticks() { printf 1; }\nidentity etcd')")
-  [ "${before% *}" = "${after% *}" ] && [ "$before" != "$after" ]
+  [ "${before% *}" = "${after% *}" ]
+  [ "$before" != "$after" ]
   sed -i 's/^\(component.etcd=[^ ]* [^ ]*\) [^ ]*/\1 1/' "$(state)/receipt"
   # the record is not this process's; the names are right, so time decides, and that is in doubt or older
   [ "$(call "$(printf 'newest_change() { printf 0; }\nis_stale etcd && printf stale || printf fresh')")" = fresh ]
@@ -70,6 +78,12 @@ without_record() {
 }
 
 @test "no process is stale" {
-  kill -KILL "$(host_pid kube-apiserver)"
+  kill_component kube-apiserver
   [ "$(stale kube-apiserver)" = stale ]
+}
+
+@test "a file that changed within the second of the process's start is in doubt, so it is stale" {
+  without_record
+  [ "$(call "$(printf 'newest_change() { printf 100; }\nstart_epoch() { printf 100; }\nis_stale etcd && printf stale || printf fresh')")" = stale ]
+  [ "$(call "$(printf 'newest_change() { printf 99; }\nstart_epoch() { printf 100; }\nis_stale etcd && printf stale || printf fresh')")" = fresh ]
 }

@@ -56,16 +56,11 @@ no_unit_asked() {
 }
 
 @test "one that is down is said to be down, and is started at once in a recovery" {
-  kill -KILL "$(host_pid etcd)"
+  kill_component etcd
   call '[ "$(etcd_problem "")" = "the static pod of etcd has no process" ]; [ "$(no_new_etcd)" = "no new process of the static pod" ]' "$POD"
   call 'kill_etcd ""; begin_etcd; wait_until 5 is_new_etcd_answering ""' "$POD"
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
   no_unit_asked
-}
-
-@test "the folder of its data is the manifest's" {
-  printf '    - --data-dir=/var/lib/etcd\n    - --name=a\n' >"$FAKE/etcd.yaml"
-  call '[ "$(etcd_data_folder)" = /var/lib/etcd ]' "ETCD_UNIT= ETCD_MANIFEST='$FAKE/etcd.yaml'"
 }
 
 @test "the back-off of etcd's container is told by its own logs" {
@@ -81,8 +76,16 @@ no_unit_asked() {
   on_master unshare --mount bash -c 'mount --bind "$FAKE/programs" /usr/local/bin && : >"$FAKE/mounted" && exec sleep infinity' 3>&- &
   until [ -e "$FAKE/mounted" ]; do sleep 0.02; done
   call 'command() { return 1; }; pid_of() { pgrep -x sleep -n; }; prepare_environment; [ "$ETCDCTL" = "/proc/$(pid_of etcd)/root/usr/local/bin/etcdctl" ] && [ -x "$ETCDCTL" ]' "$POD"
-  run call 'etcdctl_path() { :; }; prepare_environment' "$POD"
-  [ "$status" = 3 ]
-  kill -KILL "$(host_pid etcd)"
-  call 'etcdctl_path() { :; }; prepare_environment; [ -z "$ETCDCTL" ]' "$POD"
+  step "$POD; etcdctl_path() { :; }"
+  expect_code 3
+  expect_says 'Cannot find etcdctl'
+  kill_component etcd
+  call 'etcdctl_path() { :; }; require_etcdctl; [ -z "$ETCDCTL" ]' "$POD"
+}
+
+@test "a container that ends while its etcdctl is looked for is looked at again, and a step that asks etcd nothing needs none" {
+  call 'etcdctl_path() { if [ -e "$FAKE/again" ]; then printf found; else : >"$FAKE/again"; fi; }; prepare_environment; require_etcdctl; [ "$ETCDCTL" = found ]' "$POD"
+  step "$POD; etcdctl_path() { :; }; OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)"$'\n'"$(want_set new etcd-ca)"
+  expect_code 0
+  cmp "$(at etcd-ca)" "$SUITE/new/ca.pem"
 }

@@ -8,7 +8,7 @@ setup() {
   mkdir -p "$PKI" "$WORKER/var/lib/kubelet" "$STATE"
   cp /bin/bash "$STATE/kubelet"
   # one key and subject, two certificates; a stranger with the same subject; one with the same key
-  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$STATE/ca.key"
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -out "$STATE/ca.key"
   openssl req -x509 -new -key "$STATE/ca.key" -days 3 -subj /O=lab/CN=kubernetes -out "$STATE/earlier.crt"
   openssl req -x509 -new -key "$STATE/ca.key" -days 9000 -subj /O=lab/CN=kubernetes -out "$STATE/renewed.crt"
   openssl req -x509 -new -newkey ec:<(openssl ecparam -name prime256v1) -nodes -keyout "$STATE/other.key" -days 9 -subj /O=lab/CN=kubernetes -out "$STATE/stranger.crt" 2>/dev/null
@@ -51,15 +51,15 @@ start_kubelet() {
 
 # make_script: as a master writes it
 make_script() {
-  bash -c "set -euo pipefail; $(sed -n 2p "$SUITE/step.sh")"'
+  env PATH="${TEST_PROGRAMS:+$TEST_PROGRAMS:}$PATH" bash -c "set -euo pipefail; . '$SUITE/functions'"'
     STATE_DIR=/var/lib/etcd-rotation KUBELET_UNIT=kubelet
-    worker_script "$1"' - "$STATE/renewed.crt" | sed "s#/run/etcd-rotation-worker#'$STATE/pending'#; s/wait_until 30 /wait_until 0 /" >"$STATE/script"
+    worker_script "$(cat "$1")"' - "$STATE/renewed.crt" | sed "s#/run/etcd-rotation-worker#'$STATE/pending'#; s/wait_until 30 /wait_until 0 /" >"$STATE/script"
 }
 
 # renew: the script, as an SSH server would start it. Sets CODE, OUT, ERR.
 renew() {
   CODE=0
-  env -i PATH="$STATE/bin:$PATH" bash -s <"$STATE/script" >"$STATE/out" 2>"$STATE/err" || CODE=$?
+  env -i PATH="$STATE/bin:${TEST_PROGRAMS:+$TEST_PROGRAMS:}$PATH" bash -s <"$STATE/script" >"$STATE/out" 2>"$STATE/err" || CODE=$?
   cat "$STATE/err"
   OUT=$(<"$STATE/out") ERR=$(<"$STATE/err")
 }
@@ -163,7 +163,7 @@ restarting the kubelet; containers keep running" ]
 }
 
 @test "a connection that is gone does not stop it between the files and the restart" {
-  env -i PATH="$STATE/bin:$PATH" bash -s <"$STATE/script" 2>/dev/null | true
+  env -i PATH="$STATE/bin:${TEST_PROGRAMS:+$TEST_PROGRAMS:}$PATH" bash -s <"$STATE/script" 2>/dev/null | true
   cmp "$PKI/ca.crt" "$STATE/renewed.crt"
   cmp <(embedded "$CONF/kubelet.conf") "$STATE/renewed.crt"
   [ "$(restarts)" = 1 ]
@@ -179,7 +179,7 @@ restarting the kubelet; containers keep running" ]
   kubeconfig "$CONF/kubelet.conf" "certificate-authority-data: $(base64 -w 0 <"$STATE/earlier.crt")" "$STATE/past.crt"
   for ((cut = 2; cut < 40; cut++)); do
     head -c "-$cut" "$STATE/script" >"$STATE/cut"
-    env -i PATH="$STATE/bin:$PATH" bash -s <"$STATE/cut" 2>/dev/null || :
+    env -i PATH="$STATE/bin:${TEST_PROGRAMS:+$TEST_PROGRAMS:}$PATH" bash -s <"$STATE/cut" 2>/dev/null || :
   done
   cmp "$PKI/ca.crt" "$STATE/earlier.crt"
   renew

@@ -1,9 +1,11 @@
+import { createConnection } from "node:net";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
-import ssh2 from "ssh2";
+import ssh2, { type AuthContext } from "ssh2";
 import { makeSshKey } from "./ssh-key.ts";
+import { unpacked } from "./unpacked.ts";
 
-/** What a master answers to a script; undefined cuts the connection. */
-export type Answer = (script: string) => string | undefined;
+/** What a master answers to a script: that it fails is bytes on standard error; undefined cuts the connection. */
+export type Answer = (script: string) => string | Uint8Array | undefined;
 
 /** SSH servers that answer like masters, in this process. */
 export interface FakeMasters {
@@ -22,18 +24,33 @@ export interface FakeOptions {
   readonly hosts?: readonly string[];
   /** what they send before the login */
   readonly banner?: string;
+  /** what a claim is answered, by the order of the answers @default `claimed` */
+  readonly claims?: readonly string[];
+  /** the only way to log in @default any key */
+  readonly login?: FakeLogin;
+}
+
+export interface FakeLogin {
+  readonly method: "password" | "keyboard-interactive";
+  readonly password: string;
 }
 
 /** A server on a free port of loopback for each answer; any key may log in, and any run may claim them. */
-export async function startFakeMasters(answers: readonly Answer[], { hosts, banner }: FakeOptions = {}): Promise<FakeMasters> {
+export async function startFakeMasters(answers: readonly Answer[], { hosts, banner, claims = [], login }: FakeOptions = {}): Promise<FakeMasters> {
   const privateKey = makeSshKey();
   let answered = 0;
   const servers = answers.map(
-    (answer) =>
+    (answer, index) =>
       new ssh2.Server({ hostKeys: [privateKey], ...(banner === undefined ? {} : { banner }) }, (client) => {
         // a client that goes away early is the client's business
         client.on("error", () => undefined);
-        client.on("authentication", (context) => (context.method === "publickey" ? context.accept() : context.reject(["publickey"])));
+        client.on("authentication", (context) => authenticate(context, login));
+        // as a bastion
+        client.on("tcpip", (accept, _reject, { destIP, destPort }) => {
+          const stream = accept();
+          const socket = createConnection(destPort, destIP).on("error", () => stream.destroy());
+          stream.pipe(socket).pipe(stream);
+        });
         client.on("session", (accept) => {
           accept().on("exec", (acceptExec) => {
             const stream = acceptExec();
@@ -44,7 +61,7 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
               // a claim lasts as long as its standard input
               if (!isClaim && script.includes("PHASE='claim'")) {
                 isClaim = true;
-                stream.write("claimed\n");
+                stream.write(`${claims[index] ?? "claimed"}\n`);
               }
             });
             stream.on("end", () => {
@@ -52,14 +69,14 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
                 stream.end();
                 return;
               }
-              const text = answer(script);
+              const text = answer(unpacked(script));
               if (text === undefined) {
                 client.end();
                 return;
               }
               answered += 1;
-              stream.write(text);
-              stream.exit(0);
+              (typeof text === "string" ? stream : stream.stderr).write(text);
+              stream.exit(typeof text === "string" ? 0 : 1);
               stream.end();
             });
           });
@@ -87,6 +104,18 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
       await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
     },
   };
+}
+
+function authenticate(context: AuthContext, login: FakeLogin | undefined): void {
+  const method = login?.method ?? "publickey";
+  const judge = (password: string | undefined) => (password === login?.password ? context.accept() : context.reject([method]));
+  if (context.method !== method) {
+    context.reject([method]);
+  } else if (context.method === "keyboard-interactive") {
+    context.prompt([{ prompt: "Password: ", echo: false }], ([password]) => judge(password));
+  } else {
+    judge(context.method === "password" ? context.password : undefined);
+  }
 }
 
 function portOf(address: unknown): number {

@@ -31,6 +31,11 @@ export class Dice {
   }
 }
 
+/** What a seed's turn comes to: as many seeds in a row as there are turns come to all of it. */
+export function deal<T>(seed: string, from: readonly T[], turns: number): T[] {
+  return from.filter((_, index) => index % turns === Number(seed) % turns);
+}
+
 /** The seed of this run, from TEST_SEED or new; printed, so that the run can be repeated. */
 export function readSeed(file: string): string {
   const seed = process.env["TEST_SEED"] ?? String(randomInt(1_000_000));

@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { machineFolder, mustRun } from "../machine.ts";
-import type { Lab, LabMaster } from "../topology.ts";
-import { formatPeriod, type Period } from "../validity.ts";
+import { certificateSettings, type Lab, type LabMaster } from "../topology.ts";
+import type { Period } from "../validity.ts";
 import { inside } from "./inside.ts";
 
 /** Certificates for a lab that this program has not made. */
@@ -26,7 +26,7 @@ export const day = 86_400_000;
 /** From a month ago until yesterday. */
 export const past = (): Period => ({ start: Date.now() - 32 * day, end: Date.now() - day });
 
-const kubernetesKeys = ["apiserver-ca.key", "front-proxy-ca.key", "sa.key", "sa.pub"];
+const kubernetesKeys = ["apiserver-ca.key", "front-proxy-ca.key", "console-ca.key", "sa.key", "sa.pub"];
 
 /** Makes a set in a folder of that name beside the lab's own certificates. */
 export async function makeForeignSet(lab: Lab, name: string, options: ForeignOptions = {}): Promise<ForeignSet> {
@@ -38,18 +38,14 @@ export async function makeForeignSet(lab: Lab, name: string, options: ForeignOpt
     copyKeys(options.authorities.folder, folder, ["etcd-ca.key", "etcd-peer-ca.key"]);
   }
   const year: Period = { start: Date.now() - day, end: Date.now() + 365 * day };
-  await mustRun(join(machineFolder, "certificates"), [folder], {
-    environment: {
-      ...process.env,
-      ALGORITHM: "ecdsa",
-      PEER_CA: "no",
-      PEER_USES: options.peerUses ?? "",
-      ETCD_LEAF_DATES: formatPeriod(options.etcdLeaf ?? year),
-      ETCD_CA_DATES: formatPeriod(options.etcdCa ?? year),
-      KUBERNETES_LEAF_DATES: formatPeriod(options.kubernetesLeaf ?? year),
-      KUBERNETES_CA_DATES: formatPeriod(options.kubernetesCa ?? year),
-    },
-  });
+  const validity = {
+    etcdLeaf: options.etcdLeaf ?? year,
+    etcdCa: options.etcdCa ?? year,
+    kubernetesLeaf: options.kubernetesLeaf ?? year,
+    kubernetesCa: options.kubernetesCa ?? year,
+  };
+  const settings = certificateSettings({ ...lab, options: { ...lab.options, algorithm: "ecdsa" } }, validity);
+  await mustRun(join(machineFolder, "certificates"), [folder], { environment: { ...process.env, ...settings, PEER_USES: options.peerUses ?? "" } });
   return { folder };
 }
 

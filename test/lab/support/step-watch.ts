@@ -42,7 +42,7 @@ export async function knownAttempts(lab: Lab): Promise<string[]> {
 }
 
 /** What happens on the master as soon as the moment has come; `report` only says so. */
-export type Blow = "script" | "session" | "report";
+export type Blow = "script" | "session" | "freeze" | "report";
 
 export interface Moment {
   readonly phase: Phase;
@@ -50,6 +50,14 @@ export interface Moment {
   readonly delayMilliseconds: number;
   /** of earlier attempts */
   readonly notAttempts: readonly string[];
+}
+
+/** To sshd's process for this one connection: the script's parent. */
+function signalSession(signal: "KILL" | "STOP"): string {
+  return `
+s=$(cat "/proc/$pid/stat"); set -- \${s##*) }
+[ "$(cat "/proc/$2/comm")" = sshd ] || { echo "parent of $pid is $(cat "/proc/$2/comm")" >&2; exit 1; }
+kill -${signal} "$2"`;
 }
 
 const blows: Readonly<Record<Blow, string>> = {
@@ -63,11 +71,8 @@ for p in /proc/[0-9]*; do
   [ "$4" != "$pid" ] || members="$members \${p#/proc/}"
 done
 kill -KILL $members`,
-  // sshd's process for this one connection: the script's parent
-  session: `
-s=$(cat "/proc/$pid/stat"); set -- \${s##*) }
-[ "$(cat "/proc/$2/comm")" = sshd ] || { echo "parent of $pid is $(cat "/proc/$2/comm")" >&2; exit 1; }
-kill -KILL "$2"`,
+  session: signalSession("KILL"),
+  freeze: signalSession("STOP"),
   report: ":",
 };
 

@@ -9,9 +9,9 @@ import { type Blow, knownAttempts, strikeAt } from "./step-watch.ts";
 
 /**
  * What is killed: the engine with all its plug-ins, sshd's process for the step's connection, or the script on the
- * master with its children; `interrupt` is Ctrl-C; `none` leaves that to the caller.
+ * master with its children; `freeze` stops that process of sshd for good, `interrupt` is Ctrl-C, `none` leaves that to the caller.
  */
-export type Kill = "pulumi" | "session" | "script" | "interrupt" | "none";
+export type Kill = "pulumi" | "session" | "script" | "freeze" | "interrupt" | "none";
 
 /** The moment: after so many lines of progress of the step, or so long after its first sign of life. */
 export interface Hit {
@@ -75,7 +75,7 @@ export async function startStruckUp(stack: LabStack, rotate: () => void | Promis
 async function strike(stack: LabStack, running: RunningUp, hit: Hit, notAttempts: readonly string[]): Promise<boolean> {
   const abort = new AbortController();
   const ended = running.done.then(() => false);
-  const blow: Blow = hit.kill === "script" || hit.kill === "session" ? hit.kill : "report";
+  const blow: Blow = hit.kill === "script" || hit.kill === "session" || hit.kill === "freeze" ? hit.kill : "report";
   const moment = { phase: hit.phase, delayMilliseconds: hit.delayMilliseconds, notAttempts };
   const struck = hasPrinted(running, hit).then((isThere) => isThere && strikeAt(masterNamed(stack.lab, hit.master), moment, blow, abort.signal));
   try {
@@ -96,6 +96,7 @@ async function strike(stack: LabStack, running: RunningUp, hit: Hit, notAttempts
         break;
       case "script":
       case "session":
+      case "freeze":
       case "none":
         break;
       default:

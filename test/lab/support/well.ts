@@ -139,7 +139,7 @@ echo "api $(curl --silent --insecure --max-time 10 https://${address}:6443/ready
 pairs=0
 for leaf in $cert/etcd-server $cert/${etcdName} $cert/etcd-client $pki/etcd-client; do matches $leaf.pem $leaf-key.pem && pairs=$((pairs + 1)); done
 echo "pairs $pairs of 4"
-echo "leftovers $({ ls -d $state/journal* $state/*.new $state/backups/*.new; ls -d $cert/.etcd-rotation* $pki/.etcd-rotation*; } 2>/dev/null | grep . | tr '\\n' ' ' | grep . || echo none)"
+echo "leftovers $({ ls -d $state/journal* $state/staged* $state/*.new $state/backups/*.new; ls -d $cert/.etcd-rotation* $pki/.etcd-rotation*; } 2>/dev/null | grep . | tr '\\n' ' ' | grep . || echo none)"
 echo "etcd-ca $(only $cert/ca.pem)"
 echo "api-ca $(only $pki/ca.pem)"
 echo "peer-ca $(only $cert/peer-ca.pem)"

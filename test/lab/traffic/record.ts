@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { clientFiles } from "../client-files.ts";
+import { labLayouts } from "../layouts.ts";
 import type { LabOptions } from "../options.ts";
 import { buildTraffic } from "./build.ts";
 import { parseRecord, type TrafficRecord } from "./entry.ts";
@@ -70,7 +70,7 @@ function trafficArguments(lab: TrafficLab, file: string): string[] {
   if (first === undefined) {
     throw new Error("Cannot start the traffic: the lab has no master; expected at least one");
   }
-  const { ca, cert, key } = clientFiles[lab.options.layout];
+  const { ca, cert, key } = labLayouts[lab.options.layout].clientFiles;
   return [
     ...["--masters", lab.masters.map((master) => master.address).join(",")],
     ...["--api", `https://${lab.loadBalancer.host}:${lab.loadBalancer.port}`],

@@ -22,16 +22,19 @@ chmod() { counted chmod "$@"; }
 chown() { counted chown "$@"; }
 install() { counted install "$@"; }
 # leaves the disk as it was
-sync() { :; }
+flush() { :; }
 
-is_alive() {
+pid_in() {
   local pid
   IFS= read -r pid <"$FAKE/$1.pid" || :
-  kill -0 "$pid" 2>/dev/null
+  printf '%s' "$pid"
+}
+is_alive() {
+  kill -0 "$(pid_in "$1")" 2>/dev/null
 }
 systemctl() {
   case "$*" in
-    'show -p MainPID etcd') printf 'MainPID=%s\n' "$(<"$FAKE/etcd.pid")" ;;
+    'show -p MainPID etcd') printf 'MainPID=%s\n' "$(pid_in etcd)" ;;
     'is-active --quiet etcd') is_alive etcd ;;
     restart*) counted "$FAKE_COMMANDS/systemctl" "$@" ;;
     *) : ;;
@@ -42,11 +45,11 @@ timeout() {
   "$@"
 }
 # as a member that is unhealthy while it has loaded the trust file that the test calls bad
-ctl() {
+loud_ctl() {
   is_alive etcd || return 1
   if [ -e "$FAKE/bad-trust" ] && cmp -s "$FAKE/bad-trust" "$FAKE/loaded-etcd/2379"; then return 1; fi
   case $2$3 in
-    endpointhealth) printf '{"endpoint":"%s","health":true}' "$1" ;;
+    get*) : ;;
     endpoint*) printf '"ClusterID" : 4242\n"RaftAppliedIndex" : 10\n' ;;
     alarm*) : ;;
     *) return 1 ;;

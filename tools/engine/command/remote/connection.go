@@ -1,6 +1,11 @@
 package remote
 
-import "github.com/pulumi/pulumi-go-provider/infer"
+import (
+	"net"
+	"strconv"
+
+	"github.com/pulumi/pulumi-go-provider/infer"
+)
 
 const (
 	defaultUser           = "root"
@@ -22,6 +27,11 @@ type endpoint struct {
 	DialErrorLimit     *int     `pulumi:"dialErrorLimit,optional"`
 	PerDialTimeout     *int     `pulumi:"perDialTimeout,optional"`
 	HostKey            *string  `pulumi:"hostKey,optional"`
+}
+
+func (target *endpoint) address() string {
+	port := strconv.Itoa(int(valueOr(target.Port, defaultPort)))
+	return net.JoinHostPort(valueOr(target.Host, ""), port)
 }
 
 // Connection is the host that runs the command.

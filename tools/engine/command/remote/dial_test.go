@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,14 @@ import (
 
 const password = "a password"
 
-// serve starts an SSH server on loopback that logs in with config and runs nothing.
+// serve starts an SSH server on loopback that logs in with config.
 func serve(t *testing.T, config *ssh.ServerConfig, hostKeys ...any) *endpoint {
+	t.Helper()
+	return serveCommands(t, func() {}, config, hostKeys...)
+}
+
+// serveCommands is told when a command begins; none ends.
+func serveCommands(t *testing.T, began func(), config *ssh.ServerConfig, hostKeys ...any) *endpoint {
 	t.Helper()
 	for _, key := range hostKeys {
 		signer, err := ssh.NewSignerFromKey(key)
@@ -41,7 +48,16 @@ func serve(t *testing.T, config *ssh.ServerConfig, hostKeys ...any) *endpoint {
 				defer func() { _ = connection.Close() }()
 				go ssh.DiscardRequests(requests)
 				for channel := range channels {
-					_ = channel.Reject(ssh.Prohibited, "no commands here")
+					_, asked, err := channel.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						for request := range asked {
+							_ = request.Reply(true, nil)
+							began()
+						}
+					}()
 				}
 			}()
 		}
@@ -66,11 +82,11 @@ func target(listener net.Listener) *endpoint {
 
 func tryDial(t *testing.T, to *endpoint) error {
 	t.Helper()
-	t.Setenv("SSH_AUTH_SOCK", "")
-	_, closeAll, err := dial(context.Background(), &Connection{endpoint: *to})
-	if err == nil {
-		closeAll()
-	}
+	// an agent that is not asked for, and gone
+	t.Setenv("SSH_AUTH_SOCK", filepath.Join(t.TempDir(), "agent"))
+	ctx, end := context.WithCancelCause(context.Background())
+	defer end(nil)
+	_, err := dial(ctx, end, &Connection{endpoint: *to})
 	return err
 }
 
@@ -146,9 +162,26 @@ func TestAPinnedHostKeyIsAskedForAmongSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := string(ssh.MarshalAuthorizedKey(stranger))
-	to.HostKey = &line
-	if err := tryDial(t, to); err == nil || !strings.Contains(err.Error(), "host key mismatch") {
-		t.Errorf("another host's key: got %v; expected a mismatch", err)
+	onlyRSA := serve(t, &ssh.ServerConfig{NoClientAuth: true}, rsaKey)
+	for name, other := range map[string]*endpoint{"another key": to, "no key of that type": onlyRSA} {
+		other.HostKey = &line
+		if err := tryDial(t, other); err == nil || !strings.Contains(err.Error(), "host key mismatch") {
+			t.Errorf("%s: got %v; expected a mismatch", name, err)
+		}
+	}
+}
+
+// ends fails when work takes longer than any bound that it is about.
+func ends(t *testing.T, work func() error) error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(30 * time.Second):
+		t.Fatal("it did not end")
+		return nil
 	}
 }
 
@@ -156,18 +189,24 @@ func TestASilentServerEndsTheAttempt(t *testing.T) {
 	to := target(listen(t))
 	seconds := 1
 	to.PerDialTimeout = &seconds
-	done := make(chan error, 1)
-	go func() {
-		_, _, err := dial(context.Background(), &Connection{endpoint: *to})
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		if err == nil {
-			t.Fatal("connected to a server that says nothing")
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the attempt did not end")
+	if err := ends(t, func() error { return tryDial(t, to) }); err == nil {
+		t.Fatal("connected to a server that says nothing")
+	}
+}
+
+func TestASilentAgentEndsTheAttempt(t *testing.T) {
+	to := serve(t, &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		return nil, errors.New("nobody")
+	}}, newHostKey(t))
+	socket, seconds := filepath.Join(t.TempDir(), "agent"), 1
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	to.AgentSocketPath, to.PerDialTimeout = &socket, &seconds
+	if err := ends(t, func() error { return tryDial(t, to) }); err == nil {
+		t.Fatal("logged in by an agent that says nothing")
 	}
 }
 
@@ -179,7 +218,24 @@ func TestACancelledContextEndsTheTries(t *testing.T) {
 	to.DialErrorLimit = &limit
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := dial(ctx, &Connection{endpoint: *to}); !errors.Is(err, context.Canceled) {
+	if err := ends(t, func() error { return runOn(ctx, to) }); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v; expected %v", err, context.Canceled)
+	}
+}
+
+// runOn runs a command there.
+func runOn(ctx context.Context, to *endpoint) error {
+	command := "true"
+	outputs := CommandOutputs{CommandInputs: CommandInputs{Connection: &Connection{endpoint: *to}}}
+	return outputs.run(ctx, &command)
+}
+
+func TestACancelledContextEndsACommand(t *testing.T) {
+	began := make(chan struct{})
+	to := serveCommands(t, func() { close(began) }, &ssh.ServerConfig{NoClientAuth: true}, newHostKey(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-began; cancel() }()
+	if err := ends(t, func() error { return runOn(ctx, to) }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v; expected %v", err, context.Canceled)
 	}
 }

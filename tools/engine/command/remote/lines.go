@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // longestShownLine bounds what waits for a line's end; a longer line is shown in pieces.
@@ -39,6 +40,16 @@ func (writer *lineWriter) flush() {
 		writer.show(string(writer.pending))
 		writer.pending = nil
 	}
+}
+
+// printable leaves of a host's text what cannot move a cursor, set a clipboard or hide; lines and tabs stay.
+func printable(text string) string {
+	return strings.Map(func(char rune) rune {
+		if char != '\n' && char != '\t' && unicode.In(char, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return ' '
+		}
+		return char
+	}, text)
 }
 
 // lockedWriter lets stdout and stderr, which arrive on two goroutines, share one destination.

@@ -33,3 +33,16 @@ func TestALongLineIsShownInPieces(t *testing.T) {
 		t.Fatalf("a piece has %d bytes; expected at most %d", len(longest), longestShownLine)
 	}
 }
+
+func TestAHostsTextCannotSteerATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"no\x1b]52;c;cm0gLXJmIC8=\x07\tend\r\nnext": "no ]52;c;cm0gLXJmIC8= \tend \nnext",
+		"\u009b2J\u202e\u2028\u200b\x00\x7f":        " 2J     ",
+		"größe 日本":                                  "größe 日本",
+		"\xff":                                      "\ufffd",
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q: got %q; expected %q", text, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,17 +12,27 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// run executes the command, if there is one, and records what it printed. Once the command has
-// started it runs to its end: stopping a half-done change on a host would leave it half done.
-func (outputs *CommandOutputs) run(ctx context.Context, command *string) error {
+// run executes the command, if there is one, and records what it printed, byte for byte; what is
+// shown of it, and the error, are printable. When the context ends the
+// connection does; what has begun on the host goes on without it.
+func (outputs *CommandOutputs) run(ctx context.Context, command *string) (err error) {
 	if command == nil {
 		return nil
 	}
-	client, closeClient, err := dial(ctx, outputs.Connection)
+	ctx, end := context.WithCancelCause(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.New(printable(err.Error()))
+			if ctx.Err() != nil {
+				err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			}
+		}
+		end(nil)
+	}()
+	client, err := dial(ctx, end, outputs.Connection)
 	if err != nil {
 		return err
 	}
-	defer closeClient()
 	session, err := client.NewSession()
 	if err != nil {
 		return err
@@ -37,7 +48,8 @@ func (outputs *CommandOutputs) run(ctx context.Context, command *string) error {
 	logger := provider.GetLogger(ctx)
 	var stdout, stderr, both bytes.Buffer
 	mixed := &lockedWriter{target: &both}
-	shownStdout, shownStderr := &lineWriter{show: logger.InfoStatus}, &lineWriter{show: logger.InfoStatus}
+	show := func(line string) { logger.InfoStatus(printable(line)) }
+	shownStdout, shownStderr := &lineWriter{show: show}, &lineWriter{show: show}
 	session.Stdout = io.MultiWriter(&stdout, mixed)
 	if outputs.Logging.showsStdout() {
 		session.Stdout = io.MultiWriter(&stdout, mixed, shownStdout)

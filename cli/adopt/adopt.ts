@@ -1,0 +1,158 @@
+import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
+import { day } from "../../components/model/day.ts";
+import type { Access } from "../../components/survey/access.ts";
+import { checkSettings } from "../../stacks/settings.ts";
+import { canAsk, isConfirmed } from "../ask.ts";
+import { CommandError } from "../command-error.ts";
+import { Engine } from "../engine.ts";
+import { settled } from "../in-parallel.ts";
+import { type Program, programOf, readProject } from "../project.ts";
+import { settingsIn } from "../stack-file.ts";
+import { writeAtomically } from "../write-atomically.ts";
+import { placeOf, requireSame } from "./cloud-place.ts";
+import { firstPreview, setPassword } from "./deploy.ts";
+import { type Trust, trustedHostKeys } from "./host-keys.ts";
+import { type Member, membershipOf, ownAddress } from "./members.ts";
+import { type Route, routeOf, trustOf, type WayThere } from "./route.ts";
+import { withSshConfig } from "./ssh-config.ts";
+import { type Draft, stackFileText, withoutPasswords } from "./stack-settings.ts";
+import { draftOf, lookAt, type SeenMember, surveyed } from "./survey-cluster.ts";
+
+interface Options extends WayThere {
+  readonly clusterId?: string | undefined;
+  readonly region?: string | undefined;
+  readonly force: boolean;
+  readonly preview: boolean;
+  readonly cwd: string;
+}
+
+/** Takes a cluster over: finds its masters, writes the stack file, makes the stack and previews it. */
+export async function adopt(stack: string, options: Options): Promise<void> {
+  const program = programOf(readProject(options.cwd), stack);
+  const place = placeOf(options.clusterId, options.region);
+  const cloud = place && { ...place, masters: await (await import("./cloud-masters.ts")).mastersInCloud(place) };
+  const { way, told } = await withSshConfig({ ...options, host: options.host ?? cloud?.masters[0]?.address });
+  const route = await routeOf(way);
+  const trust = trustOf(options);
+  for (const line of told) {
+    trust.say(line);
+  }
+  const previous = await replaceable(program, options.force);
+  const found = await findCluster(route, trust, program, cloud);
+  const { shown: draft, passwords } = withoutPasswords(found);
+  const text = stackFileText(draft, program.project, previous);
+  checkSettings({ ...settingsIn(text, program), ssh: found.ssh }, program.stack);
+  writeAtomically(program.stackFile, text, 0o644);
+  describe(draft, program, trust.say);
+  if (options.preview) {
+    await firstPreview(new Engine({ folder: program.folder, isOutputTaken: options.json }), program, passwords);
+    trust.say(`Nothing on the masters was changed. When the preview is as you want it: npx etcd-rotation pulumi up --stack ${program.stack}`);
+  }
+  for (const key of options.preview ? [] : Object.keys(passwords)) {
+    trust.say(`${key} is not in it yet. When the stack is made: npx etcd-rotation pulumi ${setPassword(key, program.stack).join(" ")}`);
+  }
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ stack: program.stack, file: program.stackFile, settings: draft, isPreviewed: options.preview }, null, 2)}\n`);
+  }
+}
+
+/** A cluster as Alibaba Cloud knows it. */
+interface CloudCluster extends CloudPlace {
+  readonly masters: readonly CloudMaster[];
+}
+
+/** From one master to all of them: each is trusted by its host key first, then looked at, then surveyed as the program itself does it. */
+async function findCluster(route: Route, trust: Trust, { project, stack }: Program, cloud: CloudCluster | undefined): Promise<Draft> {
+  const bastion = route.bastion === undefined ? undefined : { ...route.bastion, hostKey: await trustOne(route.bastion, undefined, trust) };
+  const first: Access = { ...route.first, hostKey: await trustOne(route.first, bastion, trust) };
+  const look = await lookAt(first, bastion);
+  const { members, source } = membershipOf(first.host, look);
+  trust.say(`${members.length} ${members.length === 1 ? "master" : "masters"}, by ${source}.`);
+  if (cloud !== undefined) {
+    requireSame(cloud, cloud.masters, members);
+    trust.say(`The same as Alibaba Cloud's ${cloud.clusterId} in ${cloud.region}.`);
+  }
+  if (source !== "etcd's member list") {
+    trust.say("notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.");
+  }
+  const own = ownAddress(look);
+  const others = await lookAtMembers(
+    members.filter(({ address }) => address !== own),
+    first,
+    bastion,
+    trust,
+  );
+  const seen = [...members.filter(({ address }) => address === own).map((member) => ({ ...member, access: first, look })), ...others];
+  const ssh = bastion === undefined ? route.written : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
+  const place = cloud === undefined ? {} : { clusterId: cloud.clusterId, region: cloud.region };
+  return surveyed({ ...draftOf(seen, ssh, day(Date.now())), ...place }, project, stack);
+}
+
+/** Members that are reached as the first one is, but at their own addresses. */
+async function lookAtMembers(members: readonly Member[], first: Access, bastion: Access | undefined, trust: Trust): Promise<SeenMember[]> {
+  const doors = members.map(({ address }) => ({ ...first, host: address }));
+  const keys = doors.length === 0 ? [] : await trustedHostKeys(doors, bastion, trust);
+  const { values, failures } = await settled(
+    members.map(async (member, index) => {
+      const access = { ...first, host: member.address, hostKey: keys[index] ?? "" };
+      return { ...member, access, look: await lookAt(access, bastion) };
+    }),
+  );
+  if (failures.length > 0) {
+    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, { ending: "failed" });
+  }
+  return values;
+}
+
+async function trustOne(door: Omit<Access, "hostKey">, bastion: Access | undefined, trust: Trust): Promise<string> {
+  const [key = ""] = await trustedHostKeys([door], bastion, trust);
+  return key;
+}
+
+/**
+ * The text of the stack file that is there; empty without one.
+ * @throws CommandError when it has settings, and nobody wants them replaced
+ */
+async function replaceable(program: Program, isForced: boolean): Promise<string> {
+  if (!existsSync(program.stackFile)) {
+    return "";
+  }
+  const text = readFileSync(program.stackFile, "utf8");
+  // `pulumi stack init` leaves a file without any
+  const isTaken = text.includes(`${program.project}:`);
+  if (!isTaken || isForced) {
+    return text;
+  }
+  if (!canAsk()) {
+    throw new CommandError(`Cannot write ${program.stackFile}: it is there, with settings; expected none. Nothing was written. To replace them: --force`, {
+      ending: "refused",
+    });
+  }
+  if (!(await isConfirmed(`${program.stackFile} is there, with settings. Replace them?`))) {
+    throw new CommandError("Nothing was written.", { ending: "declined" });
+  }
+  return text;
+}
+
+function describe(draft: Draft, program: Program, say: (line: string) => void): void {
+  for (const { name, address, etcdName, extraSans = [] } of draft.masters) {
+    say(`${name}: ${address}, etcd "${etcdName}"${extraSans.length === 0 ? "" : `, certificates also for ${extraSans.join(", ")}`}`);
+  }
+  if (draft.layout?.kind === "kubeadm") {
+    say("etcd is a static pod of the kubelet: kubeadm's layout, which docs/take-over.md has a section for.");
+  }
+  for (const [id, path] of Object.entries(draft.layout?.paths ?? {})) {
+    say(`${id} lies in ${path}`);
+  }
+  if (draft.foreignAuthorities === "keep") {
+    say(
+      "notice: etcd's trust files hold authorities that have issued nothing which this cluster uses. foreignAuthorities: keep is set, so whoever has a certificate of them stays accepted; the preview names them. If nobody needs them: drop.",
+    );
+  }
+  if (draft.allowOutage === true) {
+    say("notice: with one or two masters each restart is an outage of etcd and the API server, of some seconds: allowOutage is set. Update in a quiet hour.");
+  }
+  say(`Written: ${relative(process.cwd(), program.stackFile)}`);
+}

@@ -1,0 +1,121 @@
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
+import { CommandError } from "../command-error.ts";
+import { painterFor, widthOf } from "../paint.ts";
+import { chooseStacks, type Project, programOf, readProject } from "../project.ts";
+import { windowRefusalOf } from "../stack-settings.ts";
+import { jsonOf as statusJsonOf } from "../status/json.ts";
+import { lookAtAll } from "../status/look-at-all.ts";
+import { exitCodeFor } from "../status/outcome.ts";
+import { describeOverview } from "../status/overview.ts";
+import { handOut } from "./hand-out.ts";
+import { matrixOf, unknownIn } from "./matrix.ts";
+import { progressOn } from "./progress.ts";
+import { exitCodeOf, type Result } from "./result.ts";
+import { previewStack, type RunOptions, updateStack } from "./run-stack.ts";
+import { describeResults, jsonOf } from "./summary.ts";
+
+interface Choice {
+  readonly all: boolean;
+  readonly json: boolean;
+  readonly cwd: string;
+}
+
+/** A line per cluster, read only. @returns the exit code */
+export async function fleetStatus(named: readonly string[], { all, json, cwd }: Choice): Promise<number> {
+  const project = readProject(cwd);
+  const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
+  process.stdout.write(json ? statusJsonOf(outcomes, Date.now()) : `${describeOverview(outcomes, painterFor(process.stdout)).join("\n")}\n`);
+  return exitCodeFor(outcomes);
+}
+
+/** The clusters that are due, for a CI. @throws CommandError when one could not be looked at; the others are told all the same */
+export async function fleetMatrix(named: readonly string[], { all, cwd }: Omit<Choice, "json">): Promise<void> {
+  const project = readProject(cwd);
+  const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
+  process.stdout.write(`${JSON.stringify(matrixOf(outcomes))}\n`);
+  const unknown = unknownIn(outcomes);
+  if (unknown.length > 0) {
+    throw new CommandError(unknown.join("\n"), { ending: "usage" });
+  }
+}
+
+interface RunChoice extends Choice {
+  readonly parallel: number;
+  readonly canary?: string | undefined;
+  readonly logs?: string | undefined;
+}
+
+/** Previews or updates stacks, a few at a time. @returns the exit code */
+export async function fleetRun(command: "preview" | "up", named: readonly string[], { all, json, cwd, parallel, canary, logs }: RunChoice): Promise<number> {
+  const project = readProject(cwd);
+  const stacks = chooseStacks(project, named, all);
+  if (canary !== undefined && !stacks.includes(canary)) {
+    throw new CommandError(`Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`, { ending: "usage" });
+  }
+  const results = await workOn(project, stacks, { command, parallel, canary, logs });
+  const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
+  process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
+  return exitCodeOf(results);
+}
+
+interface WorkOptions {
+  readonly command: "preview" | "up";
+  readonly parallel: number;
+  readonly canary: string | undefined;
+  readonly logs: string | undefined;
+}
+
+async function workOn(project: Project, stacks: readonly string[], { command, parallel, canary, logs }: WorkOptions): Promise<Result[]> {
+  const engine = await findEngine();
+  const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
+  mkdirSync(logFolder, { recursive: true, mode: 0o700 });
+  const interruption = catchInterrupts();
+  const options: RunOptions = {
+    folder: project.folder,
+    logFolder,
+    ...engine,
+    signal: interruption.signal,
+    // outside its window a stack waits, and keeps no other from being updated
+    refusal: (stack) => windowRefusalOf(programOf(project, stack)),
+  };
+  const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
+  const work = command === "up" ? updateStack : previewStack;
+  try {
+    return await handOut(stacks, { parallel, canary, stopsAtFailure: command === "up", isInterrupted: interruption.isWanted }, async (stack) => {
+      const result = await work(stack, options, (stage, detail) => progress.tell(stack, stage, detail));
+      progress.done(result);
+      return result;
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+/** The CLI for the Automation API, which looks for it on this process's own PATH and hands all of its environment on. */
+async function findEngine(): Promise<{ readonly pulumi: PulumiCommand; readonly env: Readonly<Record<string, string>> }> {
+  const { env } = await pulumiEnvironment();
+  process.env = env;
+  return {
+    pulumi: await PulumiCommand.get(),
+    env: Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
+  };
+}
+
+/** A terminal's interrupt reaches Pulumi by itself; any other signal is passed on to it. */
+function catchInterrupts(): { readonly signal: AbortSignal; readonly isWanted: () => boolean } {
+  const controller = new AbortController();
+  let isWanted = false;
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      isWanted = true;
+      process.stderr.write(`${name}: no further stack is started; those at work are ended by Pulumi\n`);
+      if (name !== "SIGINT" || process.stdin.isTTY !== true) {
+        controller.abort();
+      }
+    });
+  }
+  return { signal: controller.signal, isWanted: () => isWanted };
+}

@@ -1,0 +1,54 @@
+import { CommandError } from "../command-error.ts";
+import { type Paint, painterFor, widthOf } from "../paint.ts";
+import { chooseStacks, readProject } from "../project.ts";
+import { writeAtomically } from "../write-atomically.ts";
+import { jsonOf } from "./json.ts";
+import { lookAtAll } from "./look-at-all.ts";
+import { exitCodeFor, type Outcome } from "./outcome.ts";
+import { countsOf } from "./overview.ts";
+import { prometheusOf } from "./prometheus.ts";
+import { describeCluster } from "./table.ts";
+
+interface Options {
+  readonly all: boolean;
+  readonly json: boolean;
+  readonly prometheus: boolean;
+  readonly output?: string | undefined;
+  readonly agent: boolean;
+  readonly key?: string | undefined;
+  readonly cwd: string;
+}
+
+/** Looks at clusters and tells what it saw. @returns the exit code */
+export async function status(named: readonly string[], { all, json, prometheus, output, agent, key, cwd }: Options): Promise<number> {
+  if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
+    throw new CommandError("Cannot write that: expected one of --json and --prometheus, and --output only with one of them", { ending: "usage" });
+  }
+  const project = readProject(cwd);
+  const stacks = chooseStacks(project, named, all);
+  const login = { key, isAgent: agent };
+  const outcomes = await lookAtAll(project, stacks, login);
+  const now = Date.now();
+  const text = json
+    ? jsonOf(outcomes, now)
+    : prometheus
+      ? prometheusOf(outcomes, now)
+      : `${describe(outcomes, widthOf(process.stdout), painterFor(process.stdout)).join("\n")}\n`;
+  if (output === undefined) {
+    process.stdout.write(text);
+  } else {
+    // node-exporter runs as another user
+    writeAtomically(output, text, 0o644);
+  }
+  return exitCodeFor(outcomes);
+}
+
+function describe(outcomes: readonly Outcome[], width: number, paint: Paint): string[] {
+  const blocks = outcomes.map((outcome) =>
+    "status" in outcome
+      ? describeCluster(outcome.status, width, paint)
+      : [`${paint("title", outcome.stack)}  ${paint("bad", "unreachable")}`, ...outcome.problem.split("\n").map((line) => `  ${line}`)],
+  );
+  const lines = blocks.flatMap((block, index) => (index === 0 ? block : ["", ...block]));
+  return outcomes.length === 1 ? lines : [...lines, "", countsOf(outcomes, paint)];
+}

@@ -1,0 +1,68 @@
+import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
+import type { KubernetesRow, Row } from "./layout.ts";
+import type { RenewalPlan } from "./renewals.ts";
+import { originalOf, ownCertificates } from "./strangers.ts";
+
+/** A certificate that the official page's check lists, as verify saw it. */
+export interface Listing {
+  readonly master: string;
+  readonly path: string;
+  /** links followed */
+  readonly realPath: string;
+  /** of the first certificate in the file */
+  readonly fingerprint: string;
+  readonly end: string;
+}
+
+/** What was known when the rollout began. */
+export interface Before {
+  readonly found: Found;
+  readonly rows: readonly Row[];
+  readonly kubernetes: readonly KubernetesRow[];
+  readonly renewals: RenewalPlan;
+}
+
+export interface Verdict {
+  readonly verdict: string;
+  /** the check would hold it against the rollout, and there is no reason to give */
+  readonly isOpen: boolean;
+}
+
+/** Whether a listed certificate was renewed, and if not, why. */
+export function judge(listing: Listing, before: Before): Verdict {
+  const master = [...before.found.masters, ...(before.found.joining ?? [])].find(({ name }) => name === listing.master);
+  const row = master && [...before.rows, ...before.kubernetes].find((each) => placeOf(master, each) === listing.realPath);
+  if (master === undefined || row === undefined) {
+    return judgeStranger(listing, master, before);
+  }
+  const isSame = master.files[row.id]?.certificates[0]?.fingerprint === listing.fingerprint;
+  return { verdict: isSame ? whyKept(row, master, before) : "renewed", isOpen: false };
+}
+
+/** verify has compared etcd's files with the wanted ones. */
+function whyKept(row: Row | KubernetesRow, master: FoundMaster, { kubernetes, renewals }: Before): string {
+  if (!("signer" in row)) {
+    return "is the wanted one already";
+  }
+  const [certificate] = master.files[row.id]?.certificates ?? [];
+  const authority = authorityOn(master, row.signer, kubernetes);
+  if (row.kind === "authority" && certificate !== undefined && authority !== undefined && !isSameAuthority(certificate, authority)) {
+    return "somebody else's authority, kept";
+  }
+  const beginning = `${master.name}: ${row.id} `;
+  const notice = renewals.notices.find((each) => each.startsWith(beginning));
+  return notice?.slice(beginning.length) ?? "not due";
+}
+
+function judgeStranger({ realPath, fingerprint }: Listing, master: FoundMaster | undefined, { found, rows, kubernetes }: Before): Verdict {
+  const stranger = master?.strangers.find(({ path, certificate }) => path === realPath && certificate.fingerprint === fingerprint);
+  const original = stranger && originalOf(stranger.certificate, found.masters, [...rows, ...kubernetes]);
+  if (original !== undefined && original.master !== master?.name) {
+    return { verdict: `a copy of ${original.id} of ${original.master}, from before`, isOpen: false };
+  }
+  if (stranger === undefined || ownCertificates(found.masters, rows, kubernetes)(stranger.certificate)) {
+    return { verdict: "not looked after", isOpen: true };
+  }
+  return { verdict: "of no authority that is looked after", isOpen: false };
+}

@@ -1,0 +1,12 @@
+/** How one machine is reached. Keys and passwords stay in memory. */
+export interface Access {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** `type base64`, or `unchecked` */
+  readonly hostKey: string;
+  readonly privateKey?: string | undefined;
+  readonly passphrase?: string | undefined;
+  readonly password?: string | undefined;
+  readonly agentSocket?: string | undefined;
+}

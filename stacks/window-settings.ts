@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { weekdays } from "../components/model/window.ts";
+
+const timeZone = z.string().refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
+
+/** When a rollout may begin; the model's `Window` once it has been read. */
+export const window = z
+  .strictObject({
+    days: z
+      .array(z.enum(weekdays))
+      .min(1)
+      .default([...weekdays]),
+    from: z
+      .string()
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time of day such as "22:00"')
+      .transform(minutesOfDay),
+    to: z
+      .string()
+      .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'expected a time of day such as "04:00"')
+      .transform(minutesOfDay),
+    timeZone,
+  })
+  .check((context) => {
+    if (context.value.from === context.value.to) {
+      context.issues.push({ code: "custom", input: context.value.to, path: ["to"], message: "expected another time than from; a whole day is 00:00 to 24:00" });
+    }
+  });
+
+function minutesOfDay(text: string): number {
+  const [hours = 0, minutes = 0] = text.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}

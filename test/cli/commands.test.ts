@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "commands "));
+mkdirSync(join(folder, "stacks"));
+writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
+for (const stack of ["a", "b"]) {
+  writeFileSync(join(folder, "stacks", `Pulumi.${stack}.yaml`), "config: {}\n");
+}
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(...args: string[]) {
+  const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
+  const { status: code, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8", cwd: folder });
+  return { code, stdout, stderr };
+}
+
+test.each([
+  ["--help"],
+  ["adopt", "--help"],
+  ["status", "--help"],
+  ["fleet", "--help"],
+  ["fleet", "status", "--help"],
+  ["fleet", "matrix", "--help"],
+  ["fleet", "preview", "--help"],
+  ["fleet", "up", "--help"],
+  ["rollback", "--help"],
+  ["backups", "--help"],
+  ["backups", "purge", "--help"],
+])("%s %s: in 80 columns, with the exit codes", (...args) => {
+  const { code, stdout, stderr } = run(...args);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("\nExit codes:\n  0  done; nothing is due, or to be changed\n  1  ");
+  expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+});
+
+test.each([
+  [["rollback", "--stack", "a", "--cwd", folder], "--stack <stack> will go with the next release; it is now rollback <stack>", "Cannot tell what to do"],
+  [["backups", "--stack", "x", "--cwd", folder], "--stack <stack> will go with the next release; it is now backups <stack>", "Cannot find the stack file of x"],
+  [["backups", "purge", "1", "--stack", "a", "--cwd", folder], "it is now backups purge <rollout> <stack>", "Cannot ask: standard input is no terminal"],
+  [
+    ["fleet", "up", "--stacks", "a,x", "--cwd", folder],
+    "--stacks a,b will go with the next release; it is now fleet up a b",
+    "Cannot find the stack file of x",
+  ],
+  [["status", "x", "--identity", "key", "--cwd", folder], "--identity will go with the next release; it is now --key", "Cannot find the stack file of x"],
+])("the earlier spelling %j works, and says the present one", (args, notice, end) => {
+  const { code, stdout, stderr } = run(...args);
+  expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "", stderr: expect.stringMatching(`^notice: .*${notice}\n${end}`) });
+});
+
+test.each([
+  [["status", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [["rollback", "--list", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [["backups", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [["status", "--cwd", join(folder, "stacks")], "expected a Pulumi program's folder"],
+  [["stat"], "unknown command 'stat'\\n\\(Did you mean status\\?\\)\nRun with --help"],
+])("%j is bad usage for every command", (args, message) => {
+  expect(run(...args)).toEqual({ code: 3, stdout: "", stderr: expect.stringMatching(message) });
+});
+
+test("what comes after pulumi is the CLI's own", () => {
+  expect(run("pulumi", "stack", "--help")).toMatchObject({ code: 0, stdout: expect.stringContaining("pulumi stack [command]") });
+});
+
+test("docs/commands.md has the exit codes of --help", () => {
+  const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "commands.md"), "utf8");
+  const told = [...page.matchAll(/^\| (\d) \| (.*) \|$/gm)].map(([, code, meaning]) => `  ${code}  ${meaning}`);
+  expect(run("--help").stdout).toContain(`Exit codes:\n${told.join("\n")}\n`);
+  expect(told).toHaveLength(7);
+});

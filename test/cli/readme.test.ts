@@ -1,0 +1,41 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..", "..");
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+const blocks = (file: string) => [...read(file).matchAll(/^```bash\n(.*?)^```$/gms)].map(([, block]) => block);
+
+test.each(["README.ja.md", "README.zh-CN.md"])("the commands of %s are those of README.md", (file) => {
+  const own = blocks(file);
+  expect(own.length).toBeGreaterThan(0);
+  expect(own.filter((block) => !blocks("README.md").includes(block))).toEqual([]);
+});
+
+const pages = readdirSync(join(root, "docs"))
+  .filter((name) => name.endsWith(".md"))
+  .map((name) => `docs/${name}`);
+
+test.each(["README.md", "README.ja.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", ...pages])("what %s links to is there", (file) => {
+  const links = [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
+  const missing = links.filter(([, path = "", heading]) => {
+    const target = path === "" ? join(root, file) : join(root, dirname(file), path);
+    return !existsSync(target) || (heading !== undefined && !headingsOf(readFileSync(target, "utf8")).includes(heading));
+  });
+  expect(missing.map(([link]) => link)).toEqual([]);
+});
+
+test("docs/README.md leads to every page", () => {
+  const linked = [...read("docs/README.md").matchAll(/\]\(([a-z-]+\.md)/g)].map(([, page]) => `docs/${page}`);
+  expect(pages.filter((page) => page !== "docs/README.md" && !linked.includes(page))).toEqual([]);
+});
+
+/** The anchors that GitHub gives a page's headings. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}

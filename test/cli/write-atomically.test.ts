@@ -1,0 +1,29 @@
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeAtomically } from "../../cli/write-atomically.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "write atomically "));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("a stack file that is a link stays one, and what it leads to is replaced", () => {
+  mkdirSync(join(folder, "shared"));
+  const real = join(folder, "shared", "prod.yaml");
+  const link = join(folder, "Pulumi.prod.yaml");
+  writeFileSync(real, "old");
+  symlinkSync("shared/prod.yaml", link);
+  writeAtomically(link, "new", 0o600);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readFileSync(real, "utf8")).toBe("new");
+  expect(statSync(real).mode & 0o777).toBe(0o600);
+  expect(readdirSync(join(folder, "shared"))).toEqual(["prod.yaml"]);
+});
+
+test("a file that is not there is made", () => {
+  writeAtomically(join(folder, "made"), "text", 0o644);
+  expect(readFileSync(join(folder, "made"), "utf8")).toBe("text");
+});

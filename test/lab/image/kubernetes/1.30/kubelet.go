@@ -1,0 +1,5 @@
+package main
+
+import kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+
+var newKubelet = kubelet.NewKubeletCommand

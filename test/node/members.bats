@@ -1,0 +1,386 @@
+# A master of three: what it asks of the other members and their API servers before and after it changes anything.
+#
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# variables that the helpers set or read
+
+load master
+
+setup() {
+  start_master
+  add_members
+  : >"$FAKE/events"
+}
+teardown() { stop_master; }
+
+facts() {
+  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+}
+
+# refused CODE TEXT ASSIGNMENTS: the step ends with CODE, says TEXT, and has changed and restarted nothing
+refused() {
+  local before
+  before=$(facts)
+  step "$THREE"$'\n'"$3"
+  expect_code "$1"
+  expect_says "$2"
+  [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = '' ]
+  [ -z "$(leftovers)" ]
+}
+
+# both_trust / new_trust / new_leaves: assignments for the files of trust, retire and issue
+both_trust() {
+  want etcd-ca <(cat "$SUITE"/{old,new}/ca.pem)
+  want etcd-peer-ca <(cat "$SUITE"/{old,new}/peer-ca.pem)
+  want apiserver-etcd-ca <(cat "$SUITE"/{old,new}/ca.pem)
+}
+new_leaves() {
+  want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key etcd-client etcd-client-key apiserver-etcd-client apiserver-etcd-client-key
+}
+new_trust() {
+  want_set new etcd-ca etcd-peer-ca apiserver-etcd-ca
+}
+
+# trust_both: as after trust, on this master
+trust_both() {
+  step "$THREE"$'\n'"$(both_trust)"
+  expect_code 0
+  : >"$FAKE/events"
+}
+
+@test "with two others that answer, etcd and kube-apiserver restart once each" {
+  step "$THREE"$'\n'"$(both_trust)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+}
+
+@test "one other member that is down: no restart" {
+  rm -r "$FAKE/members/10.9.0.3"
+  refused 3 'a restart would lose quorum: 1 other members answer, the cluster has 3' "$(both_trust)"
+}
+
+@test "one other API server that is not ready: no restart" {
+  rm "$FAKE/members/10.9.0.2/api-ready"
+  refused 3 'another one is not ready' "$(both_trust)"
+}
+
+@test "a member that goes down while the files are written: no restart, and they are put back" {
+  local before
+  before=$(facts)
+  step "$THREE"$'\n'"$(both_trust)"$'\n''real=$(declare -f write_files); eval "real_$real"; write_files() { real_write_files && mv "$FAKE/members/10.9.0.3" "$FAKE/gone"; }'
+  expect_code 5
+  expect_says 'a restart would lose quorum: 1 other members answer, the cluster has 3'
+  [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "an alarm refuses the step" {
+  printf 'memberID:1 alarm:NOSPACE \n' >"$FAKE/alarms"
+  refused 4 'an alarm is raised' "$(both_trust)"
+}
+
+@test "another member that this one does not trust is ill health" {
+  member_has 10.9.0.2 stranger old
+  refused 4 'no peer handshake with 10.9.0.2:2380' "$(both_trust)"
+}
+
+@test "another cluster, a learner and one that lags are ill health" {
+  printf 4243 >"$FAKE/cluster-id"
+  refused 4 'cluster id 4243, expected 4242' "$(both_trust)"
+  printf 4242 >"$FAKE/cluster-id"
+  printf true >"$FAKE/learner"
+  refused 4 'the member is a learner' "$(both_trust)"
+  rm "$FAKE/learner"
+  printf 5010 >"$FAKE/members/10.9.0.3/applied"
+  refused 4 'applied index 10, 10.9.0.3 has 5010' "$(both_trust)"
+  printf 5009 >"$FAKE/members/10.9.0.3/applied"
+  step "$THREE"$'\n'"$(both_trust)"
+  expect_code 0
+}
+
+@test "a step that is held writes and restarts nothing" {
+  local before
+  before=$(facts)
+  step "$THREE HELD=1 PHASE=retire"$'\n'"$(new_trust)"
+  expect_code 0
+  [ "$OUT" = $'held master-1\ndone attempt-7 retire master-1' ]
+  [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "settle ends at a process that is stale: exit 4, and restarts nothing" {
+  step "$THREE PHASE=settle"
+  expect_code 0
+  cp "$SUITE/new/ca.pem" "$(at etcd-ca)"
+  step "$THREE PHASE=settle"
+  expect_code 4
+  expect_says 'etcd runs with files that have changed since its start'
+  cp "$SUITE/old/ca.pem" "$(at etcd-ca)"
+  cp "$SUITE/new/ca.pem" "$(at apiserver-etcd-ca)"
+  step "$THREE PHASE=settle"
+  expect_code 4
+  expect_says 'kube-apiserver runs with files that have changed since its start'
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "a leader hands over to the heir that comes first and answers, before its restart" {
+  rm -r "$FAKE/members/10.9.0.3"
+  call 'hand_over_leadership' "$THREE"
+  [ "$(<"$FAKE/leader")" = 2 ]
+  printf 1 >"$FAKE/leader"
+  mkdir "$FAKE/members/10.9.0.3"
+  member_has 10.9.0.3 old
+  : >"$FAKE/members/10.9.0.3/api-ready"
+  : >"$FAKE/argv"
+  step "$THREE"$'\n'"$(want_set new etcd-ca)"
+  expect_code 0
+  [ "$(<"$FAKE/leader")" = 3 ]
+  # the move, then the restart
+  [ "$(grep -oE 'move-leader 3|restart --no-block etcd' "$FAKE/argv" | uniq)" = $'move-leader 3\nrestart --no-block etcd' ]
+}
+
+@test "a follower hands nothing over" {
+  printf 2 >"$FAKE/leader"
+  step "$THREE"$'\n'"$(want_set new etcd-ca)"
+  expect_code 0
+  [ "$(<"$FAKE/leader")" = 2 ]
+}
+
+@test "issue waits for every member to accept the new leaves, on both ports" {
+  trust_both
+  member_has 10.9.0.2 old old new
+  # its client port accepts them, its peer port does not
+  member_has 10.9.0.3 old old new
+  cp "$SUITE/old/peer-ca.pem" "$FAKE/members/10.9.0.3/trust.2380"
+  refused 3 '10.9.0.3:2380 does not accept a peer leaf of the wanted authority yet' "PHASE=issue"$'\n'"$(new_leaves)"
+  member_has 10.9.0.3 old old new
+  cp "$SUITE/old/ca.pem" "$FAKE/members/10.9.0.3/trust.2379"
+  refused 3 '10.9.0.3:2379 does not accept a leaf of the wanted authority yet' "PHASE=issue"$'\n'"$(new_leaves)"
+  member_has 10.9.0.3 old old new
+  step "$THREE PHASE=issue"$'\n'"$(new_leaves)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "issue waits for the master's own clock" {
+  trust_both
+  member_has 10.9.0.2 old old new
+  member_has 10.9.0.3 old old new
+  refused 3 'the new leaves are not valid yet by the clock of master-1' "CLOCK_SECONDS=0 PHASE=issue"$'\n'"$(new_leaves)"$'\n''date() { case $* in +%s) printf 1000000000 ;; *) command date "$@" ;; esac; }'
+}
+
+@test "retire waits for every member to serve the new leaves, on both ports" {
+  trust_both
+  member_has 10.9.0.2 new old new
+  member_has 10.9.0.3 new old new
+  step "$THREE PHASE=issue"$'\n'"$(new_leaves)"
+  expect_code 0
+  cp "$SUITE/old/peer.pem" "$FAKE/members/10.9.0.2/served.2380"
+  refused 3 '10.9.0.2:2380 does not serve a leaf of the wanted authority' "PHASE=retire"$'\n'"$(new_trust)"
+  member_has 10.9.0.2 new old new
+  cp "$SUITE/old/server.pem" "$FAKE/members/10.9.0.3/served.2379"
+  refused 3 '10.9.0.3:2379 does not serve a leaf of the wanted authority' "PHASE=retire"$'\n'"$(new_trust)"
+  member_has 10.9.0.3 new old new
+  # and for its own client's leaf
+  cp "$SUITE/old/client.pem" "$(at apiserver-etcd-client)"
+  refused 3 'is not a leaf of the wanted authority' "PHASE=retire"$'\n'"$(new_trust)"
+  cp "$SUITE/new/client.pem" "$(at apiserver-etcd-client)"
+  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+}
+
+# rotated: this master and the others have the new set, and a backup holds the old one
+rotated() {
+  step "$THREE PHASE=backup TAKE_SNAPSHOT=1"
+  expect_code 0
+  trust_both
+  member_has 10.9.0.2 new old new
+  member_has 10.9.0.3 new old new
+  step "$THREE PHASE=issue"$'\n'"$(new_leaves)"
+  expect_code 0
+  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  expect_code 0
+  member_has 10.9.0.2 new
+  member_has 10.9.0.3 new
+  : >"$FAKE/events"
+}
+
+@test "verify says what is served, that the old authority is refused, and completes the receipt" {
+  rotated
+  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(new_leaves)"
+  expect_code 0
+  grep -qx 'refused master-1 1' <<<"$OUT"
+  [ "$(grep -c '^served master-1 ' <<<"$OUT")" = 5 ]
+  grep -q "^served master-1 etcd-server $(openssl x509 -in "$SUITE/new/server.pem" -outform DER | sha256sum | cut -d ' ' -f 1) " <<<"$OUT"
+  grep -qx 'complete=1' "$(state)/receipt"
+  [ "$(<"$FAKE/events")" = '' ]
+  # nothing of its own is left in etcd
+  [ ! -e "$FAKE/value" ]
+}
+
+@test "a handshake that is lost ends no phase: each gate asks again" {
+  local -r patient='HEALTH_SECONDS=60 GATE_SECONDS=60'
+  trust_both
+  member_has 10.9.0.2 new old new
+  member_has 10.9.0.3 new old new
+  mkdir "$FAKE/lossy"
+  step "$THREE PHASE=issue $patient"$'\n'"$(new_leaves)"
+  expect_code 0
+  step "$THREE PHASE=retire $patient"$'\n'"$(new_trust)"
+  expect_code 0
+  member_has 10.9.0.2 new
+  member_has 10.9.0.3 new
+  step "$THREE PHASE=verify $patient"$'\n'"$(new_trust)"$'\n'"$(new_leaves)"
+  expect_code 0
+  [ "$(grep -c '^served master-1 ' <<<"$OUT")" = 5 ]
+}
+
+@test "verify fails while a leaf of the retired authority is still accepted" {
+  rotated
+  # the process names what it should, and accepts more
+  cat "$SUITE"/{old,new}/ca.pem >"$FAKE/loaded-etcd/2379"
+  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(new_leaves)"$'\n''etcd_names_match() { :; }'
+  expect_code 4
+  expect_says '10.9.0.1:2379 still accepts a leaf of a retired authority'
+  grep -qx 'complete=0' "$(state)/receipt"
+}
+
+@test "verify fails with another file than the wanted one, and with a leaf that is not served" {
+  rotated
+  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(want_set old etcd-server)"
+  expect_code 4
+  expect_says "$(at etcd-server) is not the wanted file"
+  cp "$SUITE/old/server.pem" "$FAKE/serves-other"
+  step "$THREE PHASE=verify"$'\n'"$(new_trust)"
+  expect_code 4
+  expect_says '10.9.0.1:2379 does not serve'
+}
+
+@test "a snapshot that etcd's own tool finds damaged ends the backup" {
+  : >"$FAKE/damaged-snapshot"
+  step "$THREE PHASE=backup TAKE_SNAPSHOT=1"
+  expect_code 3
+  expect_says 'Cannot verify the etcd snapshot'
+  [ ! -e "$(state)/backup/rollout-7" ]
+}
+
+@test "put-back removes what was not there before" {
+  rm "$(at etcd-client)" "$(at etcd-client-key)"
+  trust_both
+  member_has 10.9.0.2 old old new
+  member_has 10.9.0.3 old old new
+  cp "$SUITE/old/server.pem" "$FAKE/serves-other"
+  step "$THREE PHASE=issue"$'\n'"$(new_leaves)"
+  expect_code 5
+  [ ! -e "$(at etcd-client)" ]
+  [ ! -e "$(at etcd-client-key)" ]
+  cmp "$(at etcd-server)" "$SUITE/old/server.pem"
+}
+
+@test "a file system with less than 16 MiB is not written to" {
+  local -r folder=$(dirname "$(at apiserver-etcd-ca)")
+  cp -a "$folder" "$FAKE/kept"
+  on_master mount -t tmpfs -o size=8M tmpfs "$folder"
+  on_master cp -a "$FAKE/kept/." "$folder"
+  step "$THREE"$'\n'"$(both_trust)"
+  expect_code 3
+  expect_says "Cannot write to $folder: 81"
+  [ "$(<"$FAKE/events")" = '' ]
+  on_master umount "$folder"
+}
+
+@test "what is written is fsynced before it is renamed, and nobody else may read what the step makes" {
+  umask 022
+  trust_both
+  # each content goes through one dd
+  [ "$(grep -c '^dd of=' "$FAKE/argv")" -ge 3 ]
+  [ "$(grep '^dd of=' "$FAKE/argv" | grep -vc 'conv=fsync')" = 0 ]
+  [ -z "$(find "$(state)" -perm /077)" ]
+}
+
+@test "in a recovery a write that fails is put back with exit 5, and nothing is started" {
+  local before
+  before=$(facts)
+  kill_component etcd
+  : >"$FAKE/events"
+  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)"$'\n'"$(both_trust)"$'\n''real=$(declare -f write_files); eval "real_$real"; write_files() { real_write_files && return 1; }'
+  expect_code 5
+  expect_says 'the previous files are back, and nothing was started'
+  [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "settling a recovery starts what is out, and leaves alone what serves" {
+  local -r all_out="OUT_COMPONENTS=($(printf 'etcd@10.9.0.%s kube-apiserver@10.9.0.%s ' 1 1 2 2 3 3))"
+  step "$THREE PHASE=settle $all_out"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = '' ]
+  kill_component etcd
+  mkdir -p "$(state)/backup/rollout-7"
+  step "$THREE PHASE=settle $all_out"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+  [ -d "$(state)/backup/rollout-7/data/member" ]
+}
+
+@test "where one of three is out, etcd restarts while the third answers, and nobody waits for the one that is out" {
+  rm -r "$FAKE/members/10.9.0.3"
+  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.3 kube-apiserver@10.9.0.3)"$'\n'"$(both_trust)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+}
+
+@test "where one of three is out and the third is down since: no restart" {
+  rm -r "$FAKE/members/10.9.0.3" "$FAKE/members/10.9.0.2"
+  call '! may_restart etcd; [ "$PROBLEM" = "a restart would lose quorum: 0 other members answer, the cluster has 3, of which 1 were out before" ]' \
+    "$THREE OUT_COMPONENTS=(etcd@10.9.0.3 kube-apiserver@10.9.0.3)"
+}
+
+@test "an API server that is out gets its files in trust, and starts after issue; etcd beside it restarts in trust" {
+  step "$THREE OUT_COMPONENTS=(kube-apiserver@10.9.0.1)"$'\n'"$(both_trust)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+  member_has 10.9.0.2 old old new
+  member_has 10.9.0.3 old old new
+  step "$THREE PHASE=issue OUT_COMPONENTS=(kube-apiserver@10.9.0.1)"$'\n'"$(new_leaves)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+}
+
+@test "a member that is out gets its files in trust, and starts after issue while the others still have their old leaves" {
+  local -r out='OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)'
+  kill_component etcd kube-apiserver
+  mkdir -p "$(state)/backup/rollout-7"
+  step "$THREE $out"$'\n'"$(both_trust)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = '' ]
+  member_has 10.9.0.2 old old new
+  member_has 10.9.0.3 old old new
+  step "$THREE PHASE=issue $out"$'\n'"$(new_leaves)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
+  cmp "$FAKE/loaded-etcd/2379" <(cat "$SUITE"/{old,new}/ca.pem)
+  [ -d "$(state)/backup/rollout-7/data/member" ]
+  # where nobody is left to be out of step with, settle does
+  kill_component etcd
+  : >"$FAKE/events"
+  step "$THREE PHASE=issue OUT_COMPONENTS=($(printf 'etcd@10.9.0.%s kube-apiserver@10.9.0.%s ' 1 1 2 2 3 3))"$'\n'"$(new_leaves)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "settle starts nothing where issue has: what does not work then is ill" {
+  kill_component etcd
+  step "$THREE PHASE=settle OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)"
+  expect_code 4
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "settle kills no etcd that is not known to be out" {
+  cp "$SUITE/new/ca.pem" "$(at etcd-ca)"
+  step "$THREE PHASE=settle OUT_COMPONENTS=(kube-apiserver@10.9.0.1)"
+  expect_code 4
+  expect_says 'etcd runs with files that have changed since its start'
+  [ "$(<"$FAKE/events")" = '' ]
+}

@@ -1,0 +1,81 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { runProgram } from "../../test/lab/machine.ts";
+import { LabStack } from "../../test/lab/stack.ts";
+import { startLab, stopLab } from "../../test/lab/topology.ts";
+import { terminalSvg } from "./terminal-svg.ts";
+
+const usage = `Usage: npm run pictures
+
+Makes the pictures of docs/pictures anew: a fresh lab is taken over and rotated, and what status, preview and up print goes into
+them, broken at 80 columns. Needs npm run setup.
+`;
+
+const name = "production";
+const folder = join(import.meta.dirname, "..", "..", "docs", "pictures");
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { help: { type: "boolean", default: false } } });
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
+  const lab = await startLab({ name });
+  const stack = await LabStack.create(lab, "2026-11");
+  try {
+    // as on a real cluster: Kubernetes' own certificates too, and the default pause
+    stack.configure({ kubernetes: undefined, pauseBetweenMasters: undefined });
+    await coloured(stack, "up", "--yes", "--skip-preview");
+    stack.configure({ rotation: "2027-05" });
+    mkdirSync(folder, { recursive: true });
+    save("preview", "pulumi preview of a rotation", since(await coloured(stack, "preview"), /^.*Diagnostics:/m));
+    save("up", "The end of pulumi up", lastWords(await coloured(stack, "up", "--yes", "--skip-preview")));
+    save("status", "The status of a cluster", await status(stack));
+  } finally {
+    stack.remove();
+    await stopLab(name);
+  }
+}
+
+function save(picture: string, title: string, text: string): void {
+  writeFileSync(join(folder, `${picture}.svg`), terminalSvg(title, text));
+}
+
+/** What the CLI prints, with colours. @throws when it fails */
+async function coloured(stack: LabStack, command: string, ...args: string[]): Promise<string> {
+  const { code, output } = await stack.run(command, "--stack", stack.name, "--non-interactive", "--color", "always", ...args);
+  if (code !== 0) {
+    throw new Error(`Cannot make the pictures: pulumi ${command} ended with exit code ${code}:\n${output}`);
+  }
+  return output;
+}
+
+async function status(stack: LabStack): Promise<string> {
+  const { env } = stack.command();
+  const words = ["netns", "exec", stack.lab.namespace, process.execPath, join(stack.project, "cli", "etcd-rotation.js"), "status", stack.name];
+  const { code, stdout, stderr } = await runProgram("ip", words, { environment: { ...env, FORCE_COLOR: "1" } });
+  if (code !== 0) {
+    throw new Error(`Cannot make the pictures: status ended with exit code ${code}:\n${stdout}${stderr}`);
+  }
+  return stdout;
+}
+
+/** What an update says at its end, of one master as of the others. */
+function lastWords(output: string): string {
+  const text = since(output, /^.*Diagnostics:/m);
+  const lines = text.slice(0, text.search(/^.*Outputs:/m)).split("\n");
+  const isOther = (line: string) => /^ +master-[23] /.test(line);
+  return lines.flatMap((line, index) => (!isOther(line) ? line : isOther(lines[index - 1] ?? "") ? [] : "    …")).join("\n");
+}
+
+/** A text from the first line on that has the pattern. @throws when none has */
+function since(text: string, pattern: RegExp): string {
+  const start = text.search(pattern);
+  if (start < 0) {
+    throw new Error(`Cannot make the pictures: nothing has ${pattern} in:\n${text}`);
+  }
+  return text.slice(start);
+}
+
+await main();

@@ -1,0 +1,198 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { parseArgs } from "node:util";
+import { parsePrograms } from "../../test/lab/options.ts";
+import { deal } from "../../test/lab/support/dice.ts";
+import { requireLabMachine } from "./require-lab-machine.ts";
+
+const usage = `Usage: npm test [-- --only STAGE[,STAGE]] [--seed N] [--programs FOLDER]
+       npm run test:sample [-- --seed N]
+       npm run test:matrix
+
+npm test runs what must hold before every change, from the cheapest proof to the dearest:
+  setup     the engine and the lab's image (a no-op when they are there)
+  types     tsc
+  lint      biome, import boundaries included
+  shell     shellcheck and the list of banned commands
+  node      bats: the node scripts on a temporary root with real OpenSSL
+  model     decisions, judge and the exact resource tree
+  contract  the command plug-in against a real sshd
+  lab       the real engine on real masters: a take-over and a rotation
+
+test:sample runs set-up and a part of the lab's other files and of their cases, half an hour of it;
+test:matrix set-up and all of them, and the stage mutate: deliberate faults and the tests that see them; which takes hours.
+
+  --only      these stages only
+  --programs  the programs of FOLDER come first on the PATH of every master in the stages node and lab: those of an older system
+  --seed      decides what the sample is, and the order in which vitest runs the tests of a file
+              (default: the number of commits, so that eight in a row come to every file of the lab)
+`;
+
+/** What `npm test` runs on the lab, and what every sample runs; the sample deals out the other files. */
+const coreLabTests: readonly string[] = ["rotation"];
+const sampledLabTests: readonly string[] = ["recovery", "kills"];
+const turns = 8;
+
+const project = join(import.meta.dirname, "..", "..");
+const binaries = join(project, "node_modules", ".bin");
+
+/** Where the runners write what they have counted, as JUnit's XML. */
+const reports = mkdtempSync(join(tmpdir(), "etcd-rotation-tests-"));
+const vitest = (name: string, ...more: string[]) => [
+  ...["vitest", "run", "--project", name, ...more],
+  ...["--reporter=default", "--reporter=junit", `--outputFile.junit=${join(reports, name)}.xml`],
+];
+const shuffled = ["--sequence.shuffle.tests", "--sequence.seed=SEED"];
+
+/** Without GNU parallel bats runs one file at a time: two of it, each with every other file, by size. */
+function bats(): string[][] {
+  const folder = join("test", "node");
+  const files = readdirSync(join(project, folder)).flatMap((file) => (file.endsWith(".bats") ? join(folder, file) : []));
+  const bySize = files.toSorted((a, b) => statSync(join(project, b)).size - statSync(join(project, a)).size);
+  return [0, 1].map((half) => {
+    const report = join(reports, `node-${half}`);
+    mkdirSync(report);
+    const program = join(project, "node_modules", "bats", "bin", "bats");
+    return [program, "--report-formatter", "junit", "--output", report, ...bySize.filter((_, index) => index % 2 === half)];
+  });
+}
+
+/** What each stage runs, side by side where it is more than one command; SEED is this run's. */
+const stages: Readonly<Record<string, readonly string[] | (() => string[][])>> = {
+  setup: ["node", "tools/dev/setup.ts"],
+  types: ["tsc"],
+  lint: ["biome", "check", "--error-on-warnings", "."],
+  shell: ["node", "tools/dev/shell-lint.ts"],
+  node: bats,
+  model: vitest("model", ...shuffled),
+  // a third file at a time: some wait for most of their time, for what never answers
+  contract: vitest("contract", ...shuffled, "--maxWorkers=3"),
+  lab: vitest("lab"),
+  mutate: ["node", "test/mutation/run.ts"],
+};
+
+const stagesOf = {
+  core: Object.keys(stages).filter((name) => name !== "mutate"),
+  sample: ["setup", "lab"],
+  matrix: ["setup", "lab", "mutate"],
+} as const;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      seed: { type: "string" },
+      programs: { type: "string" },
+      sample: { type: "boolean", default: false },
+      matrix: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const extent = values.matrix ? "matrix" : values.sample ? "sample" : "core";
+  const chosen = values.only?.split(",") ?? stagesOf[extent];
+  const again = extent === "core" ? "npm test --" : `npm run test:${extent} --`;
+  const unknown = chosen.filter((name) => !(name in stages));
+  const seed = values.seed ?? numberOfCommits();
+  if (unknown.length > 0 || !/^\d+$/.test(seed)) {
+    process.stderr.write(
+      unknown.length > 0
+        ? `Cannot run stage "${unknown.join(", ")}"; expected ${Object.keys(stages).join(", ")}\n`
+        : `Cannot use --seed "${seed}"; expected a whole number\n`,
+    );
+    return 2;
+  }
+  if (chosen.includes("lab")) {
+    await requireLabMachine();
+  }
+  process.stdout.write(`seed ${seed} (repeat with: ${again} --seed ${seed})\n`);
+  const env = {
+    ...process.env,
+    PATH: `${binaries}${delimiter}${process.env["PATH"] ?? ""}`,
+    TEST_SEED: seed,
+    ...(values.matrix ? { TEST_MATRIX: "1" } : {}),
+    ...(values.programs === undefined ? {} : { TEST_PROGRAMS: parsePrograms(values.programs) }),
+  };
+  const failed: string[] = [];
+  for (const name of chosen) {
+    const started = performance.now();
+    process.stdout.write(`\n== ${name}\n`);
+    const files = name === "lab" ? labFiles(extent, seed) : [];
+    process.stdout.write(files.map((file) => `${file}\n`).join(""));
+    const stage = stages[name] ?? [];
+    const commands = typeof stage === "function" ? stage() : [[...stage.map((word) => word.replace("SEED", seed)), ...files]];
+    const codes = await Promise.all(commands.map((command, index) => run(command, env, index === 0)));
+    const code = codes.find((each) => each !== 0) ?? 0;
+    process.stdout.write(`== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${Math.round((performance.now() - started) / 1000)} s\n`);
+    if (code !== 0) {
+      failed.push(name);
+      // without an engine and an image nothing else can be told
+      if (name === "setup") {
+        break;
+      }
+    }
+  }
+  if (failed.length > 0) {
+    process.stdout.write(`\nfailed: ${failed.join(", ")}; repeat with: ${again} --only ${failed.join(",")} --seed ${seed}\n`);
+  }
+  const tests = countTests();
+  process.stdout.write(`stages: ${chosen.length - failed.length} passed, ${failed.length} failed\n`);
+  process.stdout.write(`tests: ${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped\n`);
+  rmSync(reports, { recursive: true });
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** The lab's files to be run, by their paths; for a sample, the same for the same seed. */
+function labFiles(extent: "core" | "sample" | "matrix", seed: string): string[] {
+  const names = readdirSync(join(project, "test", "lab")).flatMap((file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? []);
+  const others = names.filter((name) => ![...coreLabTests, ...sampledLabTests].includes(name)).toSorted();
+  const chosen = { core: coreLabTests, sample: [...sampledLabTests, ...deal(seed, others, turns)], matrix: names }[extent];
+  return chosen.map((name) => join("test", "lab", `${name}.test.ts`));
+}
+
+/** The same commit always gets the same sample, and the next one another; a clone that does not know how many there are, any. */
+function numberOfCommits(): string {
+  const git = (...args: string[]) => spawnSync("git", args, { cwd: project, encoding: "utf8" }).stdout?.trim();
+  return git("rev-parse", "--is-shallow-repository") === "false" ? git("rev-list", "--count", "HEAD") : String(Math.floor(Math.random() * 1_000_000));
+}
+
+/** What all runners have counted; a crash of one is no test, but its stage has failed. */
+function countTests() {
+  const counts = { tests: 0, failures: 0, errors: 0, skipped: 0 };
+  for (const file of readdirSync(reports, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".xml"))) {
+    for (const [suite] of readFileSync(join(reports, file), "utf8").matchAll(/<testsuite [^>]*>/g)) {
+      for (const name of ["tests", "failures", "errors", "skipped"] as const) {
+        counts[name] += Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+      }
+    }
+  }
+  const failed = counts.failures + counts.errors;
+  return { passed: counts.tests - failed - counts.skipped, failed, skipped: counts.skipped };
+}
+
+/** What runs beside another one is shown when it has ended. */
+function run([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv, isShown: boolean): Promise<number> {
+  const child = spawn(program, args, { cwd: project, env, stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"] });
+  const said: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => said.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => said.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      process.stdout.write(Buffer.concat(said));
+      resolve(code ?? 1);
+    });
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}

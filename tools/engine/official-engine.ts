@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from "node:fs";
+import { access, constants, realpath } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import type { PluginName } from "./engine-modules.ts";
+import { runCommand } from "./run-command.ts";
+
+/** The oldest CLI that knows the `replacementTrigger` option of the Node SDK. */
+const oldestCli: readonly [number, number] = [3, 211];
+
+const { resolve } = createRequire(import.meta.url);
+
+/** The version of a plug-in that the Node SDK in node_modules asks for. */
+export function expectedPluginVersion(name: PluginName): string {
+  const manifest: unknown = JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"));
+  if (typeof manifest === "object" && manifest !== null && "version" in manifest) {
+    return String(manifest.version);
+  }
+  throw new Error(`Cannot read the version of @pulumi/${name}: expected a version in its package.json`);
+}
+
+/** Where the engine keeps the user's login, selected stacks, logs and, in `plugins`, what it downloads. */
+export function userHome(env: NodeJS.ProcessEnv = process.env): string {
+  const home = env["PULUMI_HOME"];
+  return home !== undefined && home !== "" ? home : join(homedir(), ".pulumi");
+}
+
+/** Whether the official plug-in, in the version that the program asks for, is there. */
+export function hasOfficialPlugin(name: PluginName): boolean {
+  return existsSync(join(userHome(), "plugins", pluginFolder(name), `pulumi-resource-${name}`));
+}
+
+/** The folder below `plugins` in which the engine looks for a plug-in. */
+export function pluginFolder(name: PluginName): string {
+  return `resource-${name}-v${expectedPluginVersion(name)}`;
+}
+
+/** A CLI that somebody else installed, with its language host beside it. */
+export interface OfficialCli {
+  readonly pulumi: string;
+  readonly version: string;
+}
+
+/** The first CLI on PATH that is new enough and has the Node language host, if there is one. */
+export async function officialCli(folders: readonly string[] = pathFolders()): Promise<OfficialCli | undefined> {
+  for (const folder of folders) {
+    const pulumi = join(folder, "pulumi");
+    if (!((await isExecutable(pulumi)) && (await hasLanguageHost(pulumi)))) {
+      continue;
+    }
+    const result = await runCommand(pulumi, ["version"], {
+      timeoutSeconds: 10,
+      env: { ...process.env, PULUMI_SKIP_UPDATE_CHECK: "true" },
+    });
+    const version = result.output.trim();
+    if (result.code === 0 && isNewEnough(version)) {
+      return { pulumi, version };
+    }
+  }
+  return undefined;
+}
+
+function pathFolders(): string[] {
+  return (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
+}
+
+async function hasLanguageHost(pulumi: string): Promise<boolean> {
+  const folders = [dirname(await realpath(pulumi)), ...pathFolders()];
+  for (const folder of folders) {
+    if (await isExecutable(join(folder, "pulumi-language-nodejs"))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function isExecutable(file: string): Promise<boolean> {
+  return access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whether `v3.259.0` and the like is at least the oldest usable CLI. */
+export function isNewEnough(version: string): boolean {
+  const match = /^v?(\d+)\.(\d+)\./.exec(version);
+  if (match === null) {
+    return false;
+  }
+  const major = Number(match[1]);
+  const minor = Number(match[2]);
+  return major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]);
+}

@@ -1,0 +1,69 @@
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { constants } from "node:os";
+import { type EngineEnvironment, engineEnvironment } from "./engine-environment.ts";
+import { requireEngine } from "./require-engine.ts";
+import { defaultBackend } from "./state-backend.ts";
+
+/** A second interrupt makes Pulumi stop hard; npm and the shell each pass on the same one. */
+const sameSignalMilliseconds = 1000;
+
+/** The CLI and its environment with the backend; sets the engine up where that has not been done. */
+export async function pulumiEnvironment(base: NodeJS.ProcessEnv = process.env): Promise<EngineEnvironment> {
+  await requireEngine();
+  const { pulumi, env } = engineEnvironment(base);
+  const backend = defaultBackend(base);
+  if (backend?.isNew === true) {
+    process.stderr.write(`No Pulumi backend is chosen: state is kept in ${backend.url} (or: pulumi login).\n`);
+  }
+  return { pulumi, env: backend === undefined ? env : { ...env, PULUMI_BACKEND_URL: backend.url } };
+}
+
+/** A run of the CLI; `code` is there when it has ended. */
+export interface PulumiRun {
+  readonly child: ChildProcess;
+  readonly code: Promise<number>;
+}
+
+/**
+ * Starts the CLI, which ends by itself: this process stays until then, and hands on the signals that it gets.
+ * @param options.env what it has beside this process's own environment
+ */
+export async function startPulumi(
+  args: readonly string[],
+  options: { readonly folder?: string; readonly env?: NodeJS.ProcessEnv; readonly stdio: StdioOptions },
+): Promise<PulumiRun> {
+  const { pulumi, env } = await pulumiEnvironment({ ...process.env, ...options.env });
+  const isInteractive = process.stdin.isTTY === true;
+  // without a terminal the CLI gets each signal from here alone, however many processes it was sent to
+  const child = spawn(pulumi, args, { env, stdio: options.stdio, detached: !isInteractive, ...(options.folder === undefined ? {} : { cwd: options.folder }) });
+  let lastSignal = Number.NEGATIVE_INFINITY;
+  const forward = (signal: NodeJS.Signals) => {
+    const now = performance.now();
+    // a terminal's interrupt reaches the CLI by itself
+    if (!(isInteractive && signal === "SIGINT") && now - lastSignal > sameSignalMilliseconds) {
+      lastSignal = now;
+      child.kill(signal);
+    }
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) {
+    process.on(signal, forward);
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.once("error", reject);
+  child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  return {
+    child,
+    code: promise.finally(() => {
+      for (const signal of signals) {
+        process.off(signal, forward);
+      }
+    }),
+  };
+}
+
+/** Runs the CLI as if it had been started directly. @returns its exit code */
+export async function runPulumi(args: readonly string[]): Promise<number> {
+  const { code } = await startPulumi(args, { stdio: "inherit" });
+  return code;
+}
