@@ -81,7 +81,7 @@ test(
     expect(output).toContain("Nothing to do: every master serves the wanted certificates.");
     expect(output).toContain("to go forward to the certificates of this stack, remove restore");
     const purge = await runCli(its.stack, "backups", "purge", "1", "--yes", "--original");
-    expect([purge.code, purge.stderr]).toEqual([3, expect.stringContaining("Cannot remove backup 1: restore in the stack file names it")]);
+    expect([purge.code, purge.stderr]).toEqual([6, expect.stringContaining("Cannot remove backup 1: restore in the stack file names it")]);
   },
   10 * minutes,
 );
