@@ -2,14 +2,14 @@ import { startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
 
 /** A finished run of the Pulumi CLI whose output was kept. */
-export interface Captured {
+interface Captured {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Where the CLI works, and what it is told besides its arguments. */
-export interface EngineSettings {
+interface EngineSettings {
   readonly folder: string;
   readonly env?: NodeJS.ProcessEnv;
   /** keeps standard output free for the result: what the CLI shows goes to standard error */

@@ -4,21 +4,19 @@ import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
 import { day } from "../../components/model/day.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { checkSettings } from "../../stacks/settings.ts";
-import { canAsk, isConfirmed } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
 import { Engine } from "../engine.ts";
+import { writeAtomically } from "../files.ts";
 import { settled } from "../in-parallel.ts";
 import { type Program, programOf, readProject } from "../project.ts";
 import { settingsIn } from "../stack-file.ts";
-import { writeAtomically } from "../write-atomically.ts";
-import { placeOf, requireSame } from "./cloud-place.ts";
+import { canAsk, isConfirmed } from "../terminal.ts";
+import { placeOf, requireSame } from "./cloud.ts";
 import { firstPreview, setPassword } from "./deploy.ts";
+import { type Draft, draftOf, lookAt, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
 import { type Member, membershipOf, ownAddress } from "./members.ts";
-import { type Route, routeOf, trustOf, type WayThere } from "./route.ts";
-import { withSshConfig } from "./ssh-config.ts";
-import { type Draft, stackFileText, withoutPasswords } from "./stack-settings.ts";
-import { draftOf, lookAt, type SeenMember, surveyed } from "./survey-cluster.ts";
+import { type Route, routeOf, trustOf, type WayThere, withSshConfig } from "./route.ts";
 
 interface Options extends WayThere {
   readonly clusterId?: string | undefined;
@@ -32,7 +30,7 @@ interface Options extends WayThere {
 export async function adopt(stack: string, options: Options): Promise<void> {
   const program = programOf(readProject(options.cwd), stack);
   const place = placeOf(options.clusterId, options.region);
-  const cloud = place && { ...place, masters: await (await import("./cloud-masters.ts")).mastersInCloud(place) };
+  const cloud = place && { ...place, masters: await (await import("./cloud.ts")).mastersInCloud(place) };
   const { way, told } = await withSshConfig({ ...options, host: options.host ?? cloud?.masters[0]?.address });
   const route = await routeOf(way);
   const trust = trustOf(options);

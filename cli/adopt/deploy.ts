@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { passphraseFor } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import type { Program } from "../project.ts";
+import { passphraseFor } from "../terminal.ts";
 
 const stackList = z.array(z.looseObject({ name: z.string() }));
 const whoami = z.looseObject({ url: z.string() });

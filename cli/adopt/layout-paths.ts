@@ -4,7 +4,7 @@ import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
 
 /** A master's place in the layout, and what its processes are started with. */
-export interface LookedAt extends Placed {
+interface LookedAt extends Placed {
   readonly look: Look;
 }
 

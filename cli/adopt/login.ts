@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2 from "ssh2";
 import type { Access } from "../../components/survey/access.ts";
-import { canAsk, secretFor } from "../ask.ts";
 import { CommandError, messageOf } from "../command-error.ts";
+import { canAsk, secretFor } from "../terminal.ts";
 import type { Door } from "./host-keys.ts";
 
 /** How to log in, and how a stack file says so. */
@@ -16,7 +16,7 @@ export interface Login {
 }
 
 /** The ways to log in that the options name. */
-export interface LoginOptions {
+interface LoginOptions {
   readonly keyFile: string | undefined;
   readonly isAgent: boolean;
   readonly isPassword: boolean;
@@ -92,7 +92,7 @@ function portable(file: string): string {
 }
 
 /** What `[user@]host[:port]` says. */
-export interface NamedHost {
+interface NamedHost {
   readonly host: string;
   readonly port: string | undefined;
   readonly user: string | undefined;

@@ -13,7 +13,7 @@ export interface Member {
 }
 
 /** The members, and where they are known from. */
-export interface Membership {
+interface Membership {
   readonly members: readonly Member[];
   readonly source: "etcd's member list" | "etcd's --initial-cluster" | "kube-apiserver's --etcd-servers";
 }
@@ -105,4 +105,27 @@ function hostIn(url: string): string | undefined {
 
 function isLoopback(host: string): boolean {
   return ["localhost", "127.0.0.1", "0.0.0.0", "::1", "::"].includes(host);
+}
+
+/** What a master is listed by. */
+interface Listed {
+  readonly address: string;
+  readonly etcdName: string;
+  readonly hostname: string;
+}
+
+/** In the order of the numbers that etcd's names end in, else of the addresses. */
+export function inOrder<T extends Listed>(masters: readonly T[]): T[] {
+  const numbers = new Map(masters.map(({ etcdName }) => [etcdName, /(\d+)$/.exec(etcdName)?.[1]]));
+  const isNumbered =
+    new Set(numbers.values()).size === masters.length && masters.every(({ etcdName }) => numbers.get(etcdName) !== undefined && !isAddress(etcdName));
+  const byAddress = new Intl.Collator("en", { numeric: true });
+  return masters.toSorted((a, b) => (isNumbered ? Number(numbers.get(a.etcdName)) - Number(numbers.get(b.etcdName)) : byAddress.compare(a.address, b.address)));
+}
+
+/** The machines' own names where each has one of its own that a stack file may hold, else `master-1` and so on. */
+export function namesOf(masters: readonly Listed[]): string[] {
+  const names = masters.map(({ hostname }) => hostname);
+  const isGood = (name: string) => /^[a-z]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name) && !name.startsWith("localhost");
+  return names.every(isGood) && new Set(names).size === names.length ? names : masters.map((_, index) => `master-${index + 1}`);
 }

@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
 import { layouts, withPaths } from "../../components/model/layout.ts";
+import { assignments } from "../../components/model/shell.ts";
+import { renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
@@ -6,7 +9,6 @@ import type { Settings } from "../../stacks/settings.ts";
 import { settled } from "../in-parallel.ts";
 import type { Program } from "../project.ts";
 import { type MasterBackups, parseBackups } from "./kept-backup.ts";
-import { type Action, backupsScript } from "./script.ts";
 
 /** A large snapshot is read whole by etcd's tool. */
 const answerMilliseconds = 300_000;
@@ -33,4 +35,27 @@ export async function askForBackups({ access, bastion, data }: SurveyTarget, act
     throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${said}`);
   }
   return stdout;
+}
+
+/** Read only, or the removal of one backup. */
+export type Action = { readonly kind: "list" } | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
+
+/** The functions of the steps that this needs too, and its own. */
+const parts = [
+  "../../components/node/output.sh",
+  "../../components/node/receipt.sh",
+  "../../components/node/lock.sh",
+  "../../components/node/backup.sh",
+  "../node/backups.sh",
+] as const;
+
+/** The script for one master. One group, which bash reads to its end before it runs anything of it. */
+export function backupsScript(data: StepData, action: Action): string {
+  const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
+  const own = assignments({
+    ACTION: action.kind,
+    PHASE: `backups-${action.kind}`,
+    ...(action.kind === "purge" ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" } : {}),
+  });
+  return ["{", ...functions, renderStepData(data), own, "main </dev/null\n}\n"].join("\n");
 }

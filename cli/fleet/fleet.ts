@@ -1,21 +1,19 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import type { State } from "../../components/model/certificate-status.ts";
 import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
-import { painterFor, widthOf } from "../paint.ts";
+import { inParallel } from "../in-parallel.ts";
 import { chooseStacks, type Project, programOf, readProject } from "../project.ts";
-import { windowRefusalOf } from "../stack-settings.ts";
-import { jsonOf as statusJsonOf } from "../status/json.ts";
-import { lookAtAll } from "../status/look-at-all.ts";
-import { exitCodeFor } from "../status/outcome.ts";
-import { describeOverview } from "../status/overview.ts";
-import { handOut } from "./hand-out.ts";
-import { matrixOf, unknownIn } from "./matrix.ts";
+import { windowRefusalOf } from "../stack-file.ts";
+import { jsonOf as statusJsonOf } from "../status/formats.ts";
+import { exitCodeFor, lookAtAll, type Outcome, stateOf } from "../status/look.ts";
+import { describeOverview } from "../status/table.ts";
+import { painterFor, widthOf } from "../terminal.ts";
 import { progressOn } from "./progress.ts";
-import { exitCodeOf, type Result } from "./result.ts";
+import { describeResults, exitCodeOf, jsonOf, notStarted, type Result } from "./result.ts";
 import { previewStack, type RunOptions, updateStack } from "./run-stack.ts";
-import { describeResults, jsonOf } from "./summary.ts";
 
 interface Choice {
   readonly all: boolean;
@@ -118,4 +116,56 @@ function catchInterrupts(): { readonly signal: AbortSignal; readonly isWanted: (
     });
   }
   return { signal: controller.signal, isWanted: () => isWanted };
+}
+
+/** The clusters that `pulumi up` has something to do for, as the matrix of a CI: one job each. */
+export function matrixOf(outcomes: readonly Outcome[]): { readonly include: { readonly stack: string; readonly state: State }[] } {
+  const all = outcomes.map((outcome) => ({ stack: outcome.stack, state: stateOf(outcome) }));
+  return { include: all.filter(({ state }) => state === "due" || state === "expired" || state === "drifted") };
+}
+
+/** Why clusters are in no matrix that nobody knows anything of. */
+export function unknownIn(outcomes: readonly Outcome[]): string[] {
+  return outcomes.flatMap((outcome) => {
+    if (stateOf(outcome) !== "unreachable") {
+      return [];
+    }
+    const reasons = "problem" in outcome ? [outcome.problem] : outcome.status.findings.filter(({ state }) => state === "unreachable").map(({ what }) => what);
+    return reasons.map((reason) => `${outcome.stack}: ${reason}`);
+  });
+}
+
+interface HandOutOptions {
+  /** stacks at work at one time */
+  readonly parallel: number;
+  /** goes first and alone; the others of a run that stops at a failure follow only when it is as wanted */
+  readonly canary: string | undefined;
+  /** whether a failure keeps the rest from being started */
+  readonly stopsAtFailure: boolean;
+  /** asked before each stack: whether somebody wants the run to end */
+  readonly isInterrupted: () => boolean;
+}
+
+/** Hands stacks out to `work`, and none any more after a failure; what is under way is waited for. Results are in the stacks' order. */
+export async function handOut(stacks: readonly string[], options: HandOutOptions, work: (stack: string) => Promise<Result>): Promise<Result[]> {
+  let isStopped = false;
+  const one = async (stack: string): Promise<Result> => {
+    if (isStopped || options.isInterrupted()) {
+      return notStarted(stack);
+    }
+    const result = await work(stack);
+    isStopped ||= options.stopsAtFailure && result.outcome === "failed";
+    return result;
+  };
+  const { canary } = options;
+  const first = canary === undefined ? [] : [await one(canary)];
+  // one that waits for its window proves nothing
+  isStopped ||= options.stopsAtFailure && exitCodeOf(first) !== 0;
+  const others = await inParallel(
+    stacks.filter((stack) => stack !== canary),
+    options.parallel,
+    one,
+  );
+  const all = [...first, ...others];
+  return stacks.flatMap((stack) => all.find((result) => result.stack === stack) ?? []);
 }

@@ -1,8 +1,6 @@
 import { clearScreenDown, moveCursor } from "node:readline";
-import { cut } from "../columns.ts";
-import { type Paint, widthOf } from "../paint.ts";
-import type { Result } from "./result.ts";
-import { describeResult } from "./summary.ts";
+import { cut, type Paint, widthOf } from "../terminal.ts";
+import { describeResult, type Result } from "./result.ts";
 
 /** Shows what a run is doing. */
 export interface Progress {

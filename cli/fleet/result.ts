@@ -1,3 +1,6 @@
+import { printable } from "../../components/model/printable.ts";
+import { columns, type Paint, type Tone, wrap } from "../terminal.ts";
+
 /** What became of one stack. */
 export type Outcome = "unchanged" | "changes" | "updated" | "failed" | "not started";
 
@@ -33,4 +36,84 @@ export function changesIn(summary: Readonly<Partial<Record<string, number>>>): R
   return Object.fromEntries(
     Object.entries(summary).flatMap(([operation, count = 0]) => (operation === "same" || operation === "read" || count === 0 ? [] : [[operation, count]])),
   );
+}
+
+/** The results for a person, then why and where to read on. */
+export function describeResults(results: readonly Result[], command: string, width: number, paint: Paint): string[] {
+  const quiet = (text: string) => paint("quiet", text);
+  const table = columns([
+    [{ text: "stack" }, { text: "result" }, { text: "seconds", isRight: true }, { text: "changes" }].map((cell) => ({ ...cell, style: quiet })),
+    ...results.map(({ stack, outcome, seconds, changes }) => [
+      { text: stack },
+      { text: outcome, style: (text: string) => paint(toneOf(outcome), text) },
+      { text: seconds === 0 ? "" : seconds.toFixed(1), isRight: true },
+      { text: describeChanges(changes) },
+    ]),
+  ]);
+  const failures = results.flatMap(({ stack, outcome, reason, log }) =>
+    outcome === "failed" || reason !== undefined
+      ? ["", ...wrap(`${stack}: ${reason ?? "unknown"}`, width), ...(log === undefined || outcome !== "failed" ? [] : [`  log: ${log}`])]
+      : [],
+  );
+  const isOpen = results.some(({ outcome }) => outcome === "failed" || outcome === "not started");
+  return [...table, ...failures, "", countsOf(results), ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : [])];
+}
+
+/** For programs. */
+export function jsonOf(results: readonly Result[]): string {
+  const stacks = results.map(({ reason = null, log = null, ...rest }) => ({ ...rest, reason, log }));
+  return `${JSON.stringify({ exitCode: exitCodeOf(results), stacks }, null, 2)}\n`;
+}
+
+/** Such as `updated after 89.0 s` or `failed after 3.1 s: …`. */
+export function describeResult({ outcome, seconds, reason }: Result): string {
+  return `${outcome} after ${seconds.toFixed(1)} s${reason === undefined ? "" : `: ${reason}`}`;
+}
+
+function describeChanges(changes: Readonly<Record<string, number>>): string {
+  return Object.entries(changes)
+    .map(([operation, count]) => `${count} ${operation}`)
+    .join(", ");
+}
+
+function countsOf(results: readonly Result[]): string {
+  const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(([outcome, group = []]) => `${group.length} ${outcome}`);
+  return `${results.length} stacks: ${counts.join(", ")}`;
+}
+
+function toneOf(outcome: Outcome): Tone {
+  switch (outcome) {
+    case "failed":
+      return "bad";
+    case "changes":
+    case "not started":
+      return "warning";
+    case "updated":
+    case "unchanged":
+      return "good";
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Longer than that, the log is the better place. */
+const longest = 400;
+
+/** Why a run failed, in a few words: what the engine called an error, or else the CLI. */
+export function reasonOf(diagnostics: readonly string[], output: string): string {
+  const said = diagnostics.map(withoutMarks).find((message) => message !== "" && !message.startsWith("update failed"));
+  const lines = output.split("\n").map(withoutMarks);
+  const called = lines.find((line) => line.startsWith("error: ") && !line.startsWith("error: update failed"));
+  const text = said ?? called?.slice("error: ".length) ?? lines.findLast((line) => line !== "") ?? "unknown";
+  if (text.startsWith("no stack named ")) {
+    return `${text}; make it with: npx etcd-rotation pulumi stack init <stack>`;
+  }
+  return text.length <= longest ? text : `${text.slice(0, longest)}…`;
+}
+
+/** Without the engine's colour directives, on one line. */
+function withoutMarks(text: string): string {
+  return printable(text.replaceAll(/<\{%.*?%\}>/g, ""))
+    .replaceAll(/\s+/g, " ")
+    .trim();
 }

@@ -2,11 +2,10 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, type PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { messageOf } from "../command-error.ts";
-import { reasonOf } from "./reason.ts";
-import { changesIn, type Result } from "./result.ts";
+import { changesIn, type Result, reasonOf } from "./result.ts";
 
 /** What a stack is doing: a stage, and within it the resource at work. */
-export type Tell = (stage: "previewing" | "updating", detail: string) => void;
+type Tell = (stage: "previewing" | "updating", detail: string) => void;
 
 export interface RunOptions {
   /** the project's */

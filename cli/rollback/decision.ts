@@ -3,15 +3,12 @@ import { resolve } from "node:path";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import type { Program } from "../project.ts";
-import { type Change, readStackFile, withChanges } from "../stack-file.ts";
-import { settingsWithoutLogin } from "../stack-settings.ts";
+import { type Change, readStackFile, settingsWithoutLogin, withChanges } from "../stack-file.ts";
 import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
 import { type Deployment, parseDeployment, underProviderOf } from "../state/deployment.ts";
-import { type Kept, readStateFile } from "../state/history.ts";
-import { listStates } from "../state/listed-state.ts";
+import { type Kept, type Present, readHistory, readKept, readPresent, readStateFile } from "../state/history.ts";
+import { listStates } from "../state/list.ts";
 import { refusalsOf } from "../state/refusals.ts";
-import { changesTo } from "./changes.ts";
-import { type Present, readHistory, readKept, readPresent } from "./read-states.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -23,7 +20,7 @@ export interface Wish {
 }
 
 /** A state that nothing speaks against, and what going back to it means. */
-export interface Decision {
+interface Decision {
   readonly to: string;
   readonly file: string;
   readonly deployment: Deployment;
@@ -109,4 +106,39 @@ function fileOf(to: string, kept: readonly Kept[], stack: string): string {
     );
   }
   return file;
+}
+
+/** What of the stack file decides certificates; seconds. */
+interface Deciding {
+  readonly rotation: string;
+  readonly certificates: { readonly validity: number; readonly algorithm: string };
+  /** a backup that would be wanted instead of the state's certificates */
+  readonly restore?: number | undefined;
+}
+
+/**
+ * What the stack file must say so that Pulumi asks for exactly that set, and for no new one.
+ * @param isReSigning only its keys are to come back: its certificates are signed for the present validity
+ */
+export function changesTo(set: CertificateSet, present: Deciding, project: string, isReSigning: boolean): Change[] {
+  const { rotation, validityHours, algorithm } = set;
+  const { validity, algorithm: presentAlgorithm } = present.certificates;
+  const certificates = `${project}:certificates`;
+  return [
+    ...(rotation === undefined || rotation === present.rotation ? [] : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
+    ...(present.restore === undefined ? [] : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
+    // the program counts in whole hours
+    ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
+      ? []
+      : [{ path: [certificates, "validity"], from: durationOf(Math.floor(validity / 3600)), to: durationOf(validityHours) }]),
+    ...(algorithm === undefined || algorithm === presentAlgorithm ? [] : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),
+  ];
+}
+
+/** Hours as a stack file says them, in the largest unit that fits. */
+export function durationOf(hours: number): string {
+  if (hours % 8760 === 0) {
+    return `${hours / 8760}y`;
+  }
+  return hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`;
 }

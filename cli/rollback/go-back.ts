@@ -1,14 +1,13 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
+import { inScratchFolder, writeAtomically } from "../files.ts";
 import type { Program } from "../project.ts";
-import { inScratchFolder } from "../scratch-folder.ts";
-import { writeAtomically } from "../write-atomically.ts";
-import { deploy, requireUnchanged } from "./deploy.ts";
-import { readPresent } from "./read-states.ts";
+import { readPresent } from "../state/history.ts";
 
-export interface Deploying {
+interface Deploying {
   /** what `pulumi stack import` takes */
   readonly importable: string;
   readonly stackFileText: string;
@@ -52,4 +51,48 @@ async function putState(engine: Engine, stack: string, text: string, consequence
   if (code !== 0) {
     throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
   }
+}
+
+/** @throws CommandError when what the answer was given for is no more */
+export function requireUnchanged(what: string, stack: string, isSame: boolean): void {
+  if (!isSame) {
+    throw new CommandError(
+      `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
+      { ending: "failed" },
+    );
+  }
+}
+
+/**
+ * Brings the masters to what state and stack file say by now.
+ * @param said.holds what they say
+ * @param said.back the command that undoes this
+ * @throws CommandError when `pulumi up` fails; says what holds then, and both ways out
+ */
+export async function deploy(engine: Engine, stack: string, { holds, back }: { readonly holds: string; readonly back: string }): Promise<void> {
+  const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
+  if (code !== 0) {
+    throw new CommandError(
+      [
+        `Cannot finish: pulumi up has failed. ${holds}; masters may have either set, and serve with both.`,
+        `  go on:   npx etcd-rotation pulumi up --stack ${stack}`,
+        `  or back: ${back}`,
+      ].join("\n"),
+      { ending: "unfinished" },
+    );
+  }
+}
+
+/** Where a state is kept before another one takes its place; outside every checkout. */
+export function savedFolder({ project, stack }: Pick<Program, "project" | "stack">, env: NodeJS.ProcessEnv = process.env): string {
+  const base = env["XDG_STATE_HOME"];
+  return join(base !== undefined && base !== "" ? base : join(homedir(), ".local", "state"), "etcd-rotation", "saved-states", project, stack);
+}
+
+/** Writes a state, readable by its owner alone, and never over another one. @returns its path */
+export function saveState(text: string, folder: string, now: Date): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${now.toISOString().replaceAll(":", "-")}.json`);
+  writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
+  return file;
 }

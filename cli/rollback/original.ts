@@ -4,15 +4,13 @@ import type { MasterBackups } from "../backups/kept-backup.ts";
 import { backupTargets, readBackups } from "../backups/read-backups.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
+import { inScratchFolder, writeAtomically } from "../files.ts";
 import type { Program } from "../project.ts";
-import { inScratchFolder } from "../scratch-folder.ts";
-import { type Change, readStackFile, withChanges } from "../stack-file.ts";
-import { settingsWithKeys } from "../stack-settings.ts";
-import { writeAtomically } from "../write-atomically.ts";
-import { deploy, requireUnchanged } from "./deploy.ts";
+import { type Change, readStackFile, settingsWithKeys, withChanges } from "../stack-file.ts";
+import { deploy, requireUnchanged } from "./go-back.ts";
 
 /** The way to the set from before this program's first rollout: the state stays, and the stack file asks for the masters' backups. */
-export interface ToOriginal {
+interface ToOriginal {
   readonly rollout: number;
   readonly change: Change;
   /** the stack file now, and as it must be */

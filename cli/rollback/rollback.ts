@@ -1,21 +1,16 @@
 import { resolve } from "node:path";
-import { canAsk, isConfirmed, passphraseFor } from "../ask.ts";
 import { CommandError } from "../command-error.ts";
 import { Engine } from "../engine.ts";
 import { chooseStack, type Program } from "../project.ts";
-import { secretsProviderIn } from "../stack-file.ts";
-import { settingsWithoutLogin, windowRefusalOf } from "../stack-settings.ts";
+import { secretsProviderIn, settingsWithoutLogin, windowRefusalOf } from "../stack-file.ts";
 import { certificateSetOf } from "../state/certificate-set.ts";
-import { type ListedState, listStates } from "../state/listed-state.ts";
-import { stateBeforeFailure } from "./abort.ts";
+import { readFile, readHistory, readKept, readPresent } from "../state/history.ts";
+import { formatList, type ListedState, listStates, stateBeforeFailure } from "../state/list.ts";
+import { canAsk, isConfirmed, passphraseFor } from "../terminal.ts";
 import { decide, describeChange, describeDecision, isNumber, type Wish } from "./decision.ts";
-import { goBack } from "./go-back.ts";
-import { formatList } from "./list.ts";
-import type { NewMaterial } from "./operations.ts";
+import { goBack, savedFolder, saveState } from "./go-back.ts";
 import { planOriginal, previewOriginal, restoreOriginal } from "./original.ts";
-import { readFile, readHistory, readKept, readPresent } from "./read-states.ts";
-import { savedFolder, saveState } from "./saved-state.ts";
-import { tryOut } from "./scratch.ts";
+import { type NewMaterial, tryOut } from "./try-out.ts";
 
 interface Options {
   readonly list: boolean;

@@ -1,11 +1,9 @@
-import type { CertificateSet } from "./certificate-set.ts";
-import { isSameSet } from "./certificate-set.ts";
-import { conditionOf } from "./condition.ts";
+import { type CertificateSet, conditionOf, isSameSet } from "./certificate-set.ts";
 import type { Deployment } from "./deployment.ts";
-import type { ListedState } from "./listed-state.ts";
+import type { ListedState } from "./list.ts";
 
 /** A state to go back to, or the one that the stack has now. */
-export interface Candidate {
+interface Candidate {
   readonly deployment: Pick<Deployment, "project" | "stack" | "secretsProvider">;
   readonly set: CertificateSet;
 }

@@ -1,12 +1,30 @@
+import type { State } from "../../components/model/certificate-status.ts";
 import { tablesOf } from "../../components/model/extra-files.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
 import type { KubernetesRow } from "../../components/model/layout.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
-import { type ClusterStatus, clusterStatus } from "../../components/model/status.ts";
+import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
 import { messageOf } from "../command-error.ts";
+import { inParallel } from "../in-parallel.ts";
+import { type Project, programOf } from "../project.ts";
+import { type LoginOverride, settingsFor } from "../stack-file.ts";
+
+/** Clusters looked at side by side: each is one SSH connection to each of its masters. */
+const clustersAtOnce = 8;
+
+/** Looks at many clusters; a stack file that cannot be used is an outcome, and hides no other. */
+export function lookAtAll(project: Project, stacks: readonly string[], login: LoginOverride): Promise<Outcome[]> {
+  return inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
+    try {
+      return { stack, status: await lookAt(settingsFor(programOf(project, stack), login), project.project, stack) };
+    } catch (error) {
+      return { stack, problem: messageOf(error) };
+    }
+  });
+}
 
 /** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
 export async function lookAt(settings: Settings, project: string, stack: string): Promise<ClusterStatus> {
@@ -56,4 +74,19 @@ async function lookAtMaster(target: SurveyTarget): Promise<Look> {
   } catch (error) {
     return { name, reason: messageOf(error) };
   }
+}
+
+/** What became of looking at one cluster. */
+export type Outcome =
+  | { readonly stack: string; readonly status: ClusterStatus }
+  /** not even its stack file could be used */
+  | { readonly stack: string; readonly problem: string };
+
+export function stateOf(outcome: Outcome): State {
+  return "status" in outcome ? outcome.status.state : "unreachable";
+}
+
+/** The gravest of all clusters. */
+export function exitCodeFor(outcomes: readonly Outcome[]): 0 | 1 | 2 | 3 {
+  return exitCodeOf(gravest(outcomes.map(stateOf)));
 }

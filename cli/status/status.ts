@@ -1,13 +1,10 @@
 import { CommandError } from "../command-error.ts";
-import { type Paint, painterFor, widthOf } from "../paint.ts";
+import { writeAtomically } from "../files.ts";
 import { chooseStacks, readProject } from "../project.ts";
-import { writeAtomically } from "../write-atomically.ts";
-import { jsonOf } from "./json.ts";
-import { lookAtAll } from "./look-at-all.ts";
-import { exitCodeFor, type Outcome } from "./outcome.ts";
-import { countsOf } from "./overview.ts";
-import { prometheusOf } from "./prometheus.ts";
-import { describeCluster } from "./table.ts";
+import { type Paint, painterFor, widthOf } from "../terminal.ts";
+import { jsonOf, prometheusOf } from "./formats.ts";
+import { exitCodeFor, lookAtAll, type Outcome } from "./look.ts";
+import { countsOf, describeCluster } from "./table.ts";
 
 interface Options {
   readonly all: boolean;

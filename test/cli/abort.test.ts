@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { stateBeforeFailure } from "../../cli/rollback/abort.ts";
-import type { ListedState } from "../../cli/state/listed-state.ts";
+import { type ListedState, stateBeforeFailure } from "../../cli/state/list.ts";
 
 function state(number: number, change: Partial<ListedState> = {}): ListedState {
   return {

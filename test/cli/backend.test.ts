@@ -1,8 +1,7 @@
 import { homedir } from "node:os";
 import { describe, expect, test } from "vitest";
-import { folderOf, howToCopy } from "../../cli/backend.ts";
-import { bucketFolder } from "../../cli/bucket.ts";
-import { newMaterialOf } from "../../cli/rollback/operations.ts";
+import { newMaterialOf } from "../../cli/rollback/try-out.ts";
+import { bucketFolder, folderOf, howToCopy } from "../../cli/state/backend.ts";
 
 describe("folderOf", () => {
   test.each([

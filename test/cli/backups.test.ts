@@ -5,10 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { formatBackups } from "../../cli/backups/format.ts";
-import { type KeptBackup, type MasterBackups, parseBackups } from "../../cli/backups/kept-backup.ts";
-import { purgeRefusals } from "../../cli/backups/purge-refusals.ts";
-import { type Action, backupsScript } from "../../cli/backups/script.ts";
+import { formatBackups } from "../../cli/backups/backups.ts";
+import { type KeptBackup, type MasterBackups, parseBackups, purgeRefusals } from "../../cli/backups/kept-backup.ts";
+import { type Action, backupsScript } from "../../cli/backups/read-backups.ts";
 import { noRenewal, type StepData } from "../../components/model/step-data.ts";
 
 // bash here is this machine's, and etcd's tools are fakes that print what etcdctl 3.4.23 prints

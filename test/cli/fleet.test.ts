@@ -1,11 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { handOut } from "../../cli/fleet/hand-out.ts";
-import { matrixOf, unknownIn } from "../../cli/fleet/matrix.ts";
-import { reasonOf } from "../../cli/fleet/reason.ts";
-import { changesIn, exitCodeOf, notStarted, type Outcome, type Result } from "../../cli/fleet/result.ts";
-import { describeResults, jsonOf } from "../../cli/fleet/summary.ts";
-import { unpainted } from "../../cli/paint.ts";
-import { describeOverview } from "../../cli/status/overview.ts";
+import { handOut, matrixOf, unknownIn } from "../../cli/fleet/fleet.ts";
+import { changesIn, describeResults, exitCodeOf, jsonOf, notStarted, type Outcome, type Result, reasonOf } from "../../cli/fleet/result.ts";
+import { describeOverview } from "../../cli/status/table.ts";
+import { unpainted } from "../../cli/terminal.ts";
 import { drifted } from "./made-up.ts";
 
 function result(stack: string, outcome: Outcome, rest: Partial<Result> = {}): Result {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { KeptBackup, MasterBackups } from "../../cli/backups/kept-backup.ts";
-import { purgeRefusals } from "../../cli/backups/purge-refusals.ts";
-import { changesTo } from "../../cli/rollback/changes.ts";
+import { type KeptBackup, type MasterBackups, purgeRefusals } from "../../cli/backups/kept-backup.ts";
+import { changesTo } from "../../cli/rollback/decision.ts";
 import { originalIn } from "../../cli/rollback/original.ts";
 import { settingsIn, withChanges } from "../../cli/stack-file.ts";
 

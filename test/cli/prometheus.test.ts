@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { prometheusOf } from "../../cli/status/prometheus.ts";
+import { prometheusOf } from "../../cli/status/formats.ts";
 import { drifted, now } from "./made-up.ts";
 
 test("metrics of a cluster that was looked at, and of one that was not", () => {

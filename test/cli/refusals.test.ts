@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CertificateSet } from "../../cli/state/certificate-set.ts";
-import { conditionOf } from "../../cli/state/condition.ts";
-import { type ListedState, listStates, type ReadState } from "../../cli/state/listed-state.ts";
+import { type CertificateSet, conditionOf } from "../../cli/state/certificate-set.ts";
+import { type ListedState, listStates, type ReadState } from "../../cli/state/list.ts";
 import { type RefusalInput, refusalsOf } from "../../cli/state/refusals.ts";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { authority, peerAuthority } from "./states.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-const module = join(import.meta.dirname, "..", "..", "cli", "remove-at-end.ts");
+const module = join(import.meta.dirname, "..", "..", "cli", "files.ts");
 
 /** A process that has two folders to remove, and goes on until it is ended; `more` is run in it first. */
 async function beginning(more: string) {

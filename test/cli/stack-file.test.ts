@@ -2,10 +2,10 @@ import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, st
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { writeAtomically } from "../../cli/files.ts";
 import { inParallel } from "../../cli/in-parallel.ts";
 import { chooseStacks, programOf, readProject, stackNames } from "../../cli/project.ts";
-import { readWindow, settingsFor } from "../../cli/stack-settings.ts";
-import { writeAtomically } from "../../cli/write-atomically.ts";
+import { readWindow, settingsFor } from "../../cli/stack-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli test "));
 writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");

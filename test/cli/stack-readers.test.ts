@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { Engine } from "../../cli/engine.ts";
 import { programOf, readProject } from "../../cli/project.ts";
-import { readWindow, settingsFor, settingsWithKeys, settingsWithoutLogin } from "../../cli/stack-settings.ts";
+import { readWindow, settingsFor, settingsWithKeys, settingsWithoutLogin } from "../../cli/stack-file.ts";
 import { projectSettings } from "../../stacks/project-settings.ts";
 import { checkSettings, type Settings } from "../../stacks/settings.ts";
 import { writtenSettings } from "../support/written-settings.ts";

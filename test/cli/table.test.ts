@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-import { columns, wrap } from "../../cli/columns.ts";
-import { unpainted } from "../../cli/paint.ts";
 import { describeCluster } from "../../cli/status/table.ts";
+import { columns, unpainted, wrap } from "../../cli/terminal.ts";
 import { certificate, drifted } from "./made-up.ts";
 
 test("a cluster in 80 columns: masters side by side, then what is wrong", () => {

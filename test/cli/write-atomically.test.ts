@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { writeAtomically } from "../../cli/write-atomically.ts";
+import { writeAtomically } from "../../cli/files.ts";
 
 let folder: string;
 beforeAll(() => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { prometheusOf } from "../../cli/status/prometheus.ts";
+import { prometheusOf } from "../../cli/status/formats.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { drifted } from "../cli/made-up.ts";
 import { prometheusFolder } from "./prometheus.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { bucketFolder, copyOf } from "../../cli/bucket.ts";
+import { bucketFolder, copyOf } from "../../cli/state/backend.ts";
 import { RollbackStack } from "./rollback-stack.ts";
 import { type S3Server, startS3Server } from "./s3-server.ts";
 

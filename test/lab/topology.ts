@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { requireLabMachine } from "../../tools/dev/require-lab-machine.ts";
+import { requireLabMachine } from "../../tools/dev/set-up.ts";
 import { labLayouts, workerTexts } from "./layouts.ts";
 import { readLogs } from "./logs.ts";
 import { machineFolder, mustRun } from "./machine.ts";

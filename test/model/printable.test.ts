@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseLook } from "../../cli/adopt/look.ts";
 import { parseBackups } from "../../cli/backups/kept-backup.ts";
-import { reasonOf } from "../../cli/fleet/reason.ts";
+import { reasonOf } from "../../cli/fleet/result.ts";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { certificatesOf } from "../../components/model/certificate-status.ts";
 import { parseSurvey } from "../../components/model/found.ts";

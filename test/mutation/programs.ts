@@ -24,7 +24,7 @@ export const programMutations: readonly Mutation[] = [
     test: "only when the variable names this stack",
   },
   {
-    file: "cli/write-atomically.ts",
+    file: "cli/files.ts",
     from: "    renameSync(temporary, file);\n",
     to: "    writeFileSync(file, text, { mode });\n",
     tests: "cli/stack-file.test.ts",

@@ -5,7 +5,7 @@ export interface Finding {
   readonly message: string;
 }
 
-export interface Ban {
+interface Ban {
   readonly pattern: RegExp;
   /** why, and what to write instead */
   readonly reason: string;

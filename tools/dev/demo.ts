@@ -5,9 +5,8 @@ import { shellOn } from "../../test/lab/facts.ts";
 import { LabStack } from "../../test/lab/stack.ts";
 import { formatStatus, readStatus } from "../../test/lab/status.ts";
 import { isLabPresent, type Lab, startLab, stopLab } from "../../test/lab/topology.ts";
-import { SetupError } from "../engine/setup-error.ts";
-import { requireLabMachine } from "./require-lab-machine.ts";
-import { setUp } from "./set-up.ts";
+import { SetupError } from "../engine/progress.ts";
+import { requireLabMachine, setUp } from "./set-up.ts";
 
 const usage = `Usage: npm run demo [-- --keep]
 

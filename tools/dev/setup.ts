@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { SetupError } from "../engine/setup-error.ts";
+import { SetupError } from "../engine/progress.ts";
 import { progressOf, setUp } from "./set-up.ts";
 
 const usage = `Usage: npm run setup [-- --engine | --lab] [--json]

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lookScript } from "../../cli/adopt/look.ts";
-import { backupsScript } from "../../cli/backups/script.ts";
+import { backupsScript } from "../../cli/backups/read-backups.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";

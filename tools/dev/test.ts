@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { parsePrograms } from "../../test/lab/options.ts";
 import { deal } from "../../test/lab/support/dice.ts";
-import { requireLabMachine } from "./require-lab-machine.ts";
+import { requireLabMachine } from "./set-up.ts";
 
 const usage = `Usage: npm test [-- --only STAGE[,STAGE]] [--seed N] [--programs FOLDER]
        npm run test:sample [-- --seed N]

@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { type EngineModule, engineSources, moduleKey, sourcesOf } from "./engine-modules.ts";
-import { makeFolder } from "./make-folder.ts";
+import { SetupError } from "./progress.ts";
 import { runCommand } from "./run-command.ts";
-import { SetupError } from "./setup-error.ts";
 
 /** The oldest Go that can build every module: what their go.mod files say. */
 const oldestGo = 26;

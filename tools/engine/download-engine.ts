@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { pulumiVersion } from "./engine-modules.ts";
-import { makeFolder } from "./make-folder.ts";
 import { runCommand } from "./run-command.ts";
 
 const defaultOrigin = "https://get.pulumi.com";

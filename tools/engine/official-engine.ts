@@ -37,7 +37,7 @@ export function pluginFolder(name: PluginName): string {
 }
 
 /** A CLI that somebody else installed, with its language host beside it. */
-export interface OfficialCli {
+interface OfficialCli {
   readonly pulumi: string;
   readonly version: string;
 }
@@ -83,7 +83,7 @@ function isExecutable(file: string): Promise<boolean> {
 }
 
 /** Whether `v3.259.0` and the like is at least the oldest usable CLI. */
-export function isNewEnough(version: string): boolean {
+function isNewEnough(version: string): boolean {
   const match = /^v?(\d+)\.(\d+)\./.exec(version);
   if (match === null) {
     return false;

@@ -54,3 +54,8 @@ export class Progress {
     process.stderr.write(`         ${text}\n`);
   }
 }
+
+/** Something that set-up may not do by itself; the message says what to do instead. */
+export class SetupError extends Error {
+  override readonly name = "SetupError";
+}

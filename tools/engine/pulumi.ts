@@ -1,8 +1,11 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
-import { constants } from "node:os";
-import { type EngineEnvironment, engineEnvironment } from "./engine-environment.ts";
-import { requireEngine } from "./require-engine.ts";
-import { defaultBackend } from "./state-backend.ts";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { constants, homedir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type EngineEnvironment, engineEnvironment, readSelection } from "./engine-environment.ts";
+import { Progress } from "./progress.ts";
+import { engineParts, requireSource, setUpEngine } from "./set-up-engine.ts";
 
 /** A second interrupt makes Pulumi stop hard; npm and the shell each pass on the same one. */
 const sameSignalMilliseconds = 1000;
@@ -19,7 +22,7 @@ export async function pulumiEnvironment(base: NodeJS.ProcessEnv = process.env): 
 }
 
 /** A run of the CLI; `code` is there when it has ended. */
-export interface PulumiRun {
+interface PulumiRun {
   readonly child: ChildProcess;
   readonly code: Promise<number>;
 }
@@ -66,4 +69,58 @@ export async function startPulumi(
 export async function runPulumi(args: readonly string[]): Promise<number> {
   const { code } = await startPulumi(args, { stdio: "inherit" });
   return code;
+}
+
+/** Sets up the engine where that has not been done yet, and says so. */
+async function requireEngine(): Promise<void> {
+  if (readSelection() === undefined) {
+    process.stderr.write("The Pulumi engine is not set up yet; doing that first.\n");
+    await requireSource();
+    await setUpEngine(new Progress(engineParts));
+  }
+}
+
+const projectFile = join(import.meta.dirname, "..", "..", "Pulumi.yaml");
+
+/** The default place of the stacks' state, for somebody who has chosen none. */
+interface DefaultBackend {
+  readonly url: string;
+  /** Whether the folder was made just now. */
+  readonly isNew: boolean;
+}
+
+/** A local folder, made readable by its owner alone; undefined when a backend is chosen already. */
+function defaultBackend(env: NodeJS.ProcessEnv = process.env): DefaultBackend | undefined {
+  if (isSet(env["PULUMI_BACKEND_URL"]) || isLoggedIn(env) || isChosenByProject()) {
+    return undefined;
+  }
+  const base = env["XDG_STATE_HOME"];
+  const folder = join(base !== undefined && base !== "" ? base : join(homedir(), ".local", "state"), "etcd-rotation");
+  const isNew = !existsSync(folder);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return { url: pathToFileURL(folder).href, isNew };
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== "";
+}
+
+/** Whether `pulumi login` was run: the credentials file then names a current backend. */
+function isLoggedIn(env: NodeJS.ProcessEnv): boolean {
+  const home = env["PULUMI_CREDENTIALS_PATH"] ?? env["PULUMI_HOME"] ?? join(homedir(), ".pulumi");
+  const file = join(home, "credentials.json");
+  if (isSet(env["PULUMI_ACCESS_TOKEN"])) {
+    return true;
+  }
+  if (!existsSync(file)) {
+    return false;
+  }
+  const credentials: unknown = JSON.parse(readFileSync(file, "utf8"));
+  return (
+    typeof credentials === "object" && credentials !== null && "current" in credentials && typeof credentials.current === "string" && credentials.current !== ""
+  );
+}
+
+function isChosenByProject(): boolean {
+  return existsSync(projectFile) && /^backend:/m.test(readFileSync(projectFile, "utf8"));
 }

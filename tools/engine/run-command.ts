@@ -6,7 +6,7 @@ export interface CommandResult {
   readonly output: string;
 }
 
-export interface CommandOptions {
+interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly folder?: string;
   /** @default no limit */

@@ -3,11 +3,10 @@ import { existsSync } from "node:fs";
 import { link, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { buildModule, builtFolder, installedGo, isBuilt } from "./build-module.ts";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { canDownload, downloadCli, downloadedFolder, downloadPlugin, isDownloaded } from "./download-engine.ts";
+import { type EngineSelection, readSelection, writeSelection } from "./engine-environment.ts";
 import { cliModule, type EngineModule, languageModule, moduleKey, type PluginName, pluginModule, pluginNames } from "./engine-modules.ts";
-import { type EngineSelection, readSelection, writeSelection } from "./engine-selection.ts";
-import { makeFolder } from "./make-folder.ts";
 import { expectedPluginVersion, hasOfficialPlugin, officialCli, pluginFolder, userHome } from "./official-engine.ts";
 import type { Progress } from "./progress.ts";
 

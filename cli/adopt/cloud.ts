@@ -4,10 +4,41 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type EngineEvent, LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { cloudOf } from "../../components/alicloud/cloud.ts";
+import { normalAddress } from "../../components/model/certificate.ts";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
 import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
-import { reasonOf } from "../fleet/reason.ts";
+import { reasonOf } from "../fleet/result.ts";
+import type { Member } from "./members.ts";
+
+/** The cluster that the options name; undefined without any. @throws CommandError (bad usage) when one of them is missing */
+export function placeOf(clusterId: string | undefined, region: string | undefined): CloudPlace | undefined {
+  if (clusterId === undefined && region === undefined) {
+    return undefined;
+  }
+  if (clusterId === undefined || region === undefined) {
+    throw new CommandError(`Cannot ask Alibaba Cloud: saw no ${clusterId === undefined ? "--cluster-id" : "--region"}; expected both, or neither`, {
+      ending: "usage",
+    });
+  }
+  return { clusterId, region };
+}
+
+/** @throws CommandError (refused) when etcd's members are not the cluster's masters */
+export function requireSame({ clusterId }: CloudPlace, known: readonly CloudMaster[], members: readonly Member[]): void {
+  const [cloud, etcd] = [known, members].map((list) =>
+    list
+      .map(({ address }) => normalAddress(address))
+      .toSorted()
+      .join(", "),
+  );
+  if (cloud !== etcd) {
+    throw new CommandError(
+      `Cannot adopt cluster '${clusterId}': by Alibaba Cloud its masters are ${cloud || "none"}, and etcd's members are ${etcd || "none"}; expected the same. Nothing was written`,
+      { ending: "refused" },
+    );
+  }
+}
 
 /**
  * The masters by Alibaba Cloud's word: a preview of a program in this process, whose state is thrown away, so nothing is made.

@@ -1,15 +1,15 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { z } from "zod";
 import { CommandError } from "../command-error.ts";
 import { type Engine, saidBy } from "../engine.ts";
+import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
-import { inScratchFolder } from "../scratch-folder.ts";
 import { secretsProviderIn } from "../stack-file.ts";
-import { type NewMaterial, newMaterialIn } from "./operations.ts";
 
 /** A preview that was shown. */
-export interface Tried {
+interface Tried {
   readonly code: number;
   readonly made: NewMaterial;
 }
@@ -52,4 +52,34 @@ function explain(stderr: string): string {
   return stderr.includes("incorrect passphrase")
     ? "its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/rollback.md says"
     : saidBy(stderr);
+}
+
+const event = z.looseObject({
+  resourcePreEvent: z.looseObject({ metadata: z.looseObject({ op: z.string(), urn: z.string(), type: z.string() }) }).optional(),
+});
+
+/** Keys and certificates that a preview would make anew. */
+export interface NewMaterial {
+  readonly authorities: readonly string[];
+  readonly leaves: readonly string[];
+}
+
+/** Reads the engine's event log of a preview. */
+function newMaterialIn(file: string): NewMaterial {
+  return newMaterialOf(
+    readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line !== ""),
+  );
+}
+
+/** @param lines JSON, one event each */
+export function newMaterialOf(lines: readonly string[]): NewMaterial {
+  const made = lines
+    .flatMap((line) => event.parse(JSON.parse(line)).resourcePreEvent?.metadata ?? [])
+    .filter(({ op, type }) => /^(create|replace|create-replacement)$/.test(op) && /^tls:index\/(privateKey|selfSignedCert|locallySignedCert):/.test(type));
+  const names = (isAuthority: boolean) => [
+    ...new Set(made.filter(({ urn }) => urn.includes(":CertificateAuthority$") === isAuthority).map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2))),
+  ];
+  return { authorities: names(true), leaves: names(false) };
 }

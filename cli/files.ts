@@ -1,0 +1,56 @@
+import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced. */
+export function writeAtomically(path: string, text: string, mode: number): void {
+  const file = existsSync(path) ? realpathSync(path) : path;
+  // no reader takes a name with this ending for its own
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    const descriptor = openSync(temporary, "wx", mode);
+    try {
+      writeFileSync(descriptor, text);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Lends a folder for temporary files, readable by its owner alone, while work is under way. */
+export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const folders: string[] = [];
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Removes a folder when this process ends, also by a signal that nobody else sees to. */
+export function removeAtEnd(folder: string): void {
+  folders.push(folder);
+  if (folders.length > 1) {
+    return;
+  }
+  process.once("exit", () => {
+    for (const each of folders) {
+      rmSync(each, { recursive: true, force: true });
+    }
+  });
+  for (const signal of signals) {
+    process.on(signal, () => {
+      // who runs the Pulumi CLI waits for it to end
+      if (process.listenerCount(signal) === 1) {
+        process.exit(128 + constants.signals[signal]);
+      }
+    });
+  }
+}

@@ -1,0 +1,120 @@
+import { CommandError } from "../command-error.ts";
+import { type Cell, columns, painterFor } from "../terminal.ts";
+import { type CertificateSet, type Condition, conditionOf, isSameSet } from "./certificate-set.ts";
+
+/** A state as it was read, or why it could not be. */
+export type ReadState = {
+  /** of the backend's history; undefined for a file by itself */
+  readonly number: number | undefined;
+  readonly file: string;
+  /** milliseconds since 1970 */
+  readonly time: number;
+  readonly result: string;
+} & ({ readonly set: CertificateSet; readonly problem?: undefined } | { readonly set?: undefined; readonly problem: string });
+
+/** One line of the list. */
+export interface ListedState {
+  readonly number: number | undefined;
+  readonly file: string;
+  /** ISO 8601 */
+  readonly time: string;
+  readonly result: string;
+  readonly rollout: number | undefined;
+  readonly rotation: string | undefined;
+  /** SHA-256 of etcd's authority */
+  readonly authority: string | undefined;
+  /** ISO 8601, of the first certificate to end */
+  readonly notAfter: string | undefined;
+  readonly firstToEnd: string | undefined;
+  readonly condition: Condition | "unreadable";
+  /** whether the stack has these certificates now */
+  readonly isPresent: boolean;
+  readonly faults: readonly string[];
+}
+
+/**
+ * The states that differ in their certificates, newest first. Of neighbours with the same ones the newest that ended well stands
+ * for all.
+ * @param states the oldest first
+ */
+export function listStates(states: readonly ReadState[], present: CertificateSet | undefined, now: number, renewBeforeSeconds: number): ListedState[] {
+  const groups: ReadState[][] = [];
+  for (const state of states) {
+    const group = groups.at(-1);
+    const last = group?.at(-1)?.set;
+    if (group !== undefined && last !== undefined && state.set !== undefined && state.number !== undefined && isSameSet(last, state.set)) {
+      group.push(state);
+    } else {
+      groups.push([state]);
+    }
+  }
+  return groups
+    .flatMap((group) => group.findLast(({ result }) => result === "succeeded") ?? group.at(-1) ?? [])
+    .map((state) => describe(state, present, now, renewBeforeSeconds))
+    .toReversed();
+}
+
+function describe(state: ReadState, present: CertificateSet | undefined, now: number, renewBeforeSeconds: number): ListedState {
+  const { number, file, result, set } = state;
+  return {
+    number,
+    file,
+    time: new Date(state.time).toISOString(),
+    result,
+    rollout: set?.rollout,
+    rotation: set?.rotation,
+    authority: set?.authority,
+    notAfter: set?.end === undefined ? undefined : new Date(set.end.notAfter).toISOString(),
+    firstToEnd: set?.end?.name,
+    condition: set === undefined ? "unreadable" : conditionOf(set, now, renewBeforeSeconds),
+    isPresent: set !== undefined && present !== undefined && isSameSet(set, present),
+    faults: set === undefined ? [state.problem] : set.faults,
+  };
+}
+
+const tones = { valid: "good", due: "warning", expired: "bad", incomplete: "warning", unreadable: "bad" } as const;
+
+/** The list for a person, in 80 columns. */
+export function formatList(states: readonly ListedState[], stream: NodeJS.WriteStream): string {
+  const paint = painterFor(stream);
+  if (states.length === 0) {
+    return "No earlier state: this stack has not been updated yet.\n";
+  }
+  const header: Cell[] = ["number", "time (UTC)", "rollout", "rotation", "authority", "ends"].map((text) => ({ text, style: (each) => paint("quiet", each) }));
+  const rows = states.map((state): Cell[] => [
+    { text: state.number === undefined ? "file" : String(state.number), isRight: true },
+    { text: state.time.slice(0, 16).replace("T", " ") },
+    { text: String(state.rollout ?? "-"), isRight: true },
+    { text: state.rotation ?? "-", isFlexible: true },
+    { text: state.authority?.slice(0, 8) ?? "-" },
+    { text: state.notAfter?.slice(0, 10) ?? "-" },
+    { text: `${state.condition}${state.isPresent ? " now" : ""}`, style: (text) => paint(tones[state.condition], text) },
+  ]);
+  const notes = states
+    .filter(({ number, faults }) => number === undefined || faults.length > 0)
+    .map(({ number, file, faults }) => `${number ?? file}: ${faults.length === 0 ? "exported file" : faults.join(", ")}\n`);
+  return `${columns([header, ...rows], 80).join("\n")}\n${notes.join("")}`;
+}
+
+/**
+ * The state from before an update that has failed or was killed: the newest whole one that ended well.
+ * @param states as the list has them, newest first
+ * @throws CommandError when the present certificates are those of an update that ended well, or there is none to return to
+ */
+export function stateBeforeFailure(states: readonly ListedState[], stack: string): ListedState {
+  if (states.some(({ isPresent, result }) => isPresent && result === "succeeded")) {
+    throw new CommandError(
+      `Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npx etcd-rotation pulumi up --stack ${stack}. To go further back: npx etcd-rotation rollback ${stack} --list`,
+      { ending: "refused" },
+    );
+  }
+  // one that has ended, or is due, is refused later, with the date and the ways out
+  const before = states.find(({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0);
+  if (before === undefined) {
+    throw new CommandError(
+      `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npx etcd-rotation backups ${stack}`,
+      { ending: "refused" },
+    );
+  }
+  return before;
+}
