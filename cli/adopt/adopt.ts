@@ -5,6 +5,7 @@ import { day } from "../../components/model/day.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { checkSettings } from "../../stacks/settings.ts";
 import { CommandError } from "../command-error.ts";
+import type { AdoptOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { writeAtomically } from "../files.ts";
 import { settled } from "../in-parallel.ts";
@@ -16,18 +17,10 @@ import { firstPreview, setPassword } from "./deploy.ts";
 import { type Draft, draftOf, lookAt, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
 import { type Member, membershipOf, ownAddress } from "./members.ts";
-import { type Route, routeOf, trustOf, type WayThere, withSshConfig } from "./route.ts";
-
-interface Options extends WayThere {
-  readonly clusterId?: string | undefined;
-  readonly region?: string | undefined;
-  readonly force: boolean;
-  readonly preview: boolean;
-  readonly cwd: string;
-}
+import { type Route, routeOf, trustOf, withSshConfig } from "./route.ts";
 
 /** Takes a cluster over: finds its masters, writes the stack file, makes the stack and previews it. */
-export async function adopt(stack: string, options: Options): Promise<void> {
+export async function adopt(stack: string, options: AdoptOptions): Promise<void> {
   const program = programOf(readProject(options.cwd), stack);
   const place = placeOf(options.clusterId, options.region);
   const cloud = place && { ...place, masters: await (await import("./cloud.ts")).mastersInCloud(place) };

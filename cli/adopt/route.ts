@@ -6,26 +6,11 @@ import { printable } from "../../components/model/printable.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { CommandError, messageOf } from "../command-error.ts";
+import type { AdoptOptions } from "../commands.ts";
 import { canAsk, widthOf, wrap } from "../terminal.ts";
 import type { Draft } from "./draft.ts";
 import type { Trust } from "./host-keys.ts";
 import { doorIn, hostIn, type Login, loginWith, portIn } from "./login.ts";
-
-/** The options that say how to get to the masters. */
-export interface WayThere {
-  readonly host?: string | undefined;
-  readonly user?: string | undefined;
-  readonly port?: string | undefined;
-  readonly key?: string | undefined;
-  readonly password: boolean;
-  readonly agent: boolean;
-  readonly bastion?: string | undefined;
-  readonly bastionKey?: string | undefined;
-  readonly bastionPassword: boolean;
-  readonly knownHosts?: string | undefined;
-  readonly yes: boolean;
-  readonly json: boolean;
-}
 
 /** How the masters are reached, and how a stack file says so. */
 export interface Route {
@@ -36,7 +21,7 @@ export interface Route {
 }
 
 /** @throws CommandError (bad usage) when the options do not say one way */
-export async function routeOf(values: WayThere): Promise<Route> {
+export async function routeOf(values: AdoptOptions): Promise<Route> {
   if (values.host === undefined) {
     throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help", {
       ending: "usage",
@@ -65,7 +50,7 @@ function sshSettings({ user, port }: { readonly user: string; readonly port: num
 }
 
 /** @throws CommandError (bad usage) when nobody and nothing could tell whether a host key is right */
-export function trustOf(values: WayThere): Trust {
+export function trustOf(values: AdoptOptions): Trust {
   const knownHosts = values.knownHosts === undefined ? undefined : readKnownHosts(values.knownHosts);
   const isAsking = knownHosts === undefined && !values.yes;
   if (isAsking && !canAsk()) {
@@ -102,7 +87,7 @@ interface SshConfig {
  * The options, with what OpenSSH's configuration has where they say nothing, and a line for each host of which it has something.
  * @throws CommandError (bad usage) when ssh cannot read it, or more than one jump host is on the way
  */
-export async function withSshConfig(values: WayThere): Promise<{ readonly way: WayThere; readonly told: readonly string[] }> {
+export async function withSshConfig(values: AdoptOptions): Promise<{ readonly way: AdoptOptions; readonly told: readonly string[] }> {
   if (values.host === undefined) {
     return { way: values, told: [] };
   }

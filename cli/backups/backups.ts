@@ -1,5 +1,6 @@
 import type { SurveyTarget } from "../../components/survey/survey.ts";
 import { CommandError, exitCodes } from "../command-error.ts";
+import type { BackupsOptions, PurgeOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { settled } from "../in-parallel.ts";
 import { chooseStack, type Program } from "../project.ts";
@@ -11,23 +12,14 @@ import { askForBackups, backupTargets, readBackups } from "./read-backups.ts";
 /** How long a removal waits for a step that is at work. */
 const lockSeconds = 30;
 
-interface Options {
-  readonly json: boolean;
-  readonly cwd: string;
-}
-
 /** Tells what every master keeps. */
-export async function listBackups(stack: string | undefined, { json, cwd }: Options): Promise<void> {
+export async function listBackups(stack: string | undefined, { json, cwd }: BackupsOptions): Promise<void> {
   const { targets } = await mastersOf(chooseStack(cwd, stack), json);
   await list(targets, json);
 }
 
 /** Removes one backup from all masters, after a question. */
-export async function purgeBackup(
-  rollout: number,
-  stack: string | undefined,
-  { json, cwd, yes, original }: Options & { readonly yes: boolean; readonly original: boolean },
-): Promise<void> {
+export async function purgeBackup(rollout: number, stack: string | undefined, { json, cwd, yes, original }: PurgeOptions): Promise<void> {
   const program = chooseStack(cwd, stack);
   if (!(yes || canAsk())) {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes", { ending: "usage" });

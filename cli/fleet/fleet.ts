@@ -4,6 +4,7 @@ import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import type { State } from "../../components/model/certificate-status.ts";
 import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
+import type { FleetOptions, FleetRunOptions } from "../commands.ts";
 import { inParallel } from "../in-parallel.ts";
 import { chooseStacks, type Project, programOf, readProject } from "../project.ts";
 import { windowRefusalOf } from "../stack-file.ts";
@@ -15,14 +16,8 @@ import { progressOn } from "./progress.ts";
 import { describeResults, exitCodeOf, jsonOf, notStarted, type Result } from "./result.ts";
 import { previewStack, type RunOptions, updateStack } from "./run-stack.ts";
 
-interface Choice {
-  readonly all: boolean;
-  readonly json: boolean;
-  readonly cwd: string;
-}
-
 /** A line per cluster, read only. @returns the exit code */
-export async function fleetStatus(named: readonly string[], { all, json, cwd }: Choice): Promise<number> {
+export async function fleetStatus(named: readonly string[], { all, json, cwd }: FleetOptions): Promise<number> {
   const project = readProject(cwd);
   const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
   process.stdout.write(json ? statusJsonOf(outcomes, Date.now()) : `${describeOverview(outcomes, painterFor(process.stdout)).join("\n")}\n`);
@@ -30,7 +25,7 @@ export async function fleetStatus(named: readonly string[], { all, json, cwd }: 
 }
 
 /** The clusters that are due, for a CI. @throws CommandError when one could not be looked at; the others are told all the same */
-export async function fleetMatrix(named: readonly string[], { all, cwd }: Omit<Choice, "json">): Promise<void> {
+export async function fleetMatrix(named: readonly string[], { all, cwd }: FleetOptions): Promise<void> {
   const project = readProject(cwd);
   const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
   process.stdout.write(`${JSON.stringify(matrixOf(outcomes))}\n`);
@@ -40,33 +35,21 @@ export async function fleetMatrix(named: readonly string[], { all, cwd }: Omit<C
   }
 }
 
-interface RunChoice extends Choice {
-  readonly parallel: number;
-  readonly canary?: string | undefined;
-  readonly logs?: string | undefined;
-}
-
 /** Previews or updates stacks, a few at a time. @returns the exit code */
-export async function fleetRun(command: "preview" | "up", named: readonly string[], { all, json, cwd, parallel, canary, logs }: RunChoice): Promise<number> {
+export async function fleetRun(command: "preview" | "up", named: readonly string[], options: FleetRunOptions): Promise<number> {
+  const { all, canary, cwd, json } = options;
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
   if (canary !== undefined && !stacks.includes(canary)) {
     throw new CommandError(`Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`, { ending: "usage" });
   }
-  const results = await workOn(project, stacks, { command, parallel, canary, logs });
+  const results = await workOn(command, project, stacks, options);
   const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
   process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
   return exitCodeOf(results);
 }
 
-interface WorkOptions {
-  readonly command: "preview" | "up";
-  readonly parallel: number;
-  readonly canary: string | undefined;
-  readonly logs: string | undefined;
-}
-
-async function workOn(project: Project, stacks: readonly string[], { command, parallel, canary, logs }: WorkOptions): Promise<Result[]> {
+async function workOn(command: "preview" | "up", project: Project, stacks: readonly string[], { parallel, canary, logs }: FleetRunOptions): Promise<Result[]> {
   const engine = await findEngine();
   const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });

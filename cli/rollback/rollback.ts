@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { CommandError } from "../command-error.ts";
+import type { RollbackOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { secretsProviderIn, settingsWithoutLogin, windowRefusalOf } from "../stack-file.ts";
@@ -12,23 +13,11 @@ import { goBack, savedFolder, saveState } from "./go-back.ts";
 import { planOriginal, previewOriginal, restoreOriginal } from "./original.ts";
 import { type NewMaterial, tryOut } from "./try-out.ts";
 
-interface Options {
-  readonly list: boolean;
-  readonly to?: string | undefined;
-  readonly abort: boolean;
-  readonly previewOnly: boolean;
-  readonly yes: boolean;
-  readonly reSign: boolean;
-  readonly history?: string | undefined;
-  readonly json: boolean;
-  readonly cwd: string;
-}
-
 /** Lists earlier sets of certificates, or goes back to one after a preview and a question. */
 export async function rollback(
   stack: string | undefined,
   files: readonly string[],
-  { list: isList, to, abort, previewOnly, yes, reSign, history, json, cwd }: Options,
+  { list: isList, to, abort, previewOnly, yes, reSign, history, json, cwd }: RollbackOptions,
 ): Promise<void> {
   const program = chooseStack(cwd, stack);
   const request: Request = {

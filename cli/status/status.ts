@@ -1,4 +1,5 @@
 import { CommandError } from "../command-error.ts";
+import type { StatusOptions } from "../commands.ts";
 import { writeAtomically } from "../files.ts";
 import { chooseStacks, readProject } from "../project.ts";
 import { type Paint, painterFor, widthOf } from "../terminal.ts";
@@ -6,18 +7,8 @@ import { jsonOf, prometheusOf } from "./formats.ts";
 import { exitCodeFor, lookAtAll, type Outcome } from "./look.ts";
 import { countsOf, describeCluster } from "./table.ts";
 
-interface Options {
-  readonly all: boolean;
-  readonly json: boolean;
-  readonly prometheus: boolean;
-  readonly output?: string | undefined;
-  readonly agent: boolean;
-  readonly key?: string | undefined;
-  readonly cwd: string;
-}
-
 /** Looks at clusters and tells what it saw. @returns the exit code */
-export async function status(named: readonly string[], { all, json, prometheus, output, agent, key, cwd }: Options): Promise<number> {
+export async function status(named: readonly string[], { all, json, prometheus, output, agent, key, cwd }: StatusOptions): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
     throw new CommandError("Cannot write that: expected one of --json and --prometheus, and --output only with one of them", { ending: "usage" });
   }
