@@ -1,4 +1,4 @@
-import { startPulumi } from "../tools/engine/pulumi.ts";
+import { pulumiEnvironment, startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
 
 /** A finished run of the Pulumi CLI whose output was kept. */
@@ -65,6 +65,15 @@ export class Engine {
     child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     return { code: await code, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") };
   }
+}
+
+/** The same CLI and environment for Pulumi's Automation API, which looks for it on this process's own PATH. */
+export async function automationOptions() {
+  const { env } = await pulumiEnvironment();
+  process.env["PATH"] = env["PATH"];
+  const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
+  const envVars = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return { pulumiCommand: await PulumiCommand.get(), envVars };
 }
 
 /** The CLI's error without its advice to run itself with other flags. */

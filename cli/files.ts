@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
+import { CommandError, messageOf } from "./command-error.ts";
 
 /** Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced. */
 export function writeAtomically(path: string, text: string, mode: number): void {
@@ -18,6 +19,15 @@ export function writeAtomically(path: string, text: string, mode: number): void 
     renameSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** A file's text. @throws CommandError (bad usage) when it cannot be read */
+export function readText(file: string, what: string, expected: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CommandError(`Cannot read ${what}: ${messageOf(error)}; expected ${expected}`, { ending: "usage", cause: error });
   }
 }
 

@@ -1,12 +1,12 @@
-import { readFileSync } from "node:fs";
 import { isMap, isScalar, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
 import { ignoreWindowVariable, type Window, windowRefusal } from "../components/model/window.ts";
 import { projectSettings } from "../stacks/project-settings.ts";
 import { checkSettings, type Settings, SettingsError } from "../stacks/settings.ts";
 import { window } from "../stacks/window-settings.ts";
-import { CommandError, exitCodes, messageOf } from "./command-error.ts";
+import { CommandError, exitCodes } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
+import { readText } from "./files.ts";
 import type { Program } from "./project.ts";
 import { passphraseFor } from "./terminal.ts";
 
@@ -20,14 +20,7 @@ export interface Change {
 
 /** The text of a stack file. @throws CommandError (bad usage) when there is none */
 export function readStackFile({ stackFile, stack }: Program): string {
-  try {
-    return readFileSync(stackFile, "utf8");
-  } catch (error) {
-    throw new CommandError(`Cannot read the stack file ${stackFile}: ${messageOf(error)}; expected the settings of stack "${stack}"`, {
-      ending: "usage",
-      cause: error,
-    });
-  }
+  return readText(stackFile, `the stack file ${stackFile}`, `the settings of stack "${stack}"`);
 }
 
 /** The project's settings as Pulumi hands them over; encrypted ones as `{secure: …}`. Every command reads a stack file by this. */

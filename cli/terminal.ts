@@ -25,6 +25,11 @@ export function widthOf(stream: NodeJS.WriteStream): number {
   return stream.isTTY && stream.columns > 0 ? stream.columns : 80;
 }
 
+/** The result for programs. */
+export function writeJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
 /** A cell with its look; the look takes no room. */
 export interface Cell {
   readonly text: string;

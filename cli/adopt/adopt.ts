@@ -11,23 +11,22 @@ import { writeAtomically } from "../files.ts";
 import { settled } from "../in-parallel.ts";
 import { type Program, programOf, readProject } from "../project.ts";
 import { settingsIn } from "../stack-file.ts";
-import { canAsk, isConfirmed } from "../terminal.ts";
+import { canAsk, isConfirmed, writeJson } from "../terminal.ts";
 import { placeOf, requireSame } from "./cloud.ts";
 import { firstPreview, setPassword } from "./deploy.ts";
 import { type Draft, draftOf, lookAt, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
 import { type Member, membershipOf, ownAddress } from "./members.ts";
-import { type Route, routeOf, trustOf, withSshConfig } from "./route.ts";
+import { type Route, routeOf, trustOf } from "./route.ts";
 
 /** Takes a cluster over: finds its masters, writes the stack file, makes the stack and previews it. */
 export async function adopt(stack: string, options: AdoptOptions): Promise<void> {
   const program = programOf(readProject(options.cwd), stack);
   const place = placeOf(options.clusterId, options.region);
   const cloud = place && { ...place, masters: await (await import("./cloud.ts")).mastersInCloud(place) };
-  const { way, told } = await withSshConfig({ ...options, host: options.host ?? cloud?.masters[0]?.address });
-  const route = await routeOf(way);
+  const route = await routeOf({ ...options, host: options.host ?? cloud?.masters[0]?.address });
   const trust = trustOf(options);
-  for (const line of told) {
+  for (const line of route.told) {
     trust.say(line);
   }
   const previous = await replaceable(program, options.force);
@@ -45,7 +44,7 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
     trust.say(`${key} is not in it yet. When the stack is made: npx etcd-rotation pulumi ${setPassword(key, program.stack).join(" ")}`);
   }
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ stack: program.stack, file: program.stackFile, settings: draft, isPreviewed: options.preview }, null, 2)}\n`);
+    writeJson({ stack: program.stack, file: program.stackFile, settings: draft, isPreviewed: options.preview });
   }
 }
 

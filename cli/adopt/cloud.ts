@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type EngineEvent, LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { type EngineEvent, LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { cloudOf } from "../../components/alicloud/cloud.ts";
 import { normalAddress } from "../../components/model/certificate.ts";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
-import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
+import { automationOptions } from "../engine.ts";
+import { inScratchFolder } from "../files.ts";
 import { reasonOf } from "../fleet/result.ts";
 import type { Member } from "./members.ts";
 
@@ -45,7 +43,6 @@ export function requireSame({ clusterId }: CloudPlace, known: readonly CloudMast
  * @throws CommandError when it is no dedicated cluster (refused), or cannot be asked for
  */
 export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudMaster[]> {
-  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
   const errors: string[] = [];
   let masters: readonly CloudMaster[] = [];
   let failure: unknown;
@@ -58,25 +55,19 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
     }
   };
   try {
-    const { env } = await pulumiEnvironment();
-    // the Automation API looks for the CLI on this process's own PATH
-    process.env["PATH"] = env["PATH"];
-    const envVars = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-    const stack = await LocalWorkspace.createStack(
-      { projectName: "etcd-rotation", stackName: "adopt", program },
-      {
-        pulumiCommand: await PulumiCommand.get(),
-        workDir: folder,
-        envVars: { ...envVars, PULUMI_BACKEND_URL: pathToFileURL(folder).href, PULUMI_CONFIG_PASSPHRASE: "nothing is kept" },
-      },
-    );
-    await stack.preview({
-      color: "never",
-      onEvent: ({ diagnosticEvent }: EngineEvent) => {
-        if (diagnosticEvent?.severity === "error") {
-          errors.push(diagnosticEvent.message);
-        }
-      },
+    const { envVars, ...options } = await automationOptions();
+    await inScratchFolder(async (folder) => {
+      const local = { PULUMI_BACKEND_URL: pathToFileURL(folder).href, PULUMI_CONFIG_PASSPHRASE: "nothing is kept" };
+      const args = { projectName: "etcd-rotation", stackName: "adopt", program };
+      const stack = await LocalWorkspace.createStack(args, { ...options, workDir: folder, envVars: { ...envVars, ...local } });
+      await stack.preview({
+        color: "never",
+        onEvent: ({ diagnosticEvent }: EngineEvent) => {
+          if (diagnosticEvent?.severity === "error") {
+            errors.push(diagnosticEvent.message);
+          }
+        },
+      });
     });
   } catch (error) {
     const said =
@@ -84,8 +75,6 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
         ? failure.message
         : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
     throw new CommandError(said, { ending: said.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
   return masters;
 }

@@ -1,16 +1,16 @@
-import { existsSync, readFileSync } from "node:fs";
-import { isIPv6 } from "node:net";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { printable } from "../../components/model/printable.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { CommandError } from "../command-error.ts";
 import type { AdoptOptions } from "../commands.ts";
+import { readText } from "../files.ts";
 import { canAsk, widthOf, wrap } from "../terminal.ts";
 import type { Draft } from "./draft.ts";
-import type { Trust } from "./host-keys.ts";
-import { doorIn, hostIn, type Login, loginWith, portIn } from "./login.ts";
+import type { Door, Trust } from "./host-keys.ts";
+import { type Login, loginWith } from "./login.ts";
 
 /** How the masters are reached, and how a stack file says so. */
 export interface Route {
@@ -18,59 +18,86 @@ export interface Route {
   readonly bastion: Omit<Access, "hostKey"> | undefined;
   readonly written: Draft["ssh"];
   readonly bastionWritten: Draft["ssh"];
+  /** a line for each host of which OpenSSH's configuration has something */
+  readonly told: readonly string[];
 }
 
-/** @throws CommandError (bad usage) when the options do not say one way */
-export async function routeOf(values: AdoptOptions): Promise<Route> {
-  if (values.host === undefined) {
+/**
+ * The way that the options say, and where they say nothing, OpenSSH's configuration.
+ * @throws CommandError (bad usage) when that is not one way, ssh cannot read its configuration, or more than one jump host is on the way
+ */
+export async function routeOf(options: AdoptOptions): Promise<Route> {
+  if (options.host === undefined) {
     throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help", {
       ending: "usage",
     });
   }
-  const named = doorIn(values.host, "--host", values.user ?? "root");
-  const first = values.port === undefined ? named : { ...named, port: portIn(values.port, "--port") };
-  const bastion = values.bastion === undefined ? undefined : doorIn(values.bastion, "--bastion", "root");
-  const own = { keyFile: values.bastionKey, isAgent: false, isPassword: values.bastionPassword };
-  const hasOwn = own.keyFile !== undefined || own.isPassword;
-  if (bastion === undefined && hasOwn) {
-    throw new CommandError(`Cannot use --bastion-${own.isPassword ? "password" : "key"}: saw no --bastion; expected both, or neither`, { ending: "usage" });
-  }
-  const login = await loginWith({ keyFile: values.key, isAgent: values.agent, isPassword: values.password }, "");
-  const bastionLogin = hasOwn ? await loginWith(own, "bastion-") : login;
+  const named = await configured(options.host, "--host", options.user);
+  const first = options.port === undefined ? named.door : { ...named.door, port: portIn(options.port, "--port") };
+  const bastion = await bastionOf(options, named.config);
+  const login = await loginWith({ ...options, key: options.key ?? (options.agent || options.password ? undefined : named.config.identityFile) }, "");
+  const bastionLogin = bastion?.login === undefined ? login : await loginWith(bastion.login, "bastion-");
   return {
     first: { ...first, ...login.credentials },
-    bastion: bastion && { ...bastion, ...bastionLogin.credentials },
+    bastion: bastion && { ...bastion.door, ...bastionLogin.credentials },
     written: sshSettings(first, login),
-    bastionWritten: bastion === undefined ? {} : { host: bastion.host, ...sshSettings(bastion, bastionLogin) },
+    bastionWritten: bastion === undefined ? {} : { host: bastion.door.host, ...sshSettings(bastion.door, bastionLogin) },
+    told: [...named.told, ...(bastion?.told ?? [])],
   };
 }
 
-function sshSettings({ user, port }: { readonly user: string; readonly port: number }, { written }: Login): Draft["ssh"] {
+/** The machine on the way, and its own way to log in; that is undefined where it is as on the masters. */
+async function bastionOf({ bastion: named, bastionKey, bastionPassword: password }: AdoptOptions, { proxyJump }: SshConfig) {
+  const host = named ?? proxyJump;
+  if (host === undefined) {
+    if (password || bastionKey !== undefined) {
+      throw new CommandError(`Cannot use --bastion-${password ? "password" : "key"}: saw no --bastion; expected both, or neither`, { ending: "usage" });
+    }
+    return;
+  }
+  const bastion = await configured(host, named === undefined ? "ProxyJump" : "--bastion");
+  const key = bastionKey ?? (password ? undefined : bastion.config.identityFile);
+  return { ...bastion, login: password || key !== undefined ? { key, agent: false, password } : undefined };
+}
+
+function sshSettings({ user, port }: Door, { written }: Login): Draft["ssh"] {
   return { ...(user === "root" ? {} : { user }), ...(port === 22 ? {} : { port }), ...written };
 }
 
 /** @throws CommandError (bad usage) when nobody and nothing could tell whether a host key is right */
-export function trustOf(values: AdoptOptions): Trust {
-  const knownHosts = values.knownHosts === undefined ? undefined : readKnownHosts(values.knownHosts);
-  const isAsking = knownHosts === undefined && !values.yes;
+export function trustOf(options: AdoptOptions): Trust {
+  const knownHosts = options.knownHosts === undefined ? undefined : readText(options.knownHosts, "--known-hosts", "a known_hosts file");
+  const isAsking = knownHosts === undefined && !options.yes;
   if (isAsking && !canAsk()) {
     throw new CommandError("Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes", {
       ending: "usage",
     });
   }
-  const stream = values.json ? process.stderr : process.stdout;
+  const stream = options.json ? process.stderr : process.stdout;
   return { knownHosts, isAsking, say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`) };
 }
 
-function readKnownHosts(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CommandError(`Cannot read --known-hosts: ${messageOf(error)}; expected a known_hosts file`, {
-      ending: "usage",
-      cause: error,
-    });
+/** What `[user@]host[:port]` says, and OpenSSH's configuration where it says nothing. */
+async function configured(text: string, option: string, otherUser?: string) {
+  const [, user, bracketed, plain, port] = /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const name = bracketed ?? plain;
+  if (name === undefined) {
+    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`, { ending: "usage" });
   }
+  const config = await sshConfigOf(name);
+  const set = Object.entries(config).flatMap(([key, value]) => (value === undefined ? [] : `${key} ${value}`));
+  return {
+    config,
+    door: { host: config.hostname ?? name, port: portIn(port ?? config.port ?? "22", option), user: user ?? otherUser ?? config.user ?? "root" },
+    told: set.length === 0 ? [] : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
+  };
+}
+
+function portIn(text: string, option: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535) {
+    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected a port from 1 to 65535`, { ending: "usage" });
+  }
+  return Number(text);
 }
 
 /** What OpenSSH's configuration sets for a host; nothing of what is ssh's own default. */
@@ -81,46 +108,6 @@ interface SshConfig {
   /** the first one that is there */
   readonly identityFile: string | undefined;
   readonly proxyJump: string | undefined;
-}
-
-/**
- * The options, with what OpenSSH's configuration has where they say nothing, and a line for each host of which it has something.
- * @throws CommandError (bad usage) when ssh cannot read it, or more than one jump host is on the way
- */
-export async function withSshConfig(values: AdoptOptions): Promise<{ readonly way: AdoptOptions; readonly told: readonly string[] }> {
-  if (values.host === undefined) {
-    return { way: values, told: [] };
-  }
-  const first = await placed(values.host, "--host", values.user);
-  const jump = values.bastion ?? first.config.proxyJump;
-  const bastion = jump === undefined ? undefined : await placed(jump, values.bastion === undefined ? "ProxyJump" : "--bastion");
-  const way = {
-    ...values,
-    host: first.text,
-    key: values.key ?? (values.agent || values.password ? undefined : first.config.identityFile),
-    bastion: bastion?.text,
-    bastionKey: values.bastionKey ?? (values.bastionPassword ? undefined : bastion?.config.identityFile),
-  };
-  return { way, told: [first, bastion].flatMap((each) => each?.told ?? []) };
-}
-
-interface Placed {
-  readonly config: SshConfig;
-  /** as `[user@]host[:port]`, without an alias */
-  readonly text: string;
-  readonly told: readonly string[];
-}
-
-async function placed(text: string, option: string, otherUser?: string): Promise<Placed> {
-  const named = hostIn(text, option);
-  const config = await sshConfigOf(named.host);
-  const [user, port, host] = [named.user ?? otherUser ?? config.user, named.port ?? config.port, config.hostname ?? named.host];
-  const set = Object.entries(config).flatMap(([key, value]) => (value === undefined ? [] : `${key} ${value}`));
-  return {
-    config,
-    text: `${user === undefined ? "" : `${user}@`}${isIPv6(host) ? `[${host}]` : host}${port === undefined ? "" : `:${port}`}`,
-    told: set.length === 0 ? [] : [`By ssh's own configuration, ${named.host}: ${set.join(", ")}. What the options say comes first.`],
-  };
 }
 
 /** Asks ssh itself, which knows aliases, patterns and included files. */

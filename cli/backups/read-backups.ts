@@ -5,25 +5,24 @@ import { renderStepData, type StepData } from "../../components/model/step-data.
 import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
-import type { Settings } from "../../stacks/settings.ts";
+import type { Engine } from "../engine.ts";
 import { settled } from "../in-parallel.ts";
 import type { Program } from "../project.ts";
-import { type MasterBackups, parseBackups } from "./kept-backup.ts";
+import { settingsWithKeys } from "../stack-file.ts";
+import { parseBackups } from "./kept-backup.ts";
 
 /** A large snapshot is read whole by etcd's tool. */
 const answerMilliseconds = 300_000;
 
-/** The masters of a stack. */
-export function backupTargets(settings: Settings, { project, stack }: Program): SurveyTarget[] {
-  return surveyTargets(settings, `${project}/${stack}`, withPaths(layouts[settings.layout.kind].rows, settings.layout.paths));
-}
-
-/** What all masters keep, and why some could not be asked. */
-export async function readBackups(targets: readonly SurveyTarget[]): Promise<{ readonly masters: MasterBackups[]; readonly failures: string[] }> {
+/** What the masters of a stack keep, and why some could not be asked. */
+export async function readBackups(engine: Engine, program: Program) {
+  const settings = await settingsWithKeys(engine, program);
+  const rows = withPaths(layouts[settings.layout.kind].rows, settings.layout.paths);
+  const targets = surveyTargets(settings, `${program.project}/${program.stack}`, rows);
   const { values: masters, failures } = await settled(
     targets.map(async (target) => parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" }))),
   );
-  return { masters, failures };
+  return { settings, targets, masters, failures };
 }
 
 /** @throws Error naming the master, and what it said */

@@ -1,10 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import type { State } from "../../components/model/certificate-status.ts";
-import { pulumiEnvironment } from "../../tools/engine/pulumi.ts";
 import { CommandError } from "../command-error.ts";
 import type { FleetOptions, FleetRunOptions } from "../commands.ts";
+import { automationOptions } from "../engine.ts";
 import { inParallel } from "../in-parallel.ts";
 import { chooseStacks, type Project, programOf, readProject } from "../project.ts";
 import { windowRefusalOf } from "../stack-file.ts";
@@ -14,7 +13,7 @@ import { describeOverview } from "../status/table.ts";
 import { painterFor, widthOf } from "../terminal.ts";
 import { progressOn } from "./progress.ts";
 import { describeResults, exitCodeOf, jsonOf, notStarted, type Result } from "./result.ts";
-import { previewStack, type RunOptions, updateStack } from "./run-stack.ts";
+import { type RunOptions, runStack } from "./run-stack.ts";
 
 /** A line per cluster, read only. @returns the exit code */
 export async function fleetStatus(named: readonly string[], { all, json, cwd }: FleetOptions): Promise<number> {
@@ -50,39 +49,30 @@ export async function fleetRun(command: "preview" | "up", named: readonly string
 }
 
 async function workOn(command: "preview" | "up", project: Project, stacks: readonly string[], { parallel, canary, logs }: FleetRunOptions): Promise<Result[]> {
-  const engine = await findEngine();
+  const automation = await automationOptions();
+  // it hands all of this process's environment on
+  process.env = { ...automation.envVars };
   const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
   const interruption = catchInterrupts();
   const options: RunOptions = {
     folder: project.folder,
     logFolder,
-    ...engine,
+    automation,
     signal: interruption.signal,
     // outside its window a stack waits, and keeps no other from being updated
     refusal: (stack) => windowRefusalOf(programOf(project, stack)),
   };
   const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
-  const work = command === "up" ? updateStack : previewStack;
   try {
     return await handOut(stacks, { parallel, canary, stopsAtFailure: command === "up", isInterrupted: interruption.isWanted }, async (stack) => {
-      const result = await work(stack, options, (stage, detail) => progress.tell(stack, stage, detail));
+      const result = await runStack(command, stack, options, (stage, detail) => progress.tell(stack, stage, detail));
       progress.done(result);
       return result;
     });
   } finally {
     progress.end();
   }
-}
-
-/** The CLI for the Automation API, which looks for it on this process's own PATH and hands all of its environment on. */
-async function findEngine(): Promise<{ readonly pulumi: PulumiCommand; readonly env: Readonly<Record<string, string>> }> {
-  const { env } = await pulumiEnvironment();
-  process.env = env;
-  return {
-    pulumi: await PulumiCommand.get(),
-    env: Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
-  };
 }
 
 /** A terminal's interrupt reaches Pulumi by itself; any other signal is passed on to it. */

@@ -1,7 +1,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { type EngineEvent, LocalWorkspace, type PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { messageOf } from "../command-error.ts";
+import type { automationOptions } from "../engine.ts";
 import { changesIn, type Result, reasonOf } from "./result.ts";
 
 /** What a stack is doing: a stage, and within it the resource at work. */
@@ -10,25 +11,15 @@ type Tell = (stage: "previewing" | "updating", detail: string) => void;
 export interface RunOptions {
   /** the project's */
   readonly folder: string;
-  readonly pulumi: PulumiCommand;
-  readonly env: Readonly<Record<string, string>>;
+  readonly automation: Awaited<ReturnType<typeof automationOptions>>;
   readonly logFolder: string;
   readonly signal: AbortSignal;
   /** why a stack with changes may not be updated now; undefined when it may */
   readonly refusal: (stack: string) => string | undefined;
 }
 
-/** Previews one stack. Never rejects: a failure is a result. */
-export function previewStack(stack: string, options: RunOptions, tell: Tell): Promise<Result> {
-  return run(stack, options, tell, false);
-}
-
-/** Previews one stack and, when that shows changes, updates it. Never rejects: a failure is a result. */
-export function updateStack(stack: string, options: RunOptions, tell: Tell): Promise<Result> {
-  return run(stack, options, tell, true);
-}
-
-async function run(name: string, options: RunOptions, tell: Tell, isUpdate: boolean): Promise<Result> {
+/** Previews one stack and, when that shows changes and it is asked for, updates it. Never rejects: a failure is a result. */
+export async function runStack(command: "preview" | "up", name: string, options: RunOptions, tell: Tell): Promise<Result> {
   const started = performance.now();
   const log = join(options.logFolder, `${name}.log`);
   const file = openSync(log, "w", 0o600);
@@ -67,7 +58,7 @@ async function run(name: string, options: RunOptions, tell: Tell, isUpdate: bool
     if (Object.keys(changes).length === 0) {
       return ended("unchanged");
     }
-    if (!isUpdate) {
+    if (command === "preview") {
       return ended("changes");
     }
     const refusal = options.refusal(name);
@@ -85,8 +76,8 @@ async function run(name: string, options: RunOptions, tell: Tell, isUpdate: bool
   }
 }
 
-async function openStack(name: string, { folder, pulumi, env }: RunOptions): Promise<Stack> {
-  const workspace = await LocalWorkspace.create({ workDir: folder, pulumiCommand: pulumi, envVars: { ...env } });
+async function openStack(name: string, { folder, automation }: RunOptions): Promise<Stack> {
+  const workspace = await LocalWorkspace.create({ workDir: folder, ...automation });
   // every command names its stack; selecting it would change what the user has selected
   workspace.selectStack = () => Promise.resolve();
   return Stack.select(name, workspace);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type KeptBackup, type MasterBackups, purgeRefusals } from "../../cli/backups/kept-backup.ts";
-import { changesTo } from "../../cli/rollback/decision.ts";
-import { originalIn } from "../../cli/rollback/original.ts";
+import { originalIn } from "../../cli/rollback/to-original.ts";
+import { changesTo } from "../../cli/rollback/to-state.ts";
 import { settingsIn, withChanges } from "../../cli/stack-file.ts";
 
 const backup = (rollout: number, kind: KeptBackup["kind"], damaged: string[] = []): KeptBackup => ({

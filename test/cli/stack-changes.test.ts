@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { changesTo, durationOf } from "../../cli/rollback/decision.ts";
+import { changesTo, durationOf } from "../../cli/rollback/to-state.ts";
 import { secretsProviderIn, settingsIn, withChanges } from "../../cli/stack-file.ts";
 import { durationSeconds } from "../../components/model/duration.ts";
 

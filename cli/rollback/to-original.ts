@@ -1,0 +1,80 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { MasterBackups } from "../backups/kept-backup.ts";
+import { readBackups } from "../backups/read-backups.ts";
+import { CommandError } from "../command-error.ts";
+import type { Engine } from "../engine.ts";
+import { inScratchFolder } from "../files.ts";
+import type { Program } from "../project.ts";
+import { readStackFile, withChanges } from "../stack-file.ts";
+import { readPresent } from "../state/history.ts";
+import { passphraseFor } from "../terminal.ts";
+import { deploy, describeChange, requirePreviewed, requireSameFile, type WayBack, writeStackFile } from "./way-back.ts";
+
+/**
+ * The way to the set from before this program's first rollout: the state stays, and the stack file asks for the masters' backups.
+ * Looks at what they keep, and decides; reads only.
+ * @throws CommandError when a master cannot be asked, or they keep no whole original set
+ */
+export async function wayToOriginal(engine: Engine, program: Program): Promise<WayBack> {
+  const { project, stack } = program;
+  const { settings, masters, failures } = await readBackups(engine, program);
+  if (failures.length > 0) {
+    throw new CommandError(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`, { ending: "failed" });
+  }
+  const rollout = originalIn(masters, stack);
+  const change = { path: [`${project}:restore`], from: settings.restore === undefined ? undefined : String(settings.restore), to: String(rollout) };
+  const stackFileText = readStackFile(program);
+  const wantedText = withChanges(stackFileText, [change]);
+  return {
+    description: [`The masters' own files from before rollout ${rollout}`, describeChange(change)],
+    where: "the original set",
+    to: { number: "original", rollout },
+    changes: [change],
+    preview: async () => {
+      const { deployment } = await readPresent(engine, program);
+      const opened = engine.with({ env: await passphraseFor(deployment?.secretsProvider) });
+      // a real one, with the stack file as it would be, which stays as it is
+      const code = await inScratchFolder((folder) => {
+        const file = join(folder, `Pulumi.${stack}.yaml`);
+        writeFileSync(file, wantedText, { mode: 0o600 });
+        return opened.show("preview", "--stack", stack, "--config-file", file);
+      });
+      requirePreviewed(code);
+      return opened;
+    },
+    go: async (opened) => {
+      requireSameFile(program, stackFileText);
+      writeStackFile(program, wantedText);
+      await deploy(opened, stack, {
+        holds: "The stack file asks for the original set",
+        back: `npx etcd-rotation pulumi config rm restore --stack ${stack} && npx etcd-rotation pulumi up --stack ${stack}`,
+      });
+      return { done: `Done. Forward again: npx etcd-rotation pulumi config rm restore --stack ${stack}, then up` };
+    },
+  };
+}
+
+/**
+ * The rollout before which every master kept its original files.
+ * @throws CommandError when there is no such, or they are not whole
+ */
+export function originalIn(masters: readonly MasterBackups[], stack: string): number {
+  const refused = (reason: string) =>
+    new CommandError(`Cannot go back to the original set: ${reason}. Nothing was changed. Look: npx etcd-rotation backups ${stack}`, { ending: "refused" });
+  const originals = masters.map(({ name, backups }) => ({ name, backup: backups.find(({ kind }) => kind === "original") }));
+  const without = originals.filter(({ backup }) => backup === undefined).map(({ name }) => name);
+  const rollouts = [...new Set(originals.flatMap(({ backup }) => backup?.rollout ?? []))];
+  const [rollout] = rollouts;
+  if (without.length > 0 || rollout === undefined) {
+    throw refused(`${without.join(", ")} keeps none; expected one on every master`);
+  }
+  if (rollouts.length > 1) {
+    throw refused(`it is from before different rollouts (${originals.map(({ name, backup }) => `${name} ${backup?.rollout}`).join(", ")}); expected one`);
+  }
+  const damaged = originals.flatMap(({ name, backup }) => (backup?.damaged ?? []).map((file) => `${name} ${file}`));
+  if (damaged.length > 0) {
+    throw refused(`not as its manifest says: ${damaged.join(", ")}; expected a whole set`);
+  }
+  return rollout;
+}

@@ -1,0 +1,187 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { CommandError, messageOf } from "../command-error.ts";
+import { type Engine, saidBy } from "../engine.ts";
+import { inScratchFolder } from "../files.ts";
+import type { Program } from "../project.ts";
+import { type Change, readStackFile, secretsProviderIn, settingsWithoutLogin, withChanges } from "../stack-file.ts";
+import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
+import { parseDeployment, underProviderOf } from "../state/deployment.ts";
+import { type Kept, readHistory, readKept, readPresent, readStateFile } from "../state/history.ts";
+import { listStates } from "../state/list.ts";
+import { refusalsOf } from "../state/refusals.ts";
+import { passphraseFor } from "../terminal.ts";
+import { tryOut } from "./try-out.ts";
+import { deploy, describeChange, requirePreviewed, requireSameFile, requireUnchanged, type Say, type WayBack, writeStackFile } from "./way-back.ts";
+
+/** What is asked for. */
+interface Wish {
+  /** a number of the list, or a file */
+  readonly to: string;
+  readonly isReSigning: boolean;
+  /** a folder with a copy of the backend's history */
+  readonly history: string | undefined;
+}
+
+/**
+ * The way to a state: that one and its settings take the place of the present ones, which are saved first.
+ * Reads that state and the present one, and decides; reads only.
+ * @throws CommandError with every reason not to go back
+ */
+export async function wayToState(engine: Engine, program: Program, { to, isReSigning, history }: Wish, say: Say): Promise<WayBack> {
+  const { stack, project } = program;
+  const now = new Date();
+  const settings = settingsWithoutLogin(program);
+  const present = await readPresent(engine, program);
+  const kept = isNumber(to) || !existsSync(to) ? await readHistory(engine, program, history) : [];
+  const file = fileOf(to, kept, stack);
+  const deployment = parseDeployment(readStateFile(file), to);
+  const set = certificateSetOf(deployment);
+  const presentSet = present.deployment && certificateSetOf(present.deployment);
+  const { renewBefore } = settings.certificates;
+  const refusals = refusalsOf({
+    name: to,
+    chosen: { deployment, set },
+    present: present.deployment && presentSet && { deployment: present.deployment, set: presentSet },
+    project,
+    stack,
+    now: now.getTime(),
+    renewBeforeSeconds: renewBefore,
+    isReSigning,
+    others: listStates(readKept(kept), presentSet, now.getTime(), renewBefore),
+  });
+  if (refusals.length > 0) {
+    throw new CommandError(`${refusals.map((reason) => `Cannot go back to state ${to}: ${reason}`).join("\n")}\nNothing was changed.`, { ending: "refused" });
+  }
+  const changes = changesTo(set, settings, project, isReSigning);
+  const stackFileText = readStackFile(program);
+  const wantedText = withChanges(stackFileText, changes);
+  const importable = deployment.isDecrypted && present.deployment !== undefined ? underProviderOf(present.text, deployment) : deployment.importable;
+  return {
+    description: [
+      `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${set.rollout ?? "unknown"}, rotation "${set.rotation ?? "unknown"}",`,
+      `authority ${set.authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
+      ...changes.map(describeChange),
+      ...(present.deployment === undefined || deployment.salt === present.deployment.salt
+        ? []
+        : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
+      ...(deployment.pendingOperations === 0
+        ? []
+        : [`notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`]),
+    ],
+    where: `state ${to}`,
+    to: { number: isNumber(to) ? Number(to) : undefined, file, rotation: set.rotation, rollout: set.rollout, authority: set.authority },
+    changes,
+    preview: async () => {
+      // the state has its provider, the stack file the one that is used from now on
+      const provider = [deployment.secretsProvider, secretsProviderIn(stackFileText)].find((each) => each === "passphrase");
+      const opened = engine.with({ env: await passphraseFor(provider) });
+      const { code, made } = await tryOut(opened, program, importable, wantedText);
+      requirePreviewed(code);
+      if (made.authorities.length > 0 && !isReSigning) {
+        throw new CommandError(
+          `Cannot go back to state ${to}: the preview would replace ${made.authorities.join(", ")}; expected the authorities of that state to stay. Nothing was changed. Compare the stack file with the one of that time`,
+          { ending: "refused" },
+        );
+      }
+      if (made.leaves.length > 0) {
+        say(`notice: not in that state, or signed anew since the stack file has changed: ${made.leaves.join(", ")}`);
+      }
+      return opened;
+    },
+    go: async (opened) => {
+      const saved = saveState(program, present.text, now);
+      say(`The present state is saved in ${saved}`);
+      requireUnchanged("state", stack, (await readPresent(opened, program)).text === present.text);
+      requireSameFile(program, stackFileText);
+      await putState(opened, stack, importable, "Nothing was changed");
+      try {
+        writeStackFile(program, wantedText);
+      } catch (error) {
+        const consequence = `The state is the older one; put back the other one: npx etcd-rotation pulumi stack import --stack ${stack} --file ${saved}`;
+        await putState(opened, stack, present.text, consequence);
+        throw new CommandError(`Cannot write ${program.stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`, {
+          ending: "failed",
+          cause: error,
+        });
+      }
+      await deploy(opened, stack, { holds: "State and stack file are the older ones", back: `npx etcd-rotation rollback ${stack} --to ${saved}` });
+      // after pulumi destroy there is nothing to go forward to
+      return { done: present.deployment === undefined ? "Done." : `Done. Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`, saved };
+    },
+  };
+}
+
+/** True for a number of the list. */
+function isNumber(to: string): boolean {
+  return /^\d+$/.test(to);
+}
+
+function fileOf(to: string, kept: readonly Kept[], stack: string): string {
+  if (!isNumber(to)) {
+    return resolve(to);
+  }
+  const file = kept.find(({ number }) => number === Number(to))?.file;
+  if (file === undefined) {
+    throw new CommandError(
+      `Cannot find state ${to}: the history has ${kept.length === 0 ? "none" : `1 to ${kept.length}`}; expected a number of: npx etcd-rotation rollback ${stack} --list`,
+      { ending: "usage" },
+    );
+  }
+  return file;
+}
+
+/** Writes a state outside every checkout, readable by its owner alone, and never over another one. @returns its path */
+function saveState({ project, stack }: Program, text: string, now: Date): string {
+  const folder = join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "etcd-rotation", "saved-states", project, stack);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${now.toISOString().replaceAll(":", "-")}.json`);
+  writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
+  return file;
+}
+
+async function putState(engine: Engine, stack: string, text: string, consequence: string): Promise<void> {
+  const { code, stderr } = await inScratchFolder((folder) => {
+    const file = join(folder, "state.json");
+    writeFileSync(file, text, { mode: 0o600 });
+    return engine.capture("stack", "import", "--stack", stack, "--file", file);
+  });
+  if (code !== 0) {
+    throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
+  }
+}
+
+/** What of the stack file decides certificates. */
+interface Deciding {
+  readonly rotation: string;
+  readonly certificates: { readonly validity: number; readonly algorithm: string };
+  readonly restore?: number | undefined;
+}
+
+/**
+ * What the stack file must say so that Pulumi asks for exactly that set, and for no new one.
+ * @param isReSigning only its keys are to come back: its certificates are signed for the present validity
+ */
+export function changesTo(set: CertificateSet, present: Deciding, project: string, isReSigning: boolean): Change[] {
+  const { rotation, validityHours, algorithm } = set;
+  const { validity, algorithm: presentAlgorithm } = present.certificates;
+  const certificates = `${project}:certificates`;
+  return [
+    ...(rotation === undefined || rotation === present.rotation ? [] : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
+    ...(present.restore === undefined ? [] : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
+    // the program counts in whole hours
+    ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
+      ? []
+      : [{ path: [certificates, "validity"], from: durationOf(Math.floor(validity / 3600)), to: durationOf(validityHours) }]),
+    ...(algorithm === undefined || algorithm === presentAlgorithm ? [] : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),
+  ];
+}
+
+/** Hours as a stack file says them, in the largest unit that fits. */
+export function durationOf(hours: number): string {
+  if (hours % 8760 === 0) {
+    return `${hours / 8760}y`;
+  }
+  return hours % 24 === 0 ? `${hours / 24}d` : `${hours}h`;
+}
