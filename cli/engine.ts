@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { pulumiEnvironment, startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
 
@@ -7,6 +8,8 @@ interface Captured {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+const whoami = z.looseObject({ url: z.string() });
 
 /** Where the CLI works, and what it is told besides its arguments. */
 interface EngineSettings {
@@ -55,6 +58,11 @@ export class Engine {
       throw new CommandError(`Cannot ${what}: ${saidBy(stderr)}`, { ending: "failed" });
     }
     return stdout;
+  }
+
+  /** The URL of the backend. */
+  async backendUrl(): Promise<string> {
+    return whoami.parse(JSON.parse(await this.read("ask for the backend", "whoami", "--json"))).url;
   }
 
   async #run(args: readonly string[], stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[], input = ""): Promise<Captured> {

@@ -2,15 +2,15 @@ import { messageOf } from "./command-error.ts";
 
 /** Works on items side by side, at most `limit` at a time; results in the items' order. */
 export async function inParallel<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Map<number, R>();
+  const results = new Array<R>(items.length);
   const queue = items.entries();
   const worker = async () => {
     for (const [index, item] of queue) {
-      results.set(index, await work(item));
+      results[index] = await work(item);
     }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  return [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
+  return results;
 }
 
 /** What has come of work side by side, in its order, and why some of it has failed. */

@@ -5,7 +5,6 @@ import type { Program } from "../project.ts";
 import { passphraseFor } from "../terminal.ts";
 
 const stackList = z.array(z.looseObject({ name: z.string() }));
-const whoami = z.looseObject({ url: z.string() });
 
 /**
  * Makes the stack when the backend has none of that name, has the engine write the passwords into its file, then runs its first
@@ -13,7 +12,7 @@ const whoami = z.looseObject({ url: z.string() });
  * @throws CommandError (unfinished) when one of them fails, (declined) when no passphrase is given; the stack file stays
  */
 export async function firstPreview(engine: Engine, { stack }: Program, passwords: Readonly<Record<string, string>>): Promise<void> {
-  const { url } = whoami.parse(JSON.parse(await engine.read("ask for the backend", "whoami", "--json")));
+  const url = await engine.backendUrl();
   const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
   const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
   // Pulumi Cloud keeps the keys of its stacks itself

@@ -47,7 +47,7 @@ export async function routeOf(options: AdoptOptions): Promise<Route> {
 }
 
 /** The machine on the way, and its own way to log in; that is undefined where it is as on the masters. */
-async function bastionOf({ bastion: named, bastionKey, bastionPassword: password }: AdoptOptions, { proxyJump }: SshConfig) {
+async function bastionOf({ bastion: named, bastionKey, bastionPassword: password }: AdoptOptions, { proxyJump }: Awaited<ReturnType<typeof sshConfigOf>>) {
   const host = named ?? proxyJump;
   if (host === undefined) {
     if (password || bastionKey !== undefined) {
@@ -100,18 +100,8 @@ function portIn(text: string, option: string): number {
   return Number(text);
 }
 
-/** What OpenSSH's configuration sets for a host; nothing of what is ssh's own default. */
-interface SshConfig {
-  readonly hostname: string | undefined;
-  readonly port: string | undefined;
-  readonly user: string | undefined;
-  /** the first one that is there */
-  readonly identityFile: string | undefined;
-  readonly proxyJump: string | undefined;
-}
-
-/** Asks ssh itself, which knows aliases, patterns and included files. */
-async function sshConfigOf(name: string): Promise<SshConfig> {
+/** What OpenSSH's configuration sets for a host, and not by ssh's own default; asks ssh itself, which knows aliases, patterns and included files. */
+async function sshConfigOf(name: string) {
   const [own, defaults] = await Promise.all([settingsOf(name), settingsOf(name, "-F", "/dev/null")]);
   const set = (key: string) => (isDeepStrictEqual(own.get(key), defaults.get(key)) ? [] : (own.get(key) ?? []));
   const files = set("identityfile").map((file) => file.replace(/^~(?=\/)/, homedir()));
@@ -119,6 +109,7 @@ async function sshConfigOf(name: string): Promise<SshConfig> {
     hostname: set("hostname")[0],
     port: set("port")[0],
     user: set("user")[0],
+    // the first one that is there
     identityFile: files.find((file) => existsSync(file)),
     proxyJump: set("proxyjump").find((value) => value !== "none"),
   };

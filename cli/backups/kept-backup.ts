@@ -84,14 +84,15 @@ function one(lines: readonly string[], key: string): string | undefined {
   return all(lines, key)[0];
 }
 
-/** What a removal is asked with, and what the stack file's `restore` names. */
-interface PurgeTerms {
-  readonly isOriginalMeant: boolean;
-  readonly restored: number | undefined;
-}
-
-/** Why a backup must stay; empty when it may go. */
-export function purgeRefusals(masters: readonly MasterBackups[], rollout: number, { isOriginalMeant, restored }: PurgeTerms): string[] {
+/**
+ * Why a backup must stay; empty when it may go.
+ * @param terms.restored what the stack file's `restore` names
+ */
+export function purgeRefusals(
+  masters: readonly MasterBackups[],
+  rollout: number,
+  { isOriginalMeant, restored }: { readonly isOriginalMeant: boolean; readonly restored: number | undefined },
+): string[] {
   if (rollout === restored) {
     return [`Cannot remove backup ${rollout}: restore in the stack file names it, so that it is the wanted set; expected another one, or no restore`];
   }

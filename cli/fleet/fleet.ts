@@ -5,7 +5,7 @@ import { CommandError } from "../command-error.ts";
 import type { FleetOptions, FleetRunOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inParallel } from "../in-parallel.ts";
-import { chooseStacks, type Project, programOf, readProject } from "../project.ts";
+import { chooseStacks, programOf, readProject } from "../project.ts";
 import { windowRefusalOf } from "../stack-file.ts";
 import { jsonOf as statusJsonOf } from "../status/formats.ts";
 import { exitCodeFor, lookAtAll, type Outcome, stateOf } from "../status/look.ts";
@@ -35,44 +35,35 @@ export async function fleetMatrix(named: readonly string[], { all, cwd }: FleetO
 }
 
 /** Previews or updates stacks, a few at a time. @returns the exit code */
-export async function fleetRun(command: "preview" | "up", named: readonly string[], options: FleetRunOptions): Promise<number> {
-  const { all, canary, cwd, json } = options;
+export async function fleetRun(
+  command: "preview" | "up",
+  named: readonly string[],
+  { all, canary, cwd, json, logs, parallel }: FleetRunOptions,
+): Promise<number> {
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
   if (canary !== undefined && !stacks.includes(canary)) {
     throw new CommandError(`Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`, { ending: "usage" });
   }
-  const results = await workOn(command, project, stacks, options);
-  const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
-  process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
-  return exitCodeOf(results);
-}
-
-async function workOn(command: "preview" | "up", project: Project, stacks: readonly string[], { parallel, canary, logs }: FleetRunOptions): Promise<Result[]> {
   const automation = await automationOptions();
   // it hands all of this process's environment on
   process.env = { ...automation.envVars };
   const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
-  const interruption = catchInterrupts();
-  const options: RunOptions = {
-    folder: project.folder,
-    logFolder,
-    automation,
-    signal: interruption.signal,
-    // outside its window a stack waits, and keeps no other from being updated
-    refusal: (stack) => windowRefusalOf(programOf(project, stack)),
-  };
+  const { signal, isWanted: isInterrupted } = catchInterrupts();
+  // outside its window a stack waits, and keeps no other from being updated
+  const refusal = (stack: string) => windowRefusalOf(programOf(project, stack));
+  const options: RunOptions = { folder: project.folder, logFolder, automation, signal, refusal };
   const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
-  try {
-    return await handOut(stacks, { parallel, canary, stopsAtFailure: command === "up", isInterrupted: interruption.isWanted }, async (stack) => {
-      const result = await runStack(command, stack, options, (stage, detail) => progress.tell(stack, stage, detail));
-      progress.done(result);
-      return result;
-    });
-  } finally {
-    progress.end();
-  }
+  const handingOut = handOut(stacks, { parallel, canary, stopsAtFailure: command === "up", isInterrupted }, async (stack) => {
+    const result = await runStack(command, stack, options, (stage, detail) => progress.tell(stack, stage, detail));
+    progress.done(result);
+    return result;
+  });
+  const results = await handingOut.finally(() => progress.end());
+  const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
+  process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
+  return exitCodeOf(results);
 }
 
 /** A terminal's interrupt reaches Pulumi by itself; any other signal is passed on to it. */

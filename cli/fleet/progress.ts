@@ -11,7 +11,7 @@ export interface Progress {
 
 /** A line per stack at work that changes in place, on a terminal; else a line per change of stage. */
 export function progressOn(stream: NodeJS.WriteStream, total: number, paint: Paint): Progress {
-  return stream.isTTY ? new LiveLines(stream, total, paint) : plainLines(stream);
+  return stream.isTTY ? liveLines(stream, total, paint) : plainLines(stream);
 }
 
 function plainLines(stream: NodeJS.WriteStream): Progress {
@@ -28,49 +28,33 @@ function plainLines(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-class LiveLines implements Progress {
-  readonly #stream: NodeJS.WriteStream;
-  readonly #total: number;
-  readonly #paint: Paint;
-  readonly #atWork = new Map<string, string>();
-  #done = 0;
-  #drawn = 0;
-
-  constructor(stream: NodeJS.WriteStream, total: number, paint: Paint) {
-    this.#stream = stream;
-    this.#total = total;
-    this.#paint = paint;
-  }
-
-  tell(stack: string, stage: string, detail: string): void {
-    this.#atWork.set(stack, detail === "" ? stage : `${stage}: ${detail}`);
-    this.#draw();
-  }
-
-  done(result: Result): void {
-    this.#atWork.delete(result.stack);
-    this.#done += 1;
-    this.#draw(`${result.stack}  ${describeResult(result)}\n`);
-  }
-
-  end(): void {
-    this.#erase();
-  }
-
-  #draw(above = ""): void {
-    this.#erase();
-    const width = widthOf(this.#stream);
-    const lines = [...this.#atWork].map(([stack, what]) => cut(`${stack}  ${what}`, width - 1));
-    const count = `${this.#done} of ${this.#total} done`;
-    this.#stream.write(`${above}${[...lines, this.#paint("quiet", count)].join("\n")}\n`);
-    this.#drawn = lines.length + 1;
-  }
-
-  #erase(): void {
-    if (this.#drawn > 0) {
-      moveCursor(this.#stream, 0, -this.#drawn);
-      clearScreenDown(this.#stream);
-      this.#drawn = 0;
+function liveLines(stream: NodeJS.WriteStream, total: number, paint: Paint): Progress {
+  const atWork = new Map<string, string>();
+  let [done, drawn] = [0, 0];
+  const erase = () => {
+    if (drawn > 0) {
+      moveCursor(stream, 0, -drawn);
+      clearScreenDown(stream);
+      drawn = 0;
     }
-  }
+  };
+  const draw = (above = "") => {
+    erase();
+    const width = widthOf(stream);
+    const lines = [...atWork].map(([stack, what]) => cut(`${stack}  ${what}`, width - 1));
+    stream.write(`${above}${[...lines, paint("quiet", `${done} of ${total} done`)].join("\n")}\n`);
+    drawn = lines.length + 1;
+  };
+  return {
+    tell: (stack, stage, detail) => {
+      atWork.set(stack, detail === "" ? stage : `${stage}: ${detail}`);
+      draw();
+    },
+    done: (result) => {
+      atWork.delete(result.stack);
+      done += 1;
+      draw(`${result.stack}  ${describeResult(result)}\n`);
+    },
+    end: erase,
+  };
 }

@@ -38,6 +38,8 @@ export function changesIn(summary: Readonly<Partial<Record<string, number>>>): R
   );
 }
 
+const tones: Readonly<Record<Outcome, Tone>> = { failed: "bad", changes: "warning", "not started": "warning", updated: "good", unchanged: "good" };
+
 /** The results for a person, then why and where to read on. */
 export function describeResults(results: readonly Result[], command: string, width: number, paint: Paint): string[] {
   const quiet = (text: string) => paint("quiet", text);
@@ -45,7 +47,7 @@ export function describeResults(results: readonly Result[], command: string, wid
     [{ text: "stack" }, { text: "result" }, { text: "seconds", isRight: true }, { text: "changes" }].map((cell) => ({ ...cell, style: quiet })),
     ...results.map(({ stack, outcome, seconds, changes }) => [
       { text: stack },
-      { text: outcome, style: (text: string) => paint(toneOf(outcome), text) },
+      { text: outcome, style: (text: string) => paint(tones[outcome], text) },
       { text: seconds === 0 ? "" : seconds.toFixed(1), isRight: true },
       { text: describeChanges(changes) },
     ]),
@@ -79,21 +81,6 @@ function describeChanges(changes: Readonly<Record<string, number>>): string {
 function countsOf(results: readonly Result[]): string {
   const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(([outcome, group = []]) => `${group.length} ${outcome}`);
   return `${results.length} stacks: ${counts.join(", ")}`;
-}
-
-function toneOf(outcome: Outcome): Tone {
-  switch (outcome) {
-    case "failed":
-      return "bad";
-    case "changes":
-    case "not started":
-      return "warning";
-    case "updated":
-    case "unchanged":
-      return "good";
-    default:
-      return outcome satisfies never;
-  }
 }
 
 /** Longer than that, the log is the better place. */

@@ -8,19 +8,19 @@ import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import { secretsProviderIn } from "../stack-file.ts";
 
-/** A preview that was shown. */
-interface Tried {
-  readonly code: number;
-  readonly made: NewMaterial;
-}
-
 /**
  * Previews a state and a stack file in a backend of its own, so that until the answer nothing of the stack has changed,
  * whatever happens to this process.
  * @param importable what `pulumi stack import` takes
+ * @returns its exit code, and what it would make
  * @throws CommandError when the engine does not accept that state
  */
-export function tryOut(engine: Engine, program: Program, importable: string, stackFileText: string): Promise<Tried> {
+export function tryOut(
+  engine: Engine,
+  program: Program,
+  importable: string,
+  stackFileText: string,
+): Promise<{ readonly code: number; readonly made: NewMaterial }> {
   return inScratchFolder(async (folder) => {
     const state = join(folder, "state");
     mkdirSync(state);
@@ -44,7 +44,7 @@ export function tryOut(engine: Engine, program: Program, importable: string, sta
     const code = await inside
       .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
       .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
-    return { code, made: code === 0 ? newMaterialIn(events) : { authorities: [], leaves: [] } };
+    return { code, made: code === 0 ? newMaterialOf(readFileSync(events, "utf8").trim().split("\n")) : { authorities: [], leaves: [] } };
   });
 }
 
@@ -59,21 +59,12 @@ const event = z.looseObject({
 });
 
 /** Keys and certificates that a preview would make anew. */
-export interface NewMaterial {
+interface NewMaterial {
   readonly authorities: readonly string[];
   readonly leaves: readonly string[];
 }
 
-/** Reads the engine's event log of a preview. */
-function newMaterialIn(file: string): NewMaterial {
-  return newMaterialOf(
-    readFileSync(file, "utf8")
-      .split("\n")
-      .filter((line) => line !== ""),
-  );
-}
-
-/** @param lines JSON, one event each */
+/** @param lines of the engine's event log: JSON, one event each */
 export function newMaterialOf(lines: readonly string[]): NewMaterial {
   const made = lines
     .flatMap((line) => event.parse(JSON.parse(line)).resourcePreEvent?.metadata ?? [])

@@ -4,14 +4,11 @@ import { basename, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
-import { z } from "zod";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import { removeAtEnd } from "../files.ts";
 import { inParallel } from "../in-parallel.ts";
 import type { Program } from "../project.ts";
-
-const whoami = z.looseObject({ url: z.string() });
 
 /**
  * The folder in which the backend keeps the states of a stack, or a copy of the one in its bucket. The CLI itself gives earlier states of Pulumi Cloud only
@@ -19,7 +16,7 @@ const whoami = z.looseObject({ url: z.string() });
  * @throws CommandError with the way to a copy when the backend is neither a folder nor an S3-compatible store
  */
 export async function historyFolder(engine: Engine, program: Program): Promise<string> {
-  const { url } = whoami.parse(JSON.parse(await engine.read("ask for the backend", "whoami", "--json")));
+  const url = await engine.backendUrl();
   if (url.startsWith("s3://")) {
     return copyOf(bucketFolder(url, historyPath(program)));
   }

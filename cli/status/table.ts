@@ -9,27 +9,12 @@ const leastNameWidth = 8;
 const gap = 2;
 
 /** How a state looks. */
-export function toneOf(state: State): Tone {
-  switch (state) {
-    case "expired":
-    case "drifted":
-    case "unreachable":
-      return "bad";
-    case "due":
-      return "warning";
-    case "ok":
-      return "good";
-    case "other":
-      return "quiet";
-    default:
-      return state satisfies never;
-  }
-}
+const tones: Readonly<Record<State, Tone>> = { expired: "bad", drifted: "bad", unreachable: "bad", due: "warning", ok: "good", other: "quiet" };
 
 /** A cluster for a person: a line per certificate, masters side by side, then what is wrong. */
 export function describeCluster(status: ClusterStatus, width: number, paint: Paint): string[] {
   return [
-    `${paint("title", status.stack)}  ${paint(toneOf(status.state), status.state)}`,
+    `${paint("title", status.stack)}  ${paint(tones[status.state], status.state)}`,
     ...wrap(summary(status), width - gap).map((line) => `  ${line}`),
     ...tables(status, width, paint),
     ...remarks(status, width, paint),
@@ -104,7 +89,7 @@ function cellsOf(line: Line, masters: ClusterStatus["masters"], paint: Paint): C
       if (own === undefined) {
         return { text: state === "unreachable" ? "?" : "-", style: (text) => paint("quiet", text) };
       }
-      return { text: own.state, style: (text) => paint(toneOf(own.state), text) };
+      return { text: own.state, style: (text) => paint(tones[own.state], text) };
     }),
   ];
 }
@@ -141,7 +126,7 @@ function remarks({ findings, notes }: ClusterStatus, width: number, paint: Paint
   const all = [
     ...findings.map(({ state, master, what }) => ({
       word: state,
-      tone: toneOf(state),
+      tone: tones[state],
       text: master === undefined || what.startsWith(`${master}:`) ? what : `${master}: ${what}`,
     })),
     ...notes.map((text) => ({ word: "note", tone: "quiet" as const, text })),
@@ -166,7 +151,7 @@ export function describeOverview(outcomes: readonly Outcome[], paint: Paint): st
 
 function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
   const state = stateOf(outcome);
-  const name = [{ text: outcome.stack }, { text: state, style: (text: string) => paint(toneOf(state), text) }];
+  const name = [{ text: outcome.stack }, { text: state, style: (text: string) => paint(tones[state], text) }];
   if ("problem" in outcome) {
     return [...name, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }];
   }
@@ -187,7 +172,7 @@ function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
 export function countsOf(outcomes: readonly Outcome[], paint: Paint): string {
   const counts = Object.entries(Object.groupBy(outcomes, stateOf)).map(([, group = []]) => {
     const [first] = group;
-    return first === undefined ? "" : paint(toneOf(stateOf(first)), `${group.length} ${stateOf(first)}`);
+    return first === undefined ? "" : paint(tones[stateOf(first)], `${group.length} ${stateOf(first)}`);
   });
   return `${outcomes.length} clusters: ${counts.join(", ")}`;
 }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs, styleText } from "node:util";
 import { shellOn } from "../../test/lab/facts.ts";
@@ -106,10 +107,8 @@ async function pulumi(lab: Lab, stack: LabStack, args: readonly string[]): Promi
   const child = spawn(program, argv, { env, stdio: "inherit" });
   const stop = () => child.kill("SIGINT");
   interrupted.signal.addEventListener("abort", stop);
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (ended) => resolve(ended ?? 1));
-  });
+  const [ended]: (number | null)[] = await once(child, "close");
+  const code = ended ?? 1;
   interrupted.signal.removeEventListener("abort", stop);
   interrupted.signal.throwIfAborted();
   if (code !== 0) {

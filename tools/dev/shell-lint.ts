@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lookScript } from "../../cli/adopt/look.ts";
@@ -23,16 +23,9 @@ const offForNodeScripts = {
   SC2310: "set -e is off inside conditions; the functions say `|| return 1` themselves",
 } as const;
 
-interface Comment {
-  readonly file: string;
-  readonly line: number;
+/** What shellcheck says of a line. */
+interface Comment extends Finding {
   readonly code: number;
-  readonly message: string;
-}
-
-interface Place {
-  readonly file: string;
-  readonly line: number;
 }
 
 function isBash(path: string): boolean {
@@ -42,14 +35,7 @@ function isBash(path: string): boolean {
   if (/\.[a-z]+$/.test(path)) {
     return false;
   }
-  const start = Buffer.alloc(64);
-  const file = openSync(join(root, path), "r");
-  try {
-    readSync(file, start);
-  } finally {
-    closeSync(file);
-  }
-  return /^#!.*\b(?:ba)?sh\b/.test(start.toString("latin1").split("\n")[0] ?? "");
+  return /^#!.*\b(?:ba)?sh\b/.test(readFileSync(join(root, path), "latin1").split("\n")[0] ?? "");
 }
 
 /** What git has, and what it would take. */
@@ -58,16 +44,7 @@ function files(): string[] {
   if (listed.status !== 0) {
     throw new Error(`Cannot list the repository's files: ${listed.stderr.trim()}; expected a git checkout`);
   }
-  return [...new Set(listed.stdout.split("\0"))].filter((path) => path !== "" && exists(path));
-}
-
-function exists(path: string): boolean {
-  try {
-    closeSync(openSync(join(root, path), "r"));
-    return true;
-  } catch {
-    return false;
-  }
+  return [...new Set(listed.stdout.split("\0"))].filter((path) => path !== "" && existsSync(join(root, path)));
 }
 
 /** @throws Error when shellcheck is missing */
@@ -84,8 +61,8 @@ function shellcheck(args: readonly string[]): Comment[] {
 }
 
 /** Where each line of an assembled script comes from. Parts are told apart by their text, which is there unchanged. */
-function places(script: string, parts: readonly string[]): Place[] {
-  const from: Place[] = script.split("\n").map((_, index) => ({ file: "(data block)", line: index + 1 }));
+function places(script: string, parts: readonly string[]): Pick<Finding, "file" | "line">[] {
+  const from = script.split("\n").map((_, index) => ({ file: "(data block)", line: index + 1 }));
   for (const part of parts) {
     const text = readFileSync(join(root, part), "utf8");
     const at = script.indexOf(text);

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -176,18 +177,14 @@ function countTests() {
 }
 
 /** What runs beside another one is shown when it has ended. */
-function run([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv, isShown: boolean): Promise<number> {
+async function run([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv, isShown: boolean): Promise<number> {
   const child = spawn(program, args, { cwd: project, env, stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"] });
   const said: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => said.push(chunk));
   child.stderr?.on("data", (chunk: Buffer) => said.push(chunk));
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => {
-      process.stdout.write(Buffer.concat(said));
-      resolve(code ?? 1);
-    });
-  });
+  const [code]: (number | null)[] = await once(child, "close");
+  process.stdout.write(Buffer.concat(said));
+  return code ?? 1;
 }
 
 try {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
+import { z } from "zod";
 import { agentVariable } from "../../components/survey/agent.ts";
 import { cacheFolder, compiledFolder } from "./cache-folder.ts";
 import { cliModule, languageModule, moduleKey, pluginModule, pluginNames } from "./engine-modules.ts";
@@ -45,15 +46,16 @@ export function engineEnvironment(base: NodeJS.ProcessEnv = process.env): Engine
 }
 
 /** Which engine set-up chose, so that later runs need not look again. */
-export interface EngineSelection {
-  readonly pulumi: string;
+const selectionShape = z.object({
+  pulumi: z.string(),
   /** The engine's home while it runs, where plug-ins were built; absent when it is the user's own. */
-  readonly home?: string;
+  home: z.string().exactOptional(),
   /** Whether something was built, hence nothing can be downloaded while a program runs. */
-  readonly offline: boolean;
+  offline: z.boolean(),
   /** The Go that builds are keyed by; empty when there is none. */
-  readonly goVersion: string;
-}
+  goVersion: z.string(),
+});
+export type EngineSelection = z.output<typeof selectionShape>;
 
 /** One selection for each state of the sources, so that checkouts can share a cache. */
 function selectionFile(): string {
@@ -70,11 +72,8 @@ export function readSelection(): EngineSelection | undefined {
   if (!existsSync(file)) {
     return undefined;
   }
-  const value: unknown = JSON.parse(readFileSync(file, "utf8"));
-  if (!isSelection(value)) {
-    return undefined;
-  }
-  return [value.pulumi, value.home ?? value.pulumi].every((path) => existsSync(path)) ? value : undefined;
+  const { data } = selectionShape.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  return data !== undefined && [data.pulumi, data.home ?? data.pulumi].every((path) => existsSync(path)) ? data : undefined;
 }
 
 export async function writeSelection(selection: EngineSelection): Promise<void> {
@@ -83,18 +82,4 @@ export async function writeSelection(selection: EngineSelection): Promise<void> 
   const temporary = `${file}.${process.pid}`;
   await writeFile(temporary, `${JSON.stringify(selection, undefined, "\t")}\n`);
   await rename(temporary, file);
-}
-
-function isSelection(value: unknown): value is EngineSelection {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "pulumi" in value &&
-    typeof value.pulumi === "string" &&
-    (!("home" in value) || typeof value.home === "string") &&
-    "offline" in value &&
-    typeof value.offline === "boolean" &&
-    "goVersion" in value &&
-    typeof value.goVersion === "string"
-  );
 }

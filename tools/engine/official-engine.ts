@@ -3,6 +3,7 @@ import { access, constants, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { z } from "zod";
 import type { PluginName } from "./engine-modules.ts";
 import { runCommand } from "./run-command.ts";
 
@@ -13,17 +14,12 @@ const { resolve } = createRequire(import.meta.url);
 
 /** The version of a plug-in that the Node SDK in node_modules asks for. */
 export function expectedPluginVersion(name: PluginName): string {
-  const manifest: unknown = JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"));
-  if (typeof manifest === "object" && manifest !== null && "version" in manifest) {
-    return String(manifest.version);
-  }
-  throw new Error(`Cannot read the version of @pulumi/${name}: expected a version in its package.json`);
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"))).version;
 }
 
 /** Where the engine keeps the user's login, selected stacks, logs and, in `plugins`, what it downloads. */
 export function userHome(env: NodeJS.ProcessEnv = process.env): string {
-  const home = env["PULUMI_HOME"];
-  return home !== undefined && home !== "" ? home : join(homedir(), ".pulumi");
+  return env["PULUMI_HOME"] || join(homedir(), ".pulumi");
 }
 
 /** Whether the official plug-in, in the version that the program asks for, is there. */
@@ -84,11 +80,6 @@ function isExecutable(file: string): Promise<boolean> {
 
 /** Whether `v3.259.0` and the like is at least the oldest usable CLI. */
 function isNewEnough(version: string): boolean {
-  const match = /^v?(\d+)\.(\d+)\./.exec(version);
-  if (match === null) {
-    return false;
-  }
-  const major = Number(match[1]);
-  const minor = Number(match[2]);
-  return major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]);
+  const [, major, minor] = /^v?(\d+)\.(\d+)\./.exec(version)?.map(Number) ?? [];
+  return major !== undefined && minor !== undefined && (major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]));
 }
