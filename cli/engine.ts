@@ -43,19 +43,19 @@ export class Engine {
     return this.#run([...args, "--non-interactive", "--color", "never"], ["ignore", "pipe", "pipe"]);
   }
 
-  /** Runs it with that text as its standard input. @throws CommandError with what it said when it fails */
+  /** Runs it with that text as its standard input. @throws CommandError with its error when it fails */
   async tell(what: string, input: string, ...args: string[]): Promise<void> {
     const { code, stderr } = await this.#run([...args, "--non-interactive", "--color", "never"], ["pipe", "pipe", "pipe"], input);
     if (code !== 0) {
-      throw new CommandError(`Cannot ${what}: ${saidBy(stderr)}`, { ending: "failed" });
+      throw new CommandError(`Cannot ${what}: ${errorIn(stderr)}`, { ending: "failed" });
     }
   }
 
-  /** @throws CommandError with what the CLI said when it fails */
+  /** @throws CommandError with the CLI's error when it fails */
   async read(what: string, ...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.capture(...args);
     if (code !== 0) {
-      throw new CommandError(`Cannot ${what}: ${saidBy(stderr)}`, { ending: "failed" });
+      throw new CommandError(`Cannot ${what}: ${errorIn(stderr)}`, { ending: "failed" });
     }
     return stdout;
   }
@@ -85,7 +85,7 @@ export async function automationOptions() {
 }
 
 /** The CLI's error without its advice to run itself with other flags. */
-export function saidBy(stderr: string): string {
+export function errorIn(stderr: string): string {
   const lines = stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("warning:"));
   return lines.join("\n").replace(/^error: /, "") || "the Pulumi CLI gave no reason";
 }

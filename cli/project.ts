@@ -63,16 +63,16 @@ export function stackNames({ stackFolder }: Project): string[] {
  * @throws CommandError (bad usage) when it is not clear which
  */
 export function chooseStacks(project: Project, named: readonly string[], isAll: boolean): string[] {
-  const known = stackNames(project);
-  const choices = known.length === 0 ? "a stack file in stacks/: there is none" : known.join(", ");
+  const available = stackNames(project);
+  const choices = available.length === 0 ? "a stack file in stacks/: there is none" : available.join(", ");
   if (isAll && named.length > 0) {
     throw new CommandError(`Cannot choose stacks: both --all and ${named.join(", ")} were given; expected one of them`, { ending: "usage" });
   }
-  const unknown = named.filter((name) => !known.includes(name));
+  const unknown = named.filter((name) => !available.includes(name));
   if (unknown.length > 0) {
     throw new CommandError(`Cannot find the stack file of ${unknown.join(", ")}; expected ${choices}`, { ending: "usage" });
   }
-  const chosen = isAll || (named.length === 0 && known.length === 1) ? known : [...new Set(named)];
+  const chosen = isAll || (named.length === 0 && available.length === 1) ? available : [...new Set(named)];
   if (chosen.length === 0) {
     throw new CommandError(`Cannot choose a stack: none was given; expected ${choices}`, { ending: "usage" });
   }

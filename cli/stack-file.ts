@@ -167,8 +167,8 @@ function withLogin(values: Record<string, unknown>, stack: string, login: LoginO
     return values;
   }
   const { bastion } = ssh;
-  const mended = isObject(bastion) ? { ...ssh, bastion: ownLogin(bastion, "ssh.bastion", stack, login) } : ssh;
-  return { ...values, ssh: ownLogin(mended, "ssh", stack, login) };
+  const withBastion = isObject(bastion) ? { ...ssh, bastion: ownLogin(bastion, "ssh.bastion", stack, login) } : ssh;
+  return { ...values, ssh: ownLogin(withBastion, "ssh", stack, login) };
 }
 
 function ownLogin(access: Record<string, unknown>, name: string, stack: string, { key, isAgent }: LoginOverride): Record<string, unknown> {

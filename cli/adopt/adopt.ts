@@ -26,7 +26,7 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
   const cloud = place && { ...place, masters: await (await import("./cloud.ts")).mastersInCloud(place) };
   const route = await routeOf({ ...options, host: options.host ?? cloud?.masters[0]?.address });
   const trust = trustOf(options);
-  for (const line of route.told) {
+  for (const line of route.notices) {
     trust.say(line);
   }
   const previous = await replaceable(program, options.force);
@@ -67,14 +67,14 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
   if (source !== "etcd's member list") {
     trust.say("notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.");
   }
-  const own = ownAddress(look);
+  const address = ownAddress(look);
   const others = await lookAtMembers(
-    members.filter(({ address }) => address !== own),
+    members.filter((member) => member.address !== address),
     first,
     bastion,
     trust,
   );
-  const seen = [...members.filter(({ address }) => address === own).map((member) => ({ ...member, access: first, look })), ...others];
+  const seen = [...members.filter((member) => member.address === address).map((member) => ({ ...member, access: first, look })), ...others];
   const ssh = bastion === undefined ? route.written : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
   const place = cloud === undefined ? {} : { clusterId: cloud.clusterId, region: cloud.region };
   return surveyed({ ...draftOf(seen, ssh, day(Date.now())), ...place }, project, stack);
@@ -82,8 +82,8 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
 
 /** Members that are reached as the first one is, but at their own addresses. */
 async function lookAtMembers(members: readonly Member[], first: Access, bastion: Access | undefined, trust: Trust): Promise<SeenMember[]> {
-  const doors = members.map(({ address }) => ({ ...first, host: address }));
-  const keys = doors.length === 0 ? [] : await trustedHostKeys(doors, bastion, trust);
+  const endpoints = members.map(({ address }) => ({ ...first, host: address }));
+  const keys = endpoints.length === 0 ? [] : await trustedHostKeys(endpoints, bastion, trust);
   const { values, failures } = await settled(
     members.map(async (member, index) => {
       const access = { ...first, host: member.address, hostKey: keys[index] ?? "" };
@@ -96,8 +96,8 @@ async function lookAtMembers(members: readonly Member[], first: Access, bastion:
   return values;
 }
 
-async function trustOne(door: Omit<Access, "hostKey">, bastion: Access | undefined, trust: Trust): Promise<string> {
-  const [key = ""] = await trustedHostKeys([door], bastion, trust);
+async function trustOne(endpoint: Omit<Access, "hostKey">, bastion: Access | undefined, trust: Trust): Promise<string> {
+  const [key = ""] = await trustedHostKeys([endpoint], bastion, trust);
   return key;
 }
 

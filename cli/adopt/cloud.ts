@@ -23,8 +23,8 @@ export function placeOf(clusterId: string | undefined, region: string | undefine
 }
 
 /** @throws CommandError (refused) when etcd's members are not the cluster's masters */
-export function requireSame({ clusterId }: CloudPlace, known: readonly CloudMaster[], members: readonly Member[]): void {
-  const [cloud, etcd] = [known, members].map((list) =>
+export function requireSame({ clusterId }: CloudPlace, cloudMasters: readonly CloudMaster[], members: readonly Member[]): void {
+  const [cloud, etcd] = [cloudMasters, members].map((list) =>
     list
       .map(({ address }) => normalAddress(address))
       .toSorted()
@@ -70,11 +70,11 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
       });
     });
   } catch (error) {
-    const said =
+    const message =
       failure instanceof Error
         ? failure.message
         : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
-    throw new CommandError(said, { ending: said.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
+    throw new CommandError(message, { ending: message.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
   }
   return masters;
 }

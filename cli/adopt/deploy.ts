@@ -18,14 +18,14 @@ export async function firstPreview(engine: Engine, { stack }: Program, passwords
   // Pulumi Cloud keeps the keys of its stacks itself
   const provider = /^https?:/.test(url) ? undefined : "passphrase";
   const env = isNew ? await newPassphrase(provider) : await passphraseFor(provider);
-  const own = engine.with({ env });
+  const opened = engine.with({ env });
   if (isNew) {
-    requireDone(await own.show("stack", "init", stack, "--no-select"), "make the stack", stack);
+    requireDone(await opened.show("stack", "init", stack, "--no-select"), "make the stack", stack);
   }
   for (const [key, password] of Object.entries(passwords)) {
-    await own.tell(`write ${key}`, password, ...setPassword(key, stack));
+    await opened.tell(`write ${key}`, password, ...setPassword(key, stack));
   }
-  requireDone(await own.show("preview", "--stack", stack), "preview", stack);
+  requireDone(await opened.show("preview", "--stack", stack), "preview", stack);
 }
 
 /** The CLI's words; it reads the password from standard input. */

@@ -77,16 +77,16 @@ function kindOf(masters: readonly { readonly address: string; readonly look: Loo
 
 /** etcd's own `--name`, whose default is "default" (etcd server/embed/config.go). */
 function nameOf({ address, etcdName, look }: SeenMember): string {
-  const own = look.flags.etcd === undefined ? undefined : (flagOf(look, "etcd", "--name") ?? "default");
+  const name = look.flags.etcd === undefined ? undefined : (flagOf(look, "etcd", "--name") ?? "default");
   const place = ownAddress(look);
-  if (own === undefined || (etcdName !== undefined && etcdName !== own) || place !== address) {
-    const seen = own === undefined ? "no etcd" : `etcd "${printable(own)}" at ${printable(place ?? "no address")}`;
+  if (name === undefined || (etcdName !== undefined && etcdName !== name) || place !== address) {
+    const seen = name === undefined ? "no etcd" : `etcd "${printable(name)}" at ${printable(place ?? "no address")}`;
     throw new CommandError(
       `Cannot adopt ${address}: saw ${seen} there; expected the member "${printable(etcdName ?? "any")}" at ${address}, as etcd's other members know it. If that machine was replaced, remove its old member first (etcdctl member remove)`,
       { ending: "refused" },
     );
   }
-  return own;
+  return name;
 }
 
 /**
@@ -138,11 +138,11 @@ interface DraftMaster {
 
 /** Names of today's server and peer leaves that a new one would not have by itself, without `DNS:` and `IP:`. */
 export function extraSansOf(master: FoundMaster, spec: Omit<MasterSpec, "extraSans" | "subjects">, rows: readonly Row[]): string[] {
-  const own = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
+  const usual = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
   const today = rows
     .filter((row) => row.kind === "cert" && leaves.some((leaf) => leaf === row.leaf) && row.leaf !== "etcd-client")
     .flatMap((row) => master.files[row.id]?.certificates[0]?.sans ?? []);
-  return [...new Set(today)].filter((san) => !own.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
+  return [...new Set(today)].filter((san) => !usual.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
 }
 
 /** The draft with what the survey adds; nothing that has its default, or is not there, is written. */
@@ -167,7 +167,7 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
 }
 
 function hasKept(found: Found, rows: readonly Row[]): boolean {
-  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) => Object.values(byRow).some((own) => own.length > 0));
+  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) => Object.values(byRow).some((authorities) => authorities.length > 0));
 }
 
 /** What a stack file says of the layout; nothing of one that is ACK's in every path. */

@@ -6,7 +6,7 @@ import { settled } from "../in-parallel.ts";
 import { isConfirmed } from "../terminal.ts";
 
 /** Where a machine's SSH server is. */
-export type Door = Pick<Access, "host" | "port" | "user">;
+export type SshEndpoint = Pick<Access, "host" | "port" | "user">;
 
 /** How host keys are trusted: by a known_hosts file, by a person, or as they are shown. */
 export interface Trust {
@@ -21,9 +21,9 @@ export interface Trust {
  * The host keys of these machines, each trusted: what any later connection has to show.
  * @throws CommandError when a machine cannot be reached, shows another key than known_hosts has, or the answer was not yes
  */
-export async function trustedHostKeys(doors: readonly Door[], bastion: Access | undefined, trust: Trust): Promise<string[]> {
+export async function trustedHostKeys(endpoints: readonly SshEndpoint[], bastion: Access | undefined, trust: Trust): Promise<string[]> {
   const { values: keys, failures } = await settled(
-    doors.map((door) => shownHostKey(door, bastion, trust.knownHosts === undefined ? [] : typesOf(door, trust.knownHosts))),
+    endpoints.map((endpoint) => shownHostKey(endpoint, bastion, trust.knownHosts === undefined ? [] : hostKeyTypes(endpoint, trust.knownHosts))),
   );
   if (failures.length > 0) {
     throw new CommandError(
@@ -31,18 +31,18 @@ export async function trustedHostKeys(doors: readonly Door[], bastion: Access | 
       { ending: "failed" },
     );
   }
-  doors.forEach((door, index) => {
-    trust.say(`${placeOf(door)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`);
+  endpoints.forEach((endpoint, index) => {
+    trust.say(`${placeOf(endpoint)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`);
   });
   const { knownHosts } = trust;
   if (knownHosts !== undefined) {
-    doors.forEach((door, index) => {
-      requireKnown(door, keys[index] ?? "", knownHosts);
+    endpoints.forEach((endpoint, index) => {
+      requireInKnownHosts(endpoint, keys[index] ?? "", knownHosts);
     });
   } else if (
     trust.isAsking &&
     !(await isConfirmed(
-      `Are these the keys of ${doors.length === 1 ? "that machine" : "those machines"}? On each: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n`,
+      `Are these the keys of ${endpoints.length === 1 ? "that machine" : "those machines"}? On each: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n`,
     ))
   ) {
     throw new CommandError("Nothing was written.", { ending: "declined" });
@@ -56,12 +56,12 @@ export function fingerprintOf(hostKey: string): string {
   return `SHA256:${createHash("sha256").update(Buffer.from(base64, "base64")).digest("base64").replace(/=+$/, "")}`;
 }
 
-function typesOf({ host, port }: Door, knownHosts: string): string[] {
+function hostKeyTypes({ host, port }: SshEndpoint, knownHosts: string): string[] {
   return [...new Set(knownKeys(knownHosts, host, port).trusted.map((key) => key.split(" ")[0] ?? ""))];
 }
 
-function requireKnown(door: Door, shown: string, knownHosts: string): void {
-  const { trusted, revoked } = knownKeys(knownHosts, door.host, door.port);
+function requireInKnownHosts(endpoint: SshEndpoint, shown: string, knownHosts: string): void {
+  const { trusted, revoked } = knownKeys(knownHosts, endpoint.host, endpoint.port);
   if (trusted.includes(shown) && !revoked.includes(shown)) {
     return;
   }
@@ -71,12 +71,12 @@ function requireKnown(door: Door, shown: string, knownHosts: string): void {
       ? "known-hosts has no key of it"
       : `known-hosts has ${trusted.map((key) => `${key.split(" ")[0]} ${fingerprintOf(key)}`).join(", ")}`;
   throw new CommandError(
-    `Cannot trust ${placeOf(door)}: it shows ${shown.split(" ")[0]} ${fingerprintOf(shown)}, and ${reason}; expected the same key. Nothing was written. Compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
+    `Cannot trust ${placeOf(endpoint)}: it shows ${shown.split(" ")[0]} ${fingerprintOf(shown)}, and ${reason}; expected the same key. Nothing was written. Compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
     { ending: "refused" },
   );
 }
 
-function placeOf({ host, port }: Door): string {
+function placeOf({ host, port }: SshEndpoint): string {
   return port === 22 ? host : `${host}:${port}`;
 }
 

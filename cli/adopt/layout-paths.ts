@@ -61,8 +61,8 @@ function flagFor(row: Row | KubernetesRow): readonly [Component?, string?] {
 /** A file that no process names lies beside etcd's own authority. */
 function besideEtcd(row: Row, found: Readonly<Record<string, string>>, rows: readonly Row[]): [string, string][] {
   const moved = found["etcd-ca"];
-  const own = rows.find(({ id }) => id === "etcd-ca");
-  return row.reader !== "none" || moved === undefined || folderOf(row.path) !== folderOf(own?.path ?? "")
+  const authority = rows.find(({ id }) => id === "etcd-ca");
+  return row.reader !== "none" || moved === undefined || folderOf(row.path) !== folderOf(authority?.path ?? "")
     ? []
     : [[row.id, `${folderOf(moved)}/${row.path.slice(row.path.lastIndexOf("/") + 1)}`]];
 }

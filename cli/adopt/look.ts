@@ -51,8 +51,8 @@ export function parseLook(host: string, text: string): Look {
     layout: layoutKinds.find((kind) => kind === of("layout")[0]) ?? "ack",
     flags: Object.fromEntries(
       textOf("arguments").map((line) => {
-        const [component = "", ...own] = line.split(" ");
-        return [component, flagsIn(linesIn(own.join(" ")))];
+        const [component = "", ...flags] = line.split(" ");
+        return [component, flagsIn(linesIn(flags.join(" ")))];
       }),
     ),
     memberRows: of("member"),

@@ -33,11 +33,11 @@ export function membershipOf(host: string, look: Look): Membership {
     { source: "etcd's --initial-cluster", members: membersInFlag(flagOf(look, "etcd", "--initial-cluster") ?? "") } as const,
     { source: "kube-apiserver's --etcd-servers", members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers") ?? "") } as const,
   ].find(({ members }) => members.length > 0);
-  const own = ownAddress(look);
-  if (found === undefined || own === undefined || !found.members.some(({ address }) => address === own)) {
+  const localAddress = ownAddress(look);
+  if (found === undefined || localAddress === undefined || !found.members.some(({ address }) => address === localAddress)) {
     const seen = found === undefined ? "no member" : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
     throw new CommandError(
-      `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(own ?? "no address")} as its own; expected its own address among them. Try another master`,
+      `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(localAddress ?? "no address")} as its own; expected its own address among them. Try another master`,
       { ending: "refused" },
     );
   }

@@ -9,7 +9,7 @@ import type { AdoptOptions } from "../commands.ts";
 import { readText } from "../files.ts";
 import { canAsk, widthOf, wrap } from "../terminal.ts";
 import type { Draft } from "./draft.ts";
-import type { Door, Trust } from "./host-keys.ts";
+import type { SshEndpoint, Trust } from "./host-keys.ts";
 import { type Login, loginWith } from "./login.ts";
 
 /** How the masters are reached, and how a stack file says so. */
@@ -19,7 +19,7 @@ export interface Route {
   readonly written: Draft["ssh"];
   readonly bastionWritten: Draft["ssh"];
   /** a line for each host of which OpenSSH's configuration has something */
-  readonly told: readonly string[];
+  readonly notices: readonly string[];
 }
 
 /**
@@ -32,17 +32,17 @@ export async function routeOf(options: AdoptOptions): Promise<Route> {
       ending: "usage",
     });
   }
-  const named = await configured(options.host, "--host", options.user);
-  const first = options.port === undefined ? named.door : { ...named.door, port: portIn(options.port, "--port") };
+  const named = await endpointIn(options.host, "--host", options.user);
+  const first = options.port === undefined ? named.endpoint : { ...named.endpoint, port: portIn(options.port, "--port") };
   const bastion = await bastionOf(options, named.config);
   const login = await loginWith({ ...options, key: options.key ?? (options.agent || options.password ? undefined : named.config.identityFile) }, "");
   const bastionLogin = bastion?.login === undefined ? login : await loginWith(bastion.login, "bastion-");
   return {
     first: { ...first, ...login.credentials },
-    bastion: bastion && { ...bastion.door, ...bastionLogin.credentials },
+    bastion: bastion && { ...bastion.endpoint, ...bastionLogin.credentials },
     written: sshSettings(first, login),
-    bastionWritten: bastion === undefined ? {} : { host: bastion.door.host, ...sshSettings(bastion.door, bastionLogin) },
-    told: [...named.told, ...(bastion?.told ?? [])],
+    bastionWritten: bastion === undefined ? {} : { host: bastion.endpoint.host, ...sshSettings(bastion.endpoint, bastionLogin) },
+    notices: [...named.notices, ...(bastion?.notices ?? [])],
   };
 }
 
@@ -55,12 +55,12 @@ async function bastionOf({ bastion: named, bastionKey, bastionPassword: password
     }
     return;
   }
-  const bastion = await configured(host, named === undefined ? "ProxyJump" : "--bastion");
+  const bastion = await endpointIn(host, named === undefined ? "ProxyJump" : "--bastion");
   const key = bastionKey ?? (password ? undefined : bastion.config.identityFile);
   return { ...bastion, login: password || key !== undefined ? { key, agent: false, password } : undefined };
 }
 
-function sshSettings({ user, port }: Door, { written }: Login): Draft["ssh"] {
+function sshSettings({ user, port }: SshEndpoint, { written }: Login): Draft["ssh"] {
   return { ...(user === "root" ? {} : { user }), ...(port === 22 ? {} : { port }), ...written };
 }
 
@@ -78,7 +78,7 @@ export function trustOf(options: AdoptOptions): Trust {
 }
 
 /** What `[user@]host[:port]` says, and OpenSSH's configuration where it says nothing. */
-async function configured(text: string, option: string, otherUser?: string) {
+async function endpointIn(text: string, option: string, otherUser?: string) {
   const [, user, bracketed, plain, port] = /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const name = bracketed ?? plain;
   if (name === undefined) {
@@ -88,8 +88,8 @@ async function configured(text: string, option: string, otherUser?: string) {
   const set = Object.entries(config).flatMap(([key, value]) => (value === undefined ? [] : `${key} ${value}`));
   return {
     config,
-    door: { host: config.hostname ?? name, port: portIn(port ?? config.port ?? "22", option), user: user ?? otherUser ?? config.user ?? "root" },
-    told: set.length === 0 ? [] : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
+    endpoint: { host: config.hostname ?? name, port: portIn(port ?? config.port ?? "22", option), user: user ?? otherUser ?? config.user ?? "root" },
+    notices: set.length === 0 ? [] : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
   };
 }
 
@@ -102,8 +102,8 @@ function portIn(text: string, option: string): number {
 
 /** What OpenSSH's configuration sets for a host, and not by ssh's own default; asks ssh itself, which knows aliases, patterns and included files. */
 async function sshConfigOf(name: string) {
-  const [own, defaults] = await Promise.all([settingsOf(name), settingsOf(name, "-F", "/dev/null")]);
-  const set = (key: string) => (isDeepStrictEqual(own.get(key), defaults.get(key)) ? [] : (own.get(key) ?? []));
+  const [configured, defaults] = await Promise.all([settingsOf(name), settingsOf(name, "-F", "/dev/null")]);
+  const set = (key: string) => (isDeepStrictEqual(configured.get(key), defaults.get(key)) ? [] : (configured.get(key) ?? []));
   const files = set("identityfile").map((file) => file.replace(/^~(?=\/)/, homedir()));
   return {
     hostname: set("hostname")[0],

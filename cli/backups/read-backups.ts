@@ -30,8 +30,8 @@ export async function askForBackups({ access, bastion, data }: SurveyTarget, act
   const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), backupsScript(data, action), answerMilliseconds);
   if (code !== 0) {
     // the steps' own words tell to run pulumi up again
-    const said = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
-    throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${said}`);
+    const message = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
+    throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${message}`);
   }
   return stdout;
 }
@@ -51,10 +51,10 @@ const parts = [
 /** The script for one master. One group, which bash reads to its end before it runs anything of it. */
 export function backupsScript(data: StepData, action: Action): string {
   const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
-  const own = assignments({
+  const parameters = assignments({
     ACTION: action.kind,
     PHASE: `backups-${action.kind}`,
     ...(action.kind === "purge" ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" } : {}),
   });
-  return ["{", ...functions, renderStepData(data), own, "main </dev/null\n}\n"].join("\n");
+  return ["{", ...functions, renderStepData(data), parameters, "main </dev/null\n}\n"].join("\n");
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { CommandError, messageOf } from "../command-error.ts";
-import { type Engine, saidBy } from "../engine.ts";
+import { type Engine, errorIn } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import { type Change, readStackFile, secretsProviderIn, settingsWithoutLogin, withChanges } from "../stack-file.ts";
@@ -16,7 +16,7 @@ import { tryOut } from "./try-out.ts";
 import { deploy, describeChange, requirePreviewed, requireSameFile, requireUnchanged, type Say, type WayBack, writeStackFile } from "./way-back.ts";
 
 /** What is asked for. */
-interface Wish {
+interface RollbackRequest {
   /** a number of the list, or a file */
   readonly to: string;
   readonly isReSigning: boolean;
@@ -29,7 +29,7 @@ interface Wish {
  * Reads that state and the present one, and decides; reads only.
  * @throws CommandError with every reason not to go back
  */
-export async function wayToState(engine: Engine, program: Program, { to, isReSigning, history }: Wish, say: Say): Promise<WayBack> {
+export async function wayToState(engine: Engine, program: Program, { to, isReSigning, history }: RollbackRequest, say: Say): Promise<WayBack> {
   const { stack, project } = program;
   const now = new Date();
   const settings = settingsWithoutLogin(program);
@@ -148,7 +148,7 @@ async function putState(engine: Engine, stack: string, text: string, consequence
     return engine.capture("stack", "import", "--stack", stack, "--file", file);
   });
   if (code !== 0) {
-    throw new CommandError(`Cannot import the state: ${saidBy(stderr)}. ${consequence}`, { ending: "failed" });
+    throw new CommandError(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`, { ending: "failed" });
   }
 }
 

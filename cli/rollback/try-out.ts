@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { CommandError } from "../command-error.ts";
-import { type Engine, saidBy } from "../engine.ts";
+import { type Engine, errorIn } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import { secretsProviderIn } from "../stack-file.ts";
@@ -51,7 +51,7 @@ export function tryOut(
 function explain(stderr: string): string {
   return stderr.includes("incorrect passphrase")
     ? "its keys are encrypted with another passphrase than the one of the stack now; expected the same. Decrypt it first, as docs/rollback.md says"
-    : saidBy(stderr);
+    : errorIn(stderr);
 }
 
 const event = z.looseObject({

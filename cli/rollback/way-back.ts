@@ -57,8 +57,8 @@ export function writeStackFile({ stackFile }: Program, text: string): void {
 
 /**
  * Brings the masters to what state and stack file say by now.
- * @param said.holds what they say
- * @param said.back the command that undoes this
+ * @param after.holds what they say
+ * @param after.back the command that undoes this
  * @throws CommandError when `pulumi up` fails; says what holds then, and both ways out
  */
 export async function deploy(engine: Engine, stack: string, { holds, back }: { readonly holds: string; readonly back: string }): Promise<void> {

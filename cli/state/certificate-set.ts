@@ -67,10 +67,10 @@ function faultsOf(present: readonly StateResource[], certificates: CertificateSe
   const isShared = leaves.every((name) => certificates[name] === undefined || isIssuedBy(certificates["etcd-ca"], certificates[name]));
   const missing = authorities.filter((name) => certificates[name] === undefined && !(name === "etcd-peer-ca" && isShared)).map((name) => `${name} is missing`);
   const unreadable = leaves.filter((name) => certificates[name] === undefined).map((name) => `${name} cannot be read`);
-  const strange = leaves
+  const foreign = leaves
     .filter((name) => {
       const leaf = certificates[name];
-      return leaf !== undefined && !authorities.some((own) => isIssuedBy(certificates[own], leaf));
+      return leaf !== undefined && !authorities.some((authority) => isIssuedBy(certificates[authority], leaf));
     })
     .map((name) => `${name} is of another authority`);
   const keyless = Object.keys(certificates)
@@ -79,7 +79,7 @@ function faultsOf(present: readonly StateResource[], certificates: CertificateSe
       return key === undefined || publicKeyOf(key) !== certificates[name]?.publicKey;
     })
     .map((name) => `${name} has another key`);
-  return [...missing, ...(leaves.length === 0 ? ["it has no leaf"] : []), ...unreadable, ...strange, ...keyless];
+  return [...missing, ...(leaves.length === 0 ? ["it has no leaf"] : []), ...unreadable, ...foreign, ...keyless];
 }
 
 function isIssuedBy(authority: Certificate | undefined, leaf: Certificate): boolean {

@@ -95,8 +95,8 @@ export function parseDeployment(text: string, name: string): Deployment {
  * @param from the text of the other one
  */
 export function underProviderOf(from: string, { importable }: Deployment): string {
-  const [own, other] = [importable, from].map((text) => importedShape.parse(JSON.parse(text)));
-  return JSON.stringify({ ...own, deployment: { ...own?.deployment, secrets_providers: other?.deployment["secrets_providers"] } });
+  const [decrypted, other] = [importable, from].map((text) => importedShape.parse(JSON.parse(text)));
+  return JSON.stringify({ ...decrypted, deployment: { ...decrypted?.deployment, secrets_providers: other?.deployment["secrets_providers"] } });
 }
 
 const importedShape = z.looseObject({ deployment: z.record(z.string(), z.unknown()) });

@@ -28,17 +28,17 @@ export interface RefusalInput {
 export function refusalsOf(input: RefusalInput): string[] {
   const { chosen, present, project, stack } = input;
   const other = (what: string, seen: string, expected: string) => `it is of ${what} "${seen}"; expected "${expected}"`;
-  const [cluster, own] = [chosen.set.cluster, present?.set.cluster];
-  const strange = [
+  const [cluster, presentCluster] = [chosen.set.cluster, present?.set.cluster];
+  const mismatches = [
     ...(chosen.deployment.project === project ? [] : [other("project", chosen.deployment.project, project)]),
     ...(chosen.deployment.stack === stack ? [] : [other("stack", chosen.deployment.stack, stack)]),
-    ...(cluster === undefined || own === undefined || cluster === own ? [] : [other("etcd cluster", cluster, own)]),
+    ...(cluster === undefined || presentCluster === undefined || cluster === presentCluster ? [] : [other("etcd cluster", cluster, presentCluster)]),
     ...(chosen.deployment.secretsProvider === "service"
       ? ["its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service"]
       : []),
   ];
-  // a strange state is not looked at any further
-  return strange.length > 0 ? strange : [...faults(input), ...sameness(input), ...expiry(input)];
+  // a state of something else is not looked at any further
+  return mismatches.length > 0 ? mismatches : [...faults(input), ...sameness(input), ...expiry(input)];
 }
 
 function faults({ chosen: { set }, stack }: RefusalInput): string[] {

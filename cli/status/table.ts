@@ -85,11 +85,11 @@ function cellsOf(line: Line, masters: ClusterStatus["masters"], paint: Paint): C
     { text: first === undefined ? "" : day(first.notAfter) },
     { text: daysOf(line), isRight: true },
     ...masters.map(({ name, state }): Cell => {
-      const own = line.certificates.find((each) => each.master === name);
-      if (own === undefined) {
+      const certificate = line.certificates.find((each) => each.master === name);
+      if (certificate === undefined) {
         return { text: state === "unreachable" ? "?" : "-", style: (text) => paint("quiet", text) };
       }
-      return { text: own.state, style: (text) => paint(tones[own.state], text) };
+      return { text: certificate.state, style: (text) => paint(tones[certificate.state], text) };
     }),
   ];
 }

@@ -179,11 +179,11 @@ function countTests() {
 /** What runs beside another one is shown when it has ended. */
 async function run([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv, isShown: boolean): Promise<number> {
   const child = spawn(program, args, { cwd: project, env, stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"] });
-  const said: Buffer[] = [];
-  child.stdout?.on("data", (chunk: Buffer) => said.push(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => said.push(chunk));
+  const output: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => output.push(chunk));
   const [code]: (number | null)[] = await once(child, "close");
-  process.stdout.write(Buffer.concat(said));
+  process.stdout.write(Buffer.concat(output));
   return code ?? 1;
 }
 

@@ -44,9 +44,9 @@ export class Progress {
     this.#add({ what, why, state: "ready", seconds: 0 }, `ready  ${what}: ${why}`);
   }
 
-  #add(outcome: Outcome, told: string): void {
+  #add(outcome: Outcome, text: string): void {
     this.outcomes.push(outcome);
-    process.stderr.write(`  ${told} [${this.outcomes.length} of ${this.#total}]\n`);
+    process.stderr.write(`  ${text} [${this.outcomes.length} of ${this.#total}]\n`);
   }
 
   /** A remark that is no outcome. */

@@ -143,19 +143,19 @@ interface BuiltPlugin {
  * the engine would warn of in each run, and nothing that is built here is put among what the user installed.
  */
 async function makeHome(built: readonly BuiltPlugin[]): Promise<string> {
-  const own = userHome();
-  const installed = (await readdir(join(own, "plugins"), { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isDirectory());
-  const hash = createHash("sha256").update(JSON.stringify([built, own, installed.map(({ name }) => name).sort()]));
+  const userFolder = userHome();
+  const installed = (await readdir(join(userFolder, "plugins"), { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isDirectory());
+  const hash = createHash("sha256").update(JSON.stringify([built, userFolder, installed.map(({ name }) => name).sort()]));
   const final = join(cacheFolder(), "engine", `home-${hash.digest("hex").slice(0, 16)}`);
   if (!existsSync(final)) {
     await makeFolder(final, async (temporary) => {
       for (const part of ["logs", "workspaces"]) {
-        await mkdir(join(own, part), { recursive: true, mode: 0o700 });
-        await symlink(join(own, part), join(temporary, part));
+        await mkdir(join(userFolder, part), { recursive: true, mode: 0o700 });
+        await symlink(join(userFolder, part), join(temporary, part));
       }
       // the engine follows links to files, not to a plug-in's folder
       const folders = [
-        ...installed.map(({ name }) => ({ from: join(own, "plugins", name), to: name })),
+        ...installed.map(({ name }) => ({ from: join(userFolder, "plugins", name), to: name })),
         ...built.map(({ name, folder }) => ({ from: folder, to: pluginFolder(name) })),
       ];
       for (const { from, to } of folders) {
