@@ -35,17 +35,15 @@ export function setPassword(key: string, stack: string): string[] {
 
 /** A mistyped one would be noticed at the next run only, with keys behind it, and an empty one would protect none. */
 async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
+  const refused = (reason: string) =>
+    new CommandError(`Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`, { ending: "unfinished" });
   const first = await passphraseFor(provider);
-  if (provider !== undefined && { ...process.env, ...first }["PULUMI_CONFIG_PASSPHRASE"] === "") {
-    throw new CommandError(
-      "Cannot make the stack: the passphrase is empty; expected one, since it protects the authorities' keys. The stack file is written; run pulumi stack init",
-      { ending: "unfinished" },
-    );
+  const passphrase = first["PULUMI_CONFIG_PASSPHRASE"];
+  if (provider !== undefined && (passphrase ?? process.env["PULUMI_CONFIG_PASSPHRASE"]) === "") {
+    throw refused("the passphrase is empty; expected one, since it protects the authorities' keys");
   }
-  if (first["PULUMI_CONFIG_PASSPHRASE"] !== undefined && (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== first["PULUMI_CONFIG_PASSPHRASE"]) {
-    throw new CommandError("Cannot make the stack: the passphrases differ; expected the same one twice. The stack file is written; run pulumi stack init", {
-      ending: "unfinished",
-    });
+  if (passphrase !== undefined && (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== passphrase) {
+    throw refused("the passphrases differ; expected the same one twice");
   }
   return first;
 }

@@ -79,16 +79,11 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
   const one = (...names: readonly string[]) => names.map((name) => searchParams.get(name)).find((value) => value !== null) ?? undefined;
   const isSet = (...names: readonly string[]) => /^(1|t|true)$/i.test(one(...names) ?? "");
   const [region, endpoint, profile] = [one("region"), one("endpoint"), one("profile")];
+  const parts = pathname.split("/").filter((part) => part !== "");
   const scheme = isSet("disable_https", "disableSSL") ? "http" : "https";
   return {
     bucket: hostname,
-    prefix: `${[
-      ...pathname
-        .split("/")
-        .filter((part) => part !== "")
-        .map(decodeURIComponent),
-      ...path,
-    ].join("/")}/`,
+    prefix: `${[...parts.map(decodeURIComponent), ...path].join("/")}/`,
     client: {
       ...(region === undefined ? {} : { region }),
       ...(profile === undefined ? {} : { profile }),

@@ -6,8 +6,10 @@ import { lookScript } from "../../cli/adopt/look.ts";
 import { backupsScript } from "../../cli/backups/read-backups.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { assignments } from "../../components/model/shell.ts";
-import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { renderStepData } from "../../components/model/step-data.ts";
 import { plainScript } from "../../components/node/scripts.ts";
+import { surveyTargets } from "../../components/survey/targets.ts";
+import { checkSettings } from "../../stacks/settings.ts";
 import { type Finding, findBanned } from "./ban-list.ts";
 
 /** Checks all bash: the node scripts as they are put together, every other script by itself, and the ban list. */
@@ -82,49 +84,21 @@ function places(script: string, parts: readonly string[]): Pick<Finding, "file" 
 
 /** The step, the survey and the look at the backups as they go to a master: their parts call each other and read the data's variables. */
 function lintNodeScripts(parts: readonly string[]): Finding[] {
-  const stepData: StepData = {
-    phase: "trust",
-    master: { name: "master-1", etcdName: "name-1", address: "192.0.2.1" },
-    memberAddresses: ["192.0.2.1"],
-    heirAddresses: [],
-    layout: "ack",
-    rows: ackLayout,
-    contents: {},
-    owner: "project/stack",
-    takeOver: "",
-    claim: "",
-    clusterId: "1",
-    rollout: 1,
-    attempt: "attempt",
-    rotation: "rotation",
-    authorities: [],
-    isJoining: false,
-    out: [],
-    isHeld: false,
-    renewal: noRenewal,
-    takesSnapshot: false,
-    tellsReach: false,
-    restore: 0,
-    saved: [],
-    isOutageAllowed: false,
-    backupFolder: "/backup",
-    backupsToKeep: 3,
-    drainSeconds: 2,
-    pauseSeconds: 2,
-    gateSeconds: 300,
-  };
-  const data = renderStepData(stepData);
-  const claimData = assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30, FUNCTIONS: "" });
-  const folder = mkdtempSync(join(tmpdir(), "shell-lint-"));
-  try {
+  const master = { name: "master-1", etcdName: "name-1", address: "192.0.2.1", hostKey: "unchecked" };
+  const settings = checkSettings({ rotation: "rotation", masters: [master], ssh: { password: "none" } }, "stack");
+  const scripts = surveyTargets(settings, "project/stack", ackLayout).flatMap((target) => {
+    const data = renderStepData(target.data);
     return [
       plainScript("step", data),
       plainScript("survey", data),
-      plainScript("claim", `${data}${claimData}`),
+      plainScript("claim", `${data}${assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30, FUNCTIONS: "" })}`),
       plainScript("begin", `${data}${assignments({ FUNCTIONS_SUM: "" })}`),
-      backupsScript(stepData, { kind: "list" }),
-      lookScript(),
-    ].flatMap((script, index) => {
+      backupsScript(target.data, { kind: "list" }),
+    ];
+  });
+  const folder = mkdtempSync(join(tmpdir(), "shell-lint-"));
+  try {
+    return [...scripts, lookScript()].flatMap((script, index) => {
       const file = join(folder, `${index}.sh`);
       writeFileSync(file, script);
       const from = places(script, parts);
