@@ -12,7 +12,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   refused: "refused; nothing was changed",
 };
 
-/** An end that was foreseen; the message is for the person who ran the command. */
+/** A foreseen failure; the message is for the person who ran the command. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: number;
@@ -23,7 +23,7 @@ export class CommandError extends Error {
   }
 }
 
-/** What was thrown, in words. */
+/** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -6,7 +6,7 @@ import { CommandError, messageOf } from "./command-error.ts";
 /** Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced. */
 export function writeAtomically(path: string, text: string, mode: number): void {
   const file = existsSync(path) ? realpathSync(path) : path;
-  // no reader takes a name with this ending for its own
+  // no reader looks for a name with this ending
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     const descriptor = openSync(temporary, "wx", mode);
@@ -44,7 +44,7 @@ export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): 
 const folders: string[] = [];
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Removes a folder when this process ends, also by a signal that nobody else sees to. */
+/** Removes a folder when this process ends, also by a signal that nobody else handles. */
 export function removeAtEnd(folder: string): void {
   folders.push(folder);
   if (folders.length > 1) {
@@ -57,7 +57,7 @@ export function removeAtEnd(folder: string): void {
   });
   for (const signal of signals) {
     process.on(signal, () => {
-      // who runs the Pulumi CLI waits for it to end
+      // whoever runs the Pulumi CLI waits for it to end
       if (process.listenerCount(signal) === 1) {
         process.exit(128 + constants.signals[signal]);
       }

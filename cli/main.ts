@@ -115,7 +115,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
-    // what was wrong has been told by then; help that was asked for is none
+    // commander has already said what was wrong; a request for help is no error
     process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   } else {
     tell(messageOf(error));

@@ -126,7 +126,7 @@ export function readWindow(program: Program): Window | undefined {
   return data;
 }
 
-/** Why a rollout of the stack may not begin now; undefined when it may. */
+/** Why a rollout of the stack must not begin now; undefined when it may. */
 export function windowRefusalOf(program: Program): string | undefined {
   return process.env[ignoreWindowVariable] === program.stack ? undefined : windowRefusal(readWindow(program), Date.now(), program.stack);
 }

@@ -103,7 +103,7 @@ async function trustOne(endpoint: Omit<Access, "hostKey">, bastion: Access | und
 
 /**
  * The text of the stack file that is there; empty without one.
- * @throws CommandError when it has settings, and nobody wants them replaced
+ * @throws CommandError when it has settings that are not to be replaced
  */
 async function replaceable(program: Program, isForced: boolean): Promise<string> {
   if (!existsSync(program.stackFile)) {

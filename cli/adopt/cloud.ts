@@ -39,7 +39,7 @@ export function requireSame({ clusterId }: CloudPlace, cloudMasters: readonly Cl
 }
 
 /**
- * The masters by Alibaba Cloud's word: a preview of a program in this process, whose state is thrown away, so nothing is made.
+ * The masters as Alibaba Cloud lists them: previews a program in this process and throws its state away, so nothing is made.
  * @throws CommandError when it is no dedicated cluster (refused), or cannot be asked for
  */
 export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudMaster[]> {

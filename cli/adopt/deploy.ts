@@ -33,7 +33,7 @@ export function setPassword(key: string, stack: string): string[] {
   return ["config", "set", "--secret", "--path", key, "--stack", stack];
 }
 
-/** A mistyped one would be noticed at the next run only, with keys behind it, and an empty one would protect none. */
+/** Asks twice: a typo would be noticed only at the next run, with keys behind it. An empty passphrase would protect none of them. */
 async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
   const refused = (reason: string) =>
     new CommandError(`Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`, { ending: "unfinished" });

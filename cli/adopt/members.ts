@@ -12,7 +12,7 @@ export interface Member {
   readonly etcdName: string | undefined;
 }
 
-/** The members, and where they are known from. */
+/** The members, and what lists them. */
 interface Membership {
   readonly members: readonly Member[];
   readonly source: "etcd's member list" | "etcd's --initial-cluster" | "kube-apiserver's --etcd-servers";
@@ -21,8 +21,8 @@ interface Membership {
 const { etcdClientPort, etcdPeerPort } = ackSurroundings;
 
 /**
- * All members: by etcd's word, else by what etcd, or kube-apiserver, is started with.
- * @throws CommandError (refused) when this is no master of a dedicated cluster, or the members cannot be told
+ * All members: as etcd lists them, else as etcd, or kube-apiserver, is started with.
+ * @throws CommandError (refused) when this is no master of a dedicated cluster, or its members cannot be found out
  */
 export function membershipOf(host: string, look: Look): Membership {
   if (look.flags.etcd === undefined) {

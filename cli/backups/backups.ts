@@ -10,7 +10,7 @@ import { askForBackups, readBackups } from "./read-backups.ts";
 /** How long a removal waits for a step that is at work. */
 const lockSeconds = 30;
 
-/** Tells what every master keeps. */
+/** Lists what every master keeps. */
 export async function listBackups(stack: string | undefined, { json, cwd }: BackupsOptions): Promise<void> {
   const program = chooseStack(cwd, stack);
   const { masters, failures } = await readBackups(new Engine({ folder: program.folder, isOutputTaken: json }), program);

@@ -23,7 +23,7 @@ export async function fleetStatus(named: readonly string[], { all, json, cwd }: 
   return exitCodeFor(outcomes);
 }
 
-/** The clusters that are due, for a CI. @throws CommandError when one could not be looked at; the others are told all the same */
+/** The clusters that are due, for a CI. @throws CommandError when one could not be looked at; the others are listed nevertheless */
 export async function fleetMatrix(named: readonly string[], { all, cwd }: FleetOptions): Promise<void> {
   const project = readProject(cwd);
   const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
@@ -46,7 +46,7 @@ export async function fleetRun(
     throw new CommandError(`Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`, { ending: "usage" });
   }
   const automation = await automationOptions();
-  // it hands all of this process's environment on
+  // the Automation API passes this process's whole environment on
   process.env = { ...automation.envVars };
   const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
@@ -88,7 +88,7 @@ export function matrixOf(outcomes: readonly Outcome[]): { readonly include: { re
   return { include: all.filter(({ state }) => state === "due" || state === "expired" || state === "drifted") };
 }
 
-/** Why clusters are in no matrix that nobody knows anything of. */
+/** Why some clusters are not in the matrix: nobody could look at them. */
 export function unknownIn(outcomes: readonly Outcome[]): string[] {
   return outcomes.flatMap((outcome) => {
     if (stateOf(outcome) !== "unreachable") {
@@ -110,7 +110,7 @@ interface HandOutOptions {
   readonly isInterrupted: () => boolean;
 }
 
-/** Hands stacks out to `work`, and none any more after a failure; what is under way is waited for. Results are in the stacks' order. */
+/** Runs `work` for each stack; after a failure it starts no more, and waits for those at work. Results are in the stacks' order. */
 export async function handOut(stacks: readonly string[], options: HandOutOptions, work: (stack: string) => Promise<Result>): Promise<Result[]> {
   let isStopped = false;
   const one = async (stack: string): Promise<Result> => {
@@ -123,7 +123,7 @@ export async function handOut(stacks: readonly string[], options: HandOutOptions
   };
   const { canary } = options;
   const first = canary === undefined ? [] : [await one(canary)];
-  // one that waits for its window proves nothing
+  // a canary that waits for its window proves nothing
   isStopped ||= options.stopsAtFailure && exitCodeOf(first) !== 0;
   const others = await inParallel(
     stacks.filter((stack) => stack !== canary),

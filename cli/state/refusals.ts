@@ -37,7 +37,7 @@ export function refusalsOf(input: RefusalInput): string[] {
       ? ["its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service"]
       : []),
   ];
-  // a state of something else is not looked at any further
+  // a state of something else is not examined any further
   return mismatches.length > 0 ? mismatches : [...faults(input), ...sameness(input), ...expiry(input)];
 }
 

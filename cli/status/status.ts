@@ -7,7 +7,7 @@ import { jsonOf, prometheusOf } from "./formats.ts";
 import { exitCodeFor, lookAtAll, type Outcome } from "./look.ts";
 import { countsOf, describeCluster } from "./table.ts";
 
-/** Looks at clusters and tells what it saw. @returns the exit code */
+/** Looks at clusters and shows what it saw. @returns the exit code */
 export async function status(named: readonly string[], { all, json, prometheus, output, agent, key, cwd }: StatusOptions): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
     throw new CommandError("Cannot write that: expected one of --json and --prometheus, and --output only with one of them", { ending: "usage" });

@@ -17,7 +17,7 @@ function origin(): string {
 
 let reachable: Promise<boolean> | undefined;
 
-/** Whether the official releases can be reached from here; asked once, and told within three seconds. */
+/** Whether the official releases can be reached from here; asked once, and answered within three seconds. */
 export function canDownload(): Promise<boolean> {
   reachable ??= fetch(checksumsUrl(), { method: "HEAD", signal: AbortSignal.timeout(probeSeconds * 1000) }).then(
     ({ ok }) => ok,
