@@ -85,7 +85,7 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   const rolloutSeconds = longestRollout(args.masters.length, args.gate, args.pauseBetweenMasters);
   const restore = args.restore === undefined ? undefined : planRestore(found, { ...question, rolloutSeconds, rollout: args.restore });
   const renewals = (wanted: Wanted | undefined) =>
-    restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore.notices);
+    restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore);
   const allowed = { outage: args.allowOutage, renewals: renewals(undefined).leaves };
   const identity = { owner, takeOver: args.takeOver, lastClusterId: last.cluster };
   const authorities = last.rotation === args.rotation ? last.authorities : undefined;

@@ -2,7 +2,7 @@ import { pathToFileURL } from "node:url";
 import { type EngineEvent, LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { cloudOf } from "../../components/alicloud/cloud.ts";
 import { normalAddress } from "../../components/model/certificate.ts";
-import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
+import { type CloudMaster, type CloudPlace, CloudRefusal } from "../../components/model/cloud.ts";
 import { CommandError } from "../command-error.ts";
 import { automationOptions } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
@@ -74,7 +74,7 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
       failure instanceof Error
         ? failure.message
         : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
-    throw new CommandError(message, { ending: message.startsWith("Cannot rotate ") ? "refused" : "failed", cause: error });
+    throw new CommandError(message, { ending: failure instanceof CloudRefusal ? "refused" : "failed", cause: error });
   }
   return masters;
 }

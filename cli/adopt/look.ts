@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { flagsIn, linesIn } from "../../components/model/found.ts";
 import { ackSurroundings, type Component, components, type LayoutKind, layoutKinds } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
+import { flagsIn, linesIn } from "../../components/model/read-survey.ts";
 import { assignments } from "../../components/model/shell.ts";
 
 /** What a machine says of itself before there is a stack file. */

@@ -2,12 +2,12 @@ import { getClusters } from "@pulumi/alicloud/cs/getClusters.js";
 import { getKubernetesClusters } from "@pulumi/alicloud/cs/getKubernetesClusters.js";
 import { getEcsDisks } from "@pulumi/alicloud/ecs/getEcsDisks.js";
 import type * as pulumi from "@pulumi/pulumi";
-import { type CloudMaster, type CloudPlace, typeRefusal } from "../model/cloud.ts";
+import { type CloudMaster, type CloudPlace, CloudRefusal, typeRefusal } from "../model/cloud.ts";
 
 /**
  * The masters of a dedicated cluster.
  * @param takesDisks asks for their system disks, too
- * @throws Error when there is no such cluster, or it is not a dedicated one
+ * @throws CloudRefusal when there is no such cluster, or it is not a dedicated one
  */
 export async function askCloud(place: CloudPlace, provider: pulumi.ProviderResource, takesDisks: boolean): Promise<CloudMaster[]> {
   const own = { provider };
@@ -17,7 +17,7 @@ export async function askCloud(place: CloudPlace, provider: pulumi.ProviderResou
   const cluster = clusters.find(({ id }) => id === clusterId);
   if (cluster === undefined) {
     const { clusters: all } = await getClusters({ ids: [clusterId] }, own);
-    throw new Error(typeRefusal(place, all.find((each) => each.clusterId === clusterId)?.clusterType));
+    throw new CloudRefusal(typeRefusal(place, all.find((each) => each.clusterId === clusterId)?.clusterType));
   }
   return Promise.all(
     cluster.masterNodes.map(async ({ id, privateIp }) => ({

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { CloudMaster, CloudPlace } from "../model/cloud.ts";
+import { type CloudMaster, type CloudPlace, CloudRefusal } from "../model/cloud.ts";
 
 /** Alibaba Cloud's side of a cluster. */
 export interface Cloud extends CloudPlace {
@@ -10,7 +10,7 @@ export interface Cloud extends CloudPlace {
 /**
  * What Alibaba Cloud knows of a cluster; nothing is loaded or asked unless there is a place.
  * @param name of the provider's resource
- * @throws Error when the cluster is no dedicated one, or cannot be asked for
+ * @throws CloudRefusal when the cluster is no dedicated one, Error when it cannot be asked for
  */
 export async function cloudOf(place: CloudPlace | undefined, name: string, takesDisks: boolean): Promise<Cloud | undefined> {
   if (place === undefined) {
@@ -23,7 +23,7 @@ export async function cloudOf(place: CloudPlace | undefined, name: string, takes
     return { ...place, provider, masters: await askCloud(place, provider, takesDisks) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw reason.startsWith("Cannot rotate ")
+    throw error instanceof CloudRefusal
       ? error
       : new Error(
           `Cannot ask Alibaba Cloud for cluster '${place.clusterId}' in '${place.region}': ${reason}; expected credentials in the environment that may read it (docs/alibaba-cloud.md)`,

@@ -64,7 +64,7 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
 
 /** No step would begin; etcd serves on meanwhile. */
 function alarmRefusals({ masters }: Found): string[] {
-  const raised = masters.find(({ etcd }) => etcd.startsWith("an alarm is raised"))?.etcd;
+  const raised = masters.find(({ etcd }) => etcd === "alarm")?.etcdProblem;
   return raised === undefined
     ? []
     : [

@@ -1,6 +1,6 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
-import type { Found, FoundMaster, Holding } from "./found.ts";
+import type { Found, FoundMaster, Holder, Holding } from "./found.ts";
 import type { Row } from "./layout.ts";
 import { certificatesOf, hasEnded, leavesOn, type Trusted, unique } from "./trust.ts";
 
@@ -34,10 +34,19 @@ export interface ClientsQuestion {
 export function clientsOf({ masters }: Found, question: ClientsQuestion): Client[] {
   const judge = judgeOf(masters, question);
   return masters.flatMap((master) =>
-    [...new Set([...master.connected, ...master.holdings.map(({ holder }) => holder)])]
-      .filter((holder) => !question.ignored.some((each) => holder === `Secret ${each}` || (holder.startsWith("process ") && holder.split(" ").includes(each))))
+    [...new Map([...master.connected, ...master.holdings.map(({ holder }) => holder)].map((holder) => [holderName(holder), holder])).values()]
+      .filter((holder) => !question.ignored.some((each) => isNamed(holder, each)))
       .flatMap((holder) => clientOf(holder, master, judge, question.rows)),
   );
+}
+
+function holderName(holder: Holder): string {
+  return holder.kind === "Secret" ? `Secret ${holder.namespace}/${holder.name}` : `process ${holder.name} in ${holder.unit}`;
+}
+
+/** As the stack file's clients.ignore names it. */
+function isNamed(holder: Holder, name: string): boolean {
+  return holder.kind === "Secret" ? `${holder.namespace}/${holder.name}` === name : [holder.name, holder.unit].some((each) => each.split(" ").includes(name));
 }
 
 /** All of them, a line each; and why they may not be all. */
@@ -97,13 +106,14 @@ function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: C
   };
 }
 
-function clientOf(holder: string, master: FoundMaster, judge: Judge, rows: readonly Row[]): Client[] {
-  const held = master.holdings.filter((holding) => holding.holder === holder);
+function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: readonly Row[]): Client[] {
+  const name = holderName(holder);
+  const held = master.holdings.filter((holding) => holderName(holding.holder) === name);
   const hasLeaf = held.some(({ certificates }) => certificates.some((each) => judge.isKnown(each) && !judge.isAuthority(each)));
   // curl removes its certificate from its arguments: a copy of a key stands for what it was copied with
   const own = hasLeaf ? held : held.map((each) => (each.certificates.length > 0 ? each : { ...each, certificates: judge.leavesWith(each.publicKey) }));
   const known = own.filter(({ certificates }) => certificates.some(judge.isKnown));
-  if (known.length === 0 && !master.connected.includes(holder)) {
+  if (known.length === 0 && !master.connected.some((each) => holderName(each) === name)) {
     return [];
   }
   const trust = known.filter(({ certificates }) => certificates.every(judge.isAuthority));
@@ -114,10 +124,9 @@ function clientOf(holder: string, master: FoundMaster, judge: Judge, rows: reado
   });
   const behind = known.filter(judge.isBehind);
   const outdated = trust.filter(judge.isBehind);
-  const isSecret = holder.startsWith("Secret ");
   return [
     {
-      name: isSecret ? holder : `${holder} on ${master.name}`,
+      name: holder.kind === "Secret" ? name : `${name} on ${master.name}`,
       details: [
         ...(known.length === 0 ? ["connected; which certificate it has is not known"] : [known.map((each) => wordsOf(each, judge)).join(", ")]),
         ...(behind.length === 0 ? [] : [`${namesOf(behind)} of an authority that goes in retire`]),
@@ -126,7 +135,7 @@ function clientOf(holder: string, master: FoundMaster, judge: Judge, rows: reado
       ].join("; "),
       isBehind: behind.length > 0,
       isCutOff: pairs.length > 0 && behind.some(({ certificates }) => certificates.some(judge.isAccepted)),
-      command: isSecret && leaves.length <= 1 && leaves.length === pairs.length ? commandFor(holder, master, rows, trust, pairs[0]) : "",
+      command: holder.kind === "Secret" && leaves.length <= 1 && leaves.length === pairs.length ? commandFor(holder, master, rows, trust, pairs[0]) : "",
     },
   ];
 }
@@ -143,7 +152,7 @@ function wordsOf({ name, certificates }: Holding, { isKnown }: Judge): string {
 
 /** The private key goes from the master's file to kube-apiserver by pipes; what else the Secret has stays. */
 function commandFor(
-  holder: string,
+  { namespace, name: secret }: Extract<Holder, { readonly kind: "Secret" }>,
   master: FoundMaster,
   rows: readonly Row[],
   trust: readonly Holding[],
@@ -159,11 +168,9 @@ function commandFor(
           [pair.key.name, pathOf("apiserver-etcd-client-key")],
         ]),
   ];
-  const [, namespace, secret] = /^Secret ([a-z0-9][a-z0-9.-]*)\/([a-z0-9][a-z0-9.-]*)$/.exec(holder) ?? [];
   // names that Kubernetes allows; a key that lies with its certificate has no file here
   if (
-    namespace === undefined ||
-    secret === undefined ||
+    [namespace, secret].some((each) => !/^[a-z0-9][a-z0-9.-]*$/.test(each)) ||
     (pair !== undefined && pair.leaf === pair.key) ||
     files.some(([key = ""]) => !/^[-._a-zA-Z0-9]+$/.test(key))
   ) {

@@ -22,6 +22,11 @@ interface Listed {
   readonly joining?: boolean;
 }
 
+/** The cluster is none that can be rotated, as opposed to one that cannot be asked for. */
+export class CloudRefusal extends Error {
+  override readonly name = "CloudRefusal";
+}
+
 /**
  * Why a cluster that is not among the dedicated ones cannot be rotated.
  * @param type as Alibaba Cloud names it; undefined when it knows no such cluster

@@ -10,7 +10,13 @@ import type { Wanted } from "./wanted.ts";
 export interface Difference {
   readonly master: string;
   readonly what: string;
+  /** the row whose file is missing */
+  readonly missing?: string;
+  /** no rollout has been recorded there */
+  readonly isUnrecorded?: true;
 }
+
+type Deviation = Omit<Difference, "master">;
 
 /**
  * Everything in which the masters are not as wanted; empty exactly when there is nothing to do.
@@ -29,8 +35,8 @@ export function differences(found: Found, wanted: Wanted | undefined, rows: read
   ];
 }
 
-/** One per master and reason. */
-function renewalDifferences(found: Found, { leaves, authorities }: RenewalPlan): Difference[] {
+/** What is to be renewed: one per master and reason. */
+export function renewalDifferences(found: Found, { leaves, authorities }: RenewalPlan): Difference[] {
   return found.masters.flatMap(({ name }) => {
     const own = leaves[name] ?? [];
     const reasons = [...new Set(own.map(({ reason }) => reason))];
@@ -46,63 +52,66 @@ function renewalDifferences(found: Found, { leaves, authorities }: RenewalPlan):
 }
 
 function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
-  const say = (what: string): Difference => ({ master: master.name, what });
-  const list = [
+  return [
     ...receiptDifferences(master, wanted),
-    ...master.leftovers.map((path) => `${path} is left over from an interrupted step`),
+    ...leftoverDifferences(master),
     ...processDifferences(master),
-  ];
-  list.push(...fileDifferences(master, wanted, rows), ...restoreDifferences(master, wanted), ...servedDifferences(master, wanted));
-  return list.map(say);
+    ...fileDifferences(master, wanted, rows),
+    ...restoreDifferences(master, wanted),
+    ...servedDifferences(master, wanted),
+  ].map((deviation) => ({ master: master.name, ...deviation }));
 }
 
 /** Nothing runs there yet: only its files are looked at. */
 function joiningDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
-  const leftovers = master.leftovers.map((path) => `${path} is left over from an interrupted step`);
-  return [...leftovers, ...fileDifferences(master, wanted, rows)].map((what) => ({ master: master.name, what: `${what} (joining)` }));
+  return [...leftoverDifferences(master), ...fileDifferences(master, wanted, rows)].map(({ what }) => ({ master: master.name, what: `${what} (joining)` }));
 }
 
-function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): string[] {
+function leftoverDifferences({ leftovers }: FoundMaster): Deviation[] {
+  return leftovers.map((path) => ({ what: `${path} is left over from an interrupted step` }));
+}
+
+function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Deviation[] {
   return rows.flatMap((row) => {
     const file = master.files[row.id];
     if (file === undefined || !file.isPresent) {
-      return [`${row.id} is missing`];
+      return [{ what: `${row.id} is missing`, missing: row.id }];
     }
     if (!file.isReadable) {
-      return [`${row.id} cannot be read by ${row.reader}`];
+      return [{ what: `${row.id} cannot be read by ${row.reader}` }];
     }
-    return wanted !== undefined && !isAsWanted(row, file, master, wanted) ? [`${row.id} is not the wanted one`] : [];
+    return wanted !== undefined && !isAsWanted(row, file, master, wanted) ? [{ what: `${row.id} is not the wanted one` }] : [];
   });
 }
 
 /** Kubernetes' own files come back in retire. */
-function restoreDifferences({ name, files }: FoundMaster, wanted: Wanted | undefined): string[] {
+function restoreDifferences({ name, files }: FoundMaster, wanted: Wanted | undefined): Deviation[] {
   const restored = Object.entries(wanted?.heldBefore === undefined ? (wanted?.restored?.[name] ?? {}) : {});
-  return restored.flatMap(([id, digest]) => (fingerprintsIn(files[id]) === digest ? [] : [`${id} is not the one of the backup`]));
+  return restored.flatMap(([id, digest]) => (fingerprintsIn(files[id]) === digest ? [] : [{ what: `${id} is not the one of the backup` }]));
 }
 
-function processDifferences({ processes }: FoundMaster): string[] {
+function processDifferences({ processes }: FoundMaster): Deviation[] {
   return components.flatMap((component) => {
     const process = processes[component];
     if (process === undefined) {
       // whether the others run is their own business
-      return component === "etcd" || component === "kube-apiserver" ? [`${component} is not running`] : [];
+      return component === "etcd" || component === "kube-apiserver" ? [{ what: `${component} is not running` }] : [];
     }
-    return process.isStale ? [`${component} runs with files that have changed since its start`] : [];
+    return process.isStale ? [{ what: `${component} runs with files that have changed since its start` }] : [];
   });
 }
 
-function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
+function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): Deviation[] {
   const { receipt } = master;
   if (receipt === undefined) {
-    return ["no rollout has been recorded yet"];
+    return [{ what: "no rollout has been recorded yet", isUnrecorded: true }];
   }
   if (!(receipt.isComplete || isDoneBefore(wanted?.heldBefore, receipt.phase))) {
-    return [`rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}`];
+    return [{ what: `rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}` }];
   }
   return [
-    ...(wanted !== undefined && receipt.rotation !== wanted.rotation ? [`rotation was "${receipt.rotation}"`] : []),
-    ...(wanted !== undefined && receipt.owner !== wanted.owner ? [`the receipt belongs to ${receipt.owner}`] : []),
+    ...(wanted !== undefined && receipt.rotation !== wanted.rotation ? [{ what: `rotation was "${receipt.rotation}"` }] : []),
+    ...(wanted !== undefined && receipt.owner !== wanted.owner ? [{ what: `the receipt belongs to ${receipt.owner}` }] : []),
   ];
 }
 
@@ -120,14 +129,14 @@ function isDoneBefore(heldBefore: Hold | undefined, phase: string): boolean {
   }
 }
 
-function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): string[] {
+function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): Deviation[] {
   return Object.entries(servedLeaves).flatMap(([port, row]) => {
     const served = master.served[Number(port)];
     if (served === undefined) {
-      return [`nothing is served on ${port}`];
+      return [{ what: `nothing is served on ${port}` }];
     }
     return wanted !== undefined && wanted.heldBefore !== "issue" && served.fingerprint !== wanted.files[master.name]?.[row]
-      ? [`${port} serves another certificate than the wanted one`]
+      ? [{ what: `${port} serves another certificate than the wanted one` }]
       : [];
   });
 }

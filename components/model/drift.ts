@@ -1,6 +1,6 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
-import { type Difference, differences } from "./differences.ts";
+import { differences } from "./differences.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import { authorityOn } from "./kubernetes-authority.ts";
 import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
@@ -33,17 +33,13 @@ export interface DriftInput {
 export function driftOf(input: DriftInput): Drift[] {
   const { found, rows } = input;
   const isNew = found.masters.every((master) => master.receipt === undefined);
-  const general = differences(found, undefined, rows).filter(({ what }) => !isNew || what !== "no rollout has been recorded yet");
+  const general = differences(found, undefined, rows).filter(({ isUnrecorded }) => !(isNew && isUnrecorded));
   return [
-    ...general.map((difference) => fromDifference(difference, rows)),
+    ...general.map(({ master, what, missing }) => ({ master, file: missing, what })),
     ...found.masters.flatMap((master) => driftOn(master, input)),
     ...setDrift(input),
     ...rotationDrift(found),
   ];
-}
-
-function fromDifference({ master, what }: Difference, rows: readonly Row[]): Drift {
-  return { master, file: rows.find((row) => what === `${row.id} is missing`)?.id, what };
 }
 
 function driftOn(master: FoundMaster, input: DriftInput): Drift[] {

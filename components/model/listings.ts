@@ -50,9 +50,7 @@ function whyKept(row: Row | KubernetesRow, master: FoundMaster, { kubernetes, re
   if (row.kind === "authority" && certificate !== undefined && authority !== undefined && !isSameAuthority(certificate, authority)) {
     return "somebody else's authority, kept";
   }
-  const beginning = `${master.name}: ${row.id} `;
-  const notice = renewals.notices.find((each) => each.startsWith(beginning));
-  return notice?.slice(beginning.length) ?? "not due";
+  return renewals.kept.find((each) => each.master === master.name && each.file === row.id)?.why ?? "not due";
 }
 
 function judgeStranger({ realPath, fingerprint }: Listing, master: FoundMaster | undefined, { found, rows, kubernetes }: Before): Verdict {

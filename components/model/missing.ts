@@ -41,14 +41,11 @@ export function deadIn({ missing = [] }: Found): string[] {
   return missing.flatMap(({ name, isAlive }) => (isAlive ? [] : name));
 }
 
-/** What has to come true before a rollout goes on that only the stack file holds. */
-export const holdRemoved = "holdBefore is removed";
-
-/** What has to come true before a held rollout goes on, in words; a client holds up retire alone. */
-export function obstacleOf({ missing = [], joining = [] }: Found, heldBefore: Hold, clients: readonly Client[]): string {
+/** What has to come true before a held rollout goes on, in words; none where the stack file alone holds it. A client holds up retire alone. */
+export function obstaclesOf({ missing = [], joining = [] }: Found, heldBefore: Hold, clients: readonly Client[]): string[] {
   const named = (isAlive: boolean) => missing.flatMap((each) => (each.isAlive === isAlive ? each.name : [])).join(", ");
   const [alive, dead] = [named(true), named(false)];
-  const obstacles = [
+  return [
     ...(alive === "" ? [] : [`${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`]),
     ...(dead === "" ? [] : [`${dead} is back (it cannot be reached over SSH, and its etcd does not answer)`]),
     ...joining.map(({ name }) => `${name} has joined and masters[${name}].joining is removed`),
@@ -56,7 +53,6 @@ export function obstacleOf({ missing = [], joining = [] }: Found, heldBefore: Ho
       isCutOff && heldBefore === "retire" ? `${name} has the files of the new authority, or clients.ignore lists it` : [],
     ),
   ];
-  return obstacles.length === 0 ? holdRemoved : obstacles.join(", and ");
 }
 
 /**

@@ -104,7 +104,7 @@ function brokenIn({ masters, missing = [] }: Found, rows: readonly Row[], kubern
 
 /** Why a member is out, as far as a rollout mends it; an alarm or a lagging member is no matter of certificates. */
 function etcdCauses(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
-  if (master.doesAnswer && !master.etcd.startsWith("no peer handshake")) {
+  if (master.doesAnswer && master.etcd !== "peer-refused") {
     return [];
   }
   // one that serves nothing yet is starting

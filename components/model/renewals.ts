@@ -34,8 +34,18 @@ export interface RenewalPlan {
   readonly authorities: Readonly<Record<KubernetesAuthority, AuthorityPlan>>;
   /** what stays as it is, until when, and why; no difference, since a rollout cannot change it */
   readonly notices: readonly string[];
+  /** the same, as far as it is about one file */
+  readonly kept: readonly Kept[];
   /** what the receipt notes for each renewed group */
   readonly purpose: string;
+}
+
+/** A file that stays as it is. */
+export interface Kept {
+  readonly master: string;
+  /** id of its row */
+  readonly file: string;
+  readonly why: string;
 }
 
 /** The rows that this policy looks after: none when nothing ever asks for a renewal. */
@@ -63,11 +73,13 @@ export function planRenewals(
   const leaves = Object.fromEntries(judged.map(({ master, leaves: own }) => [master.name, own.flatMap(({ renewal }) => renewal ?? [])]));
   const isDue = (authority: KubernetesAuthority) =>
     rows.some((row) => row.signer === authority && Object.values(leaves).some((own) => own.some(({ group }) => group === row.group)));
+  const kept = [...judged.flatMap(({ leaves: own }) => own.flatMap((each) => each.kept ?? [])), ...keptAuthorities(found, question)];
   const plan = (authority: KubernetesAuthority) => planAuthority(authority, found, question, order, isDue(authority));
   return {
     leaves,
     authorities: { "cluster-ca": plan("cluster-ca"), "front-proxy-ca": plan("front-proxy-ca") },
-    notices: [...judged.flatMap(({ leaves: own }) => own.flatMap(({ notice }) => notice ?? [])), ...keptAuthorities(found, question)],
+    notices: kept.map(({ master, file, why }) => `${master}: ${file} ${why}`),
+    kept,
     purpose,
   };
 }
@@ -110,20 +122,20 @@ interface Question {
   readonly now: number;
 }
 
-function keptAuthorities(found: Found, { rows, purpose }: Question): string[] {
+function keptAuthorities(found: Found, { rows, purpose }: Question): Kept[] {
   return found.masters.flatMap((master) =>
     rows.flatMap((row) => {
       const certificate = authorityOn(master, row.signer, rows);
       return row.kind !== "authority" || certificate === undefined || !isKept(master, row.group, purpose)
         ? []
-        : [`${master.name}: ${row.id} stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand`];
+        : [{ master: master.name, file: row.id, why: `stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand` }];
     }),
   );
 }
 
 interface Judged {
   readonly renewal?: Renewal;
-  readonly notice?: string;
+  readonly kept?: Kept;
 }
 
 function leavesOn(master: FoundMaster, question: Question): Judged[] {
@@ -134,15 +146,15 @@ function leavesOn(master: FoundMaster, question: Question): Judged[] {
       return [];
     }
     const reason = reasonFor(row, leaf, master, question);
-    const stays = `${master.name}: ${row.id} stays until ${day(leaf.notAfter)}`;
+    const kept = (why: string) => [{ kept: { master: master.name, file: row.id, why: `stays until ${day(leaf.notAfter)}: ${why}` } }];
     if (reason === undefined) {
       return [];
     }
     if (isKept(master, row.group, question.purpose)) {
-      return [{ notice: `${stays}: it has something that cannot be copied into a new one; renew it by hand` }];
+      return kept("it has something that cannot be copied into a new one; renew it by hand");
     }
     const problem = signerProblem(row.signer, master, rows);
-    return problem === undefined ? [{ renewal: { group: row.group, reason } }] : [{ notice: `${stays}: ${problem}` }];
+    return problem === undefined ? [{ renewal: { group: row.group, reason } }] : kept(problem);
   });
 }
 

@@ -5,7 +5,7 @@ import { certificateFaults } from "./faults.ts";
 import type { Found, FoundMaster, SavedFile } from "./found.ts";
 import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
 import type { Authority, FileRow, KubernetesRow, Row } from "./layout.ts";
-import type { RenewalPlan } from "./renewals.ts";
+import type { Kept, RenewalPlan } from "./renewals.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -16,6 +16,7 @@ export interface Restore {
   readonly kubernetes: Readonly<Record<string, readonly string[]>>;
   /** Kubernetes' own files that stay as they are, and why; and how long what comes back lasts, when that is not long */
   readonly notices: readonly string[];
+  readonly kept: readonly Kept[];
   /** why the set cannot be restored; empty when it can */
   readonly refusals: readonly string[];
 }
@@ -43,12 +44,13 @@ export function rotationOf({ rotation, restore }: { readonly rotation: string; r
 
 /** Decides what comes back: all of etcd's files, or nothing; of Kubernetes' own those that are still good. */
 export function planRestore(found: Found, question: RestoreQuestion): Restore {
-  const { rows, rollout, owner, kept } = question;
+  const { rows, rollout, owner } = question;
   const wantedIn = ({ name, saved }: FoundMaster, row: Row): SavedFile => {
     const { publicKey, certificates } = saved[row.id] ?? nothing;
-    return { publicKey, certificates: [...certificates, ...notIn(certificates, kept[name]?.[row.id])] };
+    return { publicKey, certificates: [...certificates, ...notIn(certificates, question.kept[name]?.[row.id])] };
   };
   const chosen = found.masters.map((master) => ({ master, files: kubernetesOn(master, question) }));
+  const kept = chosen.flatMap(({ master, files }) => files.flatMap(({ row, why }) => (why === undefined ? [] : { master: master.name, file: row.id, why })));
   const [first] = found.masters;
   return {
     wanted: {
@@ -67,17 +69,15 @@ export function planRestore(found: Found, question: RestoreQuestion): Restore {
       ),
     },
     kubernetes: Object.fromEntries(chosen.map(({ master, files }) => [master.name, files.flatMap(({ row, isGood }) => (isGood ? row.id : []))])),
-    notices: [
-      ...endNotices(chosen, question),
-      ...chosen.flatMap(({ master, files }) => files.flatMap(({ notice }) => (notice === undefined ? [] : `${master.name}: ${notice}`))),
-    ],
+    notices: [...endNotices(chosen, question), ...kept.map(({ master, file, why }) => `${master}: ${file} ${why}`)],
+    kept,
     refusals: restoreRefusals(found, question),
   };
 }
 
 /** Nothing is renewed while a backup is the wanted set. */
-export function noRenewals(notices: readonly string[]): RenewalPlan {
-  return { leaves: {}, authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } }, notices, purpose: "" };
+export function noRenewals({ notices, kept }: Pick<Restore, "notices" | "kept">): RenewalPlan {
+  return { leaves: {}, authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } }, notices, kept, purpose: "" };
 }
 
 const nothing: SavedFile = { publicKey: "", certificates: [] };
@@ -163,7 +163,7 @@ function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMast
 interface Chosen {
   readonly row: KubernetesRow;
   readonly isGood: boolean;
-  readonly notice?: string;
+  readonly why?: string;
 }
 
 /** A pair comes back whole or not at all; an authority only with the key that it has now. */
@@ -181,7 +181,7 @@ function kubernetesOn(master: FoundMaster, question: RestoreQuestion): Chosen[] 
     const key = kubernetes.find((other) => other.kind === "key" && other.group === row.group);
     const problem = kubernetesProblem(row, certificate, present, question) ?? keyProblem(certificate, key && (master.saved[key.id] ?? nothing));
     if (problem !== undefined) {
-      return [{ row, isGood: false, notice: `${row.id} is not restored: ${problem}` }];
+      return [{ row, isGood: false, why: `is not restored: ${problem}` }];
     }
     return [row, ...(key === undefined ? [] : [key])].map((each) => ({ row: each, isGood: true }));
   });

@@ -2,7 +2,7 @@ import { carrierNotices } from "./carriers.ts";
 import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
-import { type Difference, differences } from "./differences.ts";
+import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
@@ -87,7 +87,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
       return {
         name,
         state: master === undefined ? "unreachable" : stateOf(name),
-        etcd: master?.etcd ?? "unknown",
+        etcd: master === undefined ? "unknown" : master.etcdProblem || master.etcd,
         isLeader: master?.isLeader ?? false,
         isApiReady: master?.isApiReady ?? false,
       };
@@ -158,13 +158,7 @@ function renewalFindings({ found, rows, kubernetes, policy, restore, now }: Stat
     return [];
   }
   const order = found.masters.map((master) => master.name);
-  const plan = planRenewals(found, renewed, policy, authority, order, now);
-  const general = differences(found, undefined, rows).map(textOf);
-  return differences(found, undefined, rows, plan).filter((difference) => !general.includes(textOf(difference)));
-}
-
-function textOf({ master, what }: Difference): string {
-  return `${master}: ${what}`;
+  return renewalDifferences(found, planRenewals(found, renewed, policy, authority, order, now));
 }
 
 function notesOf(input: StatusInput): string[] {
@@ -182,8 +176,8 @@ function notesOf(input: StatusInput): string[] {
     ...(kubernetes.length > 0 && renewedRows(kubernetes, policy).length === 0
       ? ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."]
       : []),
-    ...found.masters.flatMap(({ name, etcd, isApiReady, lock }) => [
-      ...(etcd === "healthy" ? [] : [`${name}: etcd is not healthy: ${etcd}`]),
+    ...found.masters.flatMap(({ name, etcd, etcdProblem, isApiReady, lock }) => [
+      ...(etcd === "healthy" ? [] : [`${name}: etcd is not healthy: ${etcdProblem}`]),
       ...(isApiReady ? [] : [`${name}: kube-apiserver is not ready`]),
       ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
     ]),

@@ -24,7 +24,7 @@ export function ownCertificates(masters: readonly FoundMaster[], rows: readonly 
   const owner = ownerOf(masters, rows);
   const etcd = masters.flatMap(({ files }) => rows.flatMap((row) => (row.kind === "trust" ? (files[row.id]?.certificates ?? []) : [])));
   const own = masters.flatMap((master) => (["cluster-ca", "front-proxy-ca"] as const).flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []));
-  const authorities = unique([...etcd.filter((each) => owner(each) === "in use"), ...own]);
+  const authorities = unique([...etcd.filter((each) => owner(each) === "in-use"), ...own]);
   return (certificate) => authorities.some((each) => hasIssued(each, certificate));
 }
 

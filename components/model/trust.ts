@@ -11,10 +11,10 @@ export type ForeignPolicy = "keep" | "drop";
 export type Trusted = Readonly<Record<string, Readonly<Record<string, readonly Certificate[]>>>>;
 
 /**
- * Whose an authority in a trust file is. `in use`: it issued a leaf that lies on a master or is served. `earlier`: it did once, as
+ * Whose an authority in a trust file is. `in-use`: it issued a leaf that lies on a master or is served. `earlier`: it did once, as
  * the backups show, or this program made it. `foreign`: neither.
  */
-export type Owner = "in use" | "earlier" | "foreign";
+export type Owner = "in-use" | "earlier" | "foreign";
 
 /** Tells the owner of each authority in the masters' trust files. */
 export function ownerOf(masters: readonly FoundMaster[], rows: readonly Row[]): (authority: Certificate) => Owner {
@@ -26,7 +26,7 @@ export function ownerOf(masters: readonly FoundMaster[], rows: readonly Row[]): 
     ...rows.flatMap((row) => (row.kind === "cert" ? (saved[row.id]?.certificates ?? []) : [])),
   ]);
   const past = namesOf(withIssuers([...before, ...trusted.filter(isMadeHere)], trusted));
-  return ({ fingerprint }) => (inUse.has(fingerprint) ? "in use" : past.has(fingerprint) ? "earlier" : "foreign");
+  return ({ fingerprint }) => (inUse.has(fingerprint) ? "in-use" : past.has(fingerprint) ? "earlier" : "foreign");
 }
 
 /** These certificates, and every authority above one of them. */
@@ -61,7 +61,7 @@ export function trustNotices({ masters }: Found, rows: readonly Row[], wanted: r
   const all = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
   return all.flatMap((authority) => {
     const own = owner(authority);
-    if (own === "in use" || wanted.includes(authority.fingerprint)) {
+    if (own === "in-use" || wanted.includes(authority.fingerprint)) {
       return [];
     }
     const fate = masters.some((master) => hasEnded(authority, master))

@@ -4,7 +4,7 @@ import { day } from "./day.ts";
 import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import { ackSurroundings, asReadBy, type KubernetesRow, minorOf, type Row } from "./layout.ts";
-import { type Hold, holdRemoved, obstacleOf } from "./missing.ts";
+import { type Hold, obstaclesOf } from "./missing.ts";
 import { oldKeyNotices } from "./old-keys.ts";
 import { isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
@@ -75,8 +75,8 @@ const heldStates: Readonly<Record<Hold, string>> = {
 
 /** What is said of a rollout that waits, at the end of its update and in every preview until it goes on. */
 export function describeHold({ found, heldBefore = "retire", clients }: Pick<WordsInput, "found" | "heldBefore" | "clients">): string {
-  const obstacle = obstacleOf(found, heldBefore, clients);
-  const goOn = obstacle === holdRemoved ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacle}.`;
+  const obstacles = obstaclesOf(found, heldBefore, clients);
+  const goOn = obstacles.length === 0 ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacles.join(", and ")}.`;
   return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
 }
 
@@ -96,7 +96,7 @@ function steps(input: WordsInput): string[] {
   return heldBefore !== undefined
     ? [
         ...middle.slice(0, heldBefore === "retire" ? -1 : phases.indexOf(heldBefore)),
-        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstacleOf(input.found, heldBefore, input.clients)}; until then old and new authorities are trusted`,
+        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstaclesOf(input.found, heldBefore, input.clients).join(", and ") || "holdBefore is removed"}; until then old and new authorities are trusted`,
       ]
     : [...middle, `  verify: ${names}: what is served and accepted; no restart`];
 }

@@ -75,30 +75,30 @@ is_etcd_active() {
   if is_etcd_unit; then systemctl is-active --quiet "$ETCD_UNIT"; else [ -n "$(pid_of etcd)" ]; fi
 }
 
-# no_etcd: in words
+# no_etcd: as etcd_problem says it
 no_etcd() {
-  if is_etcd_unit; then printf 'the unit %s is not active' "$ETCD_UNIT"; else printf 'the static pod of etcd has no process'; fi
+  if is_etcd_unit; then printf 'stopped the unit %s is not active' "$ETCD_UNIT"; else printf 'stopped the static pod of etcd has no process'; fi
 }
 
-# etcd_problem STATUS: what is wrong with this member, in words; nothing when it is healthy. STATUS is its own if that is known.
+# etcd_problem STATUS: what is wrong with this member, a code and words; nothing when it is healthy. STATUS is its own if that is known.
 # /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local status=$1 address own_applied=0 applied
   is_etcd_active || { no_etcd; return; }
   # before the others: one that is down would be waited for
-  member_answers "$ADDRESS" || { printf 'no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
-  [ -n "$status" ] || status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'no status from %s' "$(client_url "$ADDRESS")"; return; }
+  member_answers "$ADDRESS" || { printf 'silent no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
+  [ -n "$status" ] || status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'silent no status from %s' "$(client_url "$ADDRESS")"; return; }
   [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
-    { printf 'cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
-  [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'the member is a learner'; return; }
+    { printf 'other-cluster cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
+  [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'learner the member is a learner'; return; }
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
   while read -r address; do
-    is_peer_accepted_by "$address" || { printf 'no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
+    is_peer_accepted_by "$address" || { printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
     applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
     # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
     [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
-      { printf 'applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
+      { printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
   done < <(other_members)
 }
 
@@ -110,21 +110,23 @@ is_peer_accepted_by() {
 # is_etcd_healthy: keeps the reason in PROBLEM
 is_etcd_healthy() {
   PROBLEM=$(etcd_problem '')
+  PROBLEM=${PROBLEM#* }
   [ -z "$PROBLEM" ]
 }
 
-# etcd_alarm: in words; nothing while none is raised. Its members serve on, whatever their files: no step begins under an alarm,
+# etcd_alarm: a code and words; nothing while none is raised. Its members serve on, whatever their files: no step begins under an alarm,
 # and no gate asks for one, since to put files back would only restart more.
 etcd_alarm() {
   local alarms
-  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
-  [ -z "$alarms" ] || printf 'an alarm is raised (etcdctl alarm list)'
+  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'silent no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
+  [ -z "$alarms" ] || printf 'alarm an alarm is raised (etcdctl alarm list)'
 }
 
 # is_etcd_sound: healthy, and no alarm is raised; keeps the reason in PROBLEM
 is_etcd_sound() {
   is_etcd_healthy || return 1
   PROBLEM=$(etcd_alarm)
+  PROBLEM=${PROBLEM#* }
   [ -z "$PROBLEM" ]
 }
 

@@ -85,10 +85,10 @@ is_new_controller_healthy() {
   [ "$answer" = 200 ] || [ "$answer" = "$4" ]
 }
 
-# report_carriers COMMAND: a line for each that may hold an earlier certificate of cluster-ca, with the day of its end and what to
-# run, as an argument of COMMAND. Nothing where the authority has not been renewed.
+# report_carriers COMMAND: for each that may hold an earlier certificate of cluster-ca COMMAND is run with its kind (worker, config-map,
+# other), its name or -, the end in seconds since 1970, and in words what to run. Nothing where the authority has not been renewed.
 report_carriers() {
-  local i pem earlier first kubeconfig authority fingerprint nodes name address held last=none ends bring
+  local i pem earlier first kubeconfig authority fingerprint nodes name address held last=none end ends bring
   i=$(row_of cluster-ca authority)
   [ -n "$i" ] || return 0
   authority=${FILE_PATH[$i]}
@@ -96,17 +96,18 @@ report_carriers() {
   fingerprint=$(printf '%s\n' "$pem" | fingerprint)
   earlier=$(earlier_authorities "$i")
   [ -n "$earlier" ] || return 0
-  first=$(ends_on "$(end_among "$earlier" '')")
-  "$1" "kubeconfigs that embed an earlier certificate of cluster-ca: $first; give them $authority"
+  end=$(end_among "$earlier" '')
+  first=$(ends_on "$end")
+  "$1" other - "$end" "kubeconfigs that embed an earlier certificate of cluster-ca: $first; give them $authority"
   i=$(row_of admin.conf kubeconfig)
   if [ -z "$i" ] || ! command -v kubectl >/dev/null; then
-    "$1" "workers are not known, since $MASTER has no kubectl with an admin.conf; their certificates: $first"
+    "$1" other - "$end" "workers are not known, since $MASTER has no kubectl with an admin.conf; their certificates: $first"
     return 0
   fi
   kubeconfig=${FILE_PATH[$i]}
   # in a recovery nothing else would wait for it
   if ! is_api_ready || ! nodes=$(ask_kubernetes "$kubeconfig" get nodes -l '!node-role.kubernetes.io/control-plane,!node-role.kubernetes.io/master' -o 'jsonpath={range .items[*]}{.metadata.name}|{.status.addresses[?(@.type=="InternalIP")].address}|{.metadata.annotations.etcd-rotation/cluster-ca}{"\n"}{end}'); then
-    "$1" "workers are not known, since kube-apiserver did not list the nodes; their certificates: $first"
+    "$1" other - "$end" "workers are not known, since kube-apiserver did not list the nodes; their certificates: $first"
     return 0
   fi
   while IFS='|' read -r name address held; do
@@ -117,11 +118,11 @@ report_carriers() {
     [ "$held" != "$fingerprint" ] || continue
     case " ${MEMBER_ADDRESSES[*]} " in *" ${address:-none} "*) continue ;; esac
     # nearly always the same for all, and there may be thousands
-    [ "$held" = "$last" ] || { ends=$(ends_on "$(end_among "$earlier" "$held")") && last=$held; }
+    [ "$held" = "$last" ] || { end=$(end_among "$earlier" "$held") && ends=$(ends_on "$end") && last=$held; }
     bring="run pulumi up with another kubernetes.rotation first: $MASTER has no command for this authority"
     ! has_worker_script "$fingerprint" ||
       bring="run on $MASTER: ssh root@${address:-$name} bash -s <$STATE_DIR/worker-authority && kubectl --kubeconfig $kubeconfig annotate node $name --overwrite etcd-rotation/cluster-ca=$fingerprint"
-    "$1" "worker $name: $ends; $bring"
+    "$1" worker "$name" "$end" "worker $name: $ends; $bring"
   done < <(printf '%s\n' "$nodes")
   report_config_map "$1" kube-public cluster-info kubeconfig
   report_config_map "$1" kube-system kube-proxy 'kubeconfig\.conf'
@@ -134,10 +135,11 @@ ask_kubernetes() {
 
 # report_config_map COMMAND NAMESPACE NAME FIELD: a ConfigMap with a kubeconfig that embeds an earlier certificate
 report_config_map() {
-  local embedded
+  local embedded end
   embedded=$(ask_kubernetes "$kubeconfig" get configmap "$3" -n "$2" -o "jsonpath={.data.$4}" | kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null) || return 0
   printf '%s\n' "$embedded" | is_earlier_than "$pem" || return 0
-  "$1" "ConfigMap $2/$3: $(ends_on "$(printf '%s\n' "$embedded" | end_of)"); run on $MASTER: kubectl --kubeconfig $kubeconfig get configmap $3 -n $2 -o yaml | sed \"s#certificate-authority-data: [A-Za-z0-9+/=]*#certificate-authority-data: \$(base64 -w 0 <$authority)#\" | kubectl --kubeconfig $kubeconfig replace -f -"
+  end=$(printf '%s\n' "$embedded" | end_of)
+  "$1" config-map "$2/$3" "$end" "ConfigMap $2/$3: $(ends_on "$end"); run on $MASTER: kubectl --kubeconfig $kubeconfig get configmap $3 -n $2 -o yaml | sed \"s#certificate-authority-data: [A-Za-z0-9+/=]*#certificate-authority-data: \$(base64 -w 0 <$authority)#\" | kubectl --kubeconfig $kubeconfig replace -f -"
 }
 
 # is_earlier_than PEM: the certificate on stdin is another one, of the same key

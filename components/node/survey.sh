@@ -143,7 +143,7 @@ survey_member() {
   local status problem
   # one that does not even serve says nothing, and each question would wait for it
   if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields); then
-    if is_etcd_active; then result "etcd no status from $(client_url "$ADDRESS")"; else result "etcd $(no_etcd)"; fi
+    if is_etcd_active; then result "etcd silent no status from $(client_url "$ADDRESS")"; else result "etcd $(no_etcd)"; fi
     return
   fi
   problem=$(etcd_problem "$status")
@@ -206,9 +206,9 @@ survey_strangers() {
   done
 }
 
-# survey_carrier WORDS
+# survey_carrier KIND NAME END WORDS
 survey_carrier() {
-  result "carrier $1"
+  result "carrier $1 $2 $3 $4"
 }
 
 survey() {

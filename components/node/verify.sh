@@ -38,9 +38,9 @@ verify() {
   report_carriers report_carrier || :
 }
 
-# report_carrier WORDS
+# report_carrier KIND NAME END WORDS
 report_carrier() {
-  result "carrier $1"
+  result "carrier $4"
 }
 
 # refuse WORDS...
@@ -75,7 +75,7 @@ is_written_and_read() {
   PROBLEM="no write through $url"
   ctl "$url" put "$name" "$ATTEMPT" >/dev/null || {
     alarm=$(etcd_alarm)
-    PROBLEM=$PROBLEM${alarm:+: $alarm}
+    PROBLEM=$PROBLEM${alarm:+: ${alarm#* }}
     return 1
   }
   PROBLEM="no read through $url"

@@ -1,5 +1,6 @@
-import { type FoundMaster, parseSurvey } from "../model/found.ts";
+import type { FoundMaster } from "../model/found.ts";
 import { asReadBy } from "../model/layout.ts";
+import { parseSurvey } from "../model/read-survey.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";
 import type { Access } from "./access.ts";

@@ -109,7 +109,7 @@ test("--json is the result alone on standard output", async () => {
 });
 
 test("etcd that does not tell its members, since certificates have expired: its --initial-cluster does", async () => {
-  const out = found.masters.map((each) => ({ ...each, etcd: "no status", doesAnswer: false, members: [], clusterId: "", isApiReady: false }));
+  const out = found.masters.map((each) => ({ ...each, etcd: "silent" as const, doesAnswer: false, members: [], clusterId: "", isApiReady: false }));
   const masters = await start(out.map((each, index) => master(each, index, { memberRows: [] })));
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

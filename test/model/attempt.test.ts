@@ -78,7 +78,9 @@ describe("decideAttempt", () => {
 
   test("is another one for another purpose of renewals", () => {
     const plan = planRollout(asWanted, ackLayout, [], 0);
-    const [one, two] = ["ab/1", "ab/2"].map((purpose) => decideAttempt(asWanted, wantedOf(other), ackLayout, plan, { ...noRenewals([]), purpose }).id);
+    const [one, two] = ["ab/1", "ab/2"].map(
+      (purpose) => decideAttempt(asWanted, wantedOf(other), ackLayout, plan, { ...noRenewals({ notices: [], kept: [] }), purpose }).id,
+    );
     expect(one).not.toBe(two);
     expect(one).toMatch(/^[0-9a-f]{16}$/);
   });

@@ -50,7 +50,7 @@ test("a version of Kubernetes that is known not to be supported, with those that
 });
 
 test("an alarm of etcd, told once", () => {
-  expect(reasons(foundAs(makePems("current"), { etcd: "an alarm is raised (etcdctl alarm list)" }))).toEqual([
+  expect(reasons(foundAs(makePems("current"), { etcd: "alarm", etcdProblem: "an alarm is raised (etcdctl alarm list)" }))).toEqual([
     "Cannot start a rollout: an alarm is raised (etcdctl alarm list); expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again",
   ]);
 });

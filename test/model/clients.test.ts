@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
 import { type ClientsQuestion, clientCommands, clientNotices, clientsOf } from "../../components/model/clients.ts";
-import type { Found, FoundMaster, Holding } from "../../components/model/found.ts";
+import type { Found, FoundMaster, Holder, Holding } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { holdOf, obstacleOf } from "../../components/model/missing.ts";
+import { holdOf, obstaclesOf } from "../../components/model/missing.ts";
 import { describeHold } from "../../components/model/words.ts";
 import { diskOf, makePems, masterWith } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
@@ -16,7 +16,8 @@ const authorityOf = (pems: Pems) => pems.authorities.etcd;
 const fingerprints = (pems: Pems) => Object.values(pems.authorities).flatMap((pem) => certificatesIn(pem).map(({ fingerprint }) => fingerprint));
 const question: ClientsQuestion = { rows: ackLayout, authorities: fingerprints(next), kept: {}, ignored: [] };
 
-const secret = "Secret monitoring/etcd-client";
+const secretNamed = (name: string): Holder => ({ kind: "Secret", namespace: "monitoring", name });
+const secret = secretNamed("etcd-client");
 /** `pems` is the text of a value, certificates before a key. */
 function holding(name: string, certPem: string, keyPem = "", holder = secret): Holding {
   return { holder, name, publicKey: keyPem === "" ? "-" : publicKeyOf(keyPem), certificates: certificatesIn(certPem) };
@@ -92,9 +93,9 @@ describe("the command", () => {
     ["another key is", [holding("tls.crt", clientOf(current).certPem), holding("tls.key", "", clientOf(next).keyPem)]],
     ["it has two pairs", [...pair(current), holding("b.crt", clientOf(current).certPem)]],
     ["the key lies with its certificate", [holding("both.pem", clientOf(current).certPem, clientOf(current).keyPem)]],
-    ["its name is none that Kubernetes allows", pair(current, "Secret monitoring/a;id")],
+    ["its name is none that Kubernetes allows", pair(current, secretNamed("a;id"))],
     ["a key's name is none", [{ ...ca(current), name: "ca' #" }]],
-    ["a process has it", pair(current, "process scraper in a.service")],
+    ["a process has it", pair(current, { kind: "process", name: "scraper", unit: "a.service" })],
   ])("is none where %s", (_, holdings) => {
     const clients = clientsOf(trusting(holdings), question);
     expect(clientCommands(clients)).toEqual([
@@ -104,7 +105,7 @@ describe("the command", () => {
 });
 
 describe("a process with a connection", () => {
-  const holder = "process scraper in node-exporter.service";
+  const holder: Holder = { kind: "process", name: "scraper", unit: "node-exporter.service" };
 
   test("is waited for only when it names a pair that goes: a connection proves nothing of that", () => {
     const connected = [holder];
@@ -136,7 +137,7 @@ test("retire waits for a client that it would cut off, issue does not, and words
     "issue",
     "retire",
   ]);
-  expect(obstacleOf(found, "issue", clients)).toBe("holdBefore is removed");
+  expect(obstaclesOf(found, "issue", clients)).toEqual([]);
   expect(describeHold({ found, heldBefore: "retire", clients })).toBe(
     "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. Run pulumi up again when Secret monitoring/etcd-client has the files of the new authority, or clients.ignore lists it.",
   );

@@ -88,6 +88,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     },
     served: { ...(server === undefined ? {} : { 2379: server }), ...(peer === undefined ? {} : { 2380: peer }) },
     etcd: "healthy",
+    etcdProblem: "",
     doesAnswer: true,
     isLeader: number === 2,
     clusterId: receipt.cluster,

@@ -17,7 +17,16 @@ test("masters that are as wanted differ in nothing", () => {
 });
 
 test("what a rollout cannot or need not change is no difference", () => {
-  const found = foundAs(pems, { etcd: "slow", isApiReady: false, clients: ["10.0.0.9"], lock: "someone", clock: 0, backups: [], isLeader: false, members: [] });
+  const found = foundAs(pems, {
+    etcd: "lagging",
+    isApiReady: false,
+    clients: ["10.0.0.9"],
+    lock: "someone",
+    clock: 0,
+    backups: [],
+    isLeader: false,
+    members: [],
+  });
   expect(differences(found, wanted, ackLayout)).toEqual([]);
 });
 
@@ -61,15 +70,21 @@ const againstWanted: readonly [string, Change][] = [
   ],
 ];
 
+/** What is told by more than words. */
+const kinds: Readonly<Record<string, object>> = {
+  "no rollout has been recorded yet": { isUnrecorded: true },
+  "etcd-client is missing": { missing: "etcd-client" },
+};
+
 describe("one deviation is one difference", () => {
   test.each([...always, ...againstWanted])("%s", (what, change) => {
     const found = changed(asWanted, "master-2", change);
     const between = found.masters[1]?.receipt === undefined ? [{ master: "master-1", what: "the masters' receipts name different attempts" }] : [];
-    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-2", what }, ...between]);
+    expect(differences(found, wanted, ackLayout)).toEqual([{ ...kinds[what], master: "master-2", what }, ...between]);
   });
 
   test.each(always)("%s, also before it is known what is wanted", (what, change) => {
-    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toContainEqual({ master: "master-2", what });
+    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toContainEqual({ ...kinds[what], master: "master-2", what });
   });
 
   test.each(againstWanted)("%s, only once it is known what is wanted", (_, change) => {
@@ -78,7 +93,7 @@ describe("one deviation is one difference", () => {
 
   test.each(ackLayout.map((row) => row.id))("%s is missing", (id) => {
     const found = changed(asWanted, "master-3", (master) => ({ files: Object.fromEntries(Object.entries(master.files).filter(([each]) => each !== id)) }));
-    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${id} is missing` }]);
+    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${id} is missing`, missing: id }]);
   });
 
   test.each(ackLayout)("$id is not the wanted one", (row) => {
@@ -153,6 +168,7 @@ describe("while a rollout is held before issue", () => {
       leaves: { "master-1": [{ group: "apiserver", reason: "it ends" }] },
       authorities: { "cluster-ca": { kind: "sign" as const, on: "master-1" }, "front-proxy-ca": { kind: "keep" as const } },
       notices: [],
+      kept: [],
       purpose: "",
     };
     expect(differences({ ...earlier, joining }, restored, ackLayout, renewals)).toEqual([]);

@@ -3,6 +3,7 @@ import { type Certificate, certificatesIn } from "../../components/model/certifi
 import type { FoundFile } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
 import { type Before, judge } from "../../components/model/listings.ts";
+import type { Kept } from "../../components/model/renewals.ts";
 import { noRenewals } from "../../components/model/restore.ts";
 import { changed, foundAs, makePems } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
@@ -35,7 +36,7 @@ const file = (realPath: string, certificates: readonly (Certificate | undefined)
   certificates: certificates.flatMap((each) => each ?? []),
 });
 
-function before(notices: readonly string[] = []): Before {
+function before(kept: readonly Kept[] = []): Before {
   const found = changed(foundAs(makePems("listed")), "master-1", ({ files }) => ({
     files: {
       ...files,
@@ -46,11 +47,11 @@ function before(notices: readonly string[] = []): Before {
     },
     strangers: [leaf, foreign].flatMap((certificate, index) => (certificate === undefined ? [] : [{ path: `/strange/${index}`, certificate }])),
   }));
-  return { found, rows: ackLayout, kubernetes: ackKubernetes, renewals: noRenewals(notices) };
+  return { found, rows: ackLayout, kubernetes: ackKubernetes, renewals: noRenewals({ notices: [], kept }) };
 }
 
-const verdict = (realPath: string, certificate: Certificate | undefined, notices: readonly string[] = [], master = "master-1") =>
-  judge({ master, path: "/shown", realPath, fingerprint: certificate?.fingerprint ?? "", end: "" }, before(notices));
+const verdict = (realPath: string, certificate: Certificate | undefined, kept: readonly Kept[] = [], master = "master-1") =>
+  judge({ master, path: "/shown", realPath, fingerprint: certificate?.fingerprint ?? "", end: "" }, before(kept));
 
 describe("a file of Kubernetes", () => {
   test("with another certificate than before was renewed", () => {
@@ -59,13 +60,13 @@ describe("a file of Kubernetes", () => {
 
   test("with the same one was not due, unless a notice of that very file on that master says why", () => {
     expect(verdict("/pki/apiserver.crt", leaf)).toEqual({ verdict: "not due", isOpen: false });
-    const notices = [
-      "master-2: apiserver stays: no key",
-      "master-1: apiserver-kubelet-client stays: no key",
-      "master-1: apiserver stays until 2027-01-01: no key",
+    const kept = [
+      { master: "master-2", file: "apiserver", why: "stays: no key" },
+      { master: "master-1", file: "apiserver-kubelet-client", why: "stays: no key" },
+      { master: "master-1", file: "apiserver", why: "stays until 2027-01-01: no key" },
     ];
-    expect(verdict("/pki/apiserver.crt", leaf, notices)).toEqual({ verdict: "stays until 2027-01-01: no key", isOpen: false });
-    expect(verdict("/pki/apiserver.crt", leaf, notices.slice(0, 2)).verdict).toBe("not due");
+    expect(verdict("/pki/apiserver.crt", leaf, kept)).toEqual({ verdict: "stays until 2027-01-01: no key", isOpen: false });
+    expect(verdict("/pki/apiserver.crt", leaf, kept.slice(0, 2)).verdict).toBe("not due");
   });
 
   test("that begins with another authority is somebody else's; the cluster's own is none", () => {

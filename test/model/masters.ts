@@ -73,7 +73,7 @@ export function foundIn(world: World, ill?: string, missing?: Missing, joining?:
     const isStale = (component: Component) => trustRows.some((row) => row.reader === component && (world.loaded[`${name} ${row.id}`] ?? []).length > 1);
     return masterWith(name, world.disks[name] ?? {}, {
       earlier: certificatesIn(world.backups),
-      ...(name === ill || world.out.includes(`etcd@${name}`) ? { etcd: "its member does not answer", doesAnswer: false } : {}),
+      ...(name === ill || world.out.includes(`etcd@${name}`) ? { etcd: "silent" as const, doesAnswer: false } : {}),
       isApiReady: !world.out.includes(`kube-apiserver@${name}`),
       processes: Object.fromEntries(restarted.map((component) => [component, { identity: component, isStale: isStale(component), flags: [] }])),
     });

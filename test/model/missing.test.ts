@@ -4,7 +4,7 @@ import { refusals } from "../../components/model/checks.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { deadIn, foundOf, holdOf, isHeldAt, missingRefusals, obstacleOf } from "../../components/model/missing.ts";
+import { deadIn, foundOf, holdOf, isHeldAt, missingRefusals, obstaclesOf } from "../../components/model/missing.ts";
 import { phases, planRollout, stepsOf } from "../../components/model/plan.ts";
 import { describeHold } from "../../components/model/words.ts";
 import { changed, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
@@ -52,13 +52,13 @@ test("a rollout stops before the phase that would refuse a living member, or bef
 });
 
 test("words say what it waits for", () => {
-  expect([whole, without(true), without(false)].map((each) => obstacleOf(each, "retire", []))).toEqual([
-    "holdBefore is removed",
+  expect([whole, without(true), without(false)].map((each) => obstaclesOf(each, "retire", []).join(", and "))).toEqual([
+    "",
     "master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves)",
     "master-3 is back (it cannot be reached over SSH, and its etcd does not answer)",
   ]);
   const many = ["master-2", "master-3", "master-4", "master-5"].map((name, index) => ({ name, isAlive: index < 2 }));
-  expect(obstacleOf({ masters: [], missing: many }, "retire", [])).toBe(
+  expect(obstaclesOf({ masters: [], missing: many }, "retire", []).join(", and ")).toBe(
     "master-2, master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves), and master-4, master-5 is back (it cannot be reached over SSH, and its etcd does not answer)",
   );
   expect(describeHold({ found: whole, heldBefore: "retire", clients: [] })).toBe(
@@ -121,7 +121,7 @@ describe("refused before anything is changed", () => {
   });
 
   test("by the members that answer, of those that etcd has: other masters have not", () => {
-    const dumb = changed({ masters: without(true).masters }, "master-2", () => ({ doesAnswer: false, etcd: "no status", processes: {} }));
+    const dumb = changed({ masters: without(true).masters }, "master-2", () => ({ doesAnswer: false, etcd: "silent", processes: {} }));
     expect(refusalsOf({ ...dumb, missing: without(true).missing ?? [] }, undefined)[0]).toContain(
       "2 of 3 members answer, so a restart of etcd on master-1 would leave 1; expected a quorum of 2",
     );
@@ -142,13 +142,13 @@ describe("refused before anything is changed", () => {
   });
 
   test("nothing for a member that is ill where every master was reached", () => {
-    const ill = changed(whole, "master-3", () => ({ doesAnswer: false, etcd: "no status" }));
+    const ill = changed(whole, "master-3", () => ({ doesAnswer: false, etcd: "silent" }));
     expect(refusalsOf(ill, undefined)).toEqual([]);
   });
 
   test("a recovery, with all that is missing and all causes", () => {
     const stale = { etcd: { identity: "x", isStale: true, flags: [] } };
-    const masters = whole.masters.slice(0, 1).map((master) => ({ ...master, doesAnswer: false, etcd: "no status", processes: stale }));
+    const masters = whole.masters.slice(0, 1).map((master) => ({ ...master, doesAnswer: false, etcd: "silent" as const, processes: stale }));
     const gone = ["master-2", "master-3"].map((name) => ({ name, isAlive: false }));
     expect(refusalsOf({ masters, missing: gone }, authorities)[0]).toContain(
       "Cannot recover without master-2, master-3: etcd has no quorum that answers: 0 of 3 members do; master-1: etcd does not answer, and",
@@ -156,7 +156,7 @@ describe("refused before anything is changed", () => {
   });
 
   test("a recovery", () => {
-    const down = { ...without(false), masters: without(false).masters.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })) };
+    const down = { ...without(false), masters: without(false).masters.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })) };
     expect(refusalsOf(down, authorities)).toEqual([
       "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since all that is out is started together. Mend SSH to master-3, then run pulumi up again",
     ]);
@@ -212,7 +212,7 @@ describe("a new machine that is still to join", () => {
     expect(refusalsOf(found, undefined)).toEqual([
       "Cannot rotate without master-3: 2 of 2 members answer, so a restart of etcd on master-1, master-2 would leave 1; expected a quorum of 2 beside it. Nothing was changed. First let master-3 join with the certificates that the others have (docs/masters.md), then run pulumi up again",
     ]);
-    expect(refusalsOf({ masters: two.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })), joining }, undefined)).toEqual([]);
+    expect(refusalsOf({ masters: two.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })), joining }, undefined)).toEqual([]);
   });
 
   test("differs by its files alone", () => {
@@ -228,6 +228,9 @@ describe("a new machine that is still to join", () => {
   test("gets one step, after the others trust what its leaves are issued by", () => {
     const steps = stepsOf(planRollout(found, ackLayout, [], 0), ["master-1", "master-2"], ["master-3"]).filter(({ master }) => master === "master-3");
     expect(steps).toEqual([{ phase: "issue", master: "master-3", after: ["trust-master-1", "trust-master-2"], heirs: [] }]);
-    expect([holdOf(found, undefined, []), obstacleOf(found, "retire", [])]).toEqual(["retire", "master-3 has joined and masters[master-3].joining is removed"]);
+    expect([holdOf(found, undefined, []), ...obstaclesOf(found, "retire", [])]).toEqual([
+      "retire",
+      "master-3 has joined and masters[master-3].joining is removed",
+    ]);
   });
 });

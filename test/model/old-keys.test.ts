@@ -66,7 +66,12 @@ describe("a key is named", () => {
 
   test("not when a client of etcd has it, or Kubernetes signs with it", () => {
     const two = peer("/cert/two-key.pem", "master-2");
-    const holding = { holder: "process scraper in x.service", name: "/cert/two-key.pem", publicKey: two.key.hash, certificates: [] };
+    const holding = {
+      holder: { kind: "process", name: "scraper", unit: "x.service" } as const,
+      name: "/cert/two-key.pem",
+      publicKey: two.key.hash,
+      certificates: [],
+    };
     expect(pathsIn(noticesOf([two]))).toEqual([two.path]);
     expect(noticesOf([two], { holdings: [holding] })).toEqual([]);
     const shared = keyAt("/cert/ca.key", original.keyPem);

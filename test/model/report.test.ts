@@ -59,7 +59,7 @@ describe("readReports", () => {
 });
 
 const found = foundAs(makePems("current"));
-const before = { found, rows: ackLayout, kubernetes: [], renewals: noRenewals([]) };
+const before = { found, rows: ackLayout, kubernetes: [], renewals: noRenewals({ notices: [], kept: [] }) };
 const summary = (listings: Report["listings"], of = before, layout: LayoutKind = "kubeadm") =>
   describeReport({ ...readReports(attempt, planned, verified), listings }, "Held", of, layout);
 const listing = (id: string, fingerprint: string) => ({

@@ -275,7 +275,7 @@ describe("a master that could not be looked at", () => {
 });
 
 test("what would keep an update from beginning is a note", () => {
-  const status = statusOf(foundAs(pems, { clock: 1_795_000_100, etcd: "no linearizable read", isApiReady: false }));
+  const status = statusOf(foundAs(pems, { clock: 1_795_000_100, etcd: "silent", etcdProblem: "no linearizable read", isApiReady: false }));
   expect(status.notes).toContain("master-1: etcd is not healthy: no linearizable read");
   expect(status.notes).toContain("master-1: kube-apiserver is not ready");
   expect(status.notes).toContainEqual(expect.stringMatching(/^pulumi up would refuse: Cannot issue certificates for master-1: its clock is 100 s ahead/));

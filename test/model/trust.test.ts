@@ -62,9 +62,9 @@ describe("whose an authority is", () => {
 
   test("in use: a leaf of it lies on a master, or is served", () => {
     const [served] = certificatesIn(original.leaves["master-1"]?.["etcd-server"].certPem ?? "");
-    expect(of(current.authorities.etcd)).toBe("in use");
+    expect(of(current.authorities.etcd)).toBe("in-use");
     expect(of(original.authorities.etcd)).toBe("foreign");
-    expect(of(original.authorities.etcd, foundAs(current, served === undefined ? {} : { served: { 2379: served } }))).toBe("in use");
+    expect(of(original.authorities.etcd, foundAs(current, served === undefined ? {} : { served: { 2379: served } }))).toBe("in-use");
   });
 
   test("in use: it is above one that is", () => {
@@ -74,7 +74,7 @@ describe("whose an authority is", () => {
     const found = changed(foundAs(current), "master-3", ({ files }) => ({
       files: { ...files, ...Object.fromEntries(ackLayout.filter(({ id }) => id === "etcd-client").map((row) => [row.id, fileOf(row, leaf.certPem)])) },
     }));
-    expect(owner(withFile(found, `${below.certPem}${root.certPem}`), root.certPem)).toBe("in use");
+    expect(owner(withFile(found, `${below.certPem}${root.certPem}`), root.certPem)).toBe("in-use");
     // known by the leaf's own file alone
     const chained = changed(found, "master-3", ({ files }) => ({
       files: {
@@ -82,7 +82,7 @@ describe("whose an authority is", () => {
         ...Object.fromEntries(ackLayout.filter(({ id }) => id === "etcd-client").map((row) => [row.id, fileOf(row, leaf.certPem + below.certPem)])),
       },
     }));
-    expect(owner(withFile(chained, root.certPem), root.certPem)).toBe("in use");
+    expect(owner(withFile(chained, root.certPem), root.certPem)).toBe("in-use");
   });
 
   test("earlier: a leaf of it is in a backup on any master", () => {

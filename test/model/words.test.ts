@@ -134,7 +134,7 @@ describe("the plan in words", () => {
   });
 
   test("when it is a recovery", () => {
-    const down = dated(foundAs(current, { etcd: "does not answer", doesAnswer: false }));
+    const down = dated(foundAs(current, { etcd: "silent", doesAnswer: false }));
     expect(words(down, undefined).slice(0, 9)).toEqual([
       'Rollout 5 (rotation "2026-12", recovery):',
       "  because etcd has no quorum that answers: 0 of 3 members do",
@@ -151,7 +151,7 @@ describe("the plan in words", () => {
   test("when it is a recovery of one member, which the others cannot spare", () => {
     const stale = { identity: "x", isStale: true, flags: [] };
     const out = dated(
-      changed(foundAs(current), "master-3", ({ processes }) => ({ etcd: "no status", doesAnswer: false, processes: { ...processes, etcd: stale } })),
+      changed(foundAs(current), "master-3", ({ processes }) => ({ etcd: "silent", doesAnswer: false, processes: { ...processes, etcd: stale } })),
     );
     expect(words(out, undefined).slice(1, 11)).toEqual([
       "  because master-3: etcd does not answer, and runs with files that have changed since its start",
@@ -226,7 +226,10 @@ describe("the plan in words", () => {
 
   describe("with Kubernetes' certificates", () => {
     const on = (...masters: readonly string[]) => ({
-      renewals: { ...noRenewals([]), leaves: Object.fromEntries(masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]])) },
+      renewals: {
+        ...noRenewals({ notices: [], kept: [] }),
+        leaves: Object.fromEntries(masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]])),
+      },
     });
     const step = (name: string, lines: readonly string[]) => lines.filter((line) => line.trimStart().startsWith(name));
     const restarts = "the kubelet, controller manager and scheduler restart (containers keep running)";
@@ -250,21 +253,21 @@ describe("the plan in words", () => {
 
     test("a recovery renews them when it starts what is out", () => {
       const stale = { identity: "x", isStale: true, flags: [] };
-      const one = changed(found, "master-3", ({ processes }) => ({ etcd: "no status", doesAnswer: false, processes: { ...processes, etcd: stale } }));
+      const one = changed(found, "master-3", ({ processes }) => ({ etcd: "silent", doesAnswer: false, processes: { ...processes, etcd: stale } }));
       const renewed = on("master-1", "master-3");
       expect(step("issue", words(one, undefined, undefined, undefined, undefined, renewed))[0]).toMatch(
         /started; no other restart; Kubernetes certificates are renewed on master-3$/,
       );
-      const all = { masters: found.masters.map((master) => ({ ...master, etcd: "no status", doesAnswer: false })) };
+      const all = { masters: found.masters.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })) };
       const lines = words(all, undefined, undefined, undefined, undefined, renewed);
       expect(step("trust, issue", lines)[0]).toMatch(/files only; Kubernetes certificates are renewed$/);
       expect(step("settle", lines)[0]).toMatch(/then kube-apiserver, the kubelet, controller manager and scheduler$/);
     });
 
     test("what cannot be renewed is a notice", () => {
-      expect(words(found, wantedOf(current), undefined, undefined, undefined, { renewals: noRenewals(["master-1: apiserver stays"]) }).at(-1)).toBe(
-        "  notice: master-1: apiserver stays",
-      );
+      expect(
+        words(found, wantedOf(current), undefined, undefined, undefined, { renewals: noRenewals({ notices: ["master-1: apiserver stays"], kept: [] }) }).at(-1),
+      ).toBe("  notice: master-1: apiserver stays");
     });
   });
 
@@ -298,7 +301,9 @@ describe("the plan in words", () => {
     const [first] = found.masters;
     const five = ["a", "b", "c", "d", "e"].flatMap((name) => (first === undefined ? [] : [{ ...first, name }]));
     const stale = { identity: "x", isStale: true, flags: [] };
-    const cut = { masters: five.map((each) => (each.name === "e" ? { ...each, etcd: "no status", doesAnswer: false, processes: { etcd: stale } } : each)) };
+    const cut = {
+      masters: five.map((each) => (each.name === "e" ? { ...each, etcd: "silent" as const, doesAnswer: false, processes: { etcd: stale } } : each)),
+    };
     const lines = words(cut, undefined).filter((line) => line.startsWith("  This") || line.includes("CAUTION"));
     expect(lines).toEqual([expect.stringMatching(/^ {2}This is a recovery of e \(etcd, kube-apiserver\)/)]);
   });

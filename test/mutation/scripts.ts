@@ -192,8 +192,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/etcd.sh",
-    from: "  PROBLEM=$(etcd_alarm)\n  [ -z",
-    to: "  [ -z",
+    from: "  PROBLEM=$(etcd_alarm)\n  PROBLEM",
+    to: "  PROBLEM",
     tests: "node/members.bats",
     test: "an alarm refuses the step",
   },

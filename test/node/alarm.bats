@@ -18,7 +18,7 @@ raise_alarm() {
   [ "$(call 'answering_members 10.9.0.1 10.9.0.2 10.9.0.3 10.9.0.4' | sort | tr '\n' ' ')" = '10.9.0.1 10.9.0.2 10.9.0.3 ' ]
   script survey >"$FAKE/script"
   on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
-  grep -qx 'etcd an alarm is raised (etcdctl alarm list)' "$FAKE/stdout"
+  grep -qx 'etcd alarm an alarm is raised (etcdctl alarm list)' "$FAKE/stdout"
   grep -qx answers "$FAKE/stdout"
 }
 

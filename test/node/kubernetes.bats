@@ -300,7 +300,7 @@ EXPECTED
   printf '%s\n' '#!/bin/bash' 'case "$*" in *"get nodes"*) cat "$FAKE/nodes" ;; *"get configmap"*) cat "$FAKE/$5" 2>/dev/null ;; esac' >"$FAKE/bin/kubectl"
   chmod +x "$FAKE/bin/kubectl"
   printf 'm1|10.9.0.1|\nw1|10.9.0.21|\nw2||\n' >"$nodes"
-  local -r stubs='printf_line() { printf "%s\n" "$1"; }; is_api_ready() { :; }'
+  local -r stubs='printf_line() { printf "%s\n" "$4" && printf "%s\n" "$1 $2 $3" >>"$FAKE/fields"; }; is_api_ready() { :; }'
   carriers() { call 'report_carriers printf_line' "$stubs"; }
   [ "$(carriers)" = '' ]
   for each in 1 2; do
@@ -327,6 +327,9 @@ EXPECTED
   [[ "$(sed -n 3p "$FAKE/said")" == "worker w2: $early; run on master-1: ssh root@w2 bash -s <"* ]]
   [[ "$(sed -n 4p "$FAKE/said")" == "ConfigMap kube-public/cluster-info: $late; run on master-1: kubectl --kubeconfig $conf get configmap cluster-info -n kube-public -o yaml | sed "* ]]
   [ "$(wc -l <"$FAKE/said")" = 4 ]
+  local -r end="$(date -u -d "$(openssl x509 -in "$folder/rollout-1/files$authority" -noout -enddate | cut -d = -f 2)" +%s)"
+  diff <(tail -n 4 "$FAKE/fields" | cut -d ' ' -f 1-3 | head -n 3) <(printf '%s\n' "other - $end" "worker w1 $end" "worker w2 $end")
+  [[ "$(tail -n 1 "$FAKE/fields")" == 'config-map kube-public/cluster-info '* ]]
   # noted as done: with the certificate of today, and with the second one
   printf 'm1|10.9.0.1|\nw1|10.9.0.21|%s\nw2||%s\n' "$now" "$second" >"$nodes"
   rm "$FAKE/cluster-info"

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { parseSurvey } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
+import { parseSurvey } from "../../components/model/read-survey.ts";
 
 /** Reads a survey from standard input with the model's own parser and prints what survey.bats compares. */
 const found = parseSurvey("master-1", readFileSync(0, "utf8"), ackLayout, 0);

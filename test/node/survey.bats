@@ -42,7 +42,7 @@ EXPECTED
   [ "$(tail -n 1 "$FAKE/stdout")" = end ]
   cut -c 1-200 "$FAKE/stdout"
   grep -qx 'process etcd absent' "$FAKE/stdout"
-  grep -qx 'etcd the unit etcd is not active' "$FAKE/stdout"
+  grep -qx 'etcd stopped the unit etcd is not active' "$FAKE/stdout"
   grep -qx 'file 7 absent' "$FAKE/stdout"
   grep -qx 'api not-ready' "$FAKE/stdout"
   [ "$(grep -cx answers "$FAKE/stdout")" = 0 ]

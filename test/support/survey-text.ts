@@ -21,7 +21,7 @@ export function surveyText(master: FoundMaster): string {
     `clock ${Math.floor(Date.now() / 1000)}`,
     ...files,
     ...processes,
-    `etcd ${master.etcd}`,
+    `etcd ${master.etcd} ${master.etcdProblem}`,
     ...(master.doesAnswer ? ["answers"] : []),
     `cluster ${master.clusterId}`,
     `version ${master.version}`,

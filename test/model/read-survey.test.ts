@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { parseSurvey } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
+import { parseSurvey } from "../../components/model/read-survey.ts";
 import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";
 
@@ -25,7 +25,7 @@ const lines = [
   "saved 2 ccdd",
   "client 10.77.0.11",
   "reaches 10.77.0.13",
-  "carrier worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
+  "carrier worker w1 1796083200 worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
   `stranger /etc/kubernetes/a b.crt\x1f${oneLine(certPem)}`,
   "stranger /etc/kubernetes/no.crt\x1fnothing",
   `stranger-key /etc/x\x1b-key.pem\x1f${oneLine(publicKeyPem)}`,
@@ -38,7 +38,7 @@ const lines = [
   "process etcd stale boot-1 101 5000",
   `arguments etcd ${oneLine("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
   "process kube-apiserver absent",
-  "etcd no leader",
+  "etcd silent no leader",
   "answers",
   "cluster 14841639068965178418",
   "version 3.5.21",
@@ -96,7 +96,8 @@ describe("parseSurvey", () => {
         },
       },
       served: { 2379: certificatesIn(certPem)[0] },
-      etcd: "no leader",
+      etcd: "silent",
+      etcdProblem: "no leader",
       doesAnswer: true,
       isLeader: true,
       clusterId: "14841639068965178418",
@@ -123,11 +124,11 @@ describe("parseSurvey", () => {
       claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
       reaches: ["10.77.0.13"],
-      carriers: ["worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash"],
+      carriers: [{ kind: "worker", name: "w1", end: 1_796_083_200, words: "worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash" }],
       strangers: [{ path: "/etc/kubernetes/a b.crt", certificate: certificatesIn(certPem)[0] }],
       strangerKeys: [{ path: "/etc/x -key.pem", key: { pem: publicKeyPem.trimEnd(), hash: certificatesIn(certPem)[0]?.publicKey } }],
-      holdings: [{ holder: "Secret ns/a", name: "tls.crt", publicKey: "aabb", certificates: certificatesIn(certPem) }],
-      connected: ["process  [2Jx in x.service"],
+      holdings: [{ holder: { kind: "Secret", namespace: "ns", name: "a" }, name: "tls.crt", publicKey: "aabb", certificates: certificatesIn(certPem) }],
+      connected: [{ kind: "process", name: " [2Jx", unit: "x.service" }],
       holdersCut: "after 10 s",
       kubeconfig: "/a b.conf",
     });
