@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { ackSurroundings, type Component, components, type LayoutKind, layoutKinds } from "../../components/model/layout.ts";
+import { ackSurroundings, type Component, components, type LayoutKind } from "../../components/model/layout.ts";
 import { printable } from "../../components/model/printable.ts";
-import { flagsIn, linesIn } from "../../components/model/read-survey.ts";
+import { flagsIn } from "../../components/model/read-survey.ts";
+import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";
 
 /** What a machine says of itself before there is a stack file. */
@@ -38,24 +39,22 @@ export function lookScript(): string {
  * @throws Error when the text is not a complete answer
  */
 export function parseLook(host: string, text: string): Look {
-  const facts = text.split("\n").filter((line) => line !== "");
-  if (facts[0] !== "look 1" || facts.at(-1) !== "end") {
-    throw new Error(
+  const facts = answerLines(text);
+  const isWhole = facts[0] === "look 1" && facts.at(-1) === "end";
+  const incomplete = () =>
+    new Error(
       `Cannot look at ${host}: the answer is not complete; saw "${printable(text.slice(0, 200))}", expected nothing but the answer. A login script must print nothing: ssh ${host} true`,
     );
+  const read = readRecords(facts, lookRecords, incomplete);
+  const [[hostname], [layout]] = [read.hostname, read.layout];
+  if (!isWhole || hostname === undefined || layout === undefined) {
+    throw incomplete();
   }
-  const textOf = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
-  const of = (kind: string) => textOf(kind).map(printable);
   return {
-    hostname: of("hostname")[0] ?? "",
-    layout: layoutKinds.find((kind) => kind === of("layout")[0]) ?? "ack",
-    flags: Object.fromEntries(
-      textOf("arguments").map((line) => {
-        const [component = "", ...flags] = line.split(" ");
-        return [component, flagsIn(linesIn(flags.join(" ")))];
-      }),
-    ),
-    memberRows: of("member"),
+    hostname: hostname.name,
+    layout: layout.kind,
+    flags: Object.fromEntries(read.arguments.map(({ component, words }) => [component, flagsIn(words)])),
+    memberRows: read.member.map(({ row }) => row),
   };
 }
 

@@ -1,4 +1,4 @@
-import { printable } from "../../components/model/printable.ts";
+import { answerLines, backupsRecords, type Records, readRecords } from "../../components/model/records.ts";
 
 /** A backup as it lies on one master: the set from before a rollout. */
 export interface KeptBackup {
@@ -32,56 +32,32 @@ export interface MasterBackups {
  * @throws Error when it is not whole
  */
 export function parseBackups(name: string, text: string): MasterBackups {
-  const lines = text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map(printable);
+  const lines = answerLines(text);
   if (lines.at(-1) !== `end ${name}`) {
     throw new Error(`Cannot list the backups of ${name}: the answer is not complete. Try again, or look there: ls /var/lib/etcd-rotation/backups`);
   }
-  const blocks: string[][] = [[]];
-  for (const line of lines.slice(0, -1)) {
-    if (line.startsWith("backup ")) {
-      blocks.push([]);
-    }
-    blocks.at(-1)?.push(line);
-  }
-  const [head = [], ...rest] = blocks;
-  const rollout = one(head, "present-rollout");
+  const read = readRecords(lines, backupsRecords, (line) => new Error(`Cannot list the backups of ${name}: saw "${line}"; expected a record of a backup`));
   return {
     name,
-    present:
-      rollout === undefined
-        ? undefined
-        : { rollout: Number(rollout), rotation: one(head, "present-rotation") ?? "", isComplete: one(head, "present-complete") === "1" },
-    backups: rest.map(parseBackup).toReversed(),
-    leftovers: [...all(head, "journal"), ...all(head, "leftover")],
+    present: read.present.map(({ rollout, rotation, isComplete }) => ({ rollout: Number(rollout), rotation, isComplete }))[0],
+    backups: read.backup.map(({ rollout }) => backupOf(rollout, read)).toReversed(),
+    leftovers: read.leftover.map(({ path }) => path),
   };
 }
 
-function parseBackup(lines: readonly string[]): KeptBackup {
-  const [taken, complete, bytes, revision, data] = ["taken", "complete", "snapshot-bytes", "snapshot-revision", "data-kib"].map((key) => one(lines, key));
+function backupOf(rollout: number, read: Records<typeof backupsRecords>): KeptBackup {
+  const of = <T extends { readonly rollout: number }>(records: readonly T[]) => records.filter((each) => each.rollout === rollout);
+  const [[taken], [files], [receipt], [snapshot]] = [of(read.taken), of(read.files), of(read.receipt), of(read.snapshot)];
   return {
-    rollout: Number(one(lines, "backup")),
-    taken: taken === undefined ? undefined : new Date(Number(taken) * 1000).toISOString(),
-    files: Number(one(lines, "files") ?? 0),
-    rotation: one(lines, "rotation"),
-    kind: complete === undefined ? "original" : complete === "1" ? "complete" : "unfinished",
-    damaged: all(lines, "damaged"),
-    snapshot:
-      bytes === undefined
-        ? undefined
-        : { bytes: Number(bytes), hash: one(lines, "snapshot-hash"), revision: revision === undefined ? undefined : Number(revision) },
-    dataKib: data === undefined ? undefined : Number(data),
+    rollout,
+    taken: taken && new Date(taken.seconds * 1000).toISOString(),
+    files: files?.count ?? 0,
+    rotation: receipt?.rotation,
+    kind: receipt === undefined ? "original" : receipt.isComplete ? "complete" : "unfinished",
+    damaged: of(read.damaged).map(({ path }) => path),
+    snapshot: snapshot && { bytes: snapshot.bytes, hash: of(read["snapshot-hash"])[0]?.hash, revision: of(read["snapshot-revision"])[0]?.revision },
+    dataKib: of(read["data-kib"])[0]?.kib,
   };
-}
-
-function all(lines: readonly string[], key: string): string[] {
-  return lines.filter((line) => line.startsWith(`${key} `)).map((line) => line.slice(key.length + 1));
-}
-
-function one(lines: readonly string[], key: string): string | undefined {
-  return all(lines, key)[0];
 }
 
 /**

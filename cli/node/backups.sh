@@ -1,15 +1,11 @@
 # What a master keeps of earlier sets: lists it, reading only, or removes one backup under the lock of the steps.
 # $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/backup.sh leaves them
 
-# list_backups: one `key value` per line; a line `backup <n>` begins each
 list_backups() {
+  local -r receipt=$STATE_DIR/receipt
   local number folder
-  if [ -f "$STATE_DIR/receipt" ]; then
-    result "present-rollout $(value_in "$STATE_DIR/receipt" rollout)"
-    result "present-rotation $(value_in "$STATE_DIR/receipt" rotation)"
-    result "present-complete $(value_in "$STATE_DIR/receipt" complete)"
-  fi
-  [ ! -d "$STATE_DIR/journal" ] || result "journal $STATE_DIR/journal"
+  [ ! -f "$receipt" ] || result "present $(value_in "$receipt" rollout) $(value_in "$receipt" complete) $(value_in "$receipt" rotation)"
+  [ ! -d "$STATE_DIR/journal" ] || result "leftover $STATE_DIR/journal"
   for folder in "$BACKUP_DIR"/rollout-*.new; do
     [ ! -d "$folder" ] || result "leftover $folder"
   done
@@ -24,26 +20,23 @@ describe_backup() {
   local kind sum path files=0
   result "backup $2"
   if [ ! -f "$1/manifest" ]; then
-    result 'damaged manifest'
+    result "damaged $2 manifest"
     return 0
   fi
-  result "taken $(stat -c %Y "$1/manifest")"
+  result "taken $2 $(stat -c %Y "$1/manifest")"
   while read -r kind sum _ _ path; do
     [ "$kind" = file ] || continue
     files=$((files + 1))
-    [ "$(sum_of "$1/files$path")" = "$sum" ] || result "damaged $path"
+    [ "$(sum_of "$1/files$path")" = "$sum" ] || result "damaged $2 $path"
   done <"$1/manifest"
-  result "files $files"
+  result "files $2 $files"
   # the receipt from before that rollout tells whose set this is; the original set has none
-  if [ -f "$1/receipt" ]; then
-    result "rotation $(value_in "$1/receipt" rotation)"
-    result "complete $(value_in "$1/receipt" complete)"
-  fi
+  [ ! -f "$1/receipt" ] || result "receipt $2 $(value_in "$1/receipt" complete) $(value_in "$1/receipt" rotation)"
   if [ -f "$1/snapshot.db" ]; then
-    result "snapshot-bytes $(stat -c %s "$1/snapshot.db")"
-    snapshot_status "$1/snapshot.db"
+    result "snapshot $2 $(stat -c %s "$1/snapshot.db")"
+    snapshot_status "$1/snapshot.db" "$2"
   fi
-  [ ! -d "$1/data" ] || result "data-kib $(du -sk "$1/data" | cut -f 1)"
+  [ ! -d "$1/data" ] || result "data-kib $2 $(du -sk "$1/data" | cut -f 1)"
 }
 
 # value_in FILE KEY: of `key=value` lines
@@ -56,7 +49,7 @@ sum_of() {
   [ ! -f "$1" ] || sha256sum <"$1" | cut -d ' ' -f 1
 }
 
-# snapshot_status FILE: hash and revision as etcd's own tool reads them; nothing where no tool does (etcdctl of 3.6 prints its help)
+# snapshot_status FILE NUMBER: hash and revision as etcd's own tool reads them; nothing where no tool does (etcdctl of 3.6 prints its help)
 snapshot_status() {
   local said=''
   if ! is_snapshot_whole "$1"; then
@@ -69,10 +62,10 @@ snapshot_status() {
     return 0
   fi
   if [ -z "$said" ]; then
-    result 'damaged snapshot.db'
+    result "damaged $2 snapshot.db"
     return 0
   fi
-  printf '%s\n' "$said" | sed -n -e 's/^"Hash" : /snapshot-hash /p' -e 's/^"Revision" : /snapshot-revision /p'
+  printf '%s\n' "$said" | sed -n -e "s/^\"Hash\" : /snapshot-hash $2 /p" -e "s/^\"Revision\" : /snapshot-revision $2 /p"
 }
 
 # purge_backup: renamed first, so that what is half removed is no backup any more

@@ -1,107 +1,100 @@
-import { type Certificate, certificatesIn, publicKeysIn } from "./certificate.ts";
-import {
-  type Carrier,
-  etcdStates,
-  type FoundFile,
-  type FoundMaster,
-  type FoundProcess,
-  type Holder,
-  type Holding,
-  type Receipt,
-  type SavedFile,
-  type Stranger,
-  type StrangerKey,
-} from "./found.ts";
+import { certificatesIn, publicKeysIn } from "./certificate.ts";
+import type { FoundMaster, Receipt } from "./found.ts";
 import type { FileRow } from "./layout.ts";
 import { printable } from "./printable.ts";
+import { answerLines, readRecords, surveyRecords } from "./records.ts";
 
-const absent = { isPresent: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
+const absent = { isPresent: false, isReadable: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
 
 /**
  * Reads the survey script's lines (components/node/survey.sh).
  * @throws Error when the text is not a complete survey
  */
-export function parseSurvey(name: string, text: string, rows: readonly FileRow[], operatorClock: number): FoundMaster {
-  const facts = text.split("\n").filter((line) => line !== "");
+export function parseSurvey(master: string, answer: string, rows: readonly FileRow[], operatorClock: number): FoundMaster {
+  const facts = answerLines(answer);
   if (facts[0] !== "survey 1" || facts.at(-1) !== "end") {
-    throw new Error(`Cannot survey ${name}: the answer is not complete; saw ${printable(JSON.stringify(text.slice(0, 200)))}, expected a survey`);
+    throw new Error(`Cannot survey ${master}: the answer is not complete; saw ${printable(JSON.stringify(answer.slice(0, 200)))}, expected a survey`);
   }
-  const textOf = (kind: string) => facts.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
-  const of = (kind: string) => textOf(kind).map(printable);
-  const one = (kind: string) => of(kind)[0] ?? "";
-  const pems = new Map(textOf("pem").map((line) => splitOnce(line)));
-  const files = new Map(of("file").map((line) => splitOnce(line)));
-  const paths = new Map(of("path").map((line) => splitOnce(line)));
-  const unreadable = new Set(of("unreadable"));
-  const [receipt] = textOf("receipt");
+  const read = readRecords(
+    facts,
+    surveyRecords,
+    (line) => new Error(`Cannot survey ${master}: saw "${line}"; expected a record of a survey, with all its fields`),
+  );
+  const [[clock], [etcd], [api], [receipt], [lock], [claim]] = [read.clock, read.etcd, read.api, read.receipt, read.lock, read.claim];
+  if (clock === undefined || etcd === undefined || api === undefined) {
+    throw new Error(`Cannot survey ${master}: the answer lacks a record of clock, etcd or api; expected all three`);
+  }
+  const [files, pems, paths] = [byRow(read.file), byRow(read.pem), byRow(read.path)];
   return {
-    name,
-    clock: Number(one("clock")),
+    name: master,
+    clock: clock.seconds,
     operatorClock,
     files: Object.fromEntries(
-      rows.map((row, index) => {
-        const file = parseFile(files.get(String(index)), pems.get(String(index)), paths.get(String(index)));
-        return [row.id, { ...file, isReadable: file.isPresent && !unreadable.has(String(index)) }];
+      rows.map(({ id }) => {
+        const file = files.get(id);
+        return [
+          id,
+          file === undefined
+            ? absent
+            : {
+                isPresent: true,
+                isReadable: file.access === "readable",
+                ownerAndMode: `${file.owner} ${file.mode}`,
+                publicKey: file.publicKey,
+                path: paths.get(id)?.path ?? "",
+                realPath: file.realPath,
+                certificates: certificatesIn(pems.get(id)?.pem ?? ""),
+              },
+        ];
       }),
     ),
-    processes: Object.fromEntries(of("process").flatMap((line) => parseProcess(line, textOf("arguments")))),
-    served: Object.fromEntries(textOf("served").flatMap((line) => parseServed(line))),
-    etcd: etcdStates.find((state) => state === one("etcd").split(" ")[0]) ?? "silent",
-    etcdProblem: splitOnce(one("etcd"))[1],
-    doesAnswer: facts.includes("answers"),
-    isLeader: facts.includes("leader"),
-    clusterId: one("cluster"),
-    version: one("version"),
-    kubernetes: one("kubernetes"),
-    members: of("member"),
-    isApiReady: one("api") === "ready",
-    receipt: receipt === undefined ? undefined : parseReceipt(linesIn(receipt)),
-    backups: of("backup").map(Number),
-    saved: Object.fromEntries(textOf("saved").flatMap((line) => parseSaved(line, rows))),
-    earlier: textOf("earlier").flatMap((line) => certificatesIn(linesIn(line))),
-    leftovers: [...new Set(of("leftover"))],
-    lock: one("lock") === "" ? undefined : one("lock").trim(),
-    claim: one("claim") === "" ? undefined : one("claim").trim().split(" ").slice(1).join(" "),
-    clients: of("client"),
-    reaches: of("reaches"),
-    carriers: of("carrier").map(parseCarrier),
-    strangers: textOf("stranger").flatMap(parseStranger),
-    strangerKeys: textOf("stranger-key").flatMap(parseStrangerKey),
-    holdings: textOf("holder").map(parseHolding),
-    connected: textOf("connected").map(parseHolder),
-    holdersCut: of("holders-cut").join("; "),
-    kubeconfig: one("kubeconfig"),
+    processes: Object.fromEntries(
+      read.process.map(({ component, state, identity }) => {
+        const flags = read.arguments.flatMap((each) => (each.component === component ? flagsIn(each.words) : []));
+        return [component, { identity, isStale: state === "stale", flags }];
+      }),
+    ),
+    served: Object.fromEntries(
+      read.served.flatMap(({ port, pem }) =>
+        certificatesIn(pem)
+          .slice(0, 1)
+          .map((leaf) => [port, leaf]),
+      ),
+    ),
+    etcd: etcd.state,
+    etcdProblem: etcd.problem,
+    doesAnswer: read.answers.length > 0,
+    isLeader: read.leader.length > 0,
+    clusterId: read.cluster[0]?.id ?? "",
+    version: read.version[0]?.version ?? "",
+    kubernetes: read.kubernetes[0]?.version ?? "",
+    members: read.member.map(({ row }) => row),
+    isApiReady: api.state === "ready",
+    receipt: receipt && parseReceipt(receipt.text),
+    backups: read.backup.map(({ rollout }) => rollout),
+    saved: Object.fromEntries(read.saved.map(({ row, publicKey, pem }) => [row, { publicKey, certificates: certificatesIn(pem) }])),
+    earlier: read.earlier.flatMap(({ pem }) => certificatesIn(pem)),
+    leftovers: [...new Set(read.leftover.map(({ path }) => path))],
+    lock: lock?.holder.trim() || undefined,
+    claim: claim?.holder.trim() || undefined,
+    clients: read.client.map(({ address }) => address),
+    reaches: read.reaches.map(({ address }) => address),
+    carriers: read.carrier,
+    strangers: read.stranger.flatMap(({ path, pem }) =>
+      certificatesIn(pem)
+        .slice(0, 1)
+        .map((certificate) => ({ path, certificate })),
+    ),
+    strangerKeys: read["stranger-key"].flatMap(({ path, pem }) => publicKeysIn(pem).map((key) => ({ path, key }))),
+    holdings: read.holder.map(({ holder, name, publicKey, pem }) => ({ holder, name, publicKey, certificates: certificatesIn(pem) })),
+    connected: read.connected.map(({ holder }) => holder),
+    holdersCut: read["holders-cut"].map(({ why }) => why).join("; "),
+    kubeconfig: read.kubeconfig[0]?.path ?? "",
   };
 }
 
-function parseFile(line: string | undefined, pem: string | undefined, path: string | undefined): Omit<FoundFile, "isReadable"> {
-  const [state, owner, mode, publicKey, ...realPath] = (line ?? "absent").split(" ");
-  if (state !== "present") {
-    return absent;
-  }
-  return {
-    isPresent: true,
-    ownerAndMode: `${owner} ${mode}`,
-    publicKey: publicKey ?? "",
-    path: path ?? "",
-    realPath: realPath.join(" "),
-    certificates: pem === undefined ? [] : certificatesIn(linesIn(pem)),
-  };
-}
-
-function parseSaved(line: string, rows: readonly FileRow[]): [string, SavedFile][] {
-  const [index, publicKey = "", ...pem] = line.split(" ");
-  const row = rows[Number(index)];
-  return row === undefined ? [] : [[row.id, { publicKey: printable(publicKey), certificates: certificatesIn(linesIn(pem.join(" "))) }]];
-}
-
-function parseProcess(line: string, argumentsLines: readonly string[]): [string, FoundProcess][] {
-  const [component, state, ...identity] = line.split(" ");
-  if (component === undefined || state === "absent") {
-    return [];
-  }
-  const own = argumentsLines.filter((each) => each.startsWith(`${component} `)).map((each) => linesIn(each.slice(component.length + 1)));
-  return [[component, { identity: identity.join(" "), isStale: state === "stale", flags: own.flatMap(flagsIn) }]];
+function byRow<T extends { readonly row: string }>(records: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(records.map((record) => [record.row, record]));
 }
 
 /** `--name value` and `-name=value` become `--name=value`. */
@@ -117,41 +110,10 @@ export function flagsIn(lines: string): string[] {
   });
 }
 
-function parseServed(line: string): [string, Certificate][] {
-  const [port, pem] = splitOnce(line);
-  const certificate = certificatesIn(linesIn(pem))[0];
-  return certificate === undefined ? [] : [[port, certificate]];
-}
-
-function parseStranger(line: string): Stranger[] {
-  const [path, pem] = splitAt(linesIn(line), "\n");
-  const [certificate] = certificatesIn(pem);
-  return certificate === undefined ? [] : [{ path: printable(path), certificate }];
-}
-
-function parseStrangerKey(line: string): StrangerKey[] {
-  const [path, pem] = splitAt(linesIn(line), "\n");
-  return publicKeysIn(pem).map((key) => ({ path: printable(path), key }));
-}
-
-function parseHolder(text: string): Holder {
-  const [kind, rest] = splitOnce(printable(text));
-  const [name, other] = kind === "Secret" ? splitAt(rest, "/") : splitAt(rest, " in ");
-  return kind === "Secret" ? { kind, namespace: name, name: other } : { kind: "process", name, unit: other };
-}
-
-function parseCarrier(line: string): Carrier {
-  const [kind, name = "", end, ...words] = line.split(" ");
-  return { kind: kind === "worker" || kind === "config-map" ? kind : "other", name, end: Number(end), words: words.join(" ") };
-}
-
-function parseHolding(line: string): Holding {
-  const [holder = "", name = "", publicKey = "", ...pem] = line.split("\x1F");
-  return { holder: parseHolder(holder), name: printable(name), publicKey, certificates: certificatesIn(pem.join("\n")) };
-}
-
 function parseReceipt(text: string): Receipt {
-  const values = new Map(text.split("\n").map((line): [string, string] => splitAt(printable(line), "=")));
+  const values = new Map(
+    text.split("\n").flatMap((line) => [...printable(line).matchAll(/^([^=]*)=(.*)$/g)].map(([, key = "", value = ""]) => [key, value] as const)),
+  );
   const get = (key: string) => values.get(key) ?? "";
   return {
     owner: get("owner"),
@@ -164,18 +126,4 @@ function parseReceipt(text: string): Receipt {
     isComplete: get("complete") === "1",
     renewed: Object.fromEntries([...values].flatMap(([key, value]) => (key.startsWith("renewed.") ? [[key.slice("renewed.".length), value]] : []))),
   };
-}
-
-function splitOnce(line: string): [string, string] {
-  return splitAt(line, " ");
-}
-
-function splitAt(line: string, separator: string): [string, string] {
-  const at = line.indexOf(separator);
-  return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + separator.length)];
-}
-
-/** The lines that `one_line` (components/node/output.sh) has put into one. */
-export function linesIn(text: string): string {
-  return text.replaceAll("\x1F", "\n");
 }

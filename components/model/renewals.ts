@@ -3,6 +3,7 @@ import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import { authorityOn, placesOf } from "./kubernetes-authority.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
+import { answerLines, readRecords, stepRecords } from "./records.ts";
 
 /** When Kubernetes' own certificates are renewed, and how; durations in seconds. */
 export interface RenewalPolicy {
@@ -100,15 +101,11 @@ export function mastersOf(plan: AuthorityPlan, found: Found): readonly string[] 
 
 /** The certificates that a `backup` step of this attempt has signed, by authority, from its standard output. */
 export function signedAuthorities(stdouts: readonly string[], attempt: string): Readonly<Partial<Record<string, string>>> {
-  const lines = stdouts
-    .map((stdout) => stdout.split("\n").filter((line) => line !== ""))
-    .filter((own) => own.at(-1)?.startsWith(`done ${attempt} `))
-    .flat()
-    .flatMap((line) => /^authority (\S+) (.+)$/.exec(line)?.slice(1, 3) ?? []);
   const signed: Record<string, string> = {};
-  for (let index = 0; index + 1 < lines.length; index += 2) {
-    const [group = "", text = ""] = lines.slice(index, index + 2);
-    signed[group] = `${signed[group] ?? ""}${text}\n`;
+  for (const lines of stdouts.map(answerLines).filter((own) => own.at(-1)?.startsWith(`done ${attempt} `))) {
+    for (const { group, line } of readRecords(lines, stepRecords).authority) {
+      signed[group] = `${signed[group] ?? ""}${line}\n`;
+    }
   }
   return signed;
 }

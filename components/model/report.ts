@@ -4,6 +4,7 @@ import { type Before, judge, type Listing } from "./listings.ts";
 import { oldKeyNotices } from "./old-keys.ts";
 import { type PlannedStep, stepName } from "./plan.ts";
 import { printable } from "./printable.ts";
+import { answerLines, readRecords, stepRecords } from "./records.ts";
 
 /** What the steps of a finished rollout said; public. */
 export interface Report {
@@ -27,10 +28,7 @@ export interface Report {
  */
 export function readReports(attempt: Attempt, planned: readonly PlannedStep[], stdouts: Readonly<Record<string, string>>): Report {
   const lines = planned.flatMap((step) => {
-    const own = (stdouts[stepName(step)] ?? "")
-      .split("\n")
-      .filter((line) => line !== "")
-      .map(printable);
+    const own = answerLines(stdouts[stepName(step)] ?? "").map(printable);
     const wanted = `done ${attempt.id} ${step.phase} ${step.master}`;
     if (own.at(-1) !== wanted) {
       throw new Error(
@@ -39,30 +37,18 @@ export function readReports(attempt: Attempt, planned: readonly PlannedStep[], s
     }
     return own;
   });
-  const served = lines.flatMap((line) => {
-    const match = /^served (\S+ \S+) ([0-9a-f]{64}) (.+)$/.exec(line);
-    return match?.[1] === undefined || match[2] === undefined || match[3] === undefined
-      ? []
-      : [{ what: match[1], fingerprint: match[2], end: isoDay(match[3]) }];
-  });
-  const ends = served.map(({ end }) => end).toSorted();
+  // an earlier program has said neither where a listed file really lies nor what it holds
+  const { served, held, carrier, listing } = readRecords(lines, stepRecords);
+  const ends = served.map(({ end }) => isoDay(end)).toSorted();
   return {
     rollout: attempt.rollout,
     attempt: attempt.id,
-    served: Object.fromEntries(served.map(({ what, fingerprint, end }) => [what, `${fingerprint} until ${end}`])),
-    isHeld: lines.some((line) => line.startsWith("held ")),
-    carriers: lines.filter((line) => line.startsWith("carrier ")).map((line) => line.slice("carrier ".length)),
-    listings: lines.flatMap(parseListing),
+    served: Object.fromEntries(served.map(({ master, role, fingerprint, end }) => [`${master} ${role}`, `${fingerprint} until ${isoDay(end)}`])),
+    isHeld: held.length > 0,
+    carriers: carrier.map(({ words }) => words),
+    listings: listing,
     expires: ends[0] ?? "",
   };
-}
-
-/** An earlier program has said neither where a file really lies nor what it holds. */
-function parseListing(line: string): Listing[] {
-  const [, master, path, realPath, fingerprint, end] = /^listing (\S+) (\S+) (\/.*) ([0-9a-f]{64}) (.+)$/.exec(line) ?? [];
-  return master === undefined || path === undefined || realPath === undefined || fingerprint === undefined || end === undefined
-    ? []
-    : [{ master, path, realPath, fingerprint, end }];
 }
 
 /** `2076-11-10` of OpenSSL's `Nov 10 12:00:00 2076 GMT`. */

@@ -132,6 +132,7 @@ export function renderStepData(data: StepData): string {
     CLIENT_CERT: path("apiserver-etcd-client"),
     CLIENT_KEY: path("apiserver-etcd-client-key"),
     LISTINGS: listings,
+    FILE_ID: column((row) => row.id),
     FILE_PATH: column((row) => pathOn(data.master, row)),
     FILE_KIND: column((row) => row.kind),
     FILE_GROUP: column((row) => row.group),

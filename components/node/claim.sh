@@ -9,7 +9,7 @@ main() {
   exec 8>>"$STATE_DIR/claim" || exit "$EXIT_PRECONDITION"
   # one that has lost its connection lets go after its silence
   if ! flock -w "$((CLAIM_SECONDS + 5))" 8; then
-    result "claimed by $(head -n 1 "$STATE_DIR/claim")"
+    result "taken $(head -n 1 "$STATE_DIR/claim")"
     exit
   fi
   printf '%s %s\n' "$(date +%s)" "$CLAIM" >"$STATE_DIR/claim"

@@ -12,6 +12,7 @@ survey_holders() {
     [ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || secret_values "$mark"
   } | of_authorities "$mark" "$(authority_patterns)" | while IFS=$'\037' read -r holder name text; do
     [ "$SECONDS" -lt "$end" ] || { result 'holders-cut after 20 s' && break; }
+    # connected, kubeconfig or holders-cut
     [ -n "$name" ] || { result "$holder" && continue; }
     public=-
     # somebody else's key may take openssl for ever

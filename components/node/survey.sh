@@ -18,7 +18,7 @@ resolve_paths() {
       found=${FILE_PATH[$(row_of "${FILE_GROUP[$i]}" authority)]}
       FILE_PATH[i]=${found%.*}.${default##*.}
     fi
-    result "path $i ${FILE_PATH[$i]}"
+    result "path ${FILE_ID[$i]} ${FILE_PATH[$i]}"
   done
   i=$(row_of cluster-ca authority)
   [ -z "$i" ] || API_CA=${FILE_PATH[$i]}
@@ -60,23 +60,19 @@ survey_files() {
 
 # survey_file INDEX OWNER:GROUP_MODE: nothing where it is not there
 survey_file() {
-  local -r i=$1
-  local -r path=${FILE_PATH[$1]}
-  local public='-' real
-  if [ -z "$2" ]; then
-    result "file $i absent"
-    return
-  fi
+  local -r i=$1 id=${FILE_ID[$1]} path=${FILE_PATH[$1]}
+  local public='-' access=readable real
+  [ -n "$2" ] || return 0
   # of Kubernetes' keys only an authority's is asked for: whether it can sign
   case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
-  can_be_read "$i" "${2%%:*}" "${2##* }" || result "unreadable $i"
+  can_be_read "$i" "${2%%:*}" "${2##* }" || access=unreadable
   real=$(real_path "$path")
-  result "file $i present $2 $public $real"
+  result "file $id ${2% *} ${2##* } $access $public $real"
   # certificates only: a key never leaves its master
   case ${FILE_KIND[$i]} in
     key | authority-key) ;;
-    kubeconfig) result "pem $i $(certificate_in "$i" | one_line)" ;;
-    *) result "pem $i $(certificates_in "$path")" ;;
+    kubeconfig) result "pem $id $(certificate_in "$i" | one_line)" ;;
+    *) result "pem $id $(certificates_in "$path")" ;;
   esac
   # what an interrupted step left behind
   ! compgen -G "${real%/*}/.etcd-rotation*" >/dev/null || result "leftover ${real%/*}/.etcd-rotation"
@@ -94,12 +90,13 @@ certificates_in() {
 
 # survey_saved INDEX: the row's file in the backup that is to be restored
 survey_saved() {
+  local -r id=${FILE_ID[$1]}
   local file
   file=$(saved_file "$1") || return 0
   case ${FILE_KIND[$1]} in
-    key | authority-key) result "saved $1 $(key_public_key <"$file")" ;;
-    kubeconfig) result "saved $1 - $(certificate_in "$1" "$file" | one_line)" ;;
-    *) result "saved $1 - $(certificates_in "$file")" ;;
+    key | authority-key) result "saved $id $(key_public_key <"$file")" ;;
+    kubeconfig) result "saved $id - $(certificate_in "$1" "$file" | one_line)" ;;
+    *) result "saved $id - $(certificates_in "$file")" ;;
   esac
 }
 
@@ -118,10 +115,7 @@ survey_earlier() {
 survey_process() {
   local now pid
   now=$(identity "$1")
-  if [ -z "$now" ]; then
-    result "process $1 absent"
-    return
-  fi
+  [ -n "$now" ] || return 0
   pid=${now#* }
   if is_stale "$1" "$now"; then result "process $1 stale $now"; else result "process $1 fresh $now"; fi
   case $1 in
@@ -153,7 +147,6 @@ survey_member() {
   result "etcd ${problem:-healthy}"
   result "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   result "version $(printf '%s\n' "$status" | status_field Version)"
-  result "database $(printf '%s\n' "$status" | status_field DBSize)"
   [ "$(printf '%s\n' "$status" | status_field Leader)" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || result leader
   ctl "$(client_url "$ADDRESS")" member list | while IFS= read -r row; do result "member $row"; done || :
 }
@@ -246,12 +239,15 @@ survey_state() {
   backup_numbers | while read -r i; do result "backup $i"; done
   survey_earlier
   [ ! -d "$STATE_DIR/journal" ] || result "leftover $STATE_DIR/journal"
-  for i in lock claim; do
-    [ ! -f "$STATE_DIR/$i" ] || flock -n "$STATE_DIR/$i" true || result "$i $(head -n 1 "$STATE_DIR/$i" | one_line)"
-  done
+  is_free lock || result "lock $(head -n 1 "$STATE_DIR/lock")"
+  is_free claim || result "claim $(head -n 1 "$STATE_DIR/claim")"
   survey_kubernetes
   if is_api_ready; then result 'api ready'; else result 'api not-ready'; fi
-  df -Pk "${STATE_DIR%/*}" | awk 'NR == 2 { print "free " $4 }'
+}
+
+# is_free NAME: nobody holds that lock
+is_free() {
+  [ ! -f "$STATE_DIR/$1" ] || flock -n "$STATE_DIR/$1" true
 }
 
 # refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of several entries the last

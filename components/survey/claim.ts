@@ -1,4 +1,5 @@
 import { hostname, userInfo } from "node:os";
+import { claimRecords, readRecords } from "../model/records.ts";
 import { assignments } from "../model/shell.ts";
 import { stateFolder } from "../model/step-data.ts";
 import { claimScript } from "../node/scripts.ts";
@@ -32,7 +33,7 @@ export async function claimMasters(targets: readonly SurveyTarget[], owner: stri
       return [];
     }
     const master = targets[index]?.data.master.name ?? "";
-    return each.status === "rejected" ? [messageOf(each.reason)] : each.value.firstLine === "claimed" ? [] : [refusal(master, each.value.firstLine)];
+    return each.status === "rejected" ? [messageOf(each.reason)] : refusals(master, each.value.firstLine);
   });
   if (problems.length > 0) {
     for (const each of running) {
@@ -64,11 +65,20 @@ function userName(): string {
   }
 }
 
-/** @param line `claimed by <seconds since 1970> <owner> <claimant>` */
-function refusal(master: string, line: string): string {
-  const [since = "", owner = "", ...who] = line.replace("claimed by ", "").split(" ");
+function refusals(master: string, firstLine: string): string[] {
+  const { claimed, taken } = readRecords([firstLine], claimRecords);
+  if (claimed.length > 0) {
+    return [];
+  }
+  const [holder] = taken;
+  if (holder === undefined) {
+    return [`Cannot begin: ${master} answered "${firstLine}" to a claim; expected nothing but its answer. A login script must print nothing`];
+  }
+  const [since = "", owner = "", ...who] = holder.by.split(" ");
   const minutes = Math.max(0, Math.round((Date.now() / 1000 - Number(since)) / 60));
-  return `Cannot begin: ${master} is being worked on by ${owner} (${who.join(" ")}), since ${minutes} min; wait until that run has ended, then run pulumi up again. A run that is gone is noticed within ${claimSeconds} s`;
+  return [
+    `Cannot begin: ${master} is being worked on by ${owner} (${who.join(" ")}), since ${minutes} min; wait until that run has ended, then run pulumi up again. A run that is gone is noticed within ${claimSeconds} s`,
+  ];
 }
 
 function messageOf(error: unknown): string {

@@ -103,7 +103,7 @@ test("one that shows another host key, or has none of that type, is an error in 
 
 test("a master that another run has claimed is claimed by nobody else, and the others are let go", async () => {
   const since = Math.floor(Date.now() / 1000) - 300;
-  const claimed = await startFakeMasters([() => "", () => ""], { claims: ["claimed", `claimed by ${since} other/stack you@there pid 9`] });
+  const claimed = await startFakeMasters([() => "", () => ""], { claims: ["claimed", `taken ${since} other/stack you@there pid 9`] });
   try {
     await expect(claimMasters(targets([...claimed.ports]).slice(0, 2), "etcd-rotation/test")).rejects.toThrow(
       "Cannot begin: master-2 is being worked on by other/stack (you@there pid 9), since 5 min;",

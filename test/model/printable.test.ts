@@ -63,39 +63,51 @@ function expectPrintableOrRefused(read: () => unknown): void {
   expectPrintable(value);
 }
 
-/** An answer in which any record may hold anything. */
-function answerWith(first: string, kinds: readonly string[], last: string): fc.Arbitrary<string> {
-  const record = fc.tuple(fc.constantFrom(...kinds), hostile).map(([kind, text]) => `${kind} ${text}`);
+/** An answer in which any record may hold anything: such as it is, or as `result` (components/node/output.sh) prints it, one line each. */
+function answerWith(first: string, kinds: readonly string[], last: string, isPrinted = false): fc.Arbitrary<string> {
+  const record = fc.tuple(fc.constantFrom(...kinds), hostile).map(([kind, text]) => `${kind} ${isPrinted ? text.replaceAll("\n", " ") : text}`);
   return fc.array(record, { minLength: 1, maxLength: 20 }).map((records) => [first, ...records, last].join("\n"));
 }
 
+/** Up to a field that may hold anything. */
 const surveyKinds = [
-  ...["clock", "file 0 present root:root 644 -", "file 1", "path 0", "unreadable", "leftover", "process etcd", "process etcd stale", "arguments etcd"],
-  ...["etcd", "cluster", "version", "database", "member", "served 2379", "receipt owner=", "receipt", "backup", "saved 0", "lock", "claim 17", "client"],
-  ...["reaches", "carrier", "api", "free"],
+  ...["file etcd-ca root:root 644 readable -", "pem etcd-ca", "path etcd-ca", "leftover", "process etcd stale", "arguments etcd", "etcd silent", "cluster"],
+  ...["version", "member", "served 2379", "receipt owner=", "receipt", "saved etcd-ca -", "lock", "claim 17", "client", "reaches", "kubernetes"],
+  ...["carrier worker w1 17", "holders-cut", "kubeconfig", "earlier"],
 ];
-const backupsKinds = [
-  ...["present-rollout", "present-rotation", "present-complete", "journal", "leftover", "backup", "damaged", "files", "rotation", "complete"],
-  ...["snapshot-bytes", "snapshot-hash", "snapshot-revision", "data-kib"],
-];
+const backupsKinds = ["leftover", "damaged 3", "receipt 3 1", "snapshot-hash 3", "present 3 1", "backup", "files 3", "snapshot 3"];
+const lookKinds = ["hostname", "arguments etcd", "member"];
+const whole = "survey 1\nclock 1\netcd healthy\napi ready";
 
 describe("what is read of an answer", () => {
   test("a survey", () => {
     const rows = ackLayout.slice(0, 2);
     fc.assert(
-      fc.property(answerWith("survey 1", surveyKinds, "end"), hostile, (text, odd) => {
-        expectPrintable(parseSurvey("master-1", text, rows, 1));
-        expectPrintableOrRefused(() => parseSurvey("master-1", odd, rows, 1));
-      }),
+      fc.property(
+        answerWith(whole, surveyKinds, "end", true),
+        answerWith(whole, [...surveyKinds, "clock", "file 1", "api"], "end"),
+        hostile,
+        (printed, text, odd) => {
+          expectPrintable(parseSurvey("master-1", printed, rows, 1));
+          expectPrintableOrRefused(() => parseSurvey("master-1", text, rows, 1));
+          expectPrintableOrRefused(() => parseSurvey("master-1", odd, rows, 1));
+        },
+      ),
     );
   });
 
   test("a look before there is a stack file", () => {
     fc.assert(
-      fc.property(answerWith("look 1", ["hostname", "layout", "arguments etcd", "member"], "end"), hostile, (text, odd) => {
-        expectPrintable(parseLook("10.0.0.1", text));
-        expectPrintableOrRefused(() => parseLook("10.0.0.1", odd));
-      }),
+      fc.property(
+        answerWith("look 1\nlayout ack\nhostname a", lookKinds, "end", true),
+        answerWith("look 1", ["layout", ...lookKinds], "end"),
+        hostile,
+        (printed, text, odd) => {
+          expectPrintable(parseLook("10.0.0.1", printed));
+          expectPrintableOrRefused(() => parseLook("10.0.0.1", text));
+          expectPrintableOrRefused(() => parseLook("10.0.0.1", odd));
+        },
+      ),
     );
   });
 

@@ -14,15 +14,14 @@ const rows = ackLayout.slice(0, 5).filter(({ id }) => ["etcd-ca", "etcd-server",
 const lines = [
   "survey 1",
   "clock 1795000000",
-  "file 0 present etcd:etcd 644 - /data/etcd cert/ca.pem",
-  `pem 0 ${oneLine(certPem + other)}`,
-  "path 0 /data/link/ca.pem",
-  "file 1 absent",
-  "file 2 present etcd:etcd 600 aabb /var/lib/etcd/cert/etcd-server-key.pem",
+  "file etcd-ca etcd:etcd 644 readable - /data/etcd cert/ca.pem",
+  `pem etcd-ca ${oneLine(certPem + other)}`,
+  "path etcd-ca /data/link/ca.pem",
+  "file etcd-server-key etcd:etcd 600 unreadable aabb /var/lib/etcd/cert/etcd-server-key.pem",
   "leftover /var/lib/etcd/cert/.stage",
   "leftover /var/lib/etcd/cert/.stage",
-  `saved 0 - ${oneLine(other + certPem)}`,
-  "saved 2 ccdd",
+  `saved etcd-ca - ${oneLine(other + certPem)}`,
+  "saved etcd-server-key ccdd",
   "client 10.77.0.11",
   "reaches 10.77.0.13",
   "carrier worker w1 1796083200 worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
@@ -37,13 +36,11 @@ const lines = [
   "client 10.0.0.9",
   "process etcd stale boot-1 101 5000",
   `arguments etcd ${oneLine("/usr/bin/etcd\n--name\nx-name-1\n-cert-file=/a b.pem\n--client-cert-auth\n--trusted-ca-file\n/ca.pem")}`,
-  "process kube-apiserver absent",
   "etcd silent no leader",
   "answers",
   "cluster 14841639068965178418",
   "version 3.5.21",
   "kubernetes v1.18.8-aliyun.1",
-  "database 20480",
   "leader",
   "member 1a, started, x, https://10.77.0.11:2380, https://10.77.0.11:2379, false",
   `served 2379 ${oneLine(certPem)}`,
@@ -54,9 +51,7 @@ const lines = [
   `earlier ${oneLine(other)}`,
   `lock ${oneLine("p/s since 10:00\n")}`,
   `claim ${oneLine("1795000000 p/s me@here pid 7\n")}`,
-  "unreadable 2",
   "api ready",
-  "free 123",
   "end",
 ];
 
@@ -135,7 +130,7 @@ describe("parseSurvey", () => {
   });
 
   test("a new master has no receipt, no backup, no lock", () => {
-    const found = parseSurvey("master-1", "survey 1\nclock 1\napi not-ready\nend\n", rows, 1);
+    const found = parseSurvey("master-1", "survey 1\nclock 1\netcd stopped no unit\napi not-ready\nend\n", rows, 1);
     expect([found.receipt, found.backups, found.lock, found.isApiReady, found.isLeader, found.files["etcd-ca"]?.isPresent]).toEqual([
       undefined,
       [],
@@ -147,7 +142,7 @@ describe("parseSurvey", () => {
   });
 
   test("an unfinished rollout is not complete", () => {
-    const text = `survey 1\nreceipt ${oneLine("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
+    const text = `survey 1\nclock 1\netcd healthy\napi ready\nreceipt ${oneLine("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
     expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({ rollout: 4, phase: "trust", isComplete: false });
   });
 
@@ -158,6 +153,21 @@ describe("parseSurvey", () => {
       const message = `Cannot survey master-1: the answer is not complete; saw ${JSON.stringify(part.slice(0, 200))}, expected a survey`;
       expect(() => parseSurvey("master-1", part, rows, 1)).toThrow(new Error(message));
     }
+  });
+
+  test.each(["etcd broken it is", "etcd", "clock", "file etcd-ca etcd:etcd 644", "carrier worker w1", "surprise 1", "constructor"])(
+    "a record that is not known, or lacks a field, is an error: %s",
+    (line) => {
+      const text = ["survey 1", "clock 1", "etcd healthy", "api ready", line, "end"].join("\n");
+      expect(() => parseSurvey("master-1", text, rows, 1)).toThrow(
+        new Error(`Cannot survey master-1: saw "${line}"; expected a record of a survey, with all its fields`),
+      );
+    },
+  );
+
+  test.each(["clock 1", "etcd healthy", "api ready"])("a survey without %s is an error", (line) => {
+    const text = ["survey 1", "clock 1", "etcd healthy", "api ready", "end"].filter((each) => each !== line).join("\n");
+    expect(() => parseSurvey("master-1", text, rows, 1)).toThrow("Cannot survey master-1: the answer lacks a record of clock, etcd or api");
   });
 
   test("what comes before a survey is an error, such as a banner", () => {

@@ -11,8 +11,8 @@ export const programMutations: readonly Mutation[] = [
   },
   {
     file: "components/survey/claim.ts",
-    from: 'each.value.firstLine === "claimed" ?',
-    to: 'each.value.firstLine.startsWith("claimed") ?',
+    from: "if (claimed.length > 0) {",
+    to: "if (claimed.length + taken.length > 0) {",
     tests: "contract/survey.test.ts",
     test: "a master that another run has claimed",
   },

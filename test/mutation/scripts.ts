@@ -490,7 +490,7 @@ export const scriptMutations: readonly Mutation[] = [
   },
   { file: "components/node/lock.sh", from: '{ "$@"; } 9>&-', to: '{ "$@"; }', tests: "node/lock.bats", test: "a child that outlives a killed step" },
   { file: "components/node/claim.sh", from: 'read -r -t "$CLAIM_SECONDS" _', to: "read -r _", tests: "node/lock.bats", test: "a run that has gone silent" },
-  { file: "components/node/claim.sh", from: 'result "claimed by $(', to: 'result "claimed $(', tests: "node/lock.bats", test: "another one is told who it is" },
+  { file: "components/node/claim.sh", from: 'result "taken $(', to: 'result "claimed $(', tests: "node/lock.bats", test: "another one is told who it is" },
   { file: "components/node/claim.sh", from: '    exit "$EXIT_PRECONDITION"\n  }\n', to: "  }\n", tests: "node/lock.bats", test: "a claim that cannot leave" },
   {
     file: "components/node/begin.sh",

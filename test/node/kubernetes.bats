@@ -200,8 +200,8 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   # survey ROOT_CA SIGNING_CERT: the paths of the rows that it tells
   survey() {
     script survey "pid_of() { printf 1; }; argument_of() { case \$2 in --root-ca-file) printf '%s' '$1' ;; --cluster-signing-cert-file) printf '%s' '$2' ;; --config) printf '%s' '$CONF/kubelet.yaml' ;; esac; }" >"$FAKE/script"
-    on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- | sed -n 's/^path \([0-9]*\) /\1 /p' | sort >"$FAKE/paths-told"
-    for rows in root-ca signing-ca kubelet-ca; do sed -n "s/^$(index_of "$rows") /$rows /p" "$FAKE/paths-told"; done
+    on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- | sed -n 's/^path //p' >"$FAKE/paths-told"
+    for row in root-ca signing-ca kubelet-ca; do grep "^$row " "$FAKE/paths-told"; done
   }
   [ "$(survey "$PKI/ca.crt" "$PKI/ca.crt")" = "root-ca $PKI/ca.crt
 signing-ca $ROOT/nonexistent

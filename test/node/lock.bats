@@ -117,7 +117,7 @@ claim() {
   [ "$(<"$FAKE/claim-first.out")" = claimed ]
   : >"$FAKE/open-second" 3>&- &
   claim second 1
-  [[ $(<"$FAKE/claim-second.out") =~ ^'claimed by '[0-9]+' first me@here pid 7'$ ]]
+  [[ $(<"$FAKE/claim-second.out") =~ ^'taken '[0-9]+' first me@here pid 7'$ ]]
   kill "$keeper"
   wait "$first"
   : >"$FAKE/open-second" 3>&- &

@@ -6,6 +6,7 @@ export function lookText(hostname: string, flags: Readonly<Partial<Record<Compon
   return [
     "look 1",
     `hostname ${hostname}`,
+    "layout ack",
     ...Object.entries(flags).map(([component, own]) => `arguments ${component} ${oneLine(own.join("\n"))}`),
     ...memberRows.map((row) => `member ${row}`),
     "end",

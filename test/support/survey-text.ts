@@ -4,13 +4,16 @@ import { oneLine } from "./one-line.ts";
 
 /** What components/node/survey.sh prints on such a master; its clock is this machine's. */
 export function surveyText(master: FoundMaster): string {
-  const files = [...ackLayout, ...ackKubernetes].flatMap((row, index) => {
+  const files = [...ackLayout, ...ackKubernetes].flatMap((row) => {
     const file = master.files[row.id];
     if (file === undefined) {
-      return [`file ${index} absent`];
+      return [];
     }
     const pem = file.certificates.map((certificate) => certificate.pem).join("");
-    return [`file ${index} present ${file.ownerAndMode} ${file.publicKey} ${file.realPath}`, ...(row.kind === "key" ? [] : [`pem ${index} ${oneLine(pem)}`])];
+    return [
+      `file ${row.id} ${file.ownerAndMode} readable ${file.publicKey} ${file.realPath}`,
+      ...(row.kind === "key" ? [] : [`pem ${row.id} ${oneLine(pem)}`]),
+    ];
   });
   const processes = Object.entries(master.processes).flatMap(([name, process]) => [
     `process ${name} ${process.isStale ? "stale" : "fresh"} ${process.identity}`,

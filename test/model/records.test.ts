@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { etcdStates } from "../../components/model/found.ts";
+import { backupsRecords, claimRecords, lookRecords, stepRecords, surveyRecords, type Table } from "../../components/model/records.ts";
+
+// Each record that a script prints is in its table, with all its fields, and each of a table is printed.
+
+const root = join(import.meta.dirname, "..", "..");
+const common = join(root, "components", "node");
+const text = (file: string) => readFileSync(join(root, file), "utf8").replace(/^\s*#.*$/gm, "");
+
+/** Stands for what a script finds only when it runs; whatever a field may look like, it looks like this. */
+const value = "0".repeat(64);
+
+/** What a script's `result`s print, with `value` in place of what is found only when it runs. */
+function printedBy(script: string): string[] {
+  return [...script.matchAll(/\bresult (?=["'a-z])/g)].map(({ index, 0: { length } }) => wordAt(script, index + length));
+}
+
+/** The word of bash that begins there. */
+function wordAt(script: string, start: number): string {
+  let word = "";
+  let quote = "";
+  for (let at = start; at < script.length; at += 1) {
+    const sign = script[at] ?? "";
+    if (sign === quote || (quote === "" && /["']/.test(sign))) {
+      quote = quote === "" ? sign : "";
+    } else if (quote === "" && /[\s;)]/.test(sign)) {
+      break;
+    } else if (sign === "$" && quote !== "'" && script[at + 1] !== "'") {
+      word += value;
+      at = endOfExpansion(script, at + 1);
+    } else if (!(sign === "$" && quote === "")) {
+      word += sign;
+    }
+  }
+  return word.replaceAll(String.raw`\037`, "\x1f");
+}
+
+/** The last character of `(…)`, `{…}` or a name. */
+function endOfExpansion(script: string, start: number): number {
+  const [name = ""] = /^[\w@*]+/.exec(script.slice(start, start + 40)) ?? [];
+  let at = start;
+  for (let depth = 0; name === "" && at < script.length; at += 1) {
+    depth += /[({]/.test(script[at] ?? "") ? 1 : /[)}]/.test(script[at] ?? "") ? -1 : 0;
+    if (depth === 0) {
+      return at;
+    }
+  }
+  return start + name.length - 1;
+}
+
+function isIn(table: Table, line: string): boolean {
+  const [name = ""] = line.split(" ", 1);
+  const fields = Object.values(table[name] ?? { none: { pattern: "(?!)", read: String } });
+  const parts = fields.map(({ pattern, isOptional }) => `(?:[ \\x1f](?:${pattern}|${value}))${isOptional ? "?" : ""}`);
+  return new RegExp(`^${name}${parts.join("")}$`, "s").test(line);
+}
+
+test.each([
+  { of: "survey", files: ["components/node/survey.sh", "components/node/clients.sh"], table: surveyRecords },
+  { of: "claim", files: ["components/node/claim.sh"], table: claimRecords },
+  { of: "look", files: ["cli/node/look.sh"], table: lookRecords },
+  { of: "list of backups", files: ["cli/node/backups.sh"], table: backupsRecords },
+  { of: "step", files: ["components/node/phases.sh", "components/node/verify.sh", "components/node/renewal.sh"], table: stepRecords },
+])("the records of a $of are those of its table, with all fields", ({ files, table }) => {
+  const script = files.map(text).join("\n");
+  // what connected_files and secret_values print reaches `result` as it is, and what etcdutl prints does so by sed
+  const indirect = [...script.matchAll(/(?:%s\\037|%s)(connected|kubeconfig|holders-cut) ([^\n'\\]*)|\/(snapshot-\w+ \$2) /g)].map(([, name, words, line]) =>
+    (line === undefined ? `${name} ${words}` : `${line} ${value}`).replaceAll("connected %s", `connected process ${value} in ${value}`).replaceAll("$2", value),
+  );
+  const printed = [...printedBy(script).filter((line) => line !== value), ...indirect.map((line) => line.replaceAll("%s", value))];
+  expect(printed.filter((line) => !isIn(table, line))).toEqual([]);
+  const names = new Set(printed.map((line) => line.split(" ", 1)[0]));
+  expect(Object.keys(table).filter((name) => !names.has(name))).toEqual([]);
+});
+
+test("no other script prints any", () => {
+  const others = readdirSync(common).filter((file) => file.endsWith(".sh") && !/^(survey|clients|claim|phases|verify|renewal|output)\.sh$/.test(file));
+  expect(others.filter((file) => printedBy(text(join("components", "node", file))).length > 0)).toEqual([]);
+});
+
+test("etcd's problems have a code each, and the model knows all of them", () => {
+  const functions = /^no_etcd\(\) \{\n.*?^\}|^etcd_problem\(\) \{\n.*?^\}|^etcd_alarm\(\) \{\n.*?^\}/gms;
+  const said = [...text("components/node/etcd.sh").matchAll(functions)].flatMap(([body]) =>
+    [...body.matchAll(/printf '([a-z-]+) [a-z]/g)].map(([, code]) => code),
+  );
+  expect([...new Set(said), "healthy"].toSorted()).toEqual([...etcdStates].toSorted());
+});
