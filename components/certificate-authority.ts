@@ -1,9 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { authoritySerial } from "./model/certificate.ts";
-
-/** Key algorithms, as the stack file names them. */
-export type KeyAlgorithm = "ECDSA-P256" | "ECDSA-P384" | "RSA-2048" | "RSA-3072" | "RSA-4096";
+import type { KeyAlgorithm } from "./model/settings.ts";
 
 export interface CertificateAuthorityArgs {
   /** asks for a new key when it changes; never empty, since a trigger from or to nothing does not fire */

@@ -6,13 +6,13 @@ import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
 import { refusals } from "./model/checks.ts";
 import { type Client, clientsOf } from "./model/clients.ts";
 import { cloudRefusals, diskRefusals } from "./model/cloud.ts";
-import { tablesOf } from "./model/extra-files.ts";
 import { type Found, presentRows } from "./model/found.ts";
 import { type KubernetesRow, layouts, type Row } from "./model/layout.ts";
 import { foundOf, missingRefusals } from "./model/missing.ts";
 import { longestRollout, planRollout, type RolloutPlan } from "./model/plan.ts";
 import { planRenewals, type RenewalPlan, type RenewalPolicy, renewedRows } from "./model/renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./model/restore.ts";
+import { type ClusterArgs, tablesOf } from "./model/settings.ts";
 import { sharedFileRefusals } from "./model/shared-files.ts";
 import type { ForeignPolicy } from "./model/trust.ts";
 import type { Wanted } from "./model/wanted.ts";
@@ -23,7 +23,7 @@ import type { Access } from "./survey/access.ts";
 import { refuseStaleAgent } from "./survey/agent.ts";
 import { claimMasters } from "./survey/claim.ts";
 import { takeSurvey } from "./survey/survey.ts";
-import { accessTo, bastionOf, type ClusterArgs, surveyTargets } from "./survey/targets.ts";
+import { accessTo, bastionOf, surveyTargets } from "./survey/targets.ts";
 
 /** A cluster as found, and what is going to be done with it. */
 export interface Cluster {

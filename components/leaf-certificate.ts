@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { type CertificateAuthority, type KeyAlgorithm, keyArgs } from "./certificate-authority.ts";
+import { type CertificateAuthority, keyArgs } from "./certificate-authority.ts";
+import type { KeyAlgorithm } from "./model/settings.ts";
 
 export interface LeafCertificateArgs {
   readonly authority: CertificateAuthority;

@@ -4,8 +4,11 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { isAddress } from "../components/model/checks.ts";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
-import { tablesOf } from "../components/model/extra-files.ts";
 import { layoutKinds, layouts, leaves } from "../components/model/layout.ts";
+import { holds } from "../components/model/missing.ts";
+import { renewModes } from "../components/model/renewals.ts";
+import { keyAlgorithms, tablesOf } from "../components/model/settings.ts";
+import { foreignPolicies } from "../components/model/trust.ts";
 import { extraFiles } from "./extra-files.ts";
 import { window } from "./window-settings.ts";
 
@@ -88,7 +91,7 @@ const schema = z
       .strictObject({
         validity: duration.default(durationSeconds("50y")),
         renewBefore: duration.default(durationSeconds("60d")),
-        algorithm: z.enum(["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"]).default("ECDSA-P256"),
+        algorithm: z.enum(keyAlgorithms).default("ECDSA-P256"),
       })
       .prefault({})
       .check((context) => {
@@ -125,9 +128,7 @@ const schema = z
         }
       })
       .prefault({}),
-    kubernetes: z
-      .strictObject({ renew: z.enum(["auto", "never"]).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) })
-      .prefault({}),
+    kubernetes: z.strictObject({ renew: z.enum(renewModes).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) }).prefault({}),
     drain: duration
       .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
       .default(2),
@@ -164,11 +165,11 @@ const schema = z
         "expected the number of a rollout whose backup the masters keep (npx etcd-rotation backups)",
       )
       .optional(),
-    foreignAuthorities: z.enum(["keep", "drop"]).optional(),
+    foreignAuthorities: z.enum(foreignPolicies).optional(),
     clients: z.strictObject({ ignore: z.array(client) }).optional(),
     allowOutage: z.boolean().default(false),
     skipUnreachable: z.boolean().default(false),
-    holdBefore: z.enum(["issue", "retire"]).optional(),
+    holdBefore: z.enum(holds).optional(),
     takeOver: z.string().min(1).optional(),
     window: window.optional(),
   })

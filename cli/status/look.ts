@@ -1,5 +1,5 @@
 import type { State } from "../../components/model/certificate-status.ts";
-import { tablesOf } from "../../components/model/extra-files.ts";
+import { tablesOf } from "../../components/model/settings.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
 import type { KubernetesRow } from "../../components/model/layout.ts";
 import { renewedRows } from "../../components/model/renewals.ts";

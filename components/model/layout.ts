@@ -48,7 +48,8 @@ export interface Row extends FileRow {
 }
 
 /** An authority of Kubernetes, whose key stays on the masters: the group of its certificate and key. */
-export type KubernetesAuthority = "cluster-ca" | "front-proxy-ca";
+export const kubernetesAuthorities = ["cluster-ca", "front-proxy-ca"] as const;
+export type KubernetesAuthority = (typeof kubernetesAuthorities)[number];
 
 /** A file that is renewed on the master, with the authority key that lives there. */
 export interface KubernetesRow extends FileRow {

@@ -4,7 +4,8 @@ import type { Row } from "./layout.ts";
 import { isTogether, type Phase, phases, type RolloutPlan } from "./plan.ts";
 
 /** A phase before which a rollout may stop: until then the cluster serves well, and nobody is refused. */
-export type Hold = "issue" | "retire";
+export const holds = ["issue", "retire"] as const;
+export type Hold = (typeof holds)[number];
 
 /** The masters that were looked at, and what they say of those that could not be; those that are still to join stand apart. */
 export function foundOf(

@@ -1,4 +1,5 @@
 import { etcdStates, type Holder } from "./found.ts";
+import { layoutKinds } from "./layout.ts";
 import { printable } from "./printable.ts";
 
 /** A part of a record: what it looks like, and how it is read. */
@@ -92,7 +93,7 @@ export const stepRecords = {
 export const lookRecords = {
   look: { version: oneOf("1") },
   hostname: { name: text },
-  layout: { kind: oneOf("ack", "kubeadm") },
+  layout: { kind: oneOf(...layoutKinds) },
   arguments: { component: word, words: lines },
   member: { row: text },
   end: {},

@@ -5,10 +5,12 @@ import { authorityOn, placesOf } from "./kubernetes-authority.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";
 
+/** auto: near their end, and with every new etcd authority; never: only when `rotation` asks */
+export const renewModes = ["auto", "never"] as const;
+
 /** When Kubernetes' own certificates are renewed, and how; durations in seconds. */
 export interface RenewalPolicy {
-  /** auto: near their end, and with every new etcd authority; never: only when `rotation` asks */
-  readonly renew: "auto" | "never";
+  readonly renew: (typeof renewModes)[number];
   /** asks for a renewal when it changes */
   readonly rotation: string | undefined;
   readonly keepKeys: boolean;

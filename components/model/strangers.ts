@@ -2,7 +2,7 @@ import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
 import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import { authorityOn } from "./kubernetes-authority.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
+import { type KubernetesRow, kubernetesAuthorities, type Row } from "./layout.ts";
 import { printable } from "./printable.ts";
 import { ownerOf, unique } from "./trust.ts";
 
@@ -23,7 +23,7 @@ export function strangerNotices({ masters }: Found, rows: readonly Row[], kubern
 export function ownCertificates(masters: readonly FoundMaster[], rows: readonly Row[], kubernetes: readonly KubernetesRow[]): (each: Certificate) => boolean {
   const owner = ownerOf(masters, rows);
   const etcd = masters.flatMap(({ files }) => rows.flatMap((row) => (row.kind === "trust" ? (files[row.id]?.certificates ?? []) : [])));
-  const own = masters.flatMap((master) => (["cluster-ca", "front-proxy-ca"] as const).flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []));
+  const own = masters.flatMap((master) => kubernetesAuthorities.flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []));
   const authorities = unique([...etcd.filter((each) => owner(each) === "in-use"), ...own]);
   return (certificate) => authorities.some((each) => hasIssued(each, certificate));
 }

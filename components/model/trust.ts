@@ -5,7 +5,8 @@ import { type Row, servedLeaves } from "./layout.ts";
 import { printable } from "./printable.ts";
 
 /** What becomes of somebody else's authorities in etcd's trust files: the stack file's foreignAuthorities. */
-export type ForeignPolicy = "keep" | "drop";
+export const foreignPolicies = ["keep", "drop"] as const;
+export type ForeignPolicy = (typeof foreignPolicies)[number];
 
 /** By master, then trust row. */
 export type Trusted = Readonly<Record<string, Readonly<Record<string, readonly Certificate[]>>>>;

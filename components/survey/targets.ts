@@ -1,65 +1,10 @@
-import type { KeyAlgorithm } from "../certificate-authority.ts";
-import type { MasterSpec } from "../model/checks.ts";
-import type { LayoutSettings } from "../model/extra-files.ts";
 import type { KubernetesRow, Row } from "../model/layout.ts";
-import type { Hold } from "../model/missing.ts";
-import type { RenewalPolicy } from "../model/renewals.ts";
 import { rotationOf } from "../model/restore.ts";
+import type { ClusterArgs, Login } from "../model/settings.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
-import type { ForeignPolicy } from "../model/trust.ts";
-import type { Window } from "../model/window.ts";
 import type { Access } from "./access.ts";
 import { agentSocket } from "./agent.ts";
 import type { SurveyTarget } from "./survey.ts";
-
-/** What of the settings decides how masters are reached and treated; durations in seconds. */
-export interface ClusterArgs {
-  readonly rotation: string;
-  readonly masters: readonly (MasterSpec & {
-    readonly host?: string | undefined;
-    readonly port?: number | undefined;
-    readonly user?: string | undefined;
-    readonly hostKey: string;
-  })[];
-  readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
-  readonly certificates: { readonly validity: number; readonly renewBefore: number; readonly algorithm: KeyAlgorithm };
-  readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
-  readonly layout: LayoutSettings;
-  readonly drain: number;
-  readonly pauseBetweenMasters: number;
-  readonly gate: number;
-  readonly backup: {
-    readonly keep: number;
-    readonly directory: string;
-    /** of each master's system disk, before the first phase; needs clusterId */
-    readonly diskSnapshot?: boolean;
-    readonly diskSnapshotRetentionDays?: number;
-  };
-  /** as Alibaba Cloud knows the cluster; its masters are compared with these */
-  readonly clusterId?: string | undefined;
-  readonly region?: string | undefined;
-  /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
-  readonly restore?: number | undefined;
-  readonly foreignAuthorities?: ForeignPolicy | undefined;
-  /** of etcd, besides Kubernetes: Secrets, processes, units and addresses that nobody is told of and nothing waits for */
-  readonly clients?: { readonly ignore: readonly string[] } | undefined;
-  readonly allowOutage: boolean;
-  readonly skipUnreachable?: boolean;
-  readonly holdBefore?: Hold | undefined;
-  readonly takeOver?: string | undefined;
-  /** when a rollout may begin; always, when there is none */
-  readonly window?: Window | undefined;
-}
-
-/** How a user logs in: by a key, as text, by a password, or by an agent. */
-export interface Login {
-  readonly user: string;
-  readonly port: number;
-  readonly privateKey?: string | undefined;
-  readonly passphrase?: string | undefined;
-  readonly password?: string | undefined;
-  readonly agent: boolean;
-}
 
 /** Where to look, and what each master's survey is told. */
 export function surveyTargets(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[]): SurveyTarget[] {

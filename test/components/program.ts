@@ -6,7 +6,7 @@ import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
-import type { ClusterArgs } from "../../components/survey/targets.ts";
+import type { ClusterArgs } from "../../components/model/settings.ts";
 import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
 import { unpacked } from "../support/unpacked.ts";
 

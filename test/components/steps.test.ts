@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Found } from "../../components/model/found.ts";
-import type { ClusterArgs } from "../../components/survey/targets.ts";
+import type { ClusterArgs } from "../../components/model/settings.ts";
 import { args, pems, type Registered, run } from "./program.ts";
 
 const { registered, attempt } = await run();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { tablesOf } from "../../components/model/extra-files.ts";
 import { layouts } from "../../components/model/layout.ts";
+import { tablesOf } from "../../components/model/settings.ts";
 
 test("without extra files the tables are the layout's, with the cluster's paths", () => {
   const { rows, kubernetes } = tablesOf({ kind: "kubeadm", paths: { "cluster-ca": "/x/ca.crt" } });
