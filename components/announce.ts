@@ -3,7 +3,6 @@ import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { clientCommands } from "./model/clients.ts";
 import { differences } from "./model/differences.ts";
-import { holdOf } from "./model/missing.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
 import { describeHold, describePlan } from "./model/words.ts";
@@ -13,24 +12,22 @@ import { valueIfKnown } from "./value-if-known.ts";
 /** Says in words, under the rollout's own name where a stack has several, what preview shows as a diff, and at the end of an update what has been verified. */
 export async function announce(cluster: Cluster, rollout: Rollout): Promise<void> {
   const wanted = await valueIfKnown(rollout.wanted);
-  const clients = cluster.clients(wanted);
+  const given = cluster.given(wanted);
   const input = {
     found: cluster.found,
     wanted,
     rows: cluster.rows,
     kubernetes: cluster.kubernetes,
     plan: cluster.plan,
-    renewals: cluster.renewals(wanted),
+    ...given,
     rollout: nextRollout(cluster.found),
     rotation: rotationOf(cluster.args),
     restore: cluster.args.restore,
     foreignAuthorities: cluster.args.foreignAuthorities,
-    lastRotation: cluster.lastRotation,
+    lastRotation: cluster.last.rotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
     diskSnapshotDays: cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,
-    heldBefore: holdOf(cluster.found, cluster.args.holdBefore, clients),
-    clients,
     addresses: [...cluster.args.masters.map((master) => master.address), ...(cluster.args.clients?.ignore ?? [])],
   };
   const subject = cluster.name === "" ? undefined : rollout;
@@ -39,8 +36,8 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     return;
   }
   rollout.report.apply((report) =>
-    wanted !== undefined && differences(cluster.found, wanted, cluster.rows, input.renewals).length > 0
-      ? pulumi.log.info([...describeReport(report, describeHold(input), input, cluster.args.layout.kind), ...clientCommands(clients)].join("\n"), subject)
+    wanted !== undefined && differences(cluster.found, wanted, cluster.rows, given.renewals).length > 0
+      ? pulumi.log.info([...describeReport(report, describeHold(input), input, cluster.args.layout.kind), ...clientCommands(given.clients)].join("\n"), subject)
       : undefined,
   );
 }

@@ -7,7 +7,7 @@ import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
 import { differences } from "./model/differences.ts";
 import { asReadBy } from "./model/layout.ts";
-import { deadIn, holdOf, isHeldAt } from "./model/missing.ts";
+import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
@@ -45,9 +45,9 @@ export class Rollout extends pulumi.ComponentResource {
       cluster.restore === undefined
         ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(withNewKeys(known, cluster), cluster.rows, asked, cluster.plan.kept)))
         : pulumi.output(cluster.restore.wanted);
-    this.wanted = wanted.apply((known) => ({ ...known, heldBefore: holdOf(cluster.found, cluster.args.holdBefore, cluster.clients(known)) }));
+    this.wanted = wanted.apply((known) => ({ ...known, heldBefore: cluster.given(known).heldBefore }));
     const decided = this.wanted.apply((known) => {
-      const renewals = cluster.renewals(known);
+      const { renewals } = cluster.given(known);
       return { wanted: known, renewals, attempt: decideAttempt(cluster.found, known, cluster.rows, cluster.plan, renewals) };
     });
     this.attempt = decided.attempt;
@@ -89,8 +89,8 @@ export class Rollout extends pulumi.ComponentResource {
   /** None when there is nothing to rotate and the state has none. */
   async #takeDiskSnapshots(cluster: Cluster): Promise<DiskSnapshots> {
     const wanted = await valueIfKnown(this.wanted);
-    const isDue = differences(cluster.found, wanted, cluster.rows, cluster.renewals(wanted)).length > 0 || wanted === undefined;
-    if (!(isDue || cluster.hasDiskSnapshots)) {
+    const isDue = differences(cluster.found, wanted, cluster.rows, cluster.given(wanted).renewals).length > 0 || wanted === undefined;
+    if (!(isDue || cluster.last.hasDiskSnapshots)) {
       return {};
     }
     const { diskSnapshots } = await import("./alicloud/disk-snapshots.ts");

@@ -104,7 +104,7 @@ describe("with nothing to rotate", () => {
   });
 
   test("those that the state has stay as they are, also on another disk or to be kept for longer", async () => {
-    const { registered } = await rollout({ found: done, hasDiskSnapshots: true });
+    const { registered } = await rollout({ found: done, last: { cluster: undefined, rotation: undefined, authorities: [], hasDiskSnapshots: true } });
     const snapshots = registered.filter(({ type }) => type === snapshotType);
     expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(Array(3).fill(["diskId", "snapshotName", "description", "retentionDays", "waitUntil"]));
     expect(snapshots.map(({ inputs }) => inputs["snapshotName"])).toEqual(

@@ -4,6 +4,7 @@ import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
+import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/model/settings.ts";
@@ -89,21 +90,21 @@ export interface Ran {
 export function clusterAs(name: string, change: Partial<ClusterArgs> = {}, see: (whole: Found) => Found = (whole) => whole): Cluster {
   const settings = { ...args, ...change };
   const found = see(foundAs(current));
+  const renewals = planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0);
   return {
     name,
     args: settings,
     found,
     rows: ackLayout,
     kubernetes: [],
-    clients: () => [],
+    given: () => ({ clients: [], renewals, heldBefore: holdOf(found, settings.holdBefore, []) }),
     plan: planRollout(found, ackLayout, [], 0),
-    renewals: () => planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0),
-    lastRotation: undefined,
+    refusals: [],
     restore: undefined,
     shut: undefined,
     claim: "",
     cloud: undefined,
-    hasDiskSnapshots: false,
+    last: { cluster: undefined, rotation: undefined, authorities: [], hasDiskSnapshots: false },
     clusterId: receipt.cluster,
     owner: name === "" ? "etcd-rotation/test" : `etcd-rotation/test/${name}`,
   };

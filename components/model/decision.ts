@@ -1,0 +1,110 @@
+import { refusals } from "./checks.ts";
+import { type Client, clientsOf } from "./clients.ts";
+import { type CloudMaster, type CloudPlace, cloudRefusals, diskRefusals } from "./cloud.ts";
+import { type Found, presentRows } from "./found.ts";
+import { type KubernetesRow, layouts, type Row } from "./layout.ts";
+import { type Hold, holdOf, missingRefusals } from "./missing.ts";
+import { longestRollout, planRollout, type RolloutPlan } from "./plan.ts";
+import { planRenewals, type RenewalPlan, renewedRows } from "./renewals.ts";
+import { noRenewals, planRestore, type Restore } from "./restore.ts";
+import { type ClusterArgs, tablesOf } from "./settings.ts";
+import { sharedFileRefusals } from "./shared-files.ts";
+import type { Wanted } from "./wanted.ts";
+import { windowRefusal } from "./window.ts";
+
+/** What was seen of a cluster, and what its last update has put out. */
+export interface Observed {
+  readonly found: Found;
+  /** undefined unless the stack file names a cluster of Alibaba Cloud */
+  readonly cloud: (CloudPlace & { readonly masters: readonly CloudMaster[] }) | undefined;
+  readonly last: LastOutputs;
+  /** milliseconds since 1970 */
+  readonly now: number;
+}
+
+export interface LastOutputs {
+  /** etcd's cluster id; undefined before the first update, as is the rotation */
+  readonly cluster: string | undefined;
+  readonly rotation: string | undefined;
+  /** fingerprints */
+  readonly authorities: readonly string[];
+  /** whether the state that this run begins with has snapshots of system disks */
+  readonly hasDiskSnapshots: boolean;
+}
+
+/** What is going to be done with a cluster. */
+export interface Decision {
+  readonly rows: readonly Row[];
+  /** Kubernetes' own files that are looked after; empty when they are left alone */
+  readonly kubernetes: readonly KubernetesRow[];
+  readonly plan: RolloutPlan;
+  /** what comes back from the masters' backups; undefined when the stack's own certificates are wanted */
+  readonly restore: Restore | undefined;
+  /** of etcd */
+  readonly clusterId: string;
+  /** every reason not to begin */
+  readonly refusals: readonly string[];
+  /** why an update may not begin now */
+  readonly shut: string | undefined;
+  /** what depends on the wanted set, which is unknown while a rotation is being previewed */
+  readonly given: (wanted: Wanted | undefined) => Given;
+}
+
+export interface Given {
+  /** of etcd, besides Kubernetes */
+  readonly clients: readonly Client[];
+  /** what of Kubernetes' own files is renewed */
+  readonly renewals: RenewalPlan;
+  /** the rollout stops there */
+  readonly heldBefore: Hold | undefined;
+}
+
+/** Every file that is looked after, wherever the stack file says it lies. */
+export function lookedAfter({ layout, kubernetes: policy, certificates }: Pick<ClusterArgs, "layout" | "kubernetes" | "certificates">) {
+  const { rows, kubernetes } = tablesOf(layout);
+  return { table: rows, kubernetesTable: renewedRows(kubernetes, { ...certificates, ...policy, rotation: policy.rotation }) };
+}
+
+/** The plan by what was seen alone. */
+export function planOf(settings: ClusterArgs, found: Found, now: number): Pick<Decision, "rows" | "kubernetes" | "plan"> {
+  const { table, kubernetesTable } = lookedAfter(settings);
+  const [rows, kubernetes] = [presentRows(table, found), presentRows(kubernetesTable, found)];
+  return { rows, kubernetes, plan: planRollout(found, rows, kubernetes, now, settings.foreignAuthorities) };
+}
+
+/** @param stack its name, and what the receipts call its cluster's owner */
+export function decide({ found, cloud, last, now }: Observed, settings: ClusterArgs, stack: { readonly name: string; readonly owner: string }): Decision {
+  const { rows, kubernetes, plan } = planOf(settings, found, now);
+  const { owner } = stack;
+  const policy = { ...settings.certificates, ...settings.kubernetes, rotation: settings.kubernetes.rotation };
+  const question = { rows, kubernetes, owner, kept: plan.kept, renewBefore: settings.certificates.renewBefore, now };
+  const rolloutSeconds = longestRollout(settings.masters.length, settings.gate, settings.pauseBetweenMasters);
+  const restore = settings.restore === undefined ? undefined : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
+  const authorities = last.rotation === settings.rotation ? last.authorities : undefined;
+  const given = (wanted: Wanted | undefined): Given => {
+    const clients = clientsOf(found, {
+      rows,
+      authorities: wanted === undefined ? (authorities ?? []) : Object.values(wanted.authorities),
+      kept: plan.kept,
+      ignored: settings.clients?.ignore ?? [],
+    });
+    const renewals = restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore);
+    return { clients, renewals, heldBefore: holdOf(found, settings.holdBefore, clients) };
+  };
+  const identity = { owner, takeOver: settings.takeOver, lastClusterId: last.cluster };
+  const allowed = { outage: settings.allowOutage, renewals: given(undefined).renewals.leaves };
+  return {
+    ...{ rows, kubernetes, plan, restore, given },
+    clusterId: found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "",
+    refusals: [
+      ...refusals(found, settings.masters, lookedAfter(settings).table, identity, allowed),
+      ...sharedFileRefusals(found, rows, kubernetes, layouts[settings.layout.kind]),
+      ...missingRefusals(found, rows, plan, authorities),
+      ...(restore?.refusals ?? []),
+      ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, settings.masters)),
+      ...(cloud === undefined || settings.backup.diskSnapshot !== true ? [] : diskRefusals(cloud, cloud.masters)),
+    ],
+    // a recovery cannot wait
+    shut: plan.mode === "recovery" ? undefined : windowRefusal(settings.window, now, stack.name),
+  };
+}
