@@ -1,7 +1,7 @@
 import "../tools/engine/compile-cache.ts";
 import { styleText } from "node:util";
 import { Command, CommanderError } from "@commander-js/extra-typings";
-import { printable } from "../components/model/printable.ts";
+import { printable } from "../components/model/text.ts";
 import { CommandError, exitCodeMeanings, exitCodes, messageOf } from "./command-error.ts";
 import { declareAdopt, declareFleet, declareFleetRun, declareList, declarePurge, declareRollback, declareStatus, renamed } from "./commands.ts";
 

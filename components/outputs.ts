@@ -1,7 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
-import { carriersNow } from "./model/carriers.ts";
-import type { Report } from "./model/report.ts";
+import { carriersNow, type Report } from "./model/report.ts";
 import type { Wanted } from "./model/wanted.ts";
 import type { Rollout } from "./rollout.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
-import { day } from "../../components/model/day.ts";
+import { day } from "../../components/model/text.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { checkSettings } from "../../stacks/settings.ts";
 import { CommandError } from "../command-error.ts";

@@ -1,5 +1,5 @@
 import { type Component, type FileRow, fillIn, type KubernetesRow, type Layout, nowhere, type Placed, type Row } from "../../components/model/layout.ts";
-import { printable } from "../../components/model/printable.ts";
+import { printable } from "../../components/model/text.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
 

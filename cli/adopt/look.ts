@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { ackSurroundings, type Component, components, type LayoutKind } from "../../components/model/layout.ts";
-import { printable } from "../../components/model/printable.ts";
 import { flagsIn } from "../../components/model/read-survey.ts";
 import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";
+import { printable } from "../../components/model/text.ts";
 
 /** What a machine says of itself before there is a stack file. */
 export interface Look {

@@ -1,7 +1,7 @@
 import { normalAddress } from "../../components/model/certificate.ts";
 import { isAddress } from "../../components/model/checks.ts";
 import { ackSurroundings } from "../../components/model/layout.ts";
-import { printable } from "../../components/model/printable.ts";
+import { printable } from "../../components/model/text.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
 

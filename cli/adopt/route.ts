@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { isDeepStrictEqual } from "node:util";
-import { printable } from "../../components/model/printable.ts";
+import { printable } from "../../components/model/text.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { CommandError } from "../command-error.ts";

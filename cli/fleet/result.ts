@@ -1,4 +1,4 @@
-import { printable } from "../../components/model/printable.ts";
+import { printable } from "../../components/model/text.ts";
 import { columns, type Paint, type Tone, wrap } from "../terminal.ts";
 
 /** What became of one stack. */

@@ -1,8 +1,8 @@
 import type { State } from "../../components/model/certificate-status.ts";
-import { tablesOf } from "../../components/model/settings.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
 import type { KubernetesRow } from "../../components/model/layout.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
+import { tablesOf } from "../../components/model/settings.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";

@@ -1,6 +1,6 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
-import { day } from "../../components/model/day.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
+import { day } from "../../components/model/text.ts";
 import { type Cell, columns, displayWidth, type Paint, type Tone, wrap } from "../terminal.ts";
 import { type Outcome, stateOf } from "./look.ts";
 

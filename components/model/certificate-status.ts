@@ -1,9 +1,8 @@
 import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
 import { type Drift, isIssuedHere, portOf } from "./drift.ts";
-import type { Found, FoundMaster } from "./found.ts";
-import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
+import { authorityOn, type Found, type FoundMaster, isSameAuthority } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
-import { printable } from "./printable.ts";
+import { printable } from "./text.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
 export const states = ["expired", "drifted", "unreachable", "due", "ok", "other"] as const;

@@ -1,8 +1,7 @@
 import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
-import { day } from "./day.ts";
-import type { Found, FoundMaster } from "./found.ts";
-import { ackSurroundings, fillIn, type Leaf, leafProfiles, leaves, minorOf, type Placed, pathOn, type Row } from "./layout.ts";
-import { printable } from "./printable.ts";
+import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { ackSurroundings, fillIn, type KubernetesRow, type Layout, type Leaf, leafProfiles, leaves, minorOf, type Placed, pathOn, type Row } from "./layout.ts";
+import { day, printable } from "./text.ts";
 
 /** A master as the stack file describes it. */
 export interface MasterSpec extends Placed {
@@ -241,4 +240,27 @@ export function sansOf(leaf: Leaf, spec: MasterSpec): string[] {
 /** IPv4 or IPv6 that can be written into a certificate, as opposed to a name. */
 export function isAddress(text: string): boolean {
   return /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/.test(text) || (/^[\da-f.]*:[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`));
+}
+
+/**
+ * Rows whose file is one on a master, by path or by links, although a finished rollout would write other content for each:
+ * every step would replace the other's, and restart for it. Uses that want the same may share a file.
+ */
+export function sharedFileRefusals(
+  { masters, joining = [] }: Found,
+  rows: readonly Row[],
+  kubernetes: readonly KubernetesRow[],
+  { hasPeerAuthority }: Pick<Layout, "hasPeerAuthority">,
+): string[] {
+  const contentOf = (row: Row | KubernetesRow) => ("signer" in row ? row.id : `${row.kind} ${row.leaf ?? (hasPeerAuthority ? row.authority : "etcd")}`);
+  return [...masters, ...joining].flatMap((master) =>
+    [...rows, ...kubernetes].flatMap((row, index, all) => {
+      const other = rows.find((each) => placeOf(master, each) === placeOf(master, row) && contentOf(each) !== contentOf(row));
+      return other === undefined || all.indexOf(other) > index
+        ? []
+        : [
+            `Cannot rotate ${master.name}: layout.paths.${other.id} and layout.paths.${row.id} are one file, ${placeOf(master, row)}; expected a file for each, since their new contents differ. Copy it to a path of its own on every master, let the process that reads it use that, one master after the other, and set layout.paths.${row.id}`,
+          ];
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import { day } from "./day.ts";
 import type { Found, FoundMaster, Holder, Holding } from "./found.ts";
 import type { Row } from "./layout.ts";
+import { day } from "./text.ts";
 import { certificatesOf, hasEnded, leavesOn, type Trusted, unique } from "./trust.ts";
 
 /** A client of etcd that is none of Kubernetes' components. */

@@ -1,6 +1,5 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
-import type { FoundMaster, SavedFile } from "./found.ts";
-import { isSameAuthority } from "./kubernetes-authority.ts";
+import { type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";

@@ -1,4 +1,4 @@
-import { refusals } from "./checks.ts";
+import { refusals, sharedFileRefusals } from "./checks.ts";
 import { type Client, clientsOf } from "./clients.ts";
 import { type CloudMaster, type CloudPlace, cloudRefusals, diskRefusals } from "./cloud.ts";
 import { type Found, presentRows } from "./found.ts";
@@ -8,7 +8,6 @@ import { longestRollout, planRollout, type RolloutPlan } from "./plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./restore.ts";
 import { type ClusterArgs, tablesOf } from "./settings.ts";
-import { sharedFileRefusals } from "./shared-files.ts";
 import type { Wanted } from "./wanted.ts";
 import { windowRefusal } from "./window.ts";
 

@@ -1,9 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import { day } from "./day.ts";
 import { differences } from "./differences.ts";
-import type { Found, FoundMaster } from "./found.ts";
-import { authorityOn } from "./kubernetes-authority.ts";
+import { authorityOn, type Found, type FoundMaster } from "./found.ts";
 import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
+import { day } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
 /** One way in which masters disagree, or a master disagrees with itself. */

@@ -1,7 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import { day } from "./day.ts";
 import type { FoundMaster } from "./found.ts";
 import { type KubernetesRow, leafProfiles, type Row, useIdentifiers } from "./layout.ts";
+import { day } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
 /**

@@ -1,5 +1,4 @@
-import { type Found, type FoundMaster, placeOf } from "./found.ts";
-import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
+import { authorityOn, type Found, type FoundMaster, isSameAuthority, placeOf } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { originalOf, ownCertificates } from "./strangers.ts";

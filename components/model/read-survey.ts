@@ -1,8 +1,8 @@
 import { certificatesIn, publicKeysIn } from "./certificate.ts";
 import type { FoundMaster, Receipt } from "./found.ts";
 import type { FileRow } from "./layout.ts";
-import { printable } from "./printable.ts";
 import { answerLines, readRecords, surveyRecords } from "./records.ts";
+import { printable } from "./text.ts";
 
 const absent = { isPresent: false, isReadable: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
 

@@ -1,6 +1,6 @@
 import { etcdStates, type Holder } from "./found.ts";
 import { layoutKinds } from "./layout.ts";
-import { printable } from "./printable.ts";
+import { printable } from "./text.ts";
 
 /** A part of a record: what it looks like, and how it is read. */
 interface Field<T> {

@@ -1,9 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import { day } from "./day.ts";
-import type { Found, FoundMaster } from "./found.ts";
-import { authorityOn, placesOf } from "./kubernetes-authority.ts";
+import { authorityOn, type Found, type FoundMaster, placesOf } from "./found.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";
+import { day } from "./text.ts";
 
 /** auto: near their end, and with every new etcd authority; never: only when `rotation` asks */
 export const renewModes = ["auto", "never"] as const;

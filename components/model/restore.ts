@@ -1,11 +1,10 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import { day } from "./day.ts";
 import { digestOf, fingerprintsIn } from "./differences.ts";
 import { certificateFaults } from "./faults.ts";
-import type { Found, FoundMaster, SavedFile } from "./found.ts";
-import { authorityOn, isSameAuthority } from "./kubernetes-authority.ts";
+import { authorityOn, type Found, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
 import type { Authority, FileRow, KubernetesRow, Row } from "./layout.ts";
 import type { Kept, RenewalPlan } from "./renewals.ts";
+import { day } from "./text.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 

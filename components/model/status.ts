@@ -1,4 +1,3 @@
-import { carrierNotices } from "./carriers.ts";
 import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
@@ -6,10 +5,10 @@ import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import type { Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout.ts";
-import { oldKeyNotices } from "./old-keys.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
+import { carrierNotices } from "./report.ts";
 import { rotationOf } from "./restore.ts";
-import { strangerNotices } from "./strangers.ts";
+import { oldKeyNotices, strangerNotices } from "./strangers.ts";
 import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 export interface Finding {

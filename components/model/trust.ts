@@ -1,8 +1,7 @@
 import { type Certificate, hasIssued, isMadeHere } from "./certificate.ts";
-import { day } from "./day.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import { type Row, servedLeaves } from "./layout.ts";
-import { printable } from "./printable.ts";
+import { day, printable } from "./text.ts";
 
 /** What becomes of somebody else's authorities in etcd's trust files: the stack file's foreignAuthorities. */
 export const foreignPolicies = ["keep", "drop"] as const;

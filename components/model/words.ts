@@ -1,14 +1,13 @@
-import { carrierNotices } from "./carriers.ts";
 import { type Client, clientCommands, clientNotices } from "./clients.ts";
-import { day } from "./day.ts";
 import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import { ackSurroundings, asReadBy, type KubernetesRow, minorOf, type Row } from "./layout.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
-import { oldKeyNotices } from "./old-keys.ts";
 import { isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
-import { strangerNotices } from "./strangers.ts";
+import { carrierNotices } from "./report.ts";
+import { oldKeyNotices, strangerNotices } from "./strangers.ts";
+import { day } from "./text.ts";
 import { type ForeignPolicy, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 

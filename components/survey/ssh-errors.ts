@@ -1,5 +1,5 @@
 import type { ClientErrorExtensions } from "ssh2";
-import { printable } from "../model/printable.ts";
+import { printable } from "../model/text.ts";
 import type { Access } from "./access.ts";
 
 /** A machine that does not answer, as opposed to one that answers and refuses this key, or has another host key. */

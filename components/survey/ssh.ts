@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2, { Client, type ConnectConfig } from "ssh2";
-import { printable } from "../model/printable.ts";
+import { printable } from "../model/text.ts";
 import type { Access } from "./access.ts";
 import { DroppedError, explain, UnreachableError } from "./ssh-errors.ts";
 

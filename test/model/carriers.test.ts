@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { carrierNotices, carriersNow } from "../../components/model/carriers.ts";
 import type { Carrier, Found } from "../../components/model/found.ts";
-import type { Report } from "../../components/model/report.ts";
+import { carrierNotices, carriersNow, type Report } from "../../components/model/report.ts";
 import { foundAs, makePems, receipt } from "./cluster.ts";
 
 const pems = makePems("carriers");

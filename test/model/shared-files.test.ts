@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { sharedFileRefusals } from "../../components/model/checks.ts";
 import { contentsFor } from "../../components/model/contents.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout, layouts, withPaths } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
-import { sharedFileRefusals } from "../../components/model/shared-files.ts";
 import { changed, fileOf, foundAs, makePems } from "./cluster.ts";
 
 const shared = makePems("shared", "shared");

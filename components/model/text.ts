@@ -2,3 +2,8 @@
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
 }
+
+/** `2026-11-23` of a time in milliseconds since 1970, UTC. */
+export function day(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}
