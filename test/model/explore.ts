@@ -62,8 +62,8 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     }
     const name = diskNameOf(after);
     const known = byDisk.get(name);
-    const merged = known === undefined ? after : withLoadedOf(known, after);
-    if (known === undefined || nameOf(merged) !== nameOf(known)) {
+    if (known === undefined || !hasLoadedAllOf(known, after)) {
+      const merged = known === undefined ? after : withLoadedOf(known, after);
       byDisk.set(name, merged);
       waiting.add(name);
       refusedIn(merged, issuers)
@@ -105,6 +105,13 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     }
   }
   return { refused: [...refused].sort(), disks: byDisk.size, starts, worlds: [...byDisk.values()] };
+}
+
+function hasLoadedAllOf(world: World, other: World): boolean {
+  return Object.entries(other.loaded).every(([process, texts]) => {
+    const known = world.loaded[process] ?? [];
+    return texts === known || texts.every((text) => known.includes(text));
+  });
 }
 
 function withLoadedOf(world: World, other: World): World {

@@ -7,6 +7,7 @@ import { isTogether, type Phase, planRollout, type RolloutPlan, stepsOf } from "
 import type { ForeignPolicy } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { type Disk, diskOf, masterWith, names } from "./cluster.ts";
+import { rememberedForPairs } from "./remembered.ts";
 
 /**
  * Three simulated masters. A process reads its trust file at its start and its leaf at each handshake.
@@ -95,9 +96,21 @@ export function surveyed(world: World, issuers: Issuers, ill?: string): World {
   const all = names.flatMap((name) => restarted.map((component) => `${component}@${name}`));
   // an API server may have no other member than its own
   const out = all.filter((each) => isOut(each) || isOut(each.replace("kube-apiserver@", "etcd@")));
-  const plan = planRollout(foundIn({ ...world, out }, ill), ackLayout, [], now);
-  const known = all.filter((each) => out.includes(each) || plan.out[ill ?? ""]?.some((component) => each === `${component}@${ill}`));
+  const planned = ill === undefined ? [] : (planOf({ ...world, out }, { ill }).out[ill] ?? []);
+  const known = all.filter((each) => out.includes(each) || planned.some((component) => each === `${component}@${ill}`));
   return { ...world, out: known.filter((each) => each.startsWith("etcd@")).length > 1 ? all : known };
+}
+
+const plans = new Map<string, RolloutPlan>();
+
+/** The plan of a run that begins here, computed once for all worlds in which a survey sees the same. */
+function planOf(world: World, { ill, missing, joining, foreignAuthorities }: Ways): RolloutPlan {
+  const stale = Object.values(world.loaded).map((texts) => (texts.length > 1 ? 1 : 0));
+  const seen = [diskNameOf(world), stale.join(""), numberOf(world.backups), ill, missing?.name, missing?.isAlive, joining, JSON.stringify(foreignAuthorities)];
+  const key = seen.join(" ");
+  const plan = plans.get(key) ?? planRollout(foundIn(world, ill, missing, joining), ackLayout, [], now, foreignAuthorities);
+  plans.set(key, plan);
+  return plan;
 }
 
 /** The masters when whatever was out has been started by something else; whether it works then is another matter. */
@@ -112,7 +125,7 @@ export function withOutStarted(world: World): World {
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
 export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): Operation[] {
   const found = foundIn(world, ways.ill, ways.missing, ways.joining);
-  const plan = ways.plan ?? planRollout(found, ackLayout, [], now, ways.foreignAuthorities);
+  const plan = ways.plan ?? planOf(world, ways);
   const authorities = Object.values(pems.authorities).map((pem) => certificatesIn(pem)[0]?.fingerprint ?? "");
   const isPlannedOut = (each: string) => names.some((name) => plan.out[name]?.some((component) => each === `${component}@${name}`));
   // what is out for another reason ends it in backup
@@ -269,13 +282,18 @@ interface Refused {
   readonly between: readonly [string, string];
 }
 
+const isIssuerIn = rememberedForPairs(
+  (issuer, text) => text.includes(issuer),
+  (pem: string) => pem,
+);
+
 function allRefusedIn(world: World, issuers: Issuers): Refused[] {
   return names.flatMap((master) =>
     mustAccept.flatMap(({ trust, reader, leaf, holder, of }) => {
       const held = [...(world.loaded[`${master} ${trust}`] ?? []), world.disks[master]?.[trust] ?? ""];
       return names.flatMap((other) => {
         const issuer = issuers.get(world.disks[other]?.[leaf] ?? "");
-        const isAccepted = (of === "itself" && other !== master) || (issuer !== undefined && held.every((text) => text.includes(issuer)));
+        const isAccepted = (of === "itself" && other !== master) || (issuer !== undefined && held.every((text) => isIssuerIn(issuer, text)));
         return isAccepted ? [] : [{ what: `${trust} on ${master} refuses ${leaf} of ${other}`, between: [`${reader}@${master}`, `${holder}@${other}`] }];
       });
     }),

@@ -1,18 +1,27 @@
 import type { Certificate } from "../../components/model/certificate.ts";
 
 /** The same function, computing each answer once: thousands of plans look at the same few certificates. */
-export function remembered<Args extends readonly unknown[], Result>(of: (...args: Args) => Result, key: (...args: Args) => string): (...args: Args) => Result {
+function remembered<Argument, Result>(of: (argument: Argument) => Result, key: (argument: Argument) => string): (argument: Argument) => Result {
   const answers = new Map<string, Result>();
-  return (...args) => {
-    const name = key(...args);
+  return (argument) => {
+    const name = key(argument);
     const known = answers.get(name);
     if (known !== undefined) {
       return known;
     }
-    const answer = of(...args);
+    const answer = of(argument);
     answers.set(name, answer);
     return answer;
   };
+}
+
+/** The same for a function of two; `key` tells what of either its answers hang on. */
+export function rememberedForPairs<Argument, Result>(
+  of: (one: Argument, other: Argument) => Result,
+  key: (argument: Argument) => string,
+): (one: Argument, other: Argument) => Result {
+  const forFirst = remembered((one: Argument) => remembered((other: Argument) => of(one, other), key), key);
+  return (one, other) => forFirst(one)(other);
 }
 
 /** components/model/certificate.ts with a memory. */
@@ -22,6 +31,6 @@ export function withMemory<Module extends typeof import("../../components/model/
     certificatesIn: remembered(real.certificatesIn, (pem) => pem),
     publicKeyOf: remembered(real.publicKeyOf, (pem) => pem),
     isMadeHere: remembered(real.isMadeHere, ({ fingerprint }) => fingerprint),
-    hasIssued: remembered(real.hasIssued, (authority: Certificate, leaf: Certificate) => `${authority.fingerprint} ${leaf.fingerprint}`),
+    hasIssued: rememberedForPairs(real.hasIssued, ({ fingerprint }: Certificate) => fingerprint),
   };
 }
