@@ -564,6 +564,42 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/survey.bats",
     test: "input that sudo records",
   },
+  // clients.sh
+  {
+    file: "components/node/clients.sh",
+    from: `"$(certificates_in <(printf '%s' "$text" | tr '\\037' '\\n'))"`,
+    to: '"$text"',
+    tests: "node/clients.bats",
+    test: "those with a certificate of etcd are told, without a key",
+  },
+  {
+    file: "components/node/clients.sh",
+    from: '[ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || secret_values "$mark"',
+    to: ":",
+    tests: "node/clients.bats",
+    test: "those with a certificate of etcd are told, without a key",
+  },
+  {
+    file: "components/node/clients.sh",
+    from: "command -v kubectl >/dev/null && [ -r",
+    to: "true || [ -r",
+    tests: "node/clients.bats",
+    test: "or no kubectl, is told",
+  },
+  {
+    file: "components/node/clients.sh",
+    from: "(told[space] += count) > 50 || ",
+    to: "",
+    tests: "node/clients.bats",
+    test: "what a namespace has too much of is cut",
+  },
+  {
+    file: "components/node/clients.sh",
+    from: "    case $name in etcd | kube-apiserver | etcdctl | openssl) continue ;; esac\n",
+    to: "",
+    tests: "node/clients.bats",
+    test: "a process with a connection is told",
+  },
   // renewal.sh, kubernetes.sh
   { file: "components/node/renewal.sh", from: '[ "$KEEP_KEYS" != 1 ] || [', to: "true || [", tests: "node/kubernetes.bats", test: "keepKeys keeps them" },
   {
