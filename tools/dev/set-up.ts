@@ -80,6 +80,7 @@ const debianPackages = [
   "shellcheck",
   "shfmt",
   "etcd-client",
+  "acl",
 ] as const;
 
 /** While this file says 101, Debian starts no service that it installs: the lab starts its own. */
