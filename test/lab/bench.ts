@@ -1,43 +1,49 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { phases } from "../../components/model/plan.ts";
 import { startsOn } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
 import { rolling } from "./judge/verdict.ts";
 import { LabStack } from "./stack.ts";
 import { readStatus } from "./status.ts";
 import { runCli } from "./support/cli.ts";
+import { followEvents, timesOf } from "./support/engine-events.ts";
+import { layDown, makeForeignSet, restartEtcd } from "./support/foreign.ts";
+import { inside } from "./support/inside.ts";
 import { until } from "./support/until.ts";
-import { startLab, stopLab } from "./topology.ts";
+import { isServing } from "./support/well.ts";
+import { type Lab, startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
-const usage = `Usage: npm run bench [-- --json] [-- --kubernetes | --expired]
+const usage = `Usage: npm run bench [-- --json] [-- --runs N] [-- --one-step] [-- --kubernetes | --expired]
 
-Measures one rotation of three masters in a fresh lab: wall time of preview, status and up, time per phase, restarts per
-component, the longest gaps of etcd writes and API requests through the load balancer, and the size of the state.
---kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's authority
-and leaves have expired, and no member has started; seconds from the start of up until every member answers. Needs npm run setup.
+Measures rotations of three masters in a fresh lab: wall time of preview, status and up, where up spends it by the engine's
+event log, restarts per component, the longest gaps of etcd writes and API requests through the load balancer, and the size
+of the state. --runs measures so many, and prints the median and in parentheses the least and the most. --one-step adds, for
+comparison, the order of a plain script: new authority and leaves, master by master, one restart, nothing that trusts both.
+--kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's
+authority and leaves have expired, and no member has started; seconds from the start of up until every member answers.
+Needs npm run setup.
 `;
 
-const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
+/** Figures by what they are of. */
+type Figures = Readonly<Record<string, number>>;
 
 interface Result {
-  /** seconds */
-  readonly seconds: Readonly<Record<string, number>>;
+  readonly seconds: Figures;
   /** most restarts of one component on one master */
-  readonly restarts: Readonly<Record<string, number>>;
-  /** milliseconds */
-  readonly longestGap: { readonly etcdWrite: number; readonly api: number };
-  readonly failedEtcdWrites: number;
-  readonly apiRequestsThatFailedTwice: number;
-  /** the engine writes all of it after each operation */
-  readonly stateKilobytes: number;
+  readonly restarts: Figures;
+  readonly milliseconds: Figures;
+  readonly failures: Figures;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       json: { type: "boolean", default: false },
+      runs: { type: "string", default: "1" },
+      "one-step": { type: "boolean", default: false },
       kubernetes: { type: "boolean", default: false },
       expired: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -47,54 +53,105 @@ async function main(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
+  if (!/^[1-9]\d?$/.test(values.runs)) {
+    throw new Error(`Cannot read --runs ${values.runs}; expected a number from 1 to 99`);
+  }
   if (values.expired) {
     await measureRecovery(values.json);
     return;
   }
+  // without it the CLI does not know --event-log
+  process.env["PULUMI_DEBUG_COMMANDS"] = "true";
   const lab = await startLab({ name: "lab-bench" });
-  const stack = await LabStack.create(lab, "2026-11");
+  const stack = await LabStack.create(lab, "bench-0");
   if (values.kubernetes) {
     stack.configure({ kubernetes: undefined });
   }
   try {
-    // adoption first: the measured rotation is the ordinary one
+    // the take-over first: what is measured is the ordinary rotation
     mustPass(await stack.up());
-    const steady = await timed(() => stack.preview());
-    const looked = await timed(async () => {
-      const { code, stdout, stderr } = await runCli(stack, "status");
-      // 1: something is due, as Kubernetes' own certificates are in the lab
-      return { code: code === 1 ? 0 : code, output: `${stdout}${stderr}` };
-    });
-    stack.configure({ rotation: "2026-12" });
-    const planned = await timed(() => stack.preview());
-    const record = join(lab.folder, "bench.jsonl");
-    const before = await startsOnAll();
-    const traffic = await startTraffic(lab, record);
-    const up = stack.startUp();
-    const times = await phaseTimes(up.output, up.done);
-    mustPass(await up.done);
-    await traffic.stop();
-    const after = await startsOnAll();
-    const most = (component: "etcd" | "api") => Math.max(...after.map((each, index) => each[component] - (before[index]?.[component] ?? 0)));
-    const { measures } = judge(await readRecord(record), rolling);
-    rmSync(record);
-    report(values.json, {
-      seconds: { "preview, steady": steady, "preview of a rotation": planned, status: looked, ...times },
-      restarts: { etcd: most("etcd"), "kube-apiserver": most("api") },
-      longestGap: { etcdWrite: measures.longestWriteGapMilliseconds, api: measures.longestApiGapMilliseconds },
-      failedEtcdWrites: measures.failedWriteRounds,
-      apiRequestsThatFailedTwice: measures.apiDoubleFailures,
-      stateKilobytes: Math.round(stack.state().length / 1000),
-    });
+    const runs: Result[] = [];
+    for (let run = 1; run <= Number(values.runs); run++) {
+      runs.push(await measureRotation(lab, stack, `bench-${run}`));
+    }
+    const rotation = inAll(runs);
+    const stateKilobytes = Math.round(stack.state().length / 1000);
+    const oneStep = values["one-step"] ? await measureOneStep(lab) : undefined;
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify({ rotation, stateKilobytes, oneStep }, null, 2)}\n`);
+      return;
+    }
+    printResult(rotation);
+    process.stdout.write(rowsOf([["state", `${stateKilobytes} kB`]]));
+    if (oneStep !== undefined) {
+      process.stdout.write("\nA plain script, one step on each master, for comparison\n");
+      printResult(inAll([oneStep]));
+    }
   } finally {
     stack.remove();
     await stopLab(lab.name);
   }
+}
 
-  /** Restarts are counted from systemd's journal and the pods' log files, not from what the steps say. */
-  async function startsOnAll() {
-    return Promise.all(lab.masters.map((master) => startsOn(lab, master)));
-  }
+async function measureRotation(lab: Lab, stack: LabStack, rotation: string): Promise<Result> {
+  const steady = await timed(() => stack.preview());
+  const status = await timed(async () => {
+    const { code, stdout, stderr } = await runCli(stack, "status");
+    // 1: something is due, as Kubernetes' own certificates are in the lab
+    return { code: code === 1 ? 0 : code, output: `${stdout}${stderr}` };
+  });
+  stack.configure({ rotation, ...(stack.settings["kubernetes"] === undefined ? { kubernetes: { rotation } } : {}) });
+  const planned = await timed(() => stack.preview());
+  const log = join(lab.folder, `${rotation}.events`);
+  const { result, seconds } = await measureUnderTraffic(lab, async () => {
+    const started = performance.now();
+    const up = stack.startUp("--event-log", log);
+    const events = await followEvents(log, up.done);
+    mustPass(await up.done);
+    return { ...timesOf(events, phases), "up, three masters": (performance.now() - started) / 1000 };
+  });
+  return { ...result, seconds: { "preview, steady": steady, status, "preview of a rotation": planned, ...seconds } };
+}
+
+/** What a script does that knows one step only: on each master in turn everything new, and a restart. */
+async function measureOneStep(lab: Lab): Promise<Result> {
+  const set = await makeForeignSet(lab, "one-step");
+  const { result, seconds } = await measureUnderTraffic(lab, async () => {
+    const started = performance.now();
+    for (const master of lab.masters) {
+      layDown(set, master, ["trust", "leaves"]);
+      await restartEtcd([master]);
+      await inside(master, "pkill -KILL -x 'kube-apiserver.*' || :");
+    }
+    await until("everything serves", () => isServing(lab));
+    return { "one step, three masters": (performance.now() - started) / 1000 };
+  });
+  return { ...result, seconds };
+}
+
+/** Restarts are counted from systemd's journal and the pods' log files, not from what the steps say. */
+async function measureUnderTraffic(lab: Lab, work: () => Promise<Figures>): Promise<{ result: Omit<Result, "seconds">; seconds: Figures }> {
+  const starts = () => Promise.all(lab.masters.map((master) => startsOn(lab, master)));
+  const record = join(lab.folder, "bench.jsonl");
+  const before = await starts();
+  const traffic = await startTraffic(lab, record);
+  const seconds = await work();
+  await traffic.stop();
+  const after = await starts();
+  const most = (component: "etcd" | "api") => Math.max(...after.map((each, index) => each[component] - (before[index]?.[component] ?? 0)));
+  const { measures } = judge(await readRecord(record), rolling);
+  rmSync(record);
+  return {
+    seconds,
+    result: {
+      restarts: { etcd: most("etcd"), "kube-apiserver": most("api") },
+      milliseconds: {
+        "longest etcd write gap": measures.longestWriteGapMilliseconds,
+        "longest API gap through the load balancer": measures.longestApiGapMilliseconds,
+      },
+      failures: { "failed etcd write rounds": measures.failedWriteRounds, "API requests that failed twice in a row": measures.apiDoubleFailures },
+    },
+  };
 }
 
 async function measureRecovery(isJson: boolean): Promise<void> {
@@ -105,9 +162,9 @@ async function measureRecovery(isJson: boolean): Promise<void> {
     const started = performance.now();
     const up = stack.startUp();
     await until("every member answers", async () => (await readStatus(lab)).every(({ etcd }) => etcd === "healthy"));
-    const quorum = round((performance.now() - started) / 1000);
+    const quorum = (performance.now() - started) / 1000;
     mustPass(await up.done);
-    const whole = round((performance.now() - started) / 1000);
+    const whole = (performance.now() - started) / 1000;
     const seconds = { "preview of a recovery": preview, "up until quorum": quorum, "up, three masters": whole };
     process.stdout.write(
       isJson ? `${JSON.stringify({ seconds }, null, 2)}\n` : rowsOf(Object.entries(seconds).map(([what, each]) => [what, `${each.toFixed(1)} s`])),
@@ -118,40 +175,10 @@ async function measureRecovery(isJson: boolean): Promise<void> {
   }
 }
 
-/** Seconds from the first to the last sign of each phase, read from the CLI's own progress. */
-async function phaseTimes(output: () => string, done: Promise<unknown>): Promise<Record<string, number>> {
-  const started = performance.now();
-  const first = new Map<string, number>();
-  const last = new Map<string, number>();
-  let isDone = false;
-  void done.then(() => {
-    isDone = true;
-  });
-  while (!isDone) {
-    const text = output();
-    const now = (performance.now() - started) / 1000;
-    for (const phase of phases) {
-      if (!first.has(phase) && new RegExp(`${phase}-master-\\d+ (creating|replacing)`).test(text)) {
-        first.set(phase, now);
-      }
-      const ended = text.match(new RegExp(`${phase}-master-\\d+ (created|replaced|created replacement)`, "g"))?.length ?? 0;
-      if (!last.has(phase) && ended >= 3) {
-        last.set(phase, now);
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  const total = (performance.now() - started) / 1000;
-  return {
-    ...Object.fromEntries(phases.map((phase) => [phase, round((last.get(phase) ?? total) - (first.get(phase) ?? 0))])),
-    "up, three masters": round(total),
-  };
-}
-
 async function timed(work: () => Promise<{ code: number; output: string }>): Promise<number> {
   const started = performance.now();
   mustPass(await work());
-  return round((performance.now() - started) / 1000);
+  return (performance.now() - started) / 1000;
 }
 
 function mustPass({ code, output }: { code: number; output: string }): void {
@@ -160,29 +187,44 @@ function mustPass({ code, output }: { code: number; output: string }): void {
   }
 }
 
-function round(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
+/** Median, least and most of each figure over several runs. */
+interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
 }
 
-function report(isJson: boolean, result: Result): void {
-  if (isJson) {
-    process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-    return;
-  }
-  const rows: [string, string][] = [
-    ...Object.entries(result.seconds).map(([what, seconds]): [string, string] => [what, `${seconds.toFixed(1)} s`]),
-    ...Object.entries(result.restarts).map(([what, count]): [string, string] => [`restarts of ${what}, at most on one master`, String(count)]),
-    ["longest etcd write gap", `${result.longestGap.etcdWrite} ms`],
-    ["longest API gap through the load balancer", `${result.longestGap.api} ms`],
-    ["failed etcd writes", String(result.failedEtcdWrites)],
-    ["API requests that failed twice in a row", String(result.apiRequestsThatFailedTwice)],
-    ["state", `${result.stateKilobytes} kB`],
-  ];
-  process.stdout.write(rowsOf(rows));
+/** The same figures of several runs, by median. */
+function inAll(runs: readonly Result[]): Readonly<Record<keyof Result, Readonly<Record<string, Spread>>>> {
+  const spread = (kind: keyof Result) =>
+    Object.fromEntries(
+      Object.keys(runs[0]?.[kind] ?? {}).map((what) => {
+        const sorted = runs.map((run) => run[kind][what] ?? Number.NaN).toSorted((a, b) => a - b);
+        const [least = Number.NaN, most = Number.NaN, median = Number.NaN] = [sorted[0], sorted.at(-1), sorted[(sorted.length - 1) >> 1]];
+        return [what, { median, least, most }];
+      }),
+    );
+  return { seconds: spread("seconds"), restarts: spread("restarts"), milliseconds: spread("milliseconds"), failures: spread("failures") };
+}
+
+function printResult(result: ReturnType<typeof inAll>): void {
+  const rows = (kind: keyof Result, unit: string, digits: number, prefix = "") =>
+    Object.entries(result[kind]).map(([what, { median, least, most }]): [string, string] => [
+      `${prefix}${what}`,
+      `${median.toFixed(digits)}${unit}${least === most ? "" : ` (${least.toFixed(digits)} to ${most.toFixed(digits)})`}`,
+    ]);
+  process.stdout.write(
+    rowsOf([
+      ...rows("seconds", " s", 1),
+      ...rows("restarts", "", 0, "most restarts on one master: "),
+      ...rows("milliseconds", " ms", 0),
+      ...rows("failures", "", 0),
+    ]),
+  );
 }
 
 function rowsOf(rows: readonly (readonly [string, string])[]): string {
-  return rows.map(([what, value]) => `${what.padEnd(46)} ${value.padStart(10)}\n`).join("");
+  return rows.map(([what, value]) => `${what.padEnd(48)} ${value}\n`).join("");
 }
 
 await main();

@@ -1,0 +1,64 @@
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+
+/** A step of the engine, as its event log has it; `at` is in seconds since the log was followed, since the log itself knows whole seconds only. */
+interface EngineEvent {
+  readonly at: number;
+  readonly kind: "begun" | "ended";
+  readonly operation: string;
+  readonly type: string;
+  /** the last part of the URN */
+  readonly name: string;
+}
+
+interface LoggedStep {
+  readonly metadata: { readonly op: string; readonly urn: string; readonly type: string };
+}
+
+/** Reads the file of `--event-log` as it grows, until the run is done. */
+export async function followEvents(file: string, done: Promise<unknown>): Promise<EngineEvent[]> {
+  const started = performance.now();
+  const events: EngineEvent[] = [];
+  let isDone = false;
+  void done.finally(() => {
+    isDone = true;
+  });
+  for (let read = 0, isLast = false; !isLast; ) {
+    isLast = isDone;
+    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
+    const at = (performance.now() - started) / 1000;
+    events.push(...lines.slice(read).flatMap((line) => parseEvent(line, at)));
+    read = lines.length;
+    await setTimeout(50);
+  }
+  return events;
+}
+
+function parseEvent(line: string, at: number): EngineEvent[] {
+  const event: { resourcePreEvent?: LoggedStep; resOutputsEvent?: LoggedStep } = JSON.parse(line);
+  const step = event.resourcePreEvent ?? event.resOutputsEvent;
+  return step === undefined
+    ? []
+    : [
+        {
+          at,
+          kind: event.resourcePreEvent === undefined ? "ended" : "begun",
+          operation: step.metadata.op,
+          type: step.metadata.type,
+          name: step.metadata.urn.split("::").at(-1) ?? "",
+        },
+      ];
+}
+
+/** Where the time of an update went, in seconds: from the first to the last sign of each kind of work. They may overlap. */
+export function timesOf(events: readonly EngineEvent[], phases: readonly string[]): Record<string, number> {
+  const isDelete = ({ operation }: EngineEvent) => operation.startsWith("delete") || operation === "discard-replaced";
+  const isMade = (event: EngineEvent) => !isDelete(event) && event.operation !== "same";
+  const span = (some: readonly EngineEvent[]) => (some.at(-1)?.at ?? 0) - (some[0]?.at ?? 0);
+  return {
+    "until the first resource": events[0]?.at ?? 0,
+    certificates: span(events.filter((event) => isMade(event) && event.type.startsWith("tls:"))),
+    ...Object.fromEntries(phases.map((phase) => [phase, span(events.filter((event) => isMade(event) && event.name.startsWith(`${phase}-`)))])),
+    deletes: span(events.filter(isDelete)),
+  };
+}
