@@ -124,8 +124,8 @@ inodes() {
   chmod 711 "$BASE" "$ROOT" "$ROOT"/var/lib
   script survey >"$FAKE/script"
   on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
-  [ "$(grep '^unreadable' "$FAKE/stdout")" = "$(index_of etcd-server-key | sed 's/^/unreadable /'
-    index_of etcd-peer-key | sed 's/^/unreadable /')" ]
+  [ "$(sed -n 's/^file \([a-z-]*\) [^ ]* [^ ]* unreadable .*/\1/p' "$FAKE/stdout")" = "etcd-server-key
+etcd-peer-key" ]
   step "PHASE=issue
 OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)
 $(want_set old etcd-server etcd-server-key)"
