@@ -59,7 +59,7 @@ const cases: readonly Case[] = [
     name: "a SAN that would be lost",
     change: (masters) => ({ masters: masters.map((each) => ({ ...each, extraSans: [] })) }),
     error:
-      /Cannot rotate master-1: its etcd-server certificate has DNS:etcd\.lab\.internal, which the new one would lose; add to masters\[master-1\]\.extraSans: etcd\.lab\.internal/,
+      /Cannot rotate master-1: its etcd-server certificate has IP:10\.77\.0\.12, IP:10\.77\.0\.13, DNS:ext1\.example\.com, DNS:coreos1, DNS:coreos1\.local, which the new one would lose; add to masters\[master-1\]\.extraSans: 10\.77\.0\.12, 10\.77\.0\.13, ext1\.example\.com, coreos1, coreos1\.local/,
   },
   {
     name: "a member that is not listed",
