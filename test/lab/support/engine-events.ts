@@ -55,9 +55,10 @@ export function timesOf(events: readonly EngineEvent[], phases: readonly string[
   const isDelete = ({ operation }: EngineEvent) => operation.startsWith("delete") || operation === "discard-replaced";
   const isMade = (event: EngineEvent) => !isDelete(event) && event.operation !== "same";
   const span = (some: readonly EngineEvent[]) => (some.at(-1)?.at ?? 0) - (some[0]?.at ?? 0);
+  const certificates = events.filter((event) => isMade(event) && event.type.startsWith("tls:"));
   return {
-    "until the first resource": events[0]?.at ?? 0,
-    certificates: span(events.filter((event) => isMade(event) && event.type.startsWith("tls:"))),
+    "until the first certificate": certificates[0]?.at ?? 0,
+    certificates: span(certificates),
     ...Object.fromEntries(phases.map((phase) => [phase, span(events.filter((event) => isMade(event) && event.name.startsWith(`${phase}-`)))])),
     deletes: span(events.filter(isDelete)),
   };
