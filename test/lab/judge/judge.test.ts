@@ -319,6 +319,20 @@ describe("a run that breaks one rule", () => {
     ]);
   });
 
+  test("two API servers that say for longer than an election takes that etcd fails", () => {
+    const unwell = [...spell("api", "10.0.0.2", "unhealthy", 1000, 5000), ...spell("api", "10.0.0.3", "unhealthy", 1500, 5200)];
+    expect(violationsOf(withEntries(goodHistory(), unwell))).toEqual([]);
+    expect(violationsOf(withEntries(goodHistory(), unwell), { ...rolling, electionMilliseconds: 3000 })).toEqual([
+      {
+        rule: "api-servers",
+        at: 1500,
+        wall: "2026-01-01T00:00:01.500Z",
+        what: "more than one of the API servers were not well at once, for longer than an election takes",
+        evidence: "for at least 3500 ms; allowed are 3000 ms: 10.0.0.2 from 1000 to 5000 ms (unhealthy here); 10.0.0.3 from 1500 to 5200 ms (unhealthy here)",
+      },
+    ]);
+  });
+
   test("a quorum of members that are not healthy, although each answers", () => {
     const entries = withEntries(goodHistory(), [...spell("etcd", "10.0.0.1", "unhealthy", 1000, 5000), ...spell("etcd", "10.0.0.2", "unhealthy", 1500, 5200)]);
     expect(violationsOf(entries, { ...rolling, electionMilliseconds: 3000 })).toEqual([

@@ -30,6 +30,7 @@ function brokenRules(history: History, expectations: Expectations): Finding[] {
     ...roles.flatMap((role) => failedRequests(history, role)),
     ...together(history, "etcd", "etcd-members", "etcd members"),
     ...together(history, "api", "api-servers", "API servers"),
+    ...unwellApiServers(history, expectations),
     ...lostQuorum(history, expectations),
   ];
 }
@@ -63,6 +64,18 @@ function together(history: History, service: Service, rule: Rule, name: string):
     what: `more than one of the ${name} were down at once`,
     evidence: `for at least ${Math.round(to - from)} ms: ${spells.map(describe).join("; ")}`,
   }));
+}
+
+/** An election is noticed by every API server at once; what lasts longer is none. */
+function unwellApiServers(history: History, { electionMilliseconds }: Expectations): Finding[] {
+  return overlapsOf(spellsIn(history, "api", ["down", "unhealthy"]), 2)
+    .filter(({ from, to }) => to - from > electionMilliseconds)
+    .map(({ from, to, spells }) => ({
+      rule: "api-servers",
+      at: from,
+      what: "more than one of the API servers were not well at once, for longer than an election takes",
+      evidence: `for at least ${Math.round(to - from)} ms; allowed are ${electionMilliseconds} ms: ${spells.map(describe).join("; ")}`,
+    }));
 }
 
 function lostQuorum(history: History, { electionMilliseconds }: Expectations): Finding[] {

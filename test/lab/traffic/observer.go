@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,12 +70,29 @@ func etcdState(status int, body string) state {
 	return unhealthy
 }
 
-// An API server that says that it is not ready, because it drains or starts, is out of service.
-func apiState(status int, _ string) state {
+// An API server that says that it is not ready, because it drains or starts, is out of service. One that holds nothing
+// against itself but etcd still serves: it asks etcd at most once a second and repeats the last answer until then, so
+// one question that met a change of leader is "etcd failed" for a second, on every API server that asked at that moment.
+func apiState(status int, body string) state {
 	if status == http.StatusOK {
 		return up
 	}
+	failed := failedChecks(body)
+	if len(failed) > 0 && !slices.ContainsFunc(failed, func(check string) bool { return check != "etcd" && check != "etcd-readiness" }) {
+		return unhealthy
+	}
 	return down
+}
+
+// failedChecks are the names in lines as "[-]etcd failed: reason withheld".
+func failedChecks(body string) []string {
+	var failed []string
+	for line := range strings.Lines(body) {
+		if rest, found := strings.CutPrefix(line, "[-]"); found {
+			failed = append(failed, strings.Fields(rest + " ?")[0])
+		}
+	}
+	return failed
 }
 
 func (o *observer) run(done <-chan struct{}) {
