@@ -1,5 +1,13 @@
 /** How a command ends; a number means the same for all of them. The first four are also those of a monitoring plug-in. */
-export const exitCodes = { done: 0, due: 1, failed: 2, usage: 3, declined: 4, unfinished: 5, refused: 6 } as const;
+export const exitCodes = {
+  done: 0,
+  due: 1,
+  failed: 2,
+  usage: 3,
+  declined: 4,
+  unfinished: 5,
+  refused: 6,
+} as const;
 
 /** What each of them means, for --help and docs/commands.md. */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
@@ -17,7 +25,10 @@ export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: number;
 
-  constructor(message: string, { ending, ...options }: ErrorOptions & { readonly ending: keyof typeof exitCodes }) {
+  constructor(
+    message: string,
+    { ending, ...options }: ErrorOptions & { readonly ending: keyof typeof exitCodes },
+  ) {
     super(message, options);
     this.code = exitCodes[ending];
   }

@@ -2,8 +2,12 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { ownFolder } from "./project.ts";
 
 /** The options that a command declares, by their names; one without a default may also be `undefined`. */
-type OptionsOf<Declare extends (...args: never[]) => { opts(): object }> = WithUndefined<ReturnType<ReturnType<Declare>["opts"]>>;
-type WithUndefined<T> = { readonly [Name in keyof T]: Record<never, never> extends Pick<T, Name> ? T[Name] | undefined : T[Name] };
+type OptionsOf<Declare extends (...args: never[]) => { opts(): object }> = WithUndefined<
+  ReturnType<ReturnType<Declare>["opts"]>
+>;
+type WithUndefined<T> = {
+  readonly [Name in keyof T]: Record<never, never> extends Pick<T, Name> ? T[Name] | undefined : T[Name];
+};
 
 export type AdoptOptions = OptionsOf<typeof declareAdopt>;
 export type StatusOptions = OptionsOf<typeof declareStatus>;
@@ -14,10 +18,16 @@ export type BackupsOptions = OptionsOf<typeof declareList>;
 export type PurgeOptions = OptionsOf<typeof declarePurge>;
 
 /** Where the program is. */
-const cwdOption = new Option("--cwd <folder>", "another Pulumi project than this one").default(ownFolder, "this one");
+const cwdOption = new Option("--cwd <folder>", "another Pulumi project than this one").default(
+  ownFolder,
+  "this one",
+);
 
 /** The result for programs. */
-const jsonOption = new Option("--json", "the result as JSON on standard output, all else on standard error").default(false);
+const jsonOption = new Option(
+  "--json",
+  "the result as JSON on standard output, all else on standard error",
+).default(false);
 
 /** The earlier way to say which stack. */
 const stackOption = new Option("--stack <stack>").hideHelp();
@@ -26,7 +36,12 @@ const stackOption = new Option("--stack <stack>").hideHelp();
 const identityOption = new Option("--identity <file>").hideHelp();
 
 /** What an earlier spelling and the present one say, of which there may be one; the earlier one works for one release. */
-export function renamed(present: string | undefined, earlier: string | undefined, was: string, is: string): string | undefined {
+export function renamed(
+  present: string | undefined,
+  earlier: string | undefined,
+  was: string,
+  is: string,
+): string | undefined {
   if (earlier !== undefined) {
     process.stderr.write(`notice: ${was} will go with the next release; it is now ${is}\n`);
   }
@@ -46,14 +61,27 @@ Compare the fingerprints with the machines' own before you answer yes.`,
     )
     .argument("<stack>", "its name, such as my-cluster")
     .option("--host <host>", "any master, as [user@]host[:port], or an alias of ~/.ssh/config")
-    .option("--cluster-id <id>", "the ACK cluster, whose masters Alibaba Cloud tells; its credentials come from the environment")
+    .option(
+      "--cluster-id <id>",
+      "the ACK cluster, whose masters Alibaba Cloud tells; its credentials come from the environment",
+    )
     .option("--region <region>", "where that is, such as cn-hangzhou")
-    .option("--user <user>", "on every master; another than root needs sudo without a password (default: that of ~/.ssh/config, or root)")
+    .option(
+      "--user <user>",
+      "on every master; another than root needs sudo without a password (default: that of ~/.ssh/config, or root)",
+    )
     .option("--port <port>", "of SSH on every master (default: that of ~/.ssh/config, or 22)")
     .option("--key <file>", "log in with this private key (default: the IdentityFile of ~/.ssh/config)")
     .option("--agent", "log in with the keys of the SSH agent", false)
-    .option("--password", "asks for the password of that user, on every master the same; kept encrypted in the stack file", false)
-    .option("--bastion <host>", "the machine on the way, as [user@]host[:port] (default: the ProxyJump of ~/.ssh/config)")
+    .option(
+      "--password",
+      "asks for the password of that user, on every master the same; kept encrypted in the stack file",
+      false,
+    )
+    .option(
+      "--bastion <host>",
+      "the machine on the way, as [user@]host[:port] (default: the ProxyJump of ~/.ssh/config)",
+    )
     .option("--bastion-key <file>", "its private key (default: as on the masters)")
     .option("--bastion-password", "asks for its password", false)
     .option("--known-hosts <file>", "trust the host keys in it, and no others; does not ask")
@@ -90,7 +118,10 @@ Reads only: the stack file, and the masters over SSH. Needs neither Pulumi nor t
     .argument("[stack...]")
     .option("--all", "every stack with a file in stacks/", false)
     .option("--prometheus", "as metrics for node-exporter's textfile collector", false)
-    .option("--output <file>", "write there instead of standard output, replaced at once (with --json or --prometheus)")
+    .option(
+      "--output <file>",
+      "write there instead of standard output, replaced at once (with --json or --prometheus)",
+    )
     .option("--agent", "log in with the keys of the SSH agent, whatever the stack file says", false)
     .option("--key <file>", "log in with this private key")
     .addOption(jsonOption)
@@ -123,7 +154,10 @@ export function declareFleet(fleet: Command, name: string, description: string) 
 export function declareFleetRun(fleet: Command, name: string, description: string) {
   return declareFleet(fleet, name, description)
     .option("--parallel <n>", "stacks at work at one time; see docs/fleet.md", parallelIn, 2)
-    .option("--canary <stack>", "this one first and alone; up starts the others only when it is as wanted, not when it waits for its window")
+    .option(
+      "--canary <stack>",
+      "this one first and alone; up starts the others only when it is as wanted, not when it waits for its window",
+    )
     .option("--logs <folder>", "where each stack's log goes (default: .fleet/<time>)")
     .addHelpText("after", running);
 }
@@ -149,17 +183,29 @@ The state from before is saved first, readable by you alone, and its path is pri
     .usage("[stack] --list [file...] | --to <set> | --abort")
     .argument("[stack]")
     .argument("[file...]")
-    .option("--list", "earlier states of the backend's history, newest first, or exported files; needs no passphrase", false)
+    .option(
+      "--list",
+      "earlier states of the backend's history, newest first, or exported files; needs no passphrase",
+      false,
+    )
     .option(
       "--to <set>",
       `a number of the list, or a file: of "pulumi stack export", of a backend's history, or one that this command has saved; \
 or original: the files from before this program's first rollout, which the masters keep; \
 the state stays, and the stack file says restore: without it pulumi up goes forward again`,
     )
-    .option("--abort", "to the set from before an update that has failed or was killed: the newest state of the list that ended well", false)
+    .option(
+      "--abort",
+      "to the set from before an update that has failed or was killed: the newest state of the list that ended well",
+      false,
+    )
     .option("--preview-only", "ends after the preview", false)
     .option("--yes", "does not ask", false)
-    .option("--re-sign", "also to a set that has ended or ends within renewBefore: its keys come back, signed for the present validity", false)
+    .option(
+      "--re-sign",
+      "also to a set that has ended or ends within renewBefore: its keys come back, signed for the present validity",
+      false,
+    )
     .option("--history <folder>", "a copy of the history, of a backend that is neither a folder nor a bucket")
     .addOption(jsonOption)
     .addOption(cwdOption)
@@ -179,7 +225,9 @@ export function declareList(backups: Command) {
 export function declarePurge(backups: Command) {
   return backups
     .command("purge")
-    .description("Removes the backup of one rollout from all masters. A backup is named by the rollout that it was taken before.")
+    .description(
+      "Removes the backup of one rollout from all masters. A backup is named by the rollout that it was taken before.",
+    )
     .argument("<rollout>", "its number in the list", rolloutIn)
     .argument("[stack]")
     .option("--yes", "does not ask", false)

@@ -45,7 +45,11 @@ export class Engine {
 
   /** Runs it with that text as its standard input. @throws CommandError with its error when it fails */
   async tell(what: string, input: string, ...args: string[]): Promise<void> {
-    const { code, stderr } = await this.#run([...args, "--non-interactive", "--color", "never"], ["pipe", "pipe", "pipe"], input);
+    const { code, stderr } = await this.#run(
+      [...args, "--non-interactive", "--color", "never"],
+      ["pipe", "pipe", "pipe"],
+      input,
+    );
     if (code !== 0) {
       throw new CommandError(`Cannot ${what}: ${errorIn(stderr)}`, { ending: "failed" });
     }
@@ -65,13 +69,21 @@ export class Engine {
     return whoami.parse(JSON.parse(await this.read("ask for the backend", "whoami", "--json"))).url;
   }
 
-  async #run(args: readonly string[], stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[], input = ""): Promise<Captured> {
+  async #run(
+    args: readonly string[],
+    stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[],
+    input = "",
+  ): Promise<Captured> {
     const { child, code } = await startPulumi(args, { ...this.#settings, stdio });
     child.stdin?.end(input);
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    return { code: await code, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") };
+    return {
+      code: await code,
+      stdout: Buffer.concat(stdout).toString("utf8"),
+      stderr: Buffer.concat(stderr).toString("utf8"),
+    };
   }
 }
 
@@ -80,7 +92,9 @@ export async function automationOptions() {
   const { env } = await pulumiEnvironment();
   process.env["PATH"] = env["PATH"];
   const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
-  const envVars = Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  const envVars = Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
   return { pulumiCommand: await PulumiCommand.get(), envVars };
 }
 

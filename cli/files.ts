@@ -1,4 +1,15 @@
-import { closeSync, existsSync, fsyncSync, mkdtempSync, openSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError, messageOf } from "./command-error.ts";
@@ -27,7 +38,10 @@ export function readText(file: string, what: string, expected: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read ${what}: ${messageOf(error)}; expected ${expected}`, { ending: "usage", cause: error });
+    throw new CommandError(`Cannot read ${what}: ${messageOf(error)}; expected ${expected}`, {
+      ending: "usage",
+      cause: error,
+    });
   }
 }
 

@@ -3,7 +3,16 @@ import { styleText } from "node:util";
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { printable } from "../components/model/text.ts";
 import { CommandError, exitCodeMeanings, exitCodes, messageOf } from "./command-error.ts";
-import { declareAdopt, declareFleet, declareFleetRun, declareList, declarePurge, declareRollback, declareStatus, renamed } from "./commands.ts";
+import {
+  declareAdopt,
+  declareFleet,
+  declareFleetRun,
+  declareList,
+  declarePurge,
+  declareRollback,
+  declareStatus,
+  renamed,
+} from "./commands.ts";
 
 /** A message for a person, a part of which may come from another machine. */
 function tell(message: string): void {
@@ -14,12 +23,18 @@ function tell(message: string): void {
 const endings = Object.values(exitCodeMeanings).map((meaning, code) => `  ${code}  ${meaning}`);
 
 const program = new Command("etcd-rotation")
-  .description("Rotates the etcd certificates of ACK dedicated clusters. A stack is one cluster; without its name, a command takes the only one there is.")
+  .description(
+    "Rotates the etcd certificates of ACK dedicated clusters. A stack is one cluster; without its name, a command takes the only one there is.",
+  )
   .exitOverride()
-  .configureOutput({ outputError: (text) => tell(`Cannot read the command line: ${text.replace(/^error: /, "")}`) })
+  .configureOutput({
+    outputError: (text) => tell(`Cannot read the command line: ${text.replace(/^error: /, "")}`),
+  })
   .configureHelp({
     optionDescription: ({ description, defaultValue, defaultValueDescription }) =>
-      defaultValue === undefined || typeof defaultValue === "boolean" ? description : `${description} (default: ${defaultValueDescription ?? defaultValue})`,
+      defaultValue === undefined || typeof defaultValue === "boolean"
+        ? description
+        : `${description} (default: ${defaultValueDescription ?? defaultValue})`,
   })
   .showHelpAfterError("Run with --help")
   .helpCommand(false)
@@ -35,7 +50,10 @@ declareAdopt(program).action(async (stack, { identity, ...options }) => {
 
 declareStatus(program).action(async (stacks, { identity, ...options }) => {
   const { status } = await import("./status/status.ts");
-  process.exitCode = await status(stacks, { ...options, key: renamed(options.key, identity, "--identity", "--key") });
+  process.exitCode = await status(stacks, {
+    ...options,
+    key: renamed(options.key, identity, "--identity", "--key"),
+  });
 });
 
 const fleet = program
@@ -48,10 +66,12 @@ function chosen(command: string, named: readonly string[], stacks: string | unde
   return [...named, ...earlier.filter((name) => name !== "")];
 }
 
-declareFleet(fleet, "status", "A line per cluster, read only; without Pulumi.").action(async (named, { stacks, ...options }) => {
-  const { fleetStatus } = await import("./fleet/fleet.ts");
-  process.exitCode = await fleetStatus(chosen("status", named, stacks), options);
-});
+declareFleet(fleet, "status", "A line per cluster, read only; without Pulumi.").action(
+  async (named, { stacks, ...options }) => {
+    const { fleetStatus } = await import("./fleet/fleet.ts");
+    process.exitCode = await fleetStatus(chosen("status", named, stacks), options);
+  },
+);
 
 declareFleet(
   fleet,
@@ -80,7 +100,11 @@ declareRollback(program).action(async (named, rest, { stack, ...options }) => {
   const { rollback } = await import("./rollback/rollback.ts");
   // with the earlier spelling every argument is a file
   const files = stack === undefined || named === undefined ? rest : [named, ...rest];
-  await rollback(renamed(stack === undefined ? named : undefined, stack, "--stack <stack>", "rollback <stack>"), files, options);
+  await rollback(
+    renamed(stack === undefined ? named : undefined, stack, "--stack <stack>", "rollback <stack>"),
+    files,
+    options,
+  );
 });
 
 const backups = program
@@ -96,7 +120,11 @@ declareList(backups).action(async (named, { stack, ...options }) => {
 
 declarePurge(backups).action(async (rollout, named, { stack, ...options }) => {
   const { purgeBackup } = await import("./backups/backups.ts");
-  await purgeBackup(rollout, renamed(named, stack, "--stack <stack>", "backups purge <rollout> <stack>"), options);
+  await purgeBackup(
+    rollout,
+    renamed(named, stack, "--stack <stack>", "backups purge <rollout> <stack>"),
+    options,
+  );
 });
 
 program

@@ -45,7 +45,10 @@ export function readProject(path: string): Project {
 /** @throws CommandError (bad usage) when that cannot be a stack's name */
 export function programOf({ folder, project, stackFolder }: Project, stack: string): Program {
   if (!/^[A-Za-z0-9._-]{1,100}$/.test(stack)) {
-    throw new CommandError(`Cannot choose a stack: saw "${stack}"; expected a name of letters, digits, dots, underscores and hyphens`, { ending: "usage" });
+    throw new CommandError(
+      `Cannot choose a stack: saw "${stack}"; expected a name of letters, digits, dots, underscores and hyphens`,
+      { ending: "usage" },
+    );
   }
   return { folder, project, stack, stackFile: join(stackFolder, `Pulumi.${stack}.yaml`) };
 }
@@ -66,11 +69,16 @@ export function chooseStacks(project: Project, named: readonly string[], isAll: 
   const available = stackNames(project);
   const choices = available.length === 0 ? "a stack file in stacks/: there is none" : available.join(", ");
   if (isAll && named.length > 0) {
-    throw new CommandError(`Cannot choose stacks: both --all and ${named.join(", ")} were given; expected one of them`, { ending: "usage" });
+    throw new CommandError(
+      `Cannot choose stacks: both --all and ${named.join(", ")} were given; expected one of them`,
+      { ending: "usage" },
+    );
   }
   const unknown = named.filter((name) => !available.includes(name));
   if (unknown.length > 0) {
-    throw new CommandError(`Cannot find the stack file of ${unknown.join(", ")}; expected ${choices}`, { ending: "usage" });
+    throw new CommandError(`Cannot find the stack file of ${unknown.join(", ")}; expected ${choices}`, {
+      ending: "usage",
+    });
   }
   const chosen = isAll || (named.length === 0 && available.length === 1) ? available : [...new Set(named)];
   if (chosen.length === 0) {

@@ -24,7 +24,10 @@ export function readStackFile({ stackFile, stack }: Program): string {
 }
 
 /** The project's settings as Pulumi hands them over; encrypted ones as `{secure: …}`. Every command reads a stack file by this. */
-export function settingsIn(text: string, { project, stackFile }: Pick<Program, "project" | "stackFile">): Record<string, unknown> {
+export function settingsIn(
+  text: string,
+  { project, stackFile }: Pick<Program, "project" | "stackFile">,
+): Record<string, unknown> {
   const document = parseDocument(text, { merge: true, customTags: (tags) => [goInteger, ...tags] });
   const [error] = document.errors;
   const config: unknown = document.toJS()?.config ?? {};
@@ -37,7 +40,10 @@ export function settingsIn(text: string, { project, stackFile }: Pick<Program, "
       },
     );
   }
-  return projectSettings(Object.fromEntries(Object.entries(config).map(([key, value]) => [key, handedOver(value)])), project);
+  return projectSettings(
+    Object.fromEntries(Object.entries(config).map(([key, value]) => [key, handedOver(value)])),
+    project,
+  );
 }
 
 /** Pulumi reads YAML in Go, where a plain 2026_11 is 202611 and a plain 0311 is octal. */
@@ -45,7 +51,10 @@ const goInteger: ScalarTag = {
   tag: "tag:yaml.org,2002:int",
   default: true,
   test: /^[-+]?\d[\d_]*$/,
-  resolve: (text) => (/^[-+]?0[0-7_]+$/.test(text) ? Number.parseInt(text.replaceAll("_", ""), 8) : Number(text.replaceAll("_", ""))),
+  resolve: (text) =>
+    /^[-+]?0[0-7_]+$/.test(text)
+      ? Number.parseInt(text.replaceAll("_", ""), 8)
+      : Number(text.replaceAll("_", "")),
 };
 
 /** As Pulumi makes a text of it. */
@@ -60,7 +69,10 @@ export function secretsProviderIn(text: string): string | undefined {
   return isUrl || encryptionsalt === undefined ? secretsprovider : "passphrase";
 }
 
-const headShape = z.looseObject({ secretsprovider: z.string().optional(), encryptionsalt: z.string().optional() });
+const headShape = z.looseObject({
+  secretsprovider: z.string().optional(),
+  encryptionsalt: z.string().optional(),
+});
 
 /** Sets keys in a stack file's text. All else stays byte for byte where the key was there before, unless it goes; comments stay in any case. */
 export function withChanges(text: string, changes: readonly Change[]): string {
@@ -92,7 +104,10 @@ function quotedLike(value: string, previous: string): string {
   if (previous.startsWith("'")) {
     return `'${value.replaceAll("'", "''")}'`;
   }
-  const isPlain = !previous.startsWith('"') && /^[A-Za-z][A-Za-z0-9_-]*$/.test(value) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value);
+  const isPlain =
+    !previous.startsWith('"') &&
+    /^[A-Za-z][A-Za-z0-9_-]*$/.test(value) &&
+    !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value);
   return isPlain ? value : JSON.stringify(value);
 }
 
@@ -128,7 +143,9 @@ export function readWindow(program: Program): Window | undefined {
 
 /** Why a rollout of the stack must not begin now; undefined when it may. */
 export function windowRefusalOf(program: Program): string | undefined {
-  return process.env[ignoreWindowVariable] === program.stack ? undefined : windowRefusal(readWindow(program), Date.now(), program.stack);
+  return process.env[ignoreWindowVariable] === program.stack
+    ? undefined
+    : windowRefusal(readWindow(program), Date.now(), program.stack);
 }
 
 const decrypted = z.record(
@@ -152,7 +169,9 @@ export async function settingsWithKeys(engine: Engine, program: Program): Promis
       { ending: "usage", cause },
     );
   });
-  const text = await engine.with({ env }).read("decrypt the settings", "config", "--json", "--show-secrets", "--stack", program.stack);
+  const text = await engine
+    .with({ env })
+    .read("decrypt the settings", "config", "--json", "--show-secrets", "--stack", program.stack);
   return checkSettings(projectSettings(decrypted.parse(JSON.parse(text)), program.project), program.stack);
 }
 
@@ -161,17 +180,28 @@ function writtenIn(program: Program): Record<string, unknown> {
 }
 
 /** The settings with the caller's way to log in. @throws SettingsError when the file's own is encrypted and there is no other */
-function withLogin(values: Record<string, unknown>, stack: string, login: LoginOverride): Record<string, unknown> {
+function withLogin(
+  values: Record<string, unknown>,
+  stack: string,
+  login: LoginOverride,
+): Record<string, unknown> {
   const { ssh } = values;
   if (!isObject(ssh)) {
     return values;
   }
   const { bastion } = ssh;
-  const withBastion = isObject(bastion) ? { ...ssh, bastion: ownLogin(bastion, "ssh.bastion", stack, login) } : ssh;
+  const withBastion = isObject(bastion)
+    ? { ...ssh, bastion: ownLogin(bastion, "ssh.bastion", stack, login) }
+    : ssh;
   return { ...values, ssh: ownLogin(withBastion, "ssh", stack, login) };
 }
 
-function ownLogin(access: Record<string, unknown>, name: string, stack: string, { key, isAgent }: LoginOverride): Record<string, unknown> {
+function ownLogin(
+  access: Record<string, unknown>,
+  name: string,
+  stack: string,
+  { key, isAgent }: LoginOverride,
+): Record<string, unknown> {
   const { privateKey, privateKeyPath: _path, passphrase, password, agent: _agent, ...rest } = access;
   if (isAgent) {
     return { ...rest, agent: true };
@@ -179,7 +209,8 @@ function ownLogin(access: Record<string, unknown>, name: string, stack: string, 
   if (key !== undefined) {
     return { ...rest, privateKeyPath: key, ...(isSecret(passphrase) ? {} : { passphrase }) };
   }
-  const [encrypted] = Object.entries({ privateKey, passphrase, password }).find(([, value]) => isSecret(value)) ?? [];
+  const [encrypted] =
+    Object.entries({ privateKey, passphrase, password }).find(([, value]) => isSecret(value)) ?? [];
   if (encrypted !== undefined) {
     throw new SettingsError(
       `Cannot read ${name}.${encrypted} of ${stack}: it is encrypted, and the stack's password is not asked for here; expected privateKeyPath or agent: true there, or --agent, or --key <file>`,
@@ -189,7 +220,9 @@ function ownLogin(access: Record<string, unknown>, name: string, stack: string, 
 }
 
 function holdsSecret(value: unknown): boolean {
-  return isSecret(value) || (typeof value === "object" && value !== null && Object.values(value).some(holdsSecret));
+  return (
+    isSecret(value) || (typeof value === "object" && value !== null && Object.values(value).some(holdsSecret))
+  );
 }
 
 /** How Pulumi keeps a secret in a stack file. */

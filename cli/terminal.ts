@@ -10,7 +10,14 @@ export type Tone = "good" | "warning" | "bad" | "quiet" | "title" | "plain";
 /** Gives a text its look. */
 export type Paint = (tone: Tone, text: string) => string;
 
-const formats = { good: "green", warning: "yellow", bad: "red", quiet: "dim", title: "bold", plain: "reset" } as const;
+const formats = {
+  good: "green",
+  warning: "yellow",
+  bad: "red",
+  quiet: "dim",
+  title: "bold",
+  plain: "reset",
+} as const;
 
 /** Colours on a terminal; plain text where output is piped or NO_COLOR is set. */
 export function painterFor(stream: NodeJS.WriteStream): Paint {
@@ -62,7 +69,9 @@ export function columns(rows: readonly (readonly Cell[])[], width = Number.POSIT
     });
   }
   const excess = widths.reduce((sum, each) => sum + each, 2 * (widths.length - 1)) - width;
-  const flexible = rows.find((row) => row.some((cell) => cell.isFlexible))?.findIndex((cell) => cell.isFlexible);
+  const flexible = rows
+    .find((row) => row.some((cell) => cell.isFlexible))
+    ?.findIndex((cell) => cell.isFlexible);
   if (flexible !== undefined && excess > 0) {
     widths[flexible] = Math.max(leastFlexible, (widths[flexible] ?? 0) - excess);
   }
@@ -107,7 +116,10 @@ export async function isConfirmed(question: string): Promise<boolean> {
   const gone = Promise.withResolvers<string>();
   terminal.once("close", () => gone.resolve(""));
   try {
-    return (await Promise.race([terminal.question(`${question} Type yes to go on: `), gone.promise])).trim() === "yes";
+    return (
+      (await Promise.race([terminal.question(`${question} Type yes to go on: `), gone.promise])).trim() ===
+      "yes"
+    );
   } finally {
     terminal.close();
   }
@@ -124,9 +136,12 @@ export async function passphraseFor(secretsProvider: string | undefined): Promis
     return {};
   }
   if (!canAsk()) {
-    throw new CommandError("Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE", {
-      ending: "usage",
-    });
+    throw new CommandError(
+      "Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE",
+      {
+        ending: "usage",
+      },
+    );
   }
   return { PULUMI_CONFIG_PASSPHRASE: await secretFor("Passphrase of the stack", "passphrase") };
 }
@@ -136,7 +151,9 @@ export async function secretFor(question: string, kind: "passphrase" | "password
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
   const gone = Promise.withResolvers<never>();
-  terminal.once("close", () => gone.reject(new CommandError(`Cannot go on: no ${kind} was given`, { ending: "declined" })));
+  terminal.once("close", () =>
+    gone.reject(new CommandError(`Cannot go on: no ${kind} was given`, { ending: "declined" })),
+  );
   try {
     process.stderr.write(`${question}: `);
     return await Promise.race([terminal.question(""), gone.promise]);

@@ -27,8 +27,12 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     lastRotation: cluster.last.rotation,
     shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
-    diskSnapshotDays: cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,
-    addresses: [...cluster.args.masters.map((master) => master.address), ...(cluster.args.clients?.ignore ?? [])],
+    diskSnapshotDays:
+      cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,
+    addresses: [
+      ...cluster.args.masters.map((master) => master.address),
+      ...(cluster.args.clients?.ignore ?? []),
+    ],
   };
   const subject = cluster.name === "" ? undefined : rollout;
   if (pulumi.runtime.isDryRun()) {
@@ -37,7 +41,13 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   }
   rollout.report.apply((report) =>
     wanted !== undefined && differences(cluster.found, wanted, cluster.rows, given.renewals).length > 0
-      ? pulumi.log.info([...describeReport(report, describeHold(input), input, cluster.args.layout.kind), ...clientCommands(given.clients)].join("\n"), subject)
+      ? pulumi.log.info(
+          [
+            ...describeReport(report, describeHold(input), input, cluster.args.layout.kind),
+            ...clientCommands(given.clients),
+          ].join("\n"),
+          subject,
+        )
       : undefined,
   );
 }

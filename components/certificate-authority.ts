@@ -30,7 +30,10 @@ export class CertificateAuthority extends pulumi.ComponentResource {
         isCaCertificate: true,
         setSubjectKeyId: true,
         // distinct for every key: OpenSSL picks the first of two authorities with one subject
-        subject: { commonName: `${args.commonName} ${args.rotation}`, serialNumber: key.publicKeyPem.apply(authoritySerial) },
+        subject: {
+          commonName: `${args.commonName} ${args.rotation}`,
+          serialNumber: key.publicKeyPem.apply(authoritySerial),
+        },
         allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
         validityPeriodHours: args.validityHours,
         earlyRenewalHours: args.renewBeforeHours,

@@ -12,13 +12,24 @@ export type Leaves = Readonly<Record<string, Readonly<Record<Leaf, LeafCertifica
 /** Client and peer trust apart where the layout has them apart, replaced by a new `rotation` or when their end comes near. */
 export function makeAuthorities(cluster: Cluster, options?: pulumi.ComponentResourceOptions): Authorities {
   const authority = (commonName: string) =>
-    new CertificateAuthority(resourceName(cluster, commonName), { ...lifetimeOf(cluster), rotation: cluster.args.rotation, commonName }, options);
+    new CertificateAuthority(
+      resourceName(cluster, commonName),
+      { ...lifetimeOf(cluster), rotation: cluster.args.rotation, commonName },
+      options,
+    );
   const etcd = authority("etcd-ca");
-  return { etcd, "etcd-peer": layouts[cluster.args.layout.kind].hasPeerAuthority ? authority("etcd-peer-ca") : etcd };
+  return {
+    etcd,
+    "etcd-peer": layouts[cluster.args.layout.kind].hasPeerAuthority ? authority("etcd-peer-ca") : etcd,
+  };
 }
 
 /** Three leaves for each master, with the subject that it has today and the names that the stack file gives it. */
-export function makeLeaves(cluster: Cluster, authorities: Authorities, options?: pulumi.ComponentResourceOptions): Leaves {
+export function makeLeaves(
+  cluster: Cluster,
+  authorities: Authorities,
+  options?: pulumi.ComponentResourceOptions,
+): Leaves {
   const leaf = (master: Cluster["args"]["masters"][number], role: Leaf) => {
     const found = cluster.found.masters.find(({ name }) => name === master.name);
     const { authority, uses } = leafProfiles[role];
@@ -36,12 +47,20 @@ export function makeLeaves(cluster: Cluster, authorities: Authorities, options?:
   return Object.fromEntries(
     cluster.args.masters.map((master) => [
       master.name,
-      { "etcd-server": leaf(master, "etcd-server"), "etcd-peer": leaf(master, "etcd-peer"), "etcd-client": leaf(master, "etcd-client") },
+      {
+        "etcd-server": leaf(master, "etcd-server"),
+        "etcd-peer": leaf(master, "etcd-peer"),
+        "etcd-client": leaf(master, "etcd-client"),
+      },
     ]),
   );
 }
 
 function lifetimeOf({ args: { certificates } }: Cluster) {
   const hours = (seconds: number) => Math.floor(seconds / 3600);
-  return { algorithm: certificates.algorithm, validityHours: hours(certificates.validity), renewBeforeHours: hours(certificates.renewBefore) };
+  return {
+    algorithm: certificates.algorithm,
+    validityHours: hours(certificates.validity),
+    renewBeforeHours: hours(certificates.renewBefore),
+  };
 }

@@ -3,7 +3,14 @@ import { isDeepStrictEqual } from "node:util";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
-import { type Decision, decide, type LastOutputs, lookedAfter, type Observed, planOf } from "./model/decision.ts";
+import {
+  type Decision,
+  decide,
+  type LastOutputs,
+  lookedAfter,
+  type Observed,
+  planOf,
+} from "./model/decision.ts";
 import type { Found } from "./model/found.ts";
 import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
@@ -49,18 +56,29 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
     throw refusal(name, decision.refusals.join("\n"));
   }
   const { shut } = decision;
-  if (shut !== undefined && !pulumi.runtime.isDryRun() && process.env[ignoreWindowVariable] !== pulumi.getStack()) {
+  if (
+    shut !== undefined &&
+    !pulumi.runtime.isDryRun() &&
+    process.env[ignoreWindowVariable] !== pulumi.getStack()
+  ) {
     throw refusal(name, shut);
   }
   return { ...decision, name, args, found: observed.found, cloud, last: observed.last, owner, claim };
 }
 
 /** All that is asked of others: the masters, Alibaba Cloud, and the state of the last update. */
-async function observe(args: ClusterArgs, name: string, owner: string): Promise<Observed & Pick<Cluster, "claim" | "cloud">> {
+async function observe(
+  args: ClusterArgs,
+  name: string,
+  owner: string,
+): Promise<Observed & Pick<Cluster, "claim" | "cloud">> {
   const refuse = (error: unknown) => {
     throw refusal(name, error instanceof Error ? error.message : String(error));
   };
-  const place = args.clusterId === undefined || args.region === undefined ? undefined : { clusterId: args.clusterId, region: args.region };
+  const place =
+    args.clusterId === undefined || args.region === undefined
+      ? undefined
+      : { clusterId: args.clusterId, region: args.region };
   const [seen, last, cloud] = await Promise.all([
     claimAndLook(args, owner).catch(refuse),
     lastOutputs(name),
@@ -78,12 +96,17 @@ export function refusal(name: string, reasons: string): pulumi.RunError {
  * In an update the masters are claimed first, so that nobody else changes them after the survey. One look may fall into an election
  * or a start: a recovery is begun only when two in a row, some seconds apart, say the same.
  */
-async function claimAndLook(args: ClusterArgs, owner: string): Promise<Pick<Observed, "found" | "now"> & { readonly claim: string }> {
+async function claimAndLook(
+  args: ClusterArgs,
+  owner: string,
+): Promise<Pick<Observed, "found" | "now"> & { readonly claim: string }> {
   const { skipUnreachable } = args;
   await refuseStaleAgent();
   const { table, kubernetesTable } = lookedAfter(args);
   const all = surveyTargets(args, owner, [...table, ...kubernetesTable]);
-  const { name: claim, targets } = pulumi.runtime.isDryRun() ? { name: "", targets: all } : await claimMasters(all, owner, skipUnreachable);
+  const { name: claim, targets } = pulumi.runtime.isDryRun()
+    ? { name: "", targets: all }
+    : await claimMasters(all, owner, skipUnreachable);
   const look = async () => {
     const found = foundOf((await takeSurvey(targets, skipUnreachable)).masters, args.masters);
     const now = Date.now();
@@ -97,8 +120,12 @@ async function claimAndLook(args: ClusterArgs, owner: string): Promise<Pick<Obse
       return next;
     }
     if (looks === mostLooks) {
-      const [before, now] = [last, next].map(({ plan }) => (plan.causes.length === 0 ? "nothing" : plan.causes.join("; ")));
-      throw new Error(`Cannot tell what is out: ${before}; and some seconds later: ${now}; expected the same twice. Nothing was changed: run it again`);
+      const [before, now] = [last, next].map(({ plan }) =>
+        plan.causes.length === 0 ? "nothing" : plan.causes.join("; "),
+      );
+      throw new Error(
+        `Cannot tell what is out: ${before}; and some seconds later: ${now}; expected the same twice. Nothing was changed: run it again`,
+      );
     }
     last = next;
   }
@@ -110,9 +137,15 @@ const nextLookMilliseconds = 8000;
 const mostLooks = 4;
 
 /** The steps' connection to a master; secret, since it holds the key or the password. */
-export function connectionTo(args: ClusterArgs, master: ClusterArgs["masters"][number]): command.types.input.remote.ConnectionArgs {
+export function connectionTo(
+  args: ClusterArgs,
+  master: ClusterArgs["masters"][number],
+): command.types.input.remote.ConnectionArgs {
   const bastion = bastionOf(args);
-  return { ...endpoint(accessTo(args, master)), ...(bastion === undefined ? {} : { proxy: endpoint(bastion) }) };
+  return {
+    ...endpoint(accessTo(args, master)),
+    ...(bastion === undefined ? {} : { proxy: endpoint(bastion) }),
+  };
 }
 
 function endpoint(access: Access) {
@@ -138,11 +171,20 @@ async function lastOutputs(name: string): Promise<LastOutputs> {
   const read = async (key: string) => (await self.getOutputDetails(key)).value;
   const own = name === "" ? undefined : await read(name);
   const [cluster, rotation, authorities, diskSnapshots] = await Promise.all(
-    ["cluster", "rotation", "authorities", "diskSnapshots"].map((key) => (name === "" ? read(key) : fieldOf(own, key))),
+    ["cluster", "rotation", "authorities", "diskSnapshots"].map((key) =>
+      name === "" ? read(key) : fieldOf(own, key),
+    ),
   );
-  const held: unknown[] = typeof authorities === "object" && authorities !== null ? Object.values(authorities) : [];
-  const hasDiskSnapshots = typeof diskSnapshots === "object" && diskSnapshots !== null && Object.keys(diskSnapshots).length > 0;
-  return { cluster: textIn(cluster), rotation: textIn(rotation), authorities: held.flatMap((each) => textIn(each) ?? []), hasDiskSnapshots };
+  const held: unknown[] =
+    typeof authorities === "object" && authorities !== null ? Object.values(authorities) : [];
+  const hasDiskSnapshots =
+    typeof diskSnapshots === "object" && diskSnapshots !== null && Object.keys(diskSnapshots).length > 0;
+  return {
+    cluster: textIn(cluster),
+    rotation: textIn(rotation),
+    authorities: held.flatMap((each) => textIn(each) ?? []),
+    hasDiskSnapshots,
+  };
 }
 
 function fieldOf(value: unknown, key: string): unknown {

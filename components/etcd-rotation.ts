@@ -21,7 +21,9 @@ export class EtcdRotation extends pulumi.ComponentResource {
   constructor(name: string, { cluster }: EtcdRotationArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:EtcdRotation", name, {}, options);
     if (cluster.name !== name) {
-      throw new Error(`Cannot rotate "${name}" by the survey of "${cluster.name}"; expected one name: surveyCluster(settings, "${name}")`);
+      throw new Error(
+        `Cannot rotate "${name}" by the survey of "${cluster.name}"; expected one name: surveyCluster(settings, "${name}")`,
+      );
     }
     const own = { parent: this };
     const authorities = makeAuthorities(cluster, own);

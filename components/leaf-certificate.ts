@@ -27,10 +27,18 @@ export class LeafCertificate extends pulumi.ComponentResource {
 
   constructor(name: string, args: LeafCertificateArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:LeafCertificate", name, {}, options);
-    const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), { parent: this, replacementTrigger: args.rotation });
+    const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), {
+      parent: this,
+      replacementTrigger: args.rotation,
+    });
     const request = new tls.CertRequest(
       `${name}-request`,
-      { privateKeyPem: key.privateKeyPem, subject: subjectArgs(args.subject), dnsNames: entries(args.sans, "DNS:"), ipAddresses: entries(args.sans, "IP:") },
+      {
+        privateKeyPem: key.privateKeyPem,
+        subject: subjectArgs(args.subject),
+        dnsNames: entries(args.sans, "DNS:"),
+        ipAddresses: entries(args.sans, "IP:"),
+      },
       { parent: this, ignoreChanges: args.keepsSubject === true ? ["subject"] : [] },
     );
     const certificate = new tls.LocallySignedCert(
@@ -74,7 +82,9 @@ function subjectArgs(subject: readonly string[]): Record<string, string> {
       const [name = "", ...value] = rdn.split("=");
       const attribute = Object.entries(attributes).find(([short]) => short === name)?.[1];
       if (attribute === undefined) {
-        throw new RangeError(`Cannot write the subject attribute "${name}"; expected one of ${Object.keys(attributes).join(", ")}`);
+        throw new RangeError(
+          `Cannot write the subject attribute "${name}"; expected one of ${Object.keys(attributes).join(", ")}`,
+        );
       }
       return [attribute, value.join("=")];
     }),

@@ -17,7 +17,10 @@ export interface Outputs {
   readonly authorities: pulumi.Output<Wanted["authorities"]>;
   /** ids by master; only with backup.diskSnapshot. The next run reads here whether there are any */
   readonly diskSnapshots?: pulumi.Output<Readonly<Record<string, string>>>;
-  readonly kubernetes: { readonly stays: Rollout["stays"]; readonly carriers: pulumi.Output<readonly string[]> };
+  readonly kubernetes: {
+    readonly stays: Rollout["stays"];
+    readonly carriers: pulumi.Output<readonly string[]>;
+  };
 }
 
 /** @returns outputs that fail when a step has not run in this attempt */
@@ -30,6 +33,9 @@ export function outputsOf(cluster: Cluster, rollout: Rollout): Outputs {
     served: rollout.report.served,
     authorities: rollout.wanted.authorities,
     ...(rollout.diskSnapshots === undefined ? {} : { diskSnapshots: rollout.diskSnapshots }),
-    kubernetes: { stays: rollout.stays, carriers: rollout.report.apply((report) => carriersNow(cluster.found, report)) },
+    kubernetes: {
+      stays: rollout.stays,
+      carriers: rollout.report.apply((report) => carriersNow(cluster.found, report)),
+    },
   };
 }

@@ -43,17 +43,34 @@ export class Rollout extends pulumi.ComponentResource {
     const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: undefined };
     const wanted =
       cluster.restore === undefined
-        ? pulumi.unsecret(pems.apply((known) => fingerprintsOf(withNewKeys(known, cluster), cluster.rows, asked, cluster.plan.kept)))
+        ? pulumi.unsecret(
+            pems.apply((known) =>
+              fingerprintsOf(withNewKeys(known, cluster), cluster.rows, asked, cluster.plan.kept),
+            ),
+          )
         : pulumi.output(cluster.restore.wanted);
     this.wanted = wanted.apply((known) => ({ ...known, heldBefore: cluster.given(known).heldBefore }));
     const decided = this.wanted.apply((known) => {
       const { renewals } = cluster.given(known);
-      return { wanted: known, renewals, attempt: decideAttempt(cluster.found, known, cluster.rows, cluster.plan, renewals) };
+      return {
+        wanted: known,
+        renewals,
+        attempt: decideAttempt(cluster.found, known, cluster.rows, cluster.plan, renewals),
+      };
     });
     this.attempt = decided.attempt;
     this.stays = decided.renewals.notices;
-    const snapshots = cluster.cloud === undefined || cluster.args.backup.diskSnapshot !== true ? undefined : this.#takeDiskSnapshots(cluster);
-    this.diskSnapshots = snapshots && pulumi.output(snapshots.then((made) => Object.fromEntries(Object.entries(made).map(([master, { id }]) => [master, id]))));
+    const snapshots =
+      cluster.cloud === undefined || cluster.args.backup.diskSnapshot !== true
+        ? undefined
+        : this.#takeDiskSnapshots(cluster);
+    this.diskSnapshots =
+      snapshots &&
+      pulumi.output(
+        snapshots.then((made) =>
+          Object.fromEntries(Object.entries(made).map(([master, { id }]) => [master, id])),
+        ),
+      );
 
     const planned = stepsOf(
       cluster.plan,
@@ -67,29 +84,40 @@ export class Rollout extends pulumi.ComponentResource {
         throw new Error(`Cannot find master "${each.master}" of the plan`);
       }
       // what backup has signed on one master is brought to all
-      const backups = planned.filter(({ phase }) => phase === "backup" && renews(cluster, each)).flatMap((own) => steps.get(stepName(own))?.stdout ?? []);
+      const backups = planned
+        .filter(({ phase }) => phase === "backup" && renews(cluster, each))
+        .flatMap((own) => steps.get(stepName(own))?.stdout ?? []);
       const script = pulumi
         .all([pems, decided, pulumi.all(backups)])
-        .apply(([texts, known, said]) => stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))));
+        .apply(([texts, known, said]) =>
+          stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))),
+        );
       const earlier = each.after.flatMap((before) => steps.get(before) ?? []);
       const stepArgs = {
         user: master.user ?? cluster.args.ssh.user,
         connection: connectionTo(cluster.args, master),
         attempt: this.attempt.id,
         script,
-        dependsOn: snapshots === undefined || each.after.length > 0 ? earlier : snapshots.then((made) => Object.values(made)),
+        dependsOn:
+          snapshots === undefined || each.after.length > 0
+            ? earlier
+            : snapshots.then((made) => Object.values(made)),
       };
       steps.set(stepName(each), step(resourceName(cluster, stepName(each)), stepArgs, this));
     }
     const stdouts = pulumi.all(Object.fromEntries([...steps].map(([own, { stdout }]) => [own, stdout])));
-    this.report = pulumi.all([this.attempt, stdouts]).apply(([attempt, known]) => readReports(attempt, planned, known));
+    this.report = pulumi
+      .all([this.attempt, stdouts])
+      .apply(([attempt, known]) => readReports(attempt, planned, known));
     this.registerOutputs({});
   }
 
   /** None when there is nothing to rotate and the state has none. */
   async #takeDiskSnapshots(cluster: Cluster): Promise<DiskSnapshots> {
     const wanted = await valueIfKnown(this.wanted);
-    const isDue = differences(cluster.found, wanted, cluster.rows, cluster.given(wanted).renewals).length > 0 || wanted === undefined;
+    const isDue =
+      differences(cluster.found, wanted, cluster.rows, cluster.given(wanted).renewals).length > 0 ||
+      wanted === undefined;
     if (!(isDue || cluster.last.hasDiskSnapshots)) {
       return {};
     }
@@ -104,7 +132,11 @@ function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems>
     leaves: Object.fromEntries(
       Object.entries(leaves).map(([master, own]) => [
         master,
-        { "etcd-server": pemOf(own["etcd-server"]), "etcd-peer": pemOf(own["etcd-peer"]), "etcd-client": pemOf(own["etcd-client"]) },
+        {
+          "etcd-server": pemOf(own["etcd-server"]),
+          "etcd-peer": pemOf(own["etcd-peer"]),
+          "etcd-client": pemOf(own["etcd-client"]),
+        },
       ]),
     ),
   });
@@ -137,21 +169,42 @@ function renews({ plan }: Cluster, { phase, master }: Pick<PlannedStep, "phase" 
   return phase === (plan.out[master]?.includes("kube-apiserver") === true ? "issue" : "retire");
 }
 
-function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"]["masters"][number], known: Known): StepData {
+function dataOf(
+  cluster: Cluster,
+  planned: PlannedStep,
+  master: Cluster["args"]["masters"][number],
+  known: Known,
+): StepData {
   const { pems, wanted, attempt, renewals, signed } = known;
   const found = cluster.found.masters.find(({ name }) => name === master.name);
   // all files at once: nothing there reads them yet
   const isJoining = cluster.found.joining?.some(({ name }) => name === master.name) === true;
   // the paths that the running processes use, and what they read only when they start
-  const kubernetes = cluster.kubernetes.map((row) => asReadBy({ ...row, path: found?.files[row.id]?.path || row.path }, found?.kubernetes ?? ""));
+  const kubernetes = cluster.kubernetes.map((row) =>
+    asReadBy({ ...row, path: found?.files[row.id]?.path || row.path }, found?.kubernetes ?? ""),
+  );
   const authorities =
-    found === undefined || !renews(cluster, planned) ? {} : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
-  const address = (own: string) => cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
+    found === undefined || !renews(cluster, planned)
+      ? {}
+      : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
+  const address = (own: string) =>
+    cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
-    ...commonData(cluster.args, cluster.owner, [...cluster.rows, ...kubernetes], master, deadIn(cluster.found)),
+    ...commonData(
+      cluster.args,
+      cluster.owner,
+      [...cluster.rows, ...kubernetes],
+      master,
+      deadIn(cluster.found),
+    ),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    ...wantedContents(cluster, { phase: isJoining ? "verify" : planned.phase, master: planned.master }, pems, authorities),
+    ...wantedContents(
+      cluster,
+      { phase: isJoining ? "verify" : planned.phase, master: planned.master },
+      pems,
+      authorities,
+    ),
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     claim: cluster.claim,
@@ -159,7 +212,9 @@ function dataOf(cluster: Cluster, planned: PlannedStep, master: Cluster["args"][
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     isJoining,
-    out: Object.entries(cluster.plan.out).flatMap(([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`))),
+    out: Object.entries(cluster.plan.out).flatMap(([own, components]) =>
+      components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
+    ),
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     tellsReach: false,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
@@ -179,13 +234,22 @@ function wantedContents(
   }
   const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
   const kubernetes = renews(cluster, { phase, master }) ? (restore.kubernetes[master] ?? []) : [];
-  return { contents: restoredContents(phase, master, rows, plan, saved), saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes] };
+  return {
+    contents: restoredContents(phase, master, rows, plan, saved),
+    saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes],
+  };
 }
 
-function renewalOf(cluster: Cluster, planned: PlannedStep, { leaves, authorities, purpose }: RenewalPlan): StepData["renewal"] {
+function renewalOf(
+  cluster: Cluster,
+  planned: PlannedStep,
+  { leaves, authorities, purpose }: RenewalPlan,
+): StepData["renewal"] {
   const { args } = cluster;
   const { phase, master } = planned;
-  const signing = Object.entries(authorities).flatMap(([group, plan]) => (plan.kind === "sign" && plan.on === master ? group : []));
+  const signing = Object.entries(authorities).flatMap(([group, plan]) =>
+    plan.kind === "sign" && plan.on === master ? group : [],
+  );
   return {
     groups: renews(cluster, planned) ? (leaves[master] ?? []).map(({ group }) => group) : [],
     authorities: phase === "backup" ? signing : [],

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { components, kubernetesAuthorities } from "../components/model/layout.ts";
 
-const name = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,61}$/, "expected lower-case letters, digits, dots and hyphens");
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]{0,61}$/, "expected lower-case letters, digits, dots and hyphens");
 const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
 /** etcd reads nothing of Kubernetes' */
 const restarts = z.array(z.enum(components).exclude(["etcd"])).default([]);

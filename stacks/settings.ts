@@ -12,13 +12,19 @@ import { foreignPolicies } from "../components/model/trust.ts";
 import { extraFiles } from "./extra-files.ts";
 import { window } from "./window-settings.ts";
 
-const duration = z.string().regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"').transform(durationSeconds);
-const name = z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
+const duration = z
+  .string()
+  .regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"')
+  .transform(durationSeconds);
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
 const address = z.union([z.ipv4(), z.ipv6()], "expected an IPv4 or IPv6 address");
 const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, "expected a host name or an address");
 const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
 /** The file system hierarchy's (FHS 3.0), and all below those that end with the boot. */
-const systemFolder = /^\/((bin|boot|etc|home|lib|lib64|root|sbin|tmp|usr|var|var\/lib)?|(dev|proc|run|sys)(\/.*)?)\/?$/;
+const systemFolder =
+  /^\/((bin|boot|etc|home|lib|lib64|root|sbin|tmp|usr|var|var\/lib)?|(dev|proc|run|sys)(\/.*)?)\/?$/;
 const port = z.int().min(1).max(65_535);
 /** One line of authorized_keys or known_hosts without the host, or the explicit opt-out. */
 const hostKey = z
@@ -44,7 +50,9 @@ const client = z
   );
 const rdn = z.string().regex(/^[A-Za-z]+=.+$/, 'expected attributes such as "CN=etcd-server"');
 
-const rotation = z.string().regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens");
+const rotation = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,48}$/, "expected 1 to 48 letters, digits, dots, underscores or hyphens");
 
 const master = z.strictObject({
   name,
@@ -62,7 +70,13 @@ const master = z.strictObject({
 const access = {
   user: z.string().min(1).default("root"),
   port: port.default(22),
-  privateKey: z.string().refine(isPrivateKey, "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format").optional(),
+  privateKey: z
+    .string()
+    .refine(
+      isPrivateKey,
+      "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format",
+    )
+    .optional(),
   privateKeyPath: z
     .string()
     .refine((text) => text !== "" && !mayHoldKey(text), "expected the path of a file")
@@ -96,11 +110,21 @@ const schema = z
       .prefault({})
       .check((context) => {
         if (context.value.renewBefore >= context.value.validity) {
-          context.issues.push({ code: "custom", input: context.value.renewBefore, path: ["renewBefore"], message: "expected less than certificates.validity" });
+          context.issues.push({
+            code: "custom",
+            input: context.value.renewBefore,
+            path: ["renewBefore"],
+            message: "expected less than certificates.validity",
+          });
         }
         // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
         if (context.value.validity > durationSeconds("100y") || context.value.validity < 3600) {
-          context.issues.push({ code: "custom", input: context.value.validity, path: ["validity"], message: "expected 1h to 100y" });
+          context.issues.push({
+            code: "custom",
+            input: context.value.validity,
+            path: ["validity"],
+            message: "expected 1h to 100y",
+          });
         }
       }),
     layout: z
@@ -114,7 +138,10 @@ const schema = z
         const ids = tablesOf(context.value).kubernetes.map(({ id }) => id);
         extra.forEach((file, index) => {
           // a pair's key has a row of its own
-          if (ids.filter((id) => id === file.name || (file.kind === "pair" && id === `${file.name}-key`)).length !== (file.kind === "pair" ? 2 : 1)) {
+          if (
+            ids.filter((id) => id === file.name || (file.kind === "pair" && id === `${file.name}-key`))
+              .length !== (file.kind === "pair" ? 2 : 1)
+          ) {
             context.issues.push({
               code: "custom",
               input: file.name,
@@ -124,13 +151,27 @@ const schema = z
           }
         });
         for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
-          context.issues.push({ code: "custom", input: id, path: ["paths", id], message: `expected a file of the layout ${kind}` });
+          context.issues.push({
+            code: "custom",
+            input: id,
+            path: ["paths", id],
+            message: `expected a file of the layout ${kind}`,
+          });
         }
       })
       .prefault({}),
-    kubernetes: z.strictObject({ renew: z.enum(renewModes).default("auto"), rotation: rotation.optional(), keepKeys: z.boolean().default(false) }).prefault({}),
+    kubernetes: z
+      .strictObject({
+        renew: z.enum(renewModes).default("auto"),
+        rotation: rotation.optional(),
+        keepKeys: z.boolean().default(false),
+      })
+      .prefault({}),
     drain: duration
-      .refine((seconds) => seconds <= 5, "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s")
+      .refine(
+        (seconds) => seconds <= 5,
+        "expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s",
+      )
       .default(2),
     pauseBetweenMasters: duration.default(10),
     gate: duration.refine((seconds) => seconds >= 10, "expected at least 10s").default(300),
@@ -146,7 +187,10 @@ const schema = z
       .strictObject({
         keep: z.int().min(1).default(3),
         directory: path
-          .refine((text) => !systemFolder.test(posix.normalize(text)), 'expected a folder for backups, such as "/data/backups", not one of the system')
+          .refine(
+            (text) => !systemFolder.test(posix.normalize(text)),
+            'expected a folder for backups, such as "/data/backups", not one of the system',
+          )
           .default("/var/lib/etcd-rotation/backups"),
         diskSnapshot: z.boolean().default(false),
         // 1 to 65536: ECS CreateSnapshot, RetentionDays
@@ -177,10 +221,20 @@ const schema = z
     const { clusterId, region, backup } = context.value;
     if ((clusterId === undefined) !== (region === undefined)) {
       const [missing, other] = clusterId === undefined ? ["clusterId", "region"] : ["region", "clusterId"];
-      context.issues.push({ code: "custom", input: undefined, path: [missing], message: `expected it beside ${other}, or neither` });
+      context.issues.push({
+        code: "custom",
+        input: undefined,
+        path: [missing],
+        message: `expected it beside ${other}, or neither`,
+      });
     }
     if (backup.diskSnapshot && clusterId === undefined) {
-      context.issues.push({ code: "custom", input: true, path: ["backup", "diskSnapshot"], message: "expected clusterId and region beside it" });
+      context.issues.push({
+        code: "custom",
+        input: true,
+        path: ["backup", "diskSnapshot"],
+        message: "expected clusterId and region beside it",
+      });
     }
   });
 
@@ -199,18 +253,26 @@ export class SettingsError extends Error {
 export function checkSettings(values: unknown, stack: string, place = "etcd-rotation:"): Settings {
   const result = schema.safeParse(values);
   if (!result.success) {
-    const lines = result.error.issues.map((issue) => `  ${keyOf(issue.path, values, place)}: ${issue.message}${seen(issue, values)}`);
+    const lines = result.error.issues.map(
+      (issue) => `  ${keyOf(issue.path, values, place)}: ${issue.message}${seen(issue, values)}`,
+    );
     throw new SettingsError(
       `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack ${stack}`,
     );
   }
   const { ssh: login } = result.data;
-  const bastion = login.bastion === undefined ? {} : { bastion: { ...login.bastion, privateKey: privateKeyOf(login.bastion) } };
+  const bastion =
+    login.bastion === undefined
+      ? {}
+      : { bastion: { ...login.bastion, privateKey: privateKeyOf(login.bastion) } };
   return { ...result.data, ssh: { ...login, ...bastion, privateKey: privateKeyOf(login) } };
 }
 
 /** The text of the private key, from the stack file or from a file; undefined with an agent. */
-function privateKeyOf(settings: { readonly privateKey?: string | undefined; readonly privateKeyPath?: string | undefined }): string | undefined {
+function privateKeyOf(settings: {
+  readonly privateKey?: string | undefined;
+  readonly privateKeyPath?: string | undefined;
+}): string | undefined {
   if (settings.privateKeyPath === undefined) {
     return settings.privateKey;
   }
@@ -218,7 +280,10 @@ function privateKeyOf(settings: { readonly privateKey?: string | undefined; read
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new SettingsError(`Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new SettingsError(
+      `Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   }
 }
 
@@ -227,10 +292,20 @@ function rowIds(kind: (typeof layoutKinds)[number]): string[] {
 }
 
 function needsOneKey(
-  context: z.core.ParsePayload<{ privateKey?: string | undefined; privateKeyPath?: string | undefined; password?: string | undefined; agent: boolean }>,
+  context: z.core.ParsePayload<{
+    privateKey?: string | undefined;
+    privateKeyPath?: string | undefined;
+    password?: string | undefined;
+    agent: boolean;
+  }>,
 ): void {
   const { privateKey, privateKeyPath, password, agent } = context.value;
-  const given = [privateKey !== undefined, privateKeyPath !== undefined, password !== undefined, agent].filter(Boolean).length;
+  const given = [
+    privateKey !== undefined,
+    privateKeyPath !== undefined,
+    password !== undefined,
+    agent,
+  ].filter(Boolean).length;
   if (given !== 1) {
     context.issues.push({
       code: "custom",
@@ -241,7 +316,9 @@ function needsOneKey(
   }
 }
 
-function areDistinct(context: z.core.ParsePayload<readonly { name: string; address: string; etcdName: string }[]>): void {
+function areDistinct(
+  context: z.core.ParsePayload<readonly { name: string; address: string; etcdName: string }[]>,
+): void {
   for (const key of ["name", "address", "etcdName"] as const) {
     context.value.forEach((each, index) => {
       const first = context.value.findIndex((other) => other[key] === each[key]);
@@ -258,12 +335,18 @@ function areDistinct(context: z.core.ParsePayload<readonly { name: string; addre
 }
 
 function isPrivateKey(text: string): boolean {
-  return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(text);
+  return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(
+    text,
+  );
 }
 
 function keyOf(parts: readonly PropertyKey[], values: unknown, place: string): string {
   const [first] = parts;
-  const key = parts.map((part, index) => (typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${String(part)}`)).join("");
+  const key = parts
+    .map((part, index) =>
+      typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${String(part)}`,
+    )
+    .join("");
   const isWhole = place.endsWith(":");
   if (first === undefined) {
     return isWhole ? (typeof values === "object" ? "stack file" : String(values)) : place;
@@ -272,7 +355,14 @@ function keyOf(parts: readonly PropertyKey[], values: unknown, place: string): s
 }
 
 /** All of `ssh` that may be shown: a value that landed on the wrong key may be a secret. */
-const publicKeys = new Set<PropertyKey | undefined>(["user", "port", "host", "hostKey", "privateKeyPath", "agent"]);
+const publicKeys = new Set<PropertyKey | undefined>([
+  "user",
+  "port",
+  "host",
+  "hostKey",
+  "privateKeyPath",
+  "agent",
+]);
 
 function mayHoldKey(text: string): boolean {
   return text.includes("PRIVATE KEY") || text.includes("\n");

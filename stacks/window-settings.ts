@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { weekdays } from "../components/model/window.ts";
 
-const timeZone = z.string().refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
+const timeZone = z
+  .string()
+  .refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
 
 /** When a rollout may begin; the model's `Window` once it has been read. */
 export const window = z
@@ -22,7 +24,12 @@ export const window = z
   })
   .check((context) => {
     if (context.value.from === context.value.to) {
-      context.issues.push({ code: "custom", input: context.value.to, path: ["to"], message: "expected another time than from; a whole day is 00:00 to 24:00" });
+      context.issues.push({
+        code: "custom",
+        input: context.value.to,
+        path: ["to"],
+        message: "expected another time than from; a whole day is 00:00 to 24:00",
+      });
     }
   });
 

@@ -14,7 +14,15 @@ import { settingsIn } from "../stack-file.ts";
 import { canAsk, isConfirmed, writeJson } from "../terminal.ts";
 import { placeOf, requireSame } from "./cloud.ts";
 import { firstPreview, setPassword } from "./deploy.ts";
-import { type Draft, draftOf, lookAt, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
+import {
+  type Draft,
+  draftOf,
+  lookAt,
+  type SeenMember,
+  stackFileText,
+  surveyed,
+  withoutPasswords,
+} from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
 import { type Member, membershipOf, ownAddress } from "./members.ts";
 import { type Route, routeOf, trustOf } from "./route.ts";
@@ -37,14 +45,27 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
   writeAtomically(program.stackFile, text, 0o644);
   describe(draft, program, trust.say);
   if (options.preview) {
-    await firstPreview(new Engine({ folder: program.folder, isOutputTaken: options.json }), program, passwords);
-    trust.say(`Nothing on the masters was changed. When the preview is as you want it: npx etcd-rotation pulumi up --stack ${program.stack}`);
+    await firstPreview(
+      new Engine({ folder: program.folder, isOutputTaken: options.json }),
+      program,
+      passwords,
+    );
+    trust.say(
+      `Nothing on the masters was changed. When the preview is as you want it: npx etcd-rotation pulumi up --stack ${program.stack}`,
+    );
   }
   for (const key of options.preview ? [] : Object.keys(passwords)) {
-    trust.say(`${key} is not in it yet. When the stack is made: npx etcd-rotation pulumi ${setPassword(key, program.stack).join(" ")}`);
+    trust.say(
+      `${key} is not in it yet. When the stack is made: npx etcd-rotation pulumi ${setPassword(key, program.stack).join(" ")}`,
+    );
   }
   if (options.json) {
-    writeJson({ stack: program.stack, file: program.stackFile, settings: draft, isPreviewed: options.preview });
+    writeJson({
+      stack: program.stack,
+      file: program.stackFile,
+      settings: draft,
+      isPreviewed: options.preview,
+    });
   }
 }
 
@@ -54,8 +75,16 @@ interface CloudCluster extends CloudPlace {
 }
 
 /** From one master to all of them: each is trusted by its host key first, then looked at, then surveyed as the program itself does it. */
-async function findCluster(route: Route, trust: Trust, { project, stack }: Program, cloud: CloudCluster | undefined): Promise<Draft> {
-  const bastion = route.bastion === undefined ? undefined : { ...route.bastion, hostKey: await trustOne(route.bastion, undefined, trust) };
+async function findCluster(
+  route: Route,
+  trust: Trust,
+  { project, stack }: Program,
+  cloud: CloudCluster | undefined,
+): Promise<Draft> {
+  const bastion =
+    route.bastion === undefined
+      ? undefined
+      : { ...route.bastion, hostKey: await trustOne(route.bastion, undefined, trust) };
   const first: Access = { ...route.first, hostKey: await trustOne(route.first, bastion, trust) };
   const look = await lookAt(first, bastion);
   const { members, source } = membershipOf(first.host, look);
@@ -65,7 +94,9 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
     trust.say(`The same as Alibaba Cloud's ${cloud.clusterId} in ${cloud.region}.`);
   }
   if (source !== "etcd's member list") {
-    trust.say("notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.");
+    trust.say(
+      "notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.",
+    );
   }
   const address = ownAddress(look);
   const others = await lookAtMembers(
@@ -74,14 +105,27 @@ async function findCluster(route: Route, trust: Trust, { project, stack }: Progr
     bastion,
     trust,
   );
-  const seen = [...members.filter((member) => member.address === address).map((member) => ({ ...member, access: first, look })), ...others];
-  const ssh = bastion === undefined ? route.written : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
+  const seen = [
+    ...members
+      .filter((member) => member.address === address)
+      .map((member) => ({ ...member, access: first, look })),
+    ...others,
+  ];
+  const ssh =
+    bastion === undefined
+      ? route.written
+      : { ...route.written, bastion: { ...route.bastionWritten, hostKey: bastion.hostKey } };
   const place = cloud === undefined ? {} : { clusterId: cloud.clusterId, region: cloud.region };
   return surveyed({ ...draftOf(seen, ssh, day(Date.now())), ...place }, project, stack);
 }
 
 /** Members that are reached as the first one is, but at their own addresses. */
-async function lookAtMembers(members: readonly Member[], first: Access, bastion: Access | undefined, trust: Trust): Promise<SeenMember[]> {
+async function lookAtMembers(
+  members: readonly Member[],
+  first: Access,
+  bastion: Access | undefined,
+  trust: Trust,
+): Promise<SeenMember[]> {
   const endpoints = members.map(({ address }) => ({ ...first, host: address }));
   const keys = endpoints.length === 0 ? [] : await trustedHostKeys(endpoints, bastion, trust);
   const { values, failures } = await settled(
@@ -91,12 +135,18 @@ async function lookAtMembers(members: readonly Member[], first: Access, bastion:
     }),
   );
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, { ending: "failed" });
+    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, {
+      ending: "failed",
+    });
   }
   return values;
 }
 
-async function trustOne(endpoint: Omit<Access, "hostKey">, bastion: Access | undefined, trust: Trust): Promise<string> {
+async function trustOne(
+  endpoint: Omit<Access, "hostKey">,
+  bastion: Access | undefined,
+  trust: Trust,
+): Promise<string> {
   const [key = ""] = await trustedHostKeys([endpoint], bastion, trust);
   return key;
 }
@@ -116,9 +166,12 @@ async function replaceable(program: Program, isForced: boolean): Promise<string>
     return text;
   }
   if (!canAsk()) {
-    throw new CommandError(`Cannot write ${program.stackFile}: it is there, with settings; expected none. Nothing was written. To replace them: --force`, {
-      ending: "refused",
-    });
+    throw new CommandError(
+      `Cannot write ${program.stackFile}: it is there, with settings; expected none. Nothing was written. To replace them: --force`,
+      {
+        ending: "refused",
+      },
+    );
   }
   if (!(await isConfirmed(`${program.stackFile} is there, with settings. Replace them?`))) {
     throw new CommandError("Nothing was written.", { ending: "declined" });
@@ -128,7 +181,9 @@ async function replaceable(program: Program, isForced: boolean): Promise<string>
 
 function describe(draft: Draft, program: Program, say: (line: string) => void): void {
   for (const { name, address, etcdName, extraSans = [] } of draft.masters) {
-    say(`${name}: ${address}, etcd "${etcdName}"${extraSans.length === 0 ? "" : `, certificates also for ${extraSans.join(", ")}`}`);
+    say(
+      `${name}: ${address}, etcd "${etcdName}"${extraSans.length === 0 ? "" : `, certificates also for ${extraSans.join(", ")}`}`,
+    );
   }
   if (draft.layout?.kind === "kubeadm") {
     say("etcd is a static pod of the kubelet: kubeadm's layout, which docs/take-over.md has a section for.");
@@ -142,7 +197,9 @@ function describe(draft: Draft, program: Program, say: (line: string) => void): 
     );
   }
   if (draft.allowOutage === true) {
-    say("notice: with one or two masters each restart is an outage of etcd and the API server, of some seconds: allowOutage is set. Update in a quiet hour.");
+    say(
+      "notice: with one or two masters each restart is an outage of etcd and the API server, of some seconds: allowOutage is set. Update in a quiet hour.",
+    );
   }
   say(`Written: ${relative(process.cwd(), program.stackFile)}`);
 }

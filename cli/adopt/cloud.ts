@@ -15,15 +15,22 @@ export function placeOf(clusterId: string | undefined, region: string | undefine
     return undefined;
   }
   if (clusterId === undefined || region === undefined) {
-    throw new CommandError(`Cannot ask Alibaba Cloud: saw no ${clusterId === undefined ? "--cluster-id" : "--region"}; expected both, or neither`, {
-      ending: "usage",
-    });
+    throw new CommandError(
+      `Cannot ask Alibaba Cloud: saw no ${clusterId === undefined ? "--cluster-id" : "--region"}; expected both, or neither`,
+      {
+        ending: "usage",
+      },
+    );
   }
   return { clusterId, region };
 }
 
 /** @throws CommandError (refused) when etcd's members are not the cluster's masters */
-export function requireSame({ clusterId }: CloudPlace, cloudMasters: readonly CloudMaster[], members: readonly Member[]): void {
+export function requireSame(
+  { clusterId }: CloudPlace,
+  cloudMasters: readonly CloudMaster[],
+  members: readonly Member[],
+): void {
   const [cloud, etcd] = [cloudMasters, members].map((list) =>
     list
       .map(({ address }) => normalAddress(address))
@@ -57,9 +64,16 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
   try {
     const { envVars, ...options } = await automationOptions();
     await inScratchFolder(async (folder) => {
-      const local = { PULUMI_BACKEND_URL: pathToFileURL(folder).href, PULUMI_CONFIG_PASSPHRASE: "nothing is kept" };
+      const local = {
+        PULUMI_BACKEND_URL: pathToFileURL(folder).href,
+        PULUMI_CONFIG_PASSPHRASE: "nothing is kept",
+      };
       const args = { projectName: "etcd-rotation", stackName: "adopt", program };
-      const stack = await LocalWorkspace.createStack(args, { ...options, workDir: folder, envVars: { ...envVars, ...local } });
+      const stack = await LocalWorkspace.createStack(args, {
+        ...options,
+        workDir: folder,
+        envVars: { ...envVars, ...local },
+      });
       await stack.preview({
         color: "never",
         onEvent: ({ diagnosticEvent }: EngineEvent) => {
@@ -74,7 +88,10 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
       failure instanceof Error
         ? failure.message
         : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
-    throw new CommandError(message, { ending: failure instanceof CloudRefusal ? "refused" : "failed", cause: error });
+    throw new CommandError(message, {
+      ending: failure instanceof CloudRefusal ? "refused" : "failed",
+      cause: error,
+    });
   }
   return masters;
 }

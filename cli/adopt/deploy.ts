@@ -11,7 +11,11 @@ const stackList = z.array(z.looseObject({ name: z.string() }));
  * preview on this terminal.
  * @throws CommandError (unfinished) when one of them fails, (declined) when no passphrase is given; the stack file stays
  */
-export async function firstPreview(engine: Engine, { stack }: Program, passwords: Readonly<Record<string, string>>): Promise<void> {
+export async function firstPreview(
+  engine: Engine,
+  { stack }: Program,
+  passwords: Readonly<Record<string, string>>,
+): Promise<void> {
   const url = await engine.backendUrl();
   const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
   const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
@@ -36,13 +40,18 @@ export function setPassword(key: string, stack: string): string[] {
 /** Asks twice: a typo would be noticed only at the next run, with keys behind it. An empty passphrase would protect none of them. */
 async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
   const refused = (reason: string) =>
-    new CommandError(`Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`, { ending: "unfinished" });
+    new CommandError(`Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`, {
+      ending: "unfinished",
+    });
   const first = await passphraseFor(provider);
   const passphrase = first["PULUMI_CONFIG_PASSPHRASE"];
   if (provider !== undefined && (passphrase ?? process.env["PULUMI_CONFIG_PASSPHRASE"]) === "") {
     throw refused("the passphrase is empty; expected one, since it protects the authorities' keys");
   }
-  if (passphrase !== undefined && (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== passphrase) {
+  if (
+    passphrase !== undefined &&
+    (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== passphrase
+  ) {
     throw refused("the passphrases differ; expected the same one twice");
   }
   return first;

@@ -18,16 +18,27 @@ const lookMilliseconds = 60_000;
 
 /** @throws Error when the machine cannot be looked at */
 export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
-  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), lookScript(), lookMilliseconds).catch((error: unknown) => {
+  const { code, stdout, stderr } = await runOverSsh(
+    access,
+    bastion,
+    remoteShell(access.user),
+    lookScript(),
+    lookMilliseconds,
+  ).catch((error: unknown) => {
     // there is no stack file yet
-    throw new CommandError(messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"), {
-      ending: "failed",
-      cause: error,
-    });
+    throw new CommandError(
+      messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"),
+      {
+        ending: "failed",
+        cause: error,
+      },
+    );
   });
   if (code !== 0) {
     const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
-    throw new Error(`Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`);
+    throw new Error(
+      `Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`,
+    );
   }
   return parseLook(access.host, stdout);
 }
@@ -43,7 +54,9 @@ export interface SeenMember extends Member {
  * @throws CommandError (refused) when a machine is not the member that it is listed as, or a path cannot stand for all
  */
 export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotation: string): Draft {
-  const masters = inOrder(members.map((member) => ({ ...member, etcdName: nameOf(member), hostname: member.look.hostname })));
+  const masters = inOrder(
+    members.map((member) => ({ ...member, etcdName: nameOf(member), hostname: member.look.hostname })),
+  );
   const names = namesOf(masters);
   const kind = kindOf(masters);
   const paths = pathsOf(masters, layouts[kind]);
@@ -80,7 +93,8 @@ function nameOf({ address, etcdName, look }: SeenMember): string {
   const name = look.flags.etcd === undefined ? undefined : (flagOf(look, "etcd", "--name") ?? "default");
   const place = ownAddress(look);
   if (name === undefined || (etcdName !== undefined && etcdName !== name) || place !== address) {
-    const seen = name === undefined ? "no etcd" : `etcd "${printable(name)}" at ${printable(place ?? "no address")}`;
+    const seen =
+      name === undefined ? "no etcd" : `etcd "${printable(name)}" at ${printable(place ?? "no address")}`;
     throw new CommandError(
       `Cannot adopt ${address}: saw ${seen} there; expected the member "${printable(etcdName ?? "any")}" at ${address}, as etcd's other members know it. If that machine was replaced, remove its old member first (etcdctl member remove)`,
       { ending: "refused" },
@@ -113,7 +127,10 @@ export interface Draft {
 }
 
 /** A draft that may be shown and written, and what the engine has to encrypt: passwords, by key. */
-export function withoutPasswords(draft: Draft): { readonly shown: Draft; readonly passwords: Readonly<Record<string, string>> } {
+export function withoutPasswords(draft: Draft): {
+  readonly shown: Draft;
+  readonly passwords: Readonly<Record<string, string>>;
+} {
   const { password, bastion, ...ssh } = draft.ssh;
   const { password: bastionPassword, ...rest } = Object(bastion ?? {});
   return {
@@ -137,10 +154,16 @@ interface DraftMaster {
 }
 
 /** Names of today's server and peer leaves that a new one would not have by itself, without `DNS:` and `IP:`. */
-export function extraSansOf(master: FoundMaster, spec: Omit<MasterSpec, "extraSans" | "subjects">, rows: readonly Row[]): string[] {
+export function extraSansOf(
+  master: FoundMaster,
+  spec: Omit<MasterSpec, "extraSans" | "subjects">,
+  rows: readonly Row[],
+): string[] {
   const usual = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
   const today = rows
-    .filter((row) => row.kind === "cert" && leaves.some((leaf) => leaf === row.leaf) && row.leaf !== "etcd-client")
+    .filter(
+      (row) => row.kind === "cert" && leaves.some((leaf) => leaf === row.leaf) && row.leaf !== "etcd-client",
+    )
     .flatMap((row) => master.files[row.id]?.certificates[0]?.sans ?? []);
   return [...new Set(today)].filter((san) => !usual.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
 }
@@ -149,10 +172,13 @@ export function extraSansOf(master: FoundMaster, spec: Omit<MasterSpec, "extraSa
 export function completed(draft: Draft, found: Found, rows: readonly Row[], owner: string): Draft {
   const { layout, ...rest } = draft;
   const paths = Object.entries(layout?.paths ?? {}).filter(
-    ([id]) => rows.find((row) => row.id === id)?.optional !== true || found.masters.some(({ files }) => files[id]?.isPresent === true),
+    ([id]) =>
+      rows.find((row) => row.id === id)?.optional !== true ||
+      found.masters.some(({ files }) => files[id]?.isPresent === true),
   );
   // the settings of this very stack are lost, not the certificates
-  const lasting = found.masters.find(({ receipt }) => receipt?.owner === owner && receipt.isComplete)?.receipt?.rotation;
+  const lasting = found.masters.find(({ receipt }) => receipt?.owner === owner && receipt.isComplete)?.receipt
+    ?.rotation;
   return {
     ...rest,
     rotation: lasting ?? draft.rotation,
@@ -167,12 +193,17 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
 }
 
 function hasKept(found: Found, rows: readonly Row[]): boolean {
-  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) => Object.values(byRow).some((authorities) => authorities.length > 0));
+  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) =>
+    Object.values(byRow).some((authorities) => authorities.length > 0),
+  );
 }
 
 /** What a stack file says of the layout; nothing of one that is ACK's in every path. */
 function layoutOf(kind: LayoutKind, paths: Readonly<Record<string, string>>): Pick<Draft, "layout"> {
-  const layout = { ...(kind === "ack" ? {} : { kind }), ...(Object.keys(paths).length === 0 ? {} : { paths }) };
+  const layout = {
+    ...(kind === "ack" ? {} : { kind }),
+    ...(Object.keys(paths).length === 0 ? {} : { paths }),
+  };
   return Object.keys(layout).length === 0 ? {} : { layout };
 }
 
@@ -184,7 +215,9 @@ export function stackFileText(draft: Draft, project: string, previous: string): 
   const { config: _config, ...engine } = Object(parseDocument(previous).toJS() ?? {});
   const { allowOutage, ...settings } = draft;
   const head = Object.keys(engine).length === 0 ? "" : stringify(engine);
-  const lines = Object.entries(settings).map(([key, value]) => indented(stringify({ [`${project}:${key}`]: value }, quoted)));
+  const lines = Object.entries(settings).map(([key, value]) =>
+    indented(stringify({ [`${project}:${key}`]: value }, quoted)),
+  );
   const outage =
     allowOutage === undefined
       ? ""

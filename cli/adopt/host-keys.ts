@@ -21,9 +21,19 @@ export interface Trust {
  * The host keys of these machines, each trusted: what any later connection has to show.
  * @throws CommandError when a machine cannot be reached, shows another key than known_hosts has, or the answer was not yes
  */
-export async function trustedHostKeys(endpoints: readonly SshEndpoint[], bastion: Access | undefined, trust: Trust): Promise<string[]> {
+export async function trustedHostKeys(
+  endpoints: readonly SshEndpoint[],
+  bastion: Access | undefined,
+  trust: Trust,
+): Promise<string[]> {
   const { values: keys, failures } = await settled(
-    endpoints.map((endpoint) => shownHostKey(endpoint, bastion, trust.knownHosts === undefined ? [] : hostKeyTypes(endpoint, trust.knownHosts))),
+    endpoints.map((endpoint) =>
+      shownHostKey(
+        endpoint,
+        bastion,
+        trust.knownHosts === undefined ? [] : hostKeyTypes(endpoint, trust.knownHosts),
+      ),
+    ),
   );
   if (failures.length > 0) {
     throw new CommandError(
@@ -32,7 +42,9 @@ export async function trustedHostKeys(endpoints: readonly SshEndpoint[], bastion
     );
   }
   endpoints.forEach((endpoint, index) => {
-    trust.say(`${placeOf(endpoint)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`);
+    trust.say(
+      `${placeOf(endpoint)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`,
+    );
   });
   const { knownHosts } = trust;
   if (knownHosts !== undefined) {
@@ -93,9 +105,12 @@ export function knownKeys(text: string, host: string, port: number): KnownKeys {
     const words = line.trim().split(/\s+/);
     const marker = words[0]?.startsWith("@") === true ? words.shift() : undefined;
     const [names = "", type, key] = words;
-    return names.startsWith("#") || type === undefined || key === undefined || !isNamed(names, name) ? [] : [{ marker, key: `${type} ${key}` }];
+    return names.startsWith("#") || type === undefined || key === undefined || !isNamed(names, name)
+      ? []
+      : [{ marker, key: `${type} ${key}` }];
   });
-  const of = (marker: string | undefined) => lines.filter((line) => line.marker === marker).map(({ key }) => key);
+  const of = (marker: string | undefined) =>
+    lines.filter((line) => line.marker === marker).map(({ key }) => key);
   return { trusted: of(undefined), revoked: of("@revoked") };
 }
 
@@ -105,7 +120,10 @@ function isNamed(names: string, name: string): boolean {
     return createHmac("sha1", Buffer.from(salt, "base64")).update(name).digest("base64") === hash;
   }
   const patterns = names.split(",");
-  return !patterns.some((each) => each.startsWith("!") && matches(each.slice(1), name)) && patterns.some((each) => matches(each, name));
+  return (
+    !patterns.some((each) => each.startsWith("!") && matches(each.slice(1), name)) &&
+    patterns.some((each) => matches(each, name))
+  );
 }
 
 /** `*` and `?` as in ssh_config(5). */

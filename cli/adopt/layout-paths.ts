@@ -1,4 +1,13 @@
-import { type Component, type FileRow, fillIn, type KubernetesRow, type Layout, nowhere, type Placed, type Row } from "../../components/model/layout.ts";
+import {
+  type Component,
+  type FileRow,
+  fillIn,
+  type KubernetesRow,
+  type Layout,
+  nowhere,
+  type Placed,
+  type Row,
+} from "../../components/model/layout.ts";
 import { printable } from "../../components/model/text.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";
@@ -12,7 +21,10 @@ interface LookedAt extends Placed {
  * The paths of a stack file's `layout.paths`: those that processes use and the table has otherwise.
  * @throws CommandError (refused) when one path cannot stand for all masters
  */
-export function pathsOf(masters: readonly LookedAt[], { rows, kubernetes }: Pick<Layout, "rows" | "kubernetes">): Record<string, string> {
+export function pathsOf(
+  masters: readonly LookedAt[],
+  { rows, kubernetes }: Pick<Layout, "rows" | "kubernetes">,
+): Record<string, string> {
   const etcd = rows.flatMap((row) => entry(row, masters, "required"));
   const found = Object.fromEntries(etcd);
   // the survey asks the running processes for Kubernetes' own files again
@@ -23,7 +35,11 @@ export function pathsOf(masters: readonly LookedAt[], { rows, kubernetes }: Pick
   };
 }
 
-function entry(row: Row | KubernetesRow, masters: readonly LookedAt[], need: "required" | "optional"): [string, string][] {
+function entry(
+  row: Row | KubernetesRow,
+  masters: readonly LookedAt[],
+  need: "required" | "optional",
+): [string, string][] {
   const [component, flag] = flagFor(row);
   if (component === undefined || flag === undefined) {
     return [];
@@ -35,8 +51,15 @@ function entry(row: Row | KubernetesRow, masters: readonly LookedAt[], need: "re
   if (used.every(({ master, path }) => path === fillIn(row.path, master))) {
     return [];
   }
-  const templates = [...new Set([...used.map(({ path }) => path), ...used.map(({ master, path }) => asTemplate(path, master))])];
-  const common = templates.find((template) => used.every(({ master, path }) => fillIn(template, master) === path));
+  const templates = [
+    ...new Set([
+      ...used.map(({ path }) => path),
+      ...used.map(({ master, path }) => asTemplate(path, master)),
+    ]),
+  ];
+  const common = templates.find((template) =>
+    used.every(({ master, path }) => fillIn(template, master) === path),
+  );
   if (common !== undefined) {
     return [[row.id, common]];
   }
@@ -59,10 +82,16 @@ function flagFor(row: Row | KubernetesRow): readonly [Component?, string?] {
 }
 
 /** A file that no process names lies beside etcd's own authority. */
-function besideEtcd(row: Row, found: Readonly<Record<string, string>>, rows: readonly Row[]): [string, string][] {
+function besideEtcd(
+  row: Row,
+  found: Readonly<Record<string, string>>,
+  rows: readonly Row[],
+): [string, string][] {
   const moved = found["etcd-ca"];
   const authority = rows.find(({ id }) => id === "etcd-ca");
-  return row.reader !== "none" || moved === undefined || folderOf(row.path) !== folderOf(authority?.path ?? "")
+  return row.reader !== "none" ||
+    moved === undefined ||
+    folderOf(row.path) !== folderOf(authority?.path ?? "")
     ? []
     : [[row.id, `${folderOf(moved)}/${row.path.slice(row.path.lastIndexOf("/") + 1)}`]];
 }

@@ -12,7 +12,10 @@ import { canAsk, secretFor } from "../terminal.ts";
 export interface Login {
   readonly credentials: Pick<Access, "privateKey" | "password" | "agentSocket">;
   /** a password is written by the engine, which encrypts it */
-  readonly written: { readonly privateKeyPath: string } | { readonly agent: true } | { readonly password: string };
+  readonly written:
+    | { readonly privateKeyPath: string }
+    | { readonly agent: true }
+    | { readonly password: string };
 }
 
 /**
@@ -39,20 +42,29 @@ export async function loginWith(
   if (key === undefined) {
     const socket = process.env["SSH_AUTH_SOCK"];
     if (socket === undefined || socket === "") {
-      throw new CommandError("Cannot log in: --agent was given, and SSH_AUTH_SOCK is not set; expected a running agent. Run: eval $(ssh-agent) && ssh-add", {
-        ending: "usage",
-      });
+      throw new CommandError(
+        "Cannot log in: --agent was given, and SSH_AUTH_SOCK is not set; expected a running agent. Run: eval $(ssh-agent) && ssh-add",
+        {
+          ending: "usage",
+        },
+      );
     }
     return { credentials: { agentSocket: socket }, written: { agent: true } };
   }
-  return { credentials: { privateKey: readKey(key, option) }, written: { privateKeyPath: portable(resolve(key)) } };
+  return {
+    credentials: { privateKey: readKey(key, option) },
+    written: { privateKeyPath: portable(resolve(key)) },
+  };
 }
 
 async function askPassword(prefix: "" | "bastion-"): Promise<string> {
   if (!canAsk()) {
-    throw new CommandError(`Cannot ask for the password of --${prefix}password: standard input is no terminal; expected one, or ${`--${prefix}key <file>`}`, {
-      ending: "usage",
-    });
+    throw new CommandError(
+      `Cannot ask for the password of --${prefix}password: standard input is no terminal; expected one, or ${`--${prefix}key <file>`}`,
+      {
+        ending: "usage",
+      },
+    );
   }
   const password = await secretFor(`Password on the ${prefix === "" ? "masters" : "bastion"}`, "password");
   if (password === "") {

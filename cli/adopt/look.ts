@@ -1,5 +1,10 @@
 import { readFileSync } from "node:fs";
-import { ackSurroundings, type Component, components, type LayoutKind } from "../../components/model/layout.ts";
+import {
+  ackSurroundings,
+  type Component,
+  components,
+  type LayoutKind,
+} from "../../components/model/layout.ts";
 import { flagsIn } from "../../components/model/read-survey.ts";
 import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";
@@ -30,7 +35,13 @@ export function lookScript(): string {
   const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
   const { etcdUnit, kubeletUnit } = ackSurroundings;
   // no address: of etcd.sh only what needs none is called
-  const data = { COMPONENTS: components.join(" "), ETCD_UNIT: etcdUnit, KUBELET_UNIT: kubeletUnit, MANIFEST_DIR: "/etc/kubernetes/manifests", ADDRESS: "" };
+  const data = {
+    COMPONENTS: components.join(" "),
+    ETCD_UNIT: etcdUnit,
+    KUBELET_UNIT: kubeletUnit,
+    MANIFEST_DIR: "/etc/kubernetes/manifests",
+    ADDRESS: "",
+  };
   return ["{", ...functions, assignments(data), "main </dev/null\n}\n"].join("\n");
 }
 

@@ -30,12 +30,25 @@ export function membershipOf(host: string, look: Look): Membership {
   }
   const found = [
     { source: "etcd's member list", members: look.memberRows.map(memberInRow) } as const,
-    { source: "etcd's --initial-cluster", members: membersInFlag(flagOf(look, "etcd", "--initial-cluster") ?? "") } as const,
-    { source: "kube-apiserver's --etcd-servers", members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers") ?? "") } as const,
+    {
+      source: "etcd's --initial-cluster",
+      members: membersInFlag(flagOf(look, "etcd", "--initial-cluster") ?? ""),
+    } as const,
+    {
+      source: "kube-apiserver's --etcd-servers",
+      members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers") ?? ""),
+    } as const,
   ].find(({ members }) => members.length > 0);
   const localAddress = ownAddress(look);
-  if (found === undefined || localAddress === undefined || !found.members.some(({ address }) => address === localAddress)) {
-    const seen = found === undefined ? "no member" : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
+  if (
+    found === undefined ||
+    localAddress === undefined ||
+    !found.members.some(({ address }) => address === localAddress)
+  ) {
+    const seen =
+      found === undefined
+        ? "no member"
+        : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
     throw new CommandError(
       `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(localAddress ?? "no address")} as its own; expected its own address among them. Try another master`,
       { ending: "refused" },
@@ -43,9 +56,12 @@ export function membershipOf(host: string, look: Look): Membership {
   }
   const odd = found.members.find(({ address }) => !isAddress(address));
   if (odd !== undefined) {
-    throw new CommandError(`Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd.address)}"; expected an IP address for every member`, {
-      ending: "refused",
-    });
+    throw new CommandError(
+      `Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd.address)}"; expected an IP address for every member`,
+      {
+        ending: "refused",
+      },
+    );
   }
   return found;
 }
@@ -60,7 +76,8 @@ export function ownAddress(look: Look): string | undefined {
 }
 
 function noMaster(host: string, { flags }: Look): string {
-  const seen = Object.keys(flags).length === 0 ? "no process of a control plane" : Object.keys(flags).join(", ");
+  const seen =
+    Object.keys(flags).length === 0 ? "no process of a control plane" : Object.keys(flags).join(", ");
   return flags["kube-apiserver"] === undefined
     ? `Cannot adopt ${host}: it is no master of a dedicated cluster; saw ${seen}, expected etcd and kube-apiserver. Of a managed cluster the masters, and etcd's certificates, are the provider's. Run this against a master`
     : `Cannot adopt ${host}: it has no etcd, neither as unit "${ackSurroundings.etcdUnit}" nor as a static pod; saw ${seen}, expected it beside kube-apiserver, as on the masters of an ACK dedicated cluster`;
@@ -78,7 +95,10 @@ function memberInRow(row: string): Member {
 function requirePort(urls: string, port: number): void {
   const [first = ""] = urls.split(",");
   if (URL.canParse(first) && new URL(first).port !== String(port)) {
-    throw new CommandError(`Cannot adopt the cluster: a member of etcd is at ${printable(first)}; expected port ${port}`, { ending: "refused" });
+    throw new CommandError(
+      `Cannot adopt the cluster: a member of etcd is at ${printable(first)}; expected port ${port}`,
+      { ending: "refused" },
+    );
   }
 }
 
@@ -89,7 +109,9 @@ function membersInFlag(text: string): Member[] {
     const address = hostIn(part.slice(at + 1));
     return at < 1 || address === undefined ? [] : [{ address, etcdName: part.slice(0, at) }];
   });
-  return members.filter(({ etcdName }, index) => members.findIndex((other) => other.etcdName === etcdName) === index);
+  return members.filter(
+    ({ etcdName }, index) => members.findIndex((other) => other.etcdName === etcdName) === index,
+  );
 }
 
 /** An API server that talks to its own master's member alone tells nothing of the others. */
@@ -118,14 +140,22 @@ interface Listed {
 export function inOrder<T extends Listed>(masters: readonly T[]): T[] {
   const numbers = new Map(masters.map(({ etcdName }) => [etcdName, /(\d+)$/.exec(etcdName)?.[1]]));
   const isNumbered =
-    new Set(numbers.values()).size === masters.length && masters.every(({ etcdName }) => numbers.get(etcdName) !== undefined && !isAddress(etcdName));
+    new Set(numbers.values()).size === masters.length &&
+    masters.every(({ etcdName }) => numbers.get(etcdName) !== undefined && !isAddress(etcdName));
   const byAddress = new Intl.Collator("en", { numeric: true });
-  return masters.toSorted((a, b) => (isNumbered ? Number(numbers.get(a.etcdName)) - Number(numbers.get(b.etcdName)) : byAddress.compare(a.address, b.address)));
+  return masters.toSorted((a, b) =>
+    isNumbered
+      ? Number(numbers.get(a.etcdName)) - Number(numbers.get(b.etcdName))
+      : byAddress.compare(a.address, b.address),
+  );
 }
 
 /** The machines' own names where each has one of its own that a stack file may hold, else `master-1` and so on. */
 export function namesOf(masters: readonly Listed[]): string[] {
   const names = masters.map(({ hostname }) => hostname);
-  const isGood = (name: string) => /^[a-z]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name) && !name.startsWith("localhost");
-  return names.every(isGood) && new Set(names).size === names.length ? names : masters.map((_, index) => `master-${index + 1}`);
+  const isGood = (name: string) =>
+    /^[a-z]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name) && !name.startsWith("localhost");
+  return names.every(isGood) && new Set(names).size === names.length
+    ? names
+    : masters.map((_, index) => `master-${index + 1}`);
 }

@@ -28,30 +28,49 @@ export interface Route {
  */
 export async function routeOf(options: AdoptOptions): Promise<Route> {
   if (options.host === undefined) {
-    throw new CommandError("Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help", {
-      ending: "usage",
-    });
+    throw new CommandError(
+      "Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help",
+      {
+        ending: "usage",
+      },
+    );
   }
   const named = await endpointIn(options.host, "--host", options.user);
-  const first = options.port === undefined ? named.endpoint : { ...named.endpoint, port: portIn(options.port, "--port") };
+  const first =
+    options.port === undefined ? named.endpoint : { ...named.endpoint, port: portIn(options.port, "--port") };
   const bastion = await bastionOf(options, named.config);
-  const login = await loginWith({ ...options, key: options.key ?? (options.agent || options.password ? undefined : named.config.identityFile) }, "");
+  const login = await loginWith(
+    {
+      ...options,
+      key: options.key ?? (options.agent || options.password ? undefined : named.config.identityFile),
+    },
+    "",
+  );
   const bastionLogin = bastion?.login === undefined ? login : await loginWith(bastion.login, "bastion-");
   return {
     first: { ...first, ...login.credentials },
     bastion: bastion && { ...bastion.endpoint, ...bastionLogin.credentials },
     written: sshSettings(first, login),
-    bastionWritten: bastion === undefined ? {} : { host: bastion.endpoint.host, ...sshSettings(bastion.endpoint, bastionLogin) },
+    bastionWritten:
+      bastion === undefined
+        ? {}
+        : { host: bastion.endpoint.host, ...sshSettings(bastion.endpoint, bastionLogin) },
     notices: [...named.notices, ...(bastion?.notices ?? [])],
   };
 }
 
 /** The machine on the way, and its own way to log in; that is undefined where it is as on the masters. */
-async function bastionOf({ bastion: named, bastionKey, bastionPassword: password }: AdoptOptions, { proxyJump }: Awaited<ReturnType<typeof sshConfigOf>>) {
+async function bastionOf(
+  { bastion: named, bastionKey, bastionPassword: password }: AdoptOptions,
+  { proxyJump }: Awaited<ReturnType<typeof sshConfigOf>>,
+) {
   const host = named ?? proxyJump;
   if (host === undefined) {
     if (password || bastionKey !== undefined) {
-      throw new CommandError(`Cannot use --bastion-${password ? "password" : "key"}: saw no --bastion; expected both, or neither`, { ending: "usage" });
+      throw new CommandError(
+        `Cannot use --bastion-${password ? "password" : "key"}: saw no --bastion; expected both, or neither`,
+        { ending: "usage" },
+      );
     }
     return;
   }
@@ -66,36 +85,60 @@ function sshSettings({ user, port }: SshEndpoint, { written }: Login): Draft["ss
 
 /** @throws CommandError (bad usage) when nobody and nothing could tell whether a host key is right */
 export function trustOf(options: AdoptOptions): Trust {
-  const knownHosts = options.knownHosts === undefined ? undefined : readText(options.knownHosts, "--known-hosts", "a known_hosts file");
+  const knownHosts =
+    options.knownHosts === undefined
+      ? undefined
+      : readText(options.knownHosts, "--known-hosts", "a known_hosts file");
   const isAsking = knownHosts === undefined && !options.yes;
   if (isAsking && !canAsk()) {
-    throw new CommandError("Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes", {
-      ending: "usage",
-    });
+    throw new CommandError(
+      "Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes",
+      {
+        ending: "usage",
+      },
+    );
   }
   const stream = options.json ? process.stderr : process.stdout;
-  return { knownHosts, isAsking, say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`) };
+  return {
+    knownHosts,
+    isAsking,
+    say: (text) => stream.write(`${wrap(printable(text), widthOf(stream)).join("\n")}\n`),
+  };
 }
 
 /** What `[user@]host[:port]` says, and OpenSSH's configuration where it says nothing. */
 async function endpointIn(text: string, option: string, otherUser?: string) {
-  const [, user, bracketed, plain, port] = /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, user, bracketed, plain, port] =
+    /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const name = bracketed ?? plain;
   if (name === undefined) {
-    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`, { ending: "usage" });
+    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`, {
+      ending: "usage",
+    });
   }
   const config = await sshConfigOf(name);
-  const set = Object.entries(config).flatMap(([key, value]) => (value === undefined ? [] : `${key} ${value}`));
+  const set = Object.entries(config).flatMap(([key, value]) =>
+    value === undefined ? [] : `${key} ${value}`,
+  );
   return {
     config,
-    endpoint: { host: config.hostname ?? name, port: portIn(port ?? config.port ?? "22", option), user: user ?? otherUser ?? config.user ?? "root" },
-    notices: set.length === 0 ? [] : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
+    endpoint: {
+      host: config.hostname ?? name,
+      port: portIn(port ?? config.port ?? "22", option),
+      user: user ?? otherUser ?? config.user ?? "root",
+    },
+    notices:
+      set.length === 0
+        ? []
+        : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
   };
 }
 
 function portIn(text: string, option: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535) {
-    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected a port from 1 to 65535`, { ending: "usage" });
+    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected a port from 1 to 65535`, {
+      ending: "usage",
+    });
   }
   return Number(text);
 }
@@ -103,7 +146,8 @@ function portIn(text: string, option: string): number {
 /** What OpenSSH's configuration sets for a host, and not by ssh's own default; asks ssh itself, which knows aliases, patterns and included files. */
 async function sshConfigOf(name: string) {
   const [configured, defaults] = await Promise.all([settingsOf(name), settingsOf(name, "-F", "/dev/null")]);
-  const set = (key: string) => (isDeepStrictEqual(configured.get(key), defaults.get(key)) ? [] : (configured.get(key) ?? []));
+  const set = (key: string) =>
+    isDeepStrictEqual(configured.get(key), defaults.get(key)) ? [] : (configured.get(key) ?? []);
   const files = set("identityfile").map((file) => file.replace(/^~(?=\/)/, homedir()));
   return {
     hostname: set("hostname")[0],
@@ -119,7 +163,10 @@ async function sshConfigOf(name: string) {
 async function settingsOf(name: string, ...options: readonly string[]): Promise<Map<string, string[]>> {
   const { code, output } = await runCommand("ssh", [...options, "-G", "--", name]);
   if (code !== 0 && code !== 127) {
-    throw new CommandError(`Cannot ask ssh for its configuration of ${name}: ${output.trim()}; expected settings from: ssh -G ${name}`, { ending: "usage" });
+    throw new CommandError(
+      `Cannot ask ssh for its configuration of ${name}: ${output.trim()}; expected settings from: ssh -G ${name}`,
+      { ending: "usage" },
+    );
   }
   const settings = new Map<string, string[]>();
   for (const [, key = "", value = ""] of code === 0 ? output.matchAll(/^(\w+) (.+)$/gm) : []) {

@@ -13,7 +13,10 @@ const lockSeconds = 30;
 /** Lists what every master keeps. */
 export async function listBackups(stack: string | undefined, { json, cwd }: BackupsOptions): Promise<void> {
   const program = chooseStack(cwd, stack);
-  const { masters, failures } = await readBackups(new Engine({ folder: program.folder, isOutputTaken: json }), program);
+  const { masters, failures } = await readBackups(
+    new Engine({ folder: program.folder, isOutputTaken: json }),
+    program,
+  );
   if (json) {
     writeJson({ masters, failures });
   } else {
@@ -26,27 +29,47 @@ export async function listBackups(stack: string | undefined, { json, cwd }: Back
 }
 
 /** Removes one backup from all masters, after a question. */
-export async function purgeBackup(rollout: number, stack: string | undefined, { json, cwd, yes, original }: PurgeOptions): Promise<void> {
+export async function purgeBackup(
+  rollout: number,
+  stack: string | undefined,
+  { json, cwd, yes, original }: PurgeOptions,
+): Promise<void> {
   const program = chooseStack(cwd, stack);
   if (!(yes || canAsk())) {
     throw new CommandError("Cannot ask: standard input is no terminal; expected --yes", { ending: "usage" });
   }
-  const { settings, targets, masters, failures } = await readBackups(new Engine({ folder: program.folder, isOutputTaken: json }), program);
+  const { settings, targets, masters, failures } = await readBackups(
+    new Engine({ folder: program.folder, isOutputTaken: json }),
+    program,
+  );
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`, { ending: "failed" });
+    throw new CommandError(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`, {
+      ending: "failed",
+    });
   }
   const refusals = purgeRefusals(masters, rollout, { isOriginalMeant: original, restored: settings.restore });
   if (refusals.length > 0) {
     throw new CommandError(`${refusals.join("\n")}\nNothing was removed.`, { ending: "refused" });
   }
-  const holders = masters.filter(({ backups }) => backups.some((each) => each.rollout === rollout)).map(({ name }) => name);
+  const holders = masters
+    .filter(({ backups }) => backups.some((each) => each.rollout === rollout))
+    .map(({ name }) => name);
   if (!(yes || (await isConfirmed(`Remove backup ${rollout} on ${holders.join(", ")}, for good?`)))) {
     throw new CommandError("Nothing was removed.", { ending: "declined" });
   }
   const { values, failures: failed } = await settled(
-    targets.map(async (target) => [target.data.master.name, (await askForBackups(target, { kind: "purge", rollout, lockSeconds })).trim()] as const),
+    targets.map(
+      async (target) =>
+        [
+          target.data.master.name,
+          (await askForBackups(target, { kind: "purge", rollout, lockSeconds })).trim(),
+        ] as const,
+    ),
   );
-  const removed = { ...Object.fromEntries(targets.map(({ data }) => [data.master.name, "failed"])), ...Object.fromEntries(values) };
+  const removed = {
+    ...Object.fromEntries(targets.map(({ data }) => [data.master.name, "failed"])),
+    ...Object.fromEntries(values),
+  };
   if (json) {
     writeJson({ rollout, masters: removed });
   } else {
@@ -59,20 +82,36 @@ export async function purgeBackup(rollout: number, stack: string | undefined, { 
 }
 
 /** What a master keeps, for a person, in 80 columns. */
-export function formatBackups({ name, present, backups, leftovers }: MasterBackups, stream: NodeJS.WriteStream): string {
+export function formatBackups(
+  { name, present, backups, leftovers }: MasterBackups,
+  stream: NodeJS.WriteStream,
+): string {
   const now =
-    present === undefined ? "no rollout yet" : `now rollout ${present.rollout}, rotation "${present.rotation}"${present.isComplete ? "" : ", unfinished"}`;
+    present === undefined
+      ? "no rollout yet"
+      : `now rollout ${present.rollout}, rotation "${present.rotation}"${present.isComplete ? "" : ", unfinished"}`;
   const paint = painterFor(stream);
-  const header: Cell[] = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"].map((text) => ({ text, style: (each) => paint("quiet", each) }));
+  const header: Cell[] = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"].map((text) => ({
+    text,
+    style: (each) => paint("quiet", each),
+  }));
   const table = columns([header, ...backups.map((backup) => row(backup, paint))], 80);
   const notes = [
-    ...backups.flatMap(({ rollout, damaged }) => (damaged.length === 0 ? [] : [`  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`])),
+    ...backups.flatMap(({ rollout, damaged }) =>
+      damaged.length === 0 ? [] : [`  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`],
+    ),
     ...backups.flatMap(({ rollout, dataKib }) =>
-      dataKib === undefined ? [] : [`  backup ${rollout}: holds a crash copy of etcd's data, ${size(dataKib * 1024)}`],
+      dataKib === undefined
+        ? []
+        : [`  backup ${rollout}: holds a crash copy of etcd's data, ${size(dataKib * 1024)}`],
     ),
     ...leftovers.map((path) => `  left over: ${path}; the next step finishes or erases it`),
   ];
-  return [`${name}: ${now}\n`, backups.length === 0 ? "  no backup\n" : `${table.join("\n")}\n`, ...notes.map((note) => `${note}\n`)].join("");
+  return [
+    `${name}: ${now}\n`,
+    backups.length === 0 ? "  no backup\n" : `${table.join("\n")}\n`,
+    ...notes.map((note) => `${note}\n`),
+  ].join("");
 }
 
 const tones = { complete: "good", original: "plain", unfinished: "warning" } as const;
@@ -87,7 +126,12 @@ function row({ rollout, taken, files, rotation, kind, damaged, snapshot }: KeptB
       text: damaged.length === 0 ? kind : "damaged",
       style: (text) => paint(damaged.length === 0 ? tones[kind] : "bad", text),
     },
-    { text: snapshot === undefined ? "-" : `${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : `, revision ${snapshot.revision}`}` },
+    {
+      text:
+        snapshot === undefined
+          ? "-"
+          : `${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : `, revision ${snapshot.revision}`}`,
+    },
   ];
 }
 

@@ -12,7 +12,9 @@ export interface KeptBackup {
   readonly kind: "complete" | "original" | "unfinished";
   /** what is missing or not as its sum says; empty when all is well */
   readonly damaged: readonly string[];
-  readonly snapshot: { readonly bytes: number; readonly hash: string | undefined; readonly revision: number | undefined } | undefined;
+  readonly snapshot:
+    | { readonly bytes: number; readonly hash: string | undefined; readonly revision: number | undefined }
+    | undefined;
   /** of a crash copy of etcd's data */
   readonly dataKib: number | undefined;
 }
@@ -20,7 +22,9 @@ export interface KeptBackup {
 /** What one master keeps. */
 export interface MasterBackups {
   readonly name: string;
-  readonly present: { readonly rollout: number; readonly rotation: string; readonly isComplete: boolean } | undefined;
+  readonly present:
+    | { readonly rollout: number; readonly rotation: string; readonly isComplete: boolean }
+    | undefined;
   /** the newest first */
   readonly backups: readonly KeptBackup[];
   /** folders of interrupted steps and removals */
@@ -34,20 +38,36 @@ export interface MasterBackups {
 export function parseBackups(name: string, text: string): MasterBackups {
   const lines = answerLines(text);
   if (lines.at(-1) !== `end ${name}`) {
-    throw new Error(`Cannot list the backups of ${name}: the answer is not complete. Try again, or look there: ls /var/lib/etcd-rotation/backups`);
+    throw new Error(
+      `Cannot list the backups of ${name}: the answer is not complete. Try again, or look there: ls /var/lib/etcd-rotation/backups`,
+    );
   }
-  const read = readRecords(lines, backupsRecords, (line) => new Error(`Cannot list the backups of ${name}: saw "${line}"; expected a record of a backup`));
+  const read = readRecords(
+    lines,
+    backupsRecords,
+    (line) => new Error(`Cannot list the backups of ${name}: saw "${line}"; expected a record of a backup`),
+  );
   return {
     name,
-    present: read.present.map(({ rollout, rotation, isComplete }) => ({ rollout: Number(rollout), rotation, isComplete }))[0],
+    present: read.present.map(({ rollout, rotation, isComplete }) => ({
+      rollout: Number(rollout),
+      rotation,
+      isComplete,
+    }))[0],
     backups: read.backup.map(({ rollout }) => backupOf(rollout, read)).toReversed(),
     leftovers: read.leftover.map(({ path }) => path),
   };
 }
 
 function backupOf(rollout: number, read: Records<typeof backupsRecords>): KeptBackup {
-  const of = <T extends { readonly rollout: number }>(records: readonly T[]) => records.filter((each) => each.rollout === rollout);
-  const [[taken], [files], [receipt], [snapshot]] = [of(read.taken), of(read.files), of(read.receipt), of(read.snapshot)];
+  const of = <T extends { readonly rollout: number }>(records: readonly T[]) =>
+    records.filter((each) => each.rollout === rollout);
+  const [[taken], [files], [receipt], [snapshot]] = [
+    of(read.taken),
+    of(read.files),
+    of(read.receipt),
+    of(read.snapshot),
+  ];
   return {
     rollout,
     taken: taken && new Date(taken.seconds * 1000).toISOString(),
@@ -55,7 +75,11 @@ function backupOf(rollout: number, read: Records<typeof backupsRecords>): KeptBa
     rotation: receipt?.rotation,
     kind: receipt === undefined ? "original" : receipt.isComplete ? "complete" : "unfinished",
     damaged: of(read.damaged).map(({ path }) => path),
-    snapshot: snapshot && { bytes: snapshot.bytes, hash: of(read["snapshot-hash"])[0]?.hash, revision: of(read["snapshot-revision"])[0]?.revision },
+    snapshot: snapshot && {
+      bytes: snapshot.bytes,
+      hash: of(read["snapshot-hash"])[0]?.hash,
+      revision: of(read["snapshot-revision"])[0]?.revision,
+    },
     dataKib: of(read["data-kib"])[0]?.kib,
   };
 }
@@ -70,21 +94,31 @@ export function purgeRefusals(
   { isOriginalMeant, restored }: { readonly isOriginalMeant: boolean; readonly restored: number | undefined },
 ): string[] {
   if (rollout === restored) {
-    return [`Cannot remove backup ${rollout}: restore in the stack file names it, so that it is the wanted set; expected another one, or no restore`];
+    return [
+      `Cannot remove backup ${rollout}: restore in the stack file names it, so that it is the wanted set; expected another one, or no restore`,
+    ];
   }
   const holders = masters.filter(({ backups }) => backups.some((each) => each.rollout === rollout));
   if (holders.length === 0) {
-    const numbers = [...new Set(masters.flatMap(({ backups }) => backups.map((each) => each.rollout)))].toSorted((a, b) => a - b);
-    return [`Cannot remove backup ${rollout}: no master has it; expected ${numbers.length === 0 ? "one that there is" : `one of ${numbers.join(", ")}`}`];
+    const numbers = [
+      ...new Set(masters.flatMap(({ backups }) => backups.map((each) => each.rollout))),
+    ].toSorted((a, b) => a - b);
+    return [
+      `Cannot remove backup ${rollout}: no master has it; expected ${numbers.length === 0 ? "one that there is" : `one of ${numbers.join(", ")}`}`,
+    ];
   }
-  const needed = holders.filter(({ backups }) => newestWhole(backups)?.rollout === rollout).map(({ name }) => name);
+  const needed = holders
+    .filter(({ backups }) => newestWhole(backups)?.rollout === rollout)
+    .map(({ name }) => name);
   const [set] = holders.flatMap(({ backups }) => backups.filter((each) => each.rollout === rollout));
   if (needed.length > 0) {
     return [
       `Cannot remove backup ${rollout}: on ${needed.join(", ")} it is the newest whole set (${set?.rotation === undefined ? "the original one" : `rotation "${set.rotation}"`}), which going back by hand needs; expected an older one`,
     ];
   }
-  const original = holders.filter(({ backups }) => backups.some((each) => each.rollout === rollout && each.kind === "original")).map(({ name }) => name);
+  const original = holders
+    .filter(({ backups }) => backups.some((each) => each.rollout === rollout && each.kind === "original"))
+    .map(({ name }) => name);
   return original.length > 0 && !isOriginalMeant
     ? [
         `Cannot remove backup ${rollout}: on ${original.join(", ")} it is the set from before this program's first rollout, and there is no other copy; expected --original if that is meant`,
@@ -94,5 +128,7 @@ export function purgeRefusals(
 
 /** The newest set that once served whole and is undamaged. */
 function newestWhole(backups: readonly KeptBackup[]): KeptBackup | undefined {
-  return backups.filter(({ kind, damaged }) => kind !== "unfinished" && damaged.length === 0).toSorted((a, b) => b.rollout - a.rollout)[0];
+  return backups
+    .filter(({ kind, damaged }) => kind !== "unfinished" && damaged.length === 0)
+    .toSorted((a, b) => b.rollout - a.rollout)[0];
 }

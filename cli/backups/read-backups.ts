@@ -20,24 +20,39 @@ export async function readBackups(engine: Engine, program: Program) {
   const rows = withPaths(layouts[settings.layout.kind].rows, settings.layout.paths);
   const targets = surveyTargets(settings, `${program.project}/${program.stack}`, rows);
   const { values: masters, failures } = await settled(
-    targets.map(async (target) => parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" }))),
+    targets.map(async (target) =>
+      parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" })),
+    ),
   );
   return { settings, targets, masters, failures };
 }
 
 /** @throws Error naming the master, and what it said */
-export async function askForBackups({ access, bastion, data }: SurveyTarget, action: Action): Promise<string> {
-  const { code, stdout, stderr } = await runOverSsh(access, bastion, remoteShell(access.user), backupsScript(data, action), answerMilliseconds);
+export async function askForBackups(
+  { access, bastion, data }: SurveyTarget,
+  action: Action,
+): Promise<string> {
+  const { code, stdout, stderr } = await runOverSsh(
+    access,
+    bastion,
+    remoteShell(access.user),
+    backupsScript(data, action),
+    answerMilliseconds,
+  );
   if (code !== 0) {
     // the steps' own words tell to run pulumi up again
     const message = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
-    throw new Error(`Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${message}`);
+    throw new Error(
+      `Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${message}`,
+    );
   }
   return stdout;
 }
 
 /** Read only, or the removal of one backup. */
-export type Action = { readonly kind: "list" } | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
+export type Action =
+  | { readonly kind: "list" }
+  | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
 
 /** The functions of the steps that this needs too, and its own. */
 const parts = [
@@ -54,7 +69,9 @@ export function backupsScript(data: StepData, action: Action): string {
   const parameters = assignments({
     ACTION: action.kind,
     PHASE: `backups-${action.kind}`,
-    ...(action.kind === "purge" ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" } : {}),
+    ...(action.kind === "purge"
+      ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" }
+      : {}),
   });
   return ["{", ...functions, renderStepData(data), parameters, "main </dev/null\n}\n"].join("\n");
 }

@@ -16,10 +16,17 @@ import { describeResults, exitCodeOf, jsonOf, notStarted, type Result } from "./
 import { type RunOptions, runStack } from "./run-stack.ts";
 
 /** A line per cluster, read only. @returns the exit code */
-export async function fleetStatus(named: readonly string[], { all, json, cwd }: FleetOptions): Promise<number> {
+export async function fleetStatus(
+  named: readonly string[],
+  { all, json, cwd }: FleetOptions,
+): Promise<number> {
   const project = readProject(cwd);
   const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
-  process.stdout.write(json ? statusJsonOf(outcomes, Date.now()) : `${describeOverview(outcomes, painterFor(process.stdout)).join("\n")}\n`);
+  process.stdout.write(
+    json
+      ? statusJsonOf(outcomes, Date.now())
+      : `${describeOverview(outcomes, painterFor(process.stdout)).join("\n")}\n`,
+  );
   return exitCodeFor(outcomes);
 }
 
@@ -43,23 +50,34 @@ export async function fleetRun(
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
   if (canary !== undefined && !stacks.includes(canary)) {
-    throw new CommandError(`Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`, { ending: "usage" });
+    throw new CommandError(
+      `Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`,
+      { ending: "usage" },
+    );
   }
   const automation = await automationOptions();
   // the Automation API passes this process's whole environment on
   process.env = { ...automation.envVars };
-  const logFolder = resolve(logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")));
+  const logFolder = resolve(
+    logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")),
+  );
   mkdirSync(logFolder, { recursive: true, mode: 0o700 });
   const { signal, isWanted: isInterrupted } = catchInterrupts();
   // outside its window a stack waits, and keeps no other from being updated
   const refusal = (stack: string) => windowRefusalOf(programOf(project, stack));
   const options: RunOptions = { folder: project.folder, logFolder, automation, signal, refusal };
   const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
-  const handingOut = handOut(stacks, { parallel, canary, stopsAtFailure: command === "up", isInterrupted }, async (stack) => {
-    const result = await runStack(command, stack, options, (stage, detail) => progress.tell(stack, stage, detail));
-    progress.done(result);
-    return result;
-  });
+  const handingOut = handOut(
+    stacks,
+    { parallel, canary, stopsAtFailure: command === "up", isInterrupted },
+    async (stack) => {
+      const result = await runStack(command, stack, options, (stage, detail) =>
+        progress.tell(stack, stage, detail),
+      );
+      progress.done(result);
+      return result;
+    },
+  );
   const results = await handingOut.finally(() => progress.end());
   const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
   process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
@@ -83,9 +101,13 @@ function catchInterrupts(): { readonly signal: AbortSignal; readonly isWanted: (
 }
 
 /** The clusters that `pulumi up` has something to do for, as the matrix of a CI: one job each. */
-export function matrixOf(outcomes: readonly Outcome[]): { readonly include: { readonly stack: string; readonly state: State }[] } {
+export function matrixOf(outcomes: readonly Outcome[]): {
+  readonly include: { readonly stack: string; readonly state: State }[];
+} {
   const all = outcomes.map((outcome) => ({ stack: outcome.stack, state: stateOf(outcome) }));
-  return { include: all.filter(({ state }) => state === "due" || state === "expired" || state === "drifted") };
+  return {
+    include: all.filter(({ state }) => state === "due" || state === "expired" || state === "drifted"),
+  };
 }
 
 /** Why some clusters are not in the matrix: nobody could look at them. */
@@ -94,7 +116,10 @@ export function unknownIn(outcomes: readonly Outcome[]): string[] {
     if (stateOf(outcome) !== "unreachable") {
       return [];
     }
-    const reasons = "problem" in outcome ? [outcome.problem] : outcome.status.findings.filter(({ state }) => state === "unreachable").map(({ what }) => what);
+    const reasons =
+      "problem" in outcome
+        ? [outcome.problem]
+        : outcome.status.findings.filter(({ state }) => state === "unreachable").map(({ what }) => what);
     return reasons.map((reason) => `${outcome.stack}: ${reason}`);
   });
 }
@@ -111,7 +136,11 @@ interface HandOutOptions {
 }
 
 /** Runs `work` for each stack; after a failure it starts no more, and waits for those at work. Results are in the stacks' order. */
-export async function handOut(stacks: readonly string[], options: HandOutOptions, work: (stack: string) => Promise<Result>): Promise<Result[]> {
+export async function handOut(
+  stacks: readonly string[],
+  options: HandOutOptions,
+  work: (stack: string) => Promise<Result>,
+): Promise<Result[]> {
   let isStopped = false;
   const one = async (stack: string): Promise<Result> => {
     if (isStopped || options.isInterrupted()) {

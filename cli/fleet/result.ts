@@ -34,17 +34,32 @@ export function exitCodeOf(results: readonly Result[]): 0 | 1 | 2 {
 export function changesIn(summary: Readonly<Partial<Record<string, number>>>): Record<string, number> {
   // a stack reads its own outputs each time
   return Object.fromEntries(
-    Object.entries(summary).flatMap(([operation, count = 0]) => (operation === "same" || operation === "read" || count === 0 ? [] : [[operation, count]])),
+    Object.entries(summary).flatMap(([operation, count = 0]) =>
+      operation === "same" || operation === "read" || count === 0 ? [] : [[operation, count]],
+    ),
   );
 }
 
-const tones: Readonly<Record<Outcome, Tone>> = { failed: "bad", changes: "warning", "not started": "warning", updated: "good", unchanged: "good" };
+const tones: Readonly<Record<Outcome, Tone>> = {
+  failed: "bad",
+  changes: "warning",
+  "not started": "warning",
+  updated: "good",
+  unchanged: "good",
+};
 
 /** The results for a person, then why and where to read on. */
-export function describeResults(results: readonly Result[], command: string, width: number, paint: Paint): string[] {
+export function describeResults(
+  results: readonly Result[],
+  command: string,
+  width: number,
+  paint: Paint,
+): string[] {
   const quiet = (text: string) => paint("quiet", text);
   const table = columns([
-    [{ text: "stack" }, { text: "result" }, { text: "seconds", isRight: true }, { text: "changes" }].map((cell) => ({ ...cell, style: quiet })),
+    [{ text: "stack" }, { text: "result" }, { text: "seconds", isRight: true }, { text: "changes" }].map(
+      (cell) => ({ ...cell, style: quiet }),
+    ),
     ...results.map(({ stack, outcome, seconds, changes }) => [
       { text: stack },
       { text: outcome, style: (text: string) => paint(tones[outcome], text) },
@@ -54,11 +69,21 @@ export function describeResults(results: readonly Result[], command: string, wid
   ]);
   const failures = results.flatMap(({ stack, outcome, reason, log }) =>
     outcome === "failed" || reason !== undefined
-      ? ["", ...wrap(`${stack}: ${reason ?? "unknown"}`, width), ...(log === undefined || outcome !== "failed" ? [] : [`  log: ${log}`])]
+      ? [
+          "",
+          ...wrap(`${stack}: ${reason ?? "unknown"}`, width),
+          ...(log === undefined || outcome !== "failed" ? [] : [`  log: ${log}`]),
+        ]
       : [],
   );
   const isOpen = results.some(({ outcome }) => outcome === "failed" || outcome === "not started");
-  return [...table, ...failures, "", countsOf(results), ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : [])];
+  return [
+    ...table,
+    ...failures,
+    "",
+    countsOf(results),
+    ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : []),
+  ];
 }
 
 /** For programs. */
@@ -79,7 +104,9 @@ function describeChanges(changes: Readonly<Record<string, number>>): string {
 }
 
 function countsOf(results: readonly Result[]): string {
-  const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(([outcome, group = []]) => `${group.length} ${outcome}`);
+  const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(
+    ([outcome, group = []]) => `${group.length} ${outcome}`,
+  );
   return `${results.length} stacks: ${counts.join(", ")}`;
 }
 
@@ -88,10 +115,13 @@ const longest = 400;
 
 /** Why a run failed, in a few words: what the engine called an error, or else the CLI. */
 export function reasonOf(diagnostics: readonly string[], output: string): string {
-  const diagnostic = diagnostics.map(withoutMarks).find((message) => message !== "" && !message.startsWith("update failed"));
+  const diagnostic = diagnostics
+    .map(withoutMarks)
+    .find((message) => message !== "" && !message.startsWith("update failed"));
   const lines = output.split("\n").map(withoutMarks);
   const called = lines.find((line) => line.startsWith("error: ") && !line.startsWith("error: update failed"));
-  const text = diagnostic ?? called?.slice("error: ".length) ?? lines.findLast((line) => line !== "") ?? "unknown";
+  const text =
+    diagnostic ?? called?.slice("error: ".length) ?? lines.findLast((line) => line !== "") ?? "unknown";
   if (text.startsWith("no stack named ")) {
     return `${text}; make it with: npx etcd-rotation pulumi stack init <stack>`;
   }

@@ -19,7 +19,12 @@ export interface RunOptions {
 }
 
 /** Previews one stack and, when that shows changes and it is asked for, updates it. Never rejects: a failure is a result. */
-export async function runStack(command: "preview" | "up", name: string, options: RunOptions, tell: Tell): Promise<Result> {
+export async function runStack(
+  command: "preview" | "up",
+  name: string,
+  options: RunOptions,
+  tell: Tell,
+): Promise<Result> {
   const started = performance.now();
   const log = join(options.logFolder, `${name}.log`);
   const file = openSync(log, "w", 0o600);
@@ -86,5 +91,7 @@ async function openStack(name: string, { folder, automation }: RunOptions): Prom
 /** The name of a resource that the engine begins to work on. */
 function startedIn(event: EngineEvent): string | undefined {
   const metadata = event.resourcePreEvent?.metadata;
-  return metadata === undefined || metadata.op === "same" || metadata.op === "read" ? undefined : metadata.urn.slice(metadata.urn.lastIndexOf("::") + 2);
+  return metadata === undefined || metadata.op === "same" || metadata.op === "read"
+    ? undefined
+    : metadata.urn.slice(metadata.urn.lastIndexOf("::") + 2);
 }

@@ -12,14 +12,21 @@ import { wayToOriginal } from "./to-original.ts";
 import { wayToState } from "./to-state.ts";
 
 /** Lists earlier sets of certificates, or goes back to one after a preview and a question. */
-export async function rollback(named: string | undefined, files: readonly string[], options: RollbackOptions): Promise<void> {
+export async function rollback(
+  named: string | undefined,
+  files: readonly string[],
+  options: RollbackOptions,
+): Promise<void> {
   const { list: isList, to, abort, previewOnly, yes, reSign: isReSigning, json } = options;
   const program = chooseStack(options.cwd, named);
   const { stack } = program;
   const engine = new Engine({ folder: program.folder, isOutputTaken: json });
   const history = options.history === undefined ? undefined : resolve(options.history);
   if ([isList, to !== undefined, abort].filter(Boolean).length !== 1 || (!isList && files.length > 0)) {
-    throw new CommandError("Cannot tell what to do: expected one of --list [file...], --to <number or file> and --abort. Run with --help", { ending: "usage" });
+    throw new CommandError(
+      "Cannot tell what to do: expected one of --list [file...], --to <number or file> and --abort. Run with --help",
+      { ending: "usage" },
+    );
   }
   if (isList) {
     const listed = await statesOf(engine, program, history, files);
@@ -27,12 +34,19 @@ export async function rollback(named: string | undefined, files: readonly string
     return;
   }
   if (!(yes || previewOnly || canAsk())) {
-    throw new CommandError("Cannot ask: standard input is no terminal; expected --yes, or --preview-only", { ending: "usage" });
+    throw new CommandError("Cannot ask: standard input is no terminal; expected --yes, or --preview-only", {
+      ending: "usage",
+    });
   }
   // standard output is for the JSON then
-  const say = (...lines: readonly string[]) => (json ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
-  const state = async () => to ?? String(stateBeforeFailure(await statesOf(engine, program, history, []), stack).number);
-  const way = to === "original" ? await wayToOriginal(engine, program) : await wayToState(engine, program, { to: await state(), isReSigning, history }, say);
+  const say = (...lines: readonly string[]) =>
+    (json ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
+  const state = async () =>
+    to ?? String(stateBeforeFailure(await statesOf(engine, program, history, []), stack).number);
+  const way =
+    to === "original"
+      ? await wayToOriginal(engine, program)
+      : await wayToState(engine, program, { to: await state(), isReSigning, history }, say);
   const report = (outcome: string, savedIn?: string) => {
     if (json) {
       writeJson({ stack, outcome, to: way.to, changes: way.changes, saved: savedIn });
@@ -59,8 +73,21 @@ export async function rollback(named: string | undefined, files: readonly string
   report("done", saved);
 }
 
-async function statesOf(engine: Engine, program: Program, history: string | undefined, files: readonly string[]): Promise<ListedState[]> {
+async function statesOf(
+  engine: Engine,
+  program: Program,
+  history: string | undefined,
+  files: readonly string[],
+): Promise<ListedState[]> {
   const present = await readPresent(engine, program);
-  const states = files.length > 0 ? files.map((file) => readFile(resolve(file))) : readKept(await readHistory(engine, program, history));
-  return listStates(states, present.deployment && certificateSetOf(present.deployment), Date.now(), settingsWithoutLogin(program).certificates.renewBefore);
+  const states =
+    files.length > 0
+      ? files.map((file) => readFile(resolve(file)))
+      : readKept(await readHistory(engine, program, history));
+  return listStates(
+    states,
+    present.deployment && certificateSetOf(present.deployment),
+    Date.now(),
+    settingsWithoutLogin(program).certificates.renewBefore,
+  );
 }

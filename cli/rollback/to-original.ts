@@ -9,7 +9,14 @@ import type { Program } from "../project.ts";
 import { readStackFile, withChanges } from "../stack-file.ts";
 import { readPresent } from "../state/history.ts";
 import { passphraseFor } from "../terminal.ts";
-import { deploy, describeChange, requirePreviewed, requireSameFile, type WayBack, writeStackFile } from "./way-back.ts";
+import {
+  deploy,
+  describeChange,
+  requirePreviewed,
+  requireSameFile,
+  type WayBack,
+  writeStackFile,
+} from "./way-back.ts";
 
 /**
  * The way to the set from before this program's first rollout: the state stays, and the stack file asks for the masters' backups.
@@ -20,10 +27,16 @@ export async function wayToOriginal(engine: Engine, program: Program): Promise<W
   const { project, stack } = program;
   const { settings, masters, failures } = await readBackups(engine, program);
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`, { ending: "failed" });
+    throw new CommandError(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`, {
+      ending: "failed",
+    });
   }
   const rollout = originalIn(masters, stack);
-  const change = { path: [`${project}:restore`], from: settings.restore === undefined ? undefined : String(settings.restore), to: String(rollout) };
+  const change = {
+    path: [`${project}:restore`],
+    from: settings.restore === undefined ? undefined : String(settings.restore),
+    to: String(rollout),
+  };
   const stackFileText = readStackFile(program);
   const wantedText = withChanges(stackFileText, [change]);
   return {
@@ -50,7 +63,9 @@ export async function wayToOriginal(engine: Engine, program: Program): Promise<W
         holds: "The stack file asks for the original set",
         back: `npx etcd-rotation pulumi config rm restore --stack ${stack} && npx etcd-rotation pulumi up --stack ${stack}`,
       });
-      return { done: `Done. Forward again: npx etcd-rotation pulumi config rm restore --stack ${stack}, then up` };
+      return {
+        done: `Done. Forward again: npx etcd-rotation pulumi config rm restore --stack ${stack}, then up`,
+      };
     },
   };
 }
@@ -61,8 +76,14 @@ export async function wayToOriginal(engine: Engine, program: Program): Promise<W
  */
 export function originalIn(masters: readonly MasterBackups[], stack: string): number {
   const refused = (reason: string) =>
-    new CommandError(`Cannot go back to the original set: ${reason}. Nothing was changed. Look: npx etcd-rotation backups ${stack}`, { ending: "refused" });
-  const originals = masters.map(({ name, backups }) => ({ name, backup: backups.find(({ kind }) => kind === "original") }));
+    new CommandError(
+      `Cannot go back to the original set: ${reason}. Nothing was changed. Look: npx etcd-rotation backups ${stack}`,
+      { ending: "refused" },
+    );
+  const originals = masters.map(({ name, backups }) => ({
+    name,
+    backup: backups.find(({ kind }) => kind === "original"),
+  }));
   const without = originals.filter(({ backup }) => backup === undefined).map(({ name }) => name);
   const rollouts = [...new Set(originals.flatMap(({ backup }) => backup?.rollout ?? []))];
   const [rollout] = rollouts;
@@ -70,9 +91,13 @@ export function originalIn(masters: readonly MasterBackups[], stack: string): nu
     throw refused(`${without.join(", ")} keeps none; expected one on every master`);
   }
   if (rollouts.length > 1) {
-    throw refused(`it is from before different rollouts (${originals.map(({ name, backup }) => `${name} ${backup?.rollout}`).join(", ")}); expected one`);
+    throw refused(
+      `it is from before different rollouts (${originals.map(({ name, backup }) => `${name} ${backup?.rollout}`).join(", ")}); expected one`,
+    );
   }
-  const damaged = originals.flatMap(({ name, backup }) => (backup?.damaged ?? []).map((file) => `${name} ${file}`));
+  const damaged = originals.flatMap(({ name, backup }) =>
+    (backup?.damaged ?? []).map((file) => `${name} ${file}`),
+  );
   if (damaged.length > 0) {
     throw refused(`not as its manifest says: ${damaged.join(", ")}; expected a whole set`);
   }

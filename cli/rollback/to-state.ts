@@ -5,7 +5,13 @@ import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, errorIn } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
-import { type Change, readStackFile, secretsProviderIn, settingsWithoutLogin, withChanges } from "../stack-file.ts";
+import {
+  type Change,
+  readStackFile,
+  secretsProviderIn,
+  settingsWithoutLogin,
+  withChanges,
+} from "../stack-file.ts";
 import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
 import { parseDeployment, underProviderOf } from "../state/deployment.ts";
 import { type Kept, readHistory, readKept, readPresent, readStateFile } from "../state/history.ts";
@@ -13,7 +19,16 @@ import { listStates } from "../state/list.ts";
 import { refusalsOf } from "../state/refusals.ts";
 import { passphraseFor } from "../terminal.ts";
 import { tryOut } from "./try-out.ts";
-import { deploy, describeChange, requirePreviewed, requireSameFile, requireUnchanged, type Say, type WayBack, writeStackFile } from "./way-back.ts";
+import {
+  deploy,
+  describeChange,
+  requirePreviewed,
+  requireSameFile,
+  requireUnchanged,
+  type Say,
+  type WayBack,
+  writeStackFile,
+} from "./way-back.ts";
 
 /** What is asked for. */
 interface RollbackRequest {
@@ -29,7 +44,12 @@ interface RollbackRequest {
  * Reads that state and the present one, and decides; reads only.
  * @throws CommandError with every reason not to go back
  */
-export async function wayToState(engine: Engine, program: Program, { to, isReSigning, history }: RollbackRequest, say: Say): Promise<WayBack> {
+export async function wayToState(
+  engine: Engine,
+  program: Program,
+  { to, isReSigning, history }: RollbackRequest,
+  say: Say,
+): Promise<WayBack> {
   const { stack, project } = program;
   const now = new Date();
   const settings = settingsWithoutLogin(program);
@@ -52,12 +72,18 @@ export async function wayToState(engine: Engine, program: Program, { to, isReSig
     others: listStates(readKept(kept), presentSet, now.getTime(), renewBefore),
   });
   if (refusals.length > 0) {
-    throw new CommandError(`${refusals.map((reason) => `Cannot go back to state ${to}: ${reason}`).join("\n")}\nNothing was changed.`, { ending: "refused" });
+    throw new CommandError(
+      `${refusals.map((reason) => `Cannot go back to state ${to}: ${reason}`).join("\n")}\nNothing was changed.`,
+      { ending: "refused" },
+    );
   }
   const changes = changesTo(set, settings, project, isReSigning);
   const stackFileText = readStackFile(program);
   const wantedText = withChanges(stackFileText, changes);
-  const importable = deployment.isDecrypted && present.deployment !== undefined ? underProviderOf(present.text, deployment) : deployment.importable;
+  const importable =
+    deployment.isDecrypted && present.deployment !== undefined
+      ? underProviderOf(present.text, deployment)
+      : deployment.importable;
   return {
     description: [
       `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${set.rollout ?? "unknown"}, rotation "${set.rotation ?? "unknown"}",`,
@@ -68,14 +94,24 @@ export async function wayToState(engine: Engine, program: Program, { to, isReSig
         : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
       ...(deployment.pendingOperations === 0
         ? []
-        : [`notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`]),
+        : [
+            `notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`,
+          ]),
     ],
     where: `state ${to}`,
-    to: { number: isNumber(to) ? Number(to) : undefined, file, rotation: set.rotation, rollout: set.rollout, authority: set.authority },
+    to: {
+      number: isNumber(to) ? Number(to) : undefined,
+      file,
+      rotation: set.rotation,
+      rollout: set.rollout,
+      authority: set.authority,
+    },
     changes,
     preview: async () => {
       // the state has its provider, the stack file the one that is used from now on
-      const provider = [deployment.secretsProvider, secretsProviderIn(stackFileText)].find((each) => each === "passphrase");
+      const provider = [deployment.secretsProvider, secretsProviderIn(stackFileText)].find(
+        (each) => each === "passphrase",
+      );
       const opened = engine.with({ env: await passphraseFor(provider) });
       const { code, made } = await tryOut(opened, program, importable, wantedText);
       requirePreviewed(code);
@@ -86,7 +122,9 @@ export async function wayToState(engine: Engine, program: Program, { to, isReSig
         );
       }
       if (made.leaves.length > 0) {
-        say(`notice: not in that state, or signed anew since the stack file has changed: ${made.leaves.join(", ")}`);
+        say(
+          `notice: not in that state, or signed anew since the stack file has changed: ${made.leaves.join(", ")}`,
+        );
       }
       return opened;
     },
@@ -101,14 +139,26 @@ export async function wayToState(engine: Engine, program: Program, { to, isReSig
       } catch (error) {
         const consequence = `The state is the older one; put back the other one: npx etcd-rotation pulumi stack import --stack ${stack} --file ${saved}`;
         await putState(opened, stack, present.text, consequence);
-        throw new CommandError(`Cannot write ${program.stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`, {
-          ending: "failed",
-          cause: error,
-        });
+        throw new CommandError(
+          `Cannot write ${program.stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`,
+          {
+            ending: "failed",
+            cause: error,
+          },
+        );
       }
-      await deploy(opened, stack, { holds: "State and stack file are the older ones", back: `npx etcd-rotation rollback ${stack} --to ${saved}` });
+      await deploy(opened, stack, {
+        holds: "State and stack file are the older ones",
+        back: `npx etcd-rotation rollback ${stack} --to ${saved}`,
+      });
       // after pulumi destroy there is nothing to go forward to
-      return { done: present.deployment === undefined ? "Done." : `Done. Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`, saved };
+      return {
+        done:
+          present.deployment === undefined
+            ? "Done."
+            : `Done. Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`,
+        saved,
+      };
     },
   };
 }
@@ -134,7 +184,13 @@ function fileOf(to: string, kept: readonly Kept[], stack: string): string {
 
 /** Writes a state outside every checkout, readable by its owner alone, and never over another one. @returns its path */
 function saveState({ project, stack }: Program, text: string, now: Date): string {
-  const folder = join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "etcd-rotation", "saved-states", project, stack);
+  const folder = join(
+    process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"),
+    "etcd-rotation",
+    "saved-states",
+    project,
+    stack,
+  );
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${now.toISOString().replaceAll(":", "-")}.json`);
   writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
@@ -148,7 +204,9 @@ async function putState(engine: Engine, stack: string, text: string, consequence
     return engine.capture("stack", "import", "--stack", stack, "--file", file);
   });
   if (code !== 0) {
-    throw new CommandError(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`, { ending: "failed" });
+    throw new CommandError(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`, {
+      ending: "failed",
+    });
   }
 }
 
@@ -163,18 +221,35 @@ interface Deciding {
  * What the stack file must say so that Pulumi asks for exactly that set, and for no new one.
  * @param isReSigning only its keys are to come back: its certificates are signed for the present validity
  */
-export function changesTo(set: CertificateSet, present: Deciding, project: string, isReSigning: boolean): Change[] {
+export function changesTo(
+  set: CertificateSet,
+  present: Deciding,
+  project: string,
+  isReSigning: boolean,
+): Change[] {
   const { rotation, validityHours, algorithm } = set;
   const { validity, algorithm: presentAlgorithm } = present.certificates;
   const certificates = `${project}:certificates`;
   return [
-    ...(rotation === undefined || rotation === present.rotation ? [] : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
-    ...(present.restore === undefined ? [] : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
+    ...(rotation === undefined || rotation === present.rotation
+      ? []
+      : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
+    ...(present.restore === undefined
+      ? []
+      : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
     // the program counts in whole hours
     ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
       ? []
-      : [{ path: [certificates, "validity"], from: durationOf(Math.floor(validity / 3600)), to: durationOf(validityHours) }]),
-    ...(algorithm === undefined || algorithm === presentAlgorithm ? [] : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),
+      : [
+          {
+            path: [certificates, "validity"],
+            from: durationOf(Math.floor(validity / 3600)),
+            to: durationOf(validityHours),
+          },
+        ]),
+    ...(algorithm === undefined || algorithm === presentAlgorithm
+      ? []
+      : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),
   ];
 }
 

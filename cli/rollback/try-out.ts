@@ -34,17 +34,39 @@ export function tryOut(
     const inside = engine.with({ env: { PULUMI_BACKEND_URL: pathToFileURL(state).href } });
     const beside = inside.with({ folder });
     const provider = secretsProviderIn(stackFileText);
-    await beside.read("try out that state", "stack", "init", program.stack, "--no-select", ...(provider === undefined ? [] : ["--secrets-provider", provider]));
-    const imported = await beside.capture("stack", "import", "--stack", program.stack, "--file", file("state.json", importable));
+    await beside.read(
+      "try out that state",
+      "stack",
+      "init",
+      program.stack,
+      "--no-select",
+      ...(provider === undefined ? [] : ["--secrets-provider", provider]),
+    );
+    const imported = await beside.capture(
+      "stack",
+      "import",
+      "--stack",
+      program.stack,
+      "--file",
+      file("state.json", importable),
+    );
     if (imported.code !== 0) {
-      throw new CommandError(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`, { ending: "refused" });
+      throw new CommandError(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`, {
+        ending: "refused",
+      });
     }
     const events = join(folder, "events");
     // the CLI has --event-log for its own Automation API
     const code = await inside
       .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
       .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
-    return { code, made: code === 0 ? newMaterialOf(readFileSync(events, "utf8").trim().split("\n")) : { authorities: [], leaves: [] } };
+    return {
+      code,
+      made:
+        code === 0
+          ? newMaterialOf(readFileSync(events, "utf8").trim().split("\n"))
+          : { authorities: [], leaves: [] },
+    };
   });
 }
 
@@ -55,7 +77,9 @@ function explain(stderr: string): string {
 }
 
 const event = z.looseObject({
-  resourcePreEvent: z.looseObject({ metadata: z.looseObject({ op: z.string(), urn: z.string(), type: z.string() }) }).optional(),
+  resourcePreEvent: z
+    .looseObject({ metadata: z.looseObject({ op: z.string(), urn: z.string(), type: z.string() }) })
+    .optional(),
 });
 
 /** Keys and certificates that a preview would make anew. */
@@ -68,9 +92,17 @@ interface NewMaterial {
 export function newMaterialOf(lines: readonly string[]): NewMaterial {
   const made = lines
     .flatMap((line) => event.parse(JSON.parse(line)).resourcePreEvent?.metadata ?? [])
-    .filter(({ op, type }) => /^(create|replace|create-replacement)$/.test(op) && /^tls:index\/(privateKey|selfSignedCert|locallySignedCert):/.test(type));
+    .filter(
+      ({ op, type }) =>
+        /^(create|replace|create-replacement)$/.test(op) &&
+        /^tls:index\/(privateKey|selfSignedCert|locallySignedCert):/.test(type),
+    );
   const names = (isAuthority: boolean) => [
-    ...new Set(made.filter(({ urn }) => urn.includes(":CertificateAuthority$") === isAuthority).map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2))),
+    ...new Set(
+      made
+        .filter(({ urn }) => urn.includes(":CertificateAuthority$") === isAuthority)
+        .map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2)),
+    ),
   ];
   return { authorities: names(true), leaves: names(false) };
 }

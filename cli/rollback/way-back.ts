@@ -31,7 +31,9 @@ export function describeChange({ path, from, to }: Change): string {
 /** @throws CommandError when a preview ended with another code than 0 */
 export function requirePreviewed(code: number): void {
   if (code !== 0) {
-    throw new CommandError("Cannot go back: the preview has failed. Nothing was changed.", { ending: "failed" });
+    throw new CommandError("Cannot go back: the preview has failed. Nothing was changed.", {
+      ending: "failed",
+    });
   }
 }
 
@@ -61,7 +63,11 @@ export function writeStackFile({ stackFile }: Program, text: string): void {
  * @param after.back the command that undoes this
  * @throws CommandError when `pulumi up` fails; says what holds then, and both ways out
  */
-export async function deploy(engine: Engine, stack: string, { holds, back }: { readonly holds: string; readonly back: string }): Promise<void> {
+export async function deploy(
+  engine: Engine,
+  stack: string,
+  { holds, back }: { readonly holds: string; readonly back: string },
+): Promise<void> {
   const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
   if (code !== 0) {
     throw new CommandError(

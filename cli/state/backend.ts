@@ -76,7 +76,8 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
       { ending: "failed" },
     );
   }
-  const one = (...names: readonly string[]) => names.map((name) => searchParams.get(name)).find((value) => value !== null) ?? undefined;
+  const one = (...names: readonly string[]) =>
+    names.map((name) => searchParams.get(name)).find((value) => value !== null) ?? undefined;
   const isSet = (...names: readonly string[]) => /^(1|t|true)$/i.test(one(...names) ?? "");
   const [region, endpoint, profile] = [one("region"), one("endpoint"), one("profile")];
   const parts = pathname.split("/").filter((part) => part !== "");
@@ -87,7 +88,9 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
     client: {
       ...(region === undefined ? {} : { region }),
       ...(profile === undefined ? {} : { profile }),
-      ...(endpoint === undefined ? {} : { endpoint: endpoint.includes("://") ? endpoint : `${scheme}://${endpoint}` }),
+      ...(endpoint === undefined
+        ? {}
+        : { endpoint: endpoint.includes("://") ? endpoint : `${scheme}://${endpoint}` }),
       forcePathStyle: isSet("use_path_style", "s3ForcePathStyle"),
       // stores other than AWS's know no newer sums
       requestChecksumCalculation: "WHEN_REQUIRED",
@@ -96,7 +99,16 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
   };
 }
 
-const parameters = ["region", "endpoint", "profile", "awssdk", "use_path_style", "s3ForcePathStyle", "disable_https", "disableSSL"];
+const parameters = [
+  "region",
+  "endpoint",
+  "profile",
+  "awssdk",
+  "use_path_style",
+  "s3ForcePathStyle",
+  "disable_https",
+  "disableSSL",
+];
 
 /** Downloads at a time: enough to hide the way, few enough for a store that counts. */
 const parallelDownloads = 8;
@@ -113,7 +125,10 @@ export async function copyOf({ bucket, prefix, client }: BucketFolder): Promise<
   const store = new S3Client(client);
   try {
     const keys: string[] = [];
-    for await (const { Contents: page = [] } of paginateListObjectsV2({ client: store }, { Bucket: bucket, Prefix: prefix, Delimiter: "/" })) {
+    for await (const { Contents: page = [] } of paginateListObjectsV2(
+      { client: store },
+      { Bucket: bucket, Prefix: prefix, Delimiter: "/" },
+    )) {
       keys.push(...page.flatMap(({ Key: key }) => key ?? []));
     }
     await inParallel(keys, parallelDownloads, async (key) => {

@@ -33,7 +33,11 @@ export function certificateSetOf({ resources }: Deployment): CertificateSet {
   const key = named.get(`${keyType} etcd-ca-key`);
   const outputs = present.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
   const issued = present.filter(({ type }) => type === authorityType || type === leafType);
-  const certificates = Object.fromEntries(issued.flatMap((resource) => certificatesIn(pemOf(resource)).map((found) => [nameOf(resource), found] as const)));
+  const certificates = Object.fromEntries(
+    issued.flatMap((resource) =>
+      certificatesIn(pemOf(resource)).map((found) => [nameOf(resource), found] as const),
+    ),
+  );
   const ends = Object.entries(certificates).map(([name, { notAfter }]) => ({ name, notAfter }));
   return {
     rotation: rotationOf(key, certificates["etcd-ca"]),
@@ -64,13 +68,21 @@ function faultsOf(present: readonly StateResource[], certificates: CertificateSe
   const authorities = ["etcd-ca", "etcd-peer-ca"];
   const leaves = present.filter(({ type }) => type === leafType).map(nameOf);
   // where one authority is for clients and members, the other was never made
-  const isShared = leaves.every((name) => certificates[name] === undefined || isIssuedBy(certificates["etcd-ca"], certificates[name]));
-  const missing = authorities.filter((name) => certificates[name] === undefined && !(name === "etcd-peer-ca" && isShared)).map((name) => `${name} is missing`);
-  const unreadable = leaves.filter((name) => certificates[name] === undefined).map((name) => `${name} cannot be read`);
+  const isShared = leaves.every(
+    (name) => certificates[name] === undefined || isIssuedBy(certificates["etcd-ca"], certificates[name]),
+  );
+  const missing = authorities
+    .filter((name) => certificates[name] === undefined && !(name === "etcd-peer-ca" && isShared))
+    .map((name) => `${name} is missing`);
+  const unreadable = leaves
+    .filter((name) => certificates[name] === undefined)
+    .map((name) => `${name} cannot be read`);
   const foreign = leaves
     .filter((name) => {
       const leaf = certificates[name];
-      return leaf !== undefined && !authorities.some((authority) => isIssuedBy(certificates[authority], leaf));
+      return (
+        leaf !== undefined && !authorities.some((authority) => isIssuedBy(certificates[authority], leaf))
+      );
     })
     .map((name) => `${name} is of another authority`);
   const keyless = Object.keys(certificates)
@@ -79,7 +91,13 @@ function faultsOf(present: readonly StateResource[], certificates: CertificateSe
       return key === undefined || publicKeyOf(key) !== certificates[name]?.publicKey;
     })
     .map((name) => `${name} has another key`);
-  return [...missing, ...(leaves.length === 0 ? ["it has no leaf"] : []), ...unreadable, ...foreign, ...keyless];
+  return [
+    ...missing,
+    ...(leaves.length === 0 ? ["it has no leaf"] : []),
+    ...unreadable,
+    ...foreign,
+    ...keyless,
+  ];
 }
 
 function isIssuedBy(authority: Certificate | undefined, leaf: Certificate): boolean {
@@ -94,7 +112,9 @@ function publicKeyOf(key: StateResource): string {
 
 function rotationOf(key: StateResource | undefined, authority: Certificate | undefined): string | undefined {
   // the trigger that made the key; the subject says it too, whatever else may have re-signed it since
-  return typeof key?.replacementTrigger === "string" ? key.replacementTrigger : /^CN=etcd-ca (.+)$/m.exec(authority?.subject.join("\n") ?? "")?.[1];
+  return typeof key?.replacementTrigger === "string"
+    ? key.replacementTrigger
+    : /^CN=etcd-ca (.+)$/m.exec(authority?.subject.join("\n") ?? "")?.[1];
 }
 
 function algorithmOf(inputs: StateResource["inputs"]): string | undefined {

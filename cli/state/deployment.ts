@@ -16,13 +16,17 @@ export type StateResource = z.output<typeof resource>;
 
 const deployment = z.looseObject({
   manifest: z.looseObject({ time: z.string(), magic: z.string(), version: z.string() }),
-  secrets_providers: z.looseObject({ type: z.string(), state: z.looseObject({ salt: z.string().optional() }).optional() }).optional(),
+  secrets_providers: z
+    .looseObject({ type: z.string(), state: z.looseObject({ salt: z.string().optional() }).optional() })
+    .optional(),
   resources: z.array(resource).min(1),
   pending_operations: z.array(z.unknown()).optional(),
 });
 
 const format = { version: z.int().min(3), features: z.array(z.string()).optional() };
-const exported = z.looseObject({ ...format, deployment }).transform(({ version, features, deployment: latest }) => ({ version, features, latest }));
+const exported = z
+  .looseObject({ ...format, deployment })
+  .transform(({ version, features, deployment: latest }) => ({ version, features, latest }));
 const kept = z
   .looseObject({ ...format, checkpoint: z.looseObject({ latest: deployment }) })
   .transform(({ version, features, checkpoint: { latest } }) => ({ version, features, latest }));
@@ -85,7 +89,11 @@ export function parseDeployment(text: string, name: string): Deployment {
     secretsProvider: latest.secrets_providers?.type,
     salt: latest.secrets_providers?.state?.salt,
     isDecrypted: text.includes('"plaintext":'),
-    importable: JSON.stringify({ version, ...(features === undefined ? {} : { features }), deployment: latest }),
+    importable: JSON.stringify({
+      version,
+      ...(features === undefined ? {} : { features }),
+      deployment: latest,
+    }),
   };
 }
 
@@ -96,14 +104,25 @@ export function parseDeployment(text: string, name: string): Deployment {
  */
 export function underProviderOf(from: string, { importable }: Deployment): string {
   const [decrypted, other] = [importable, from].map((text) => importedShape.parse(JSON.parse(text)));
-  return JSON.stringify({ ...decrypted, deployment: { ...decrypted?.deployment, secrets_providers: other?.deployment["secrets_providers"] } });
+  return JSON.stringify({
+    ...decrypted,
+    deployment: { ...decrypted?.deployment, secrets_providers: other?.deployment["secrets_providers"] },
+  });
 }
 
 const importedShape = z.looseObject({ deployment: z.record(z.string(), z.unknown()) });
 
 const nothing = z.looseObject({ resources: z.array(z.unknown()).max(0).nullish() }).nullish();
-const empty = z.union([z.looseObject({ deployment: nothing }), z.looseObject({ checkpoint: z.looseObject({ latest: nothing }) })]);
+const empty = z.union([
+  z.looseObject({ deployment: nothing }),
+  z.looseObject({ checkpoint: z.looseObject({ latest: nothing }) }),
+]);
 
 function isEmpty(json: unknown): boolean {
-  return empty.safeParse(json).success && typeof json === "object" && json !== null && ("deployment" in json || "checkpoint" in json);
+  return (
+    empty.safeParse(json).success &&
+    typeof json === "object" &&
+    json !== null &&
+    ("deployment" in json || "checkpoint" in json)
+  );
 }

@@ -49,16 +49,23 @@ export function keptIn(folder: string): Kept[] {
 export function readStateFile(file: string): string {
   try {
     const bytes = readFileSync(file);
-    const sum = existsSync(`${file}.attrs`) ? attributes.parse(JSON.parse(readFileSync(`${file}.attrs`, "utf8"))).md5 : undefined;
+    const sum = existsSync(`${file}.attrs`)
+      ? attributes.parse(JSON.parse(readFileSync(`${file}.attrs`, "utf8"))).md5
+      : undefined;
     if (typeof sum === "string" && sum !== createHash("md5").update(bytes).digest("base64")) {
-      throw new Error("it is not what Pulumi wrote: its sum differs from the one in the .attrs file beside it, so it was cut or changed");
+      throw new Error(
+        "it is not what Pulumi wrote: its sum differs from the one in the .attrs file beside it, so it was cut or changed",
+      );
     }
     return unpacked(bytes).toString("utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read the state in ${basename(file)}: ${messageOf(error)}. Nothing was changed`, {
-      ending: "refused",
-      cause: error,
-    });
+    throw new CommandError(
+      `Cannot read the state in ${basename(file)}: ${messageOf(error)}. Nothing was changed`,
+      {
+        ending: "refused",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -86,10 +93,17 @@ function resultOf(file: string): string {
 }
 
 /** The history of the stack, the oldest first: the backend's, or the copy in a folder. */
-export async function readHistory(engine: Engine, program: Program, copy: string | undefined): Promise<Kept[]> {
+export async function readHistory(
+  engine: Engine,
+  program: Program,
+  copy: string | undefined,
+): Promise<Kept[]> {
   const kept = keptIn(copy ?? (await historyFolder(engine, program)));
   if (kept.length === 0 && copy !== undefined) {
-    throw new CommandError(`Cannot find a state in ${copy}; expected files such as ${program.stack}-1795568726202350461.checkpoint.json`, { ending: "usage" });
+    throw new CommandError(
+      `Cannot find a state in ${copy}; expected files such as ${program.stack}-1795568726202350461.checkpoint.json`,
+      { ending: "usage" },
+    );
   }
   return kept;
 }
@@ -109,7 +123,13 @@ export function readKept(kept: readonly Kept[]): ReadState[] {
 /** A file by itself. @throws CommandError when it cannot be read */
 export function readFile(file: string): ReadState {
   const deployment = parseDeployment(readStateFile(file), file);
-  return { number: undefined, file, time: Date.parse(deployment.time), result: "succeeded", set: certificateSetOf(deployment) };
+  return {
+    number: undefined,
+    file,
+    time: Date.parse(deployment.time),
+    result: "succeeded",
+    set: certificateSetOf(deployment),
+  };
 }
 
 /** What the stack has now. */
@@ -122,5 +142,8 @@ export interface Present {
 
 export async function readPresent(engine: Engine, { stack }: Program): Promise<Present> {
   const text = await engine.read(`export the state of stack "${stack}"`, "stack", "export", "--stack", stack);
-  return { text, deployment: /"resources": \[\s*\{/.test(text) ? parseDeployment(text, "the backend") : undefined };
+  return {
+    text,
+    deployment: /"resources": \[\s*\{/.test(text) ? parseDeployment(text, "the backend") : undefined,
+  };
 }

@@ -10,7 +10,10 @@ export type ReadState = {
   /** milliseconds since 1970 */
   readonly time: number;
   readonly result: string;
-} & ({ readonly set: CertificateSet; readonly problem?: undefined } | { readonly set?: undefined; readonly problem: string });
+} & (
+  | { readonly set: CertificateSet; readonly problem?: undefined }
+  | { readonly set?: undefined; readonly problem: string }
+);
 
 /** One line of the list. */
 export interface ListedState {
@@ -37,12 +40,23 @@ export interface ListedState {
  * for all.
  * @param states the oldest first
  */
-export function listStates(states: readonly ReadState[], present: CertificateSet | undefined, now: number, renewBeforeSeconds: number): ListedState[] {
+export function listStates(
+  states: readonly ReadState[],
+  present: CertificateSet | undefined,
+  now: number,
+  renewBeforeSeconds: number,
+): ListedState[] {
   const groups: ReadState[][] = [];
   for (const state of states) {
     const group = groups.at(-1);
     const last = group?.at(-1)?.set;
-    if (group !== undefined && last !== undefined && state.set !== undefined && state.number !== undefined && isSameSet(last, state.set)) {
+    if (
+      group !== undefined &&
+      last !== undefined &&
+      state.set !== undefined &&
+      state.number !== undefined &&
+      isSameSet(last, state.set)
+    ) {
       group.push(state);
     } else {
       groups.push([state]);
@@ -54,7 +68,12 @@ export function listStates(states: readonly ReadState[], present: CertificateSet
     .toReversed();
 }
 
-function describe(state: ReadState, present: CertificateSet | undefined, now: number, renewBeforeSeconds: number): ListedState {
+function describe(
+  state: ReadState,
+  present: CertificateSet | undefined,
+  now: number,
+  renewBeforeSeconds: number,
+): ListedState {
   const { number, file, result, set } = state;
   return {
     number,
@@ -72,7 +91,13 @@ function describe(state: ReadState, present: CertificateSet | undefined, now: nu
   };
 }
 
-const tones = { valid: "good", due: "warning", expired: "bad", incomplete: "warning", unreadable: "bad" } as const;
+const tones = {
+  valid: "good",
+  due: "warning",
+  expired: "bad",
+  incomplete: "warning",
+  unreadable: "bad",
+} as const;
 
 /** The list for a person, in 80 columns. */
 export function formatList(states: readonly ListedState[], stream: NodeJS.WriteStream): string {
@@ -80,7 +105,10 @@ export function formatList(states: readonly ListedState[], stream: NodeJS.WriteS
   if (states.length === 0) {
     return "No earlier state: this stack has not been updated yet.\n";
   }
-  const header: Cell[] = ["number", "time (UTC)", "rollout", "rotation", "authority", "ends"].map((text) => ({ text, style: (each) => paint("quiet", each) }));
+  const header: Cell[] = ["number", "time (UTC)", "rollout", "rotation", "authority", "ends"].map((text) => ({
+    text,
+    style: (each) => paint("quiet", each),
+  }));
   const rows = states.map((state): Cell[] => [
     { text: state.number === undefined ? "file" : String(state.number), isRight: true },
     { text: state.time.slice(0, 16).replace("T", " ") },
@@ -88,11 +116,17 @@ export function formatList(states: readonly ListedState[], stream: NodeJS.WriteS
     { text: state.rotation ?? "-", isFlexible: true },
     { text: state.authority?.slice(0, 8) ?? "-" },
     { text: state.notAfter?.slice(0, 10) ?? "-" },
-    { text: `${state.condition}${state.isPresent ? " now" : ""}`, style: (text) => paint(tones[state.condition], text) },
+    {
+      text: `${state.condition}${state.isPresent ? " now" : ""}`,
+      style: (text) => paint(tones[state.condition], text),
+    },
   ]);
   const notes = states
     .filter(({ number, faults }) => number === undefined || faults.length > 0)
-    .map(({ number, file, faults }) => `${number ?? file}: ${faults.length === 0 ? "exported file" : faults.join(", ")}\n`);
+    .map(
+      ({ number, file, faults }) =>
+        `${number ?? file}: ${faults.length === 0 ? "exported file" : faults.join(", ")}\n`,
+    );
   return `${columns([header, ...rows], 80).join("\n")}\n${notes.join("")}`;
 }
 
@@ -109,7 +143,9 @@ export function stateBeforeFailure(states: readonly ListedState[], stack: string
     );
   }
   // one that has ended, or is due, is refused later, with the date and the ways out
-  const before = states.find(({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0);
+  const before = states.find(
+    ({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0,
+  );
   if (before === undefined) {
     throw new CommandError(
       `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npx etcd-rotation backups ${stack}`,

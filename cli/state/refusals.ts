@@ -27,14 +27,19 @@ export interface RefusalInput {
 /** Why not to go back to a state; empty when nothing speaks against it. */
 export function refusalsOf(input: RefusalInput): string[] {
   const { chosen, present, project, stack } = input;
-  const other = (what: string, seen: string, expected: string) => `it is of ${what} "${seen}"; expected "${expected}"`;
+  const other = (what: string, seen: string, expected: string) =>
+    `it is of ${what} "${seen}"; expected "${expected}"`;
   const [cluster, presentCluster] = [chosen.set.cluster, present?.set.cluster];
   const mismatches = [
     ...(chosen.deployment.project === project ? [] : [other("project", chosen.deployment.project, project)]),
     ...(chosen.deployment.stack === stack ? [] : [other("stack", chosen.deployment.stack, stack)]),
-    ...(cluster === undefined || presentCluster === undefined || cluster === presentCluster ? [] : [other("etcd cluster", cluster, presentCluster)]),
+    ...(cluster === undefined || presentCluster === undefined || cluster === presentCluster
+      ? []
+      : [other("etcd cluster", cluster, presentCluster)]),
     ...(chosen.deployment.secretsProvider === "service"
-      ? ["its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service"]
+      ? [
+          "its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service",
+        ]
       : []),
   ];
   // a state of something else is not examined any further
@@ -44,22 +49,36 @@ export function refusalsOf(input: RefusalInput): string[] {
 function faults({ chosen: { set }, stack }: RefusalInput): string[] {
   return set.faults.length === 0
     ? []
-    : [`its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npx etcd-rotation rollback ${stack} --list`];
+    : [
+        `its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npx etcd-rotation rollback ${stack} --list`,
+      ];
 }
 
 function sameness({ chosen, present, stack }: RefusalInput): string[] {
   return present !== undefined && isSameSet(chosen.set, present.set)
-    ? [`it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack ${stack}`]
+    ? [
+        `it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack ${stack}`,
+      ]
     : [];
 }
 
-function expiry({ name, chosen: { set }, now, renewBeforeSeconds, isReSigning, stack, others }: RefusalInput): string[] {
+function expiry({
+  name,
+  chosen: { set },
+  now,
+  renewBeforeSeconds,
+  isReSigning,
+  stack,
+  others,
+}: RefusalInput): string[] {
   const condition = conditionOf(set, now, renewBeforeSeconds);
   if (isReSigning || set.end === undefined || (condition !== "expired" && condition !== "due")) {
     return [];
   }
   const date = new Date(set.end.notAfter).toISOString().slice(0, 10);
-  const usable = others.filter(({ condition: each, isPresent, number }) => each === "valid" && !isPresent && number !== undefined);
+  const usable = others.filter(
+    ({ condition: each, isPresent, number }) => each === "valid" && !isPresent && number !== undefined,
+  );
   const seen =
     condition === "expired"
       ? `its ${set.end.name} ended on ${date}`
@@ -69,8 +88,14 @@ function expiry({ name, chosen: { set }, now, renewBeforeSeconds, isReSigning, s
       `${seen}; expected a set that lasts longer. Instead:`,
       ...(usable.length === 0
         ? ["  no other state of the list can be used as it is"]
-        : [`  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`]),
-      ...(condition === "due" ? [`  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`] : []),
+        : [
+            `  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`,
+          ]),
+      ...(condition === "due"
+        ? [
+            `  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`,
+          ]
+        : []),
       `  the keys of that state, signed anew: --to ${name} --re-sign`,
       `  or new ones: npx etcd-rotation pulumi config set --stack ${stack} rotation <a new string>`,
     ].join("\n"),

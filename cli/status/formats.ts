@@ -42,7 +42,14 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
       looked.flatMap(({ stack, certificates }) =>
         certificates.map(
           ({ master, file, port, issuer, fingerprint, notAfter }): Sample => [
-            { stack, master, file, where: port === undefined ? "disk" : "served", issuer: issuer.name, fingerprint: fingerprint.slice(0, 16) },
+            {
+              stack,
+              master,
+              file,
+              where: port === undefined ? "disk" : "served",
+              issuer: issuer.name,
+              fingerprint: fingerprint.slice(0, 16),
+            },
             Math.floor(notAfter / 1000),
           ],
         ),
@@ -51,25 +58,35 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
     metric(
       "etcd_rotation_cluster_state",
       "1 for the state that a cluster is in, 0 for the others.",
-      outcomes.flatMap((outcome) => counted.map((state): Sample => [{ stack: outcome.stack, state }, stateOf(outcome) === state ? 1 : 0])),
+      outcomes.flatMap((outcome) =>
+        counted.map((state): Sample => [{ stack: outcome.stack, state }, stateOf(outcome) === state ? 1 : 0]),
+      ),
     ),
     metric(
       "etcd_rotation_master_reachable",
       "Whether a master could be looked at.",
-      looked.flatMap(({ stack, masters }) => masters.map(({ name, state }): Sample => [{ stack, master: name }, state === "unreachable" ? 0 : 1])),
+      looked.flatMap(({ stack, masters }) =>
+        masters.map(({ name, state }): Sample => [{ stack, master: name }, state === "unreachable" ? 0 : 1]),
+      ),
     ),
     metric(
       "etcd_rotation_rollout",
       "Number of the last rollout in the masters' receipts.",
       looked.flatMap(({ stack, rollout }): Sample[] => (rollout === undefined ? [] : [[{ stack }, rollout]])),
     ),
-    metric("etcd_rotation_look_timestamp_seconds", "When the masters were looked at, in seconds since 1970.", [[{}, Math.floor(now / 1000)]]),
+    metric(
+      "etcd_rotation_look_timestamp_seconds",
+      "When the masters were looked at, in seconds since 1970.",
+      [[{}, Math.floor(now / 1000)]],
+    ),
   ].join("");
 }
 
 function metric(name: string, help: string, samples: readonly Sample[]): string {
   const lines = samples.map(([labels, value]) => `${name}${labelsOf(labels)} ${value}`);
-  return samples.length === 0 ? "" : `${[`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines].join("\n")}\n`;
+  return samples.length === 0
+    ? ""
+    : `${[`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines].join("\n")}\n`;
 }
 
 function labelsOf(labels: Readonly<Record<string, string>>): string {

@@ -16,10 +16,17 @@ import { type LoginOverride, settingsFor } from "../stack-file.ts";
 const clustersAtOnce = 8;
 
 /** Looks at many clusters; a stack file that cannot be used is an outcome, and hides no other. */
-export function lookAtAll(project: Project, stacks: readonly string[], login: LoginOverride): Promise<Outcome[]> {
+export function lookAtAll(
+  project: Project,
+  stacks: readonly string[],
+  login: LoginOverride,
+): Promise<Outcome[]> {
   return inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
     try {
-      return { stack, status: await lookAt(settingsFor(programOf(project, stack), login), project.project, stack) };
+      return {
+        stack,
+        status: await lookAt(settingsFor(programOf(project, stack), login), project.project, stack),
+      };
     } catch (error) {
       return { stack, problem: messageOf(error) };
     }
@@ -59,7 +66,10 @@ export async function lookAt(settings: Settings, project: string, stack: string)
 }
 
 /** Files that the stack leaves alone expire as well: they are looked at, and no process is judged by them. */
-function watchedRows(renewed: readonly KubernetesRow[], table: readonly KubernetesRow[]): readonly KubernetesRow[] {
+function watchedRows(
+  renewed: readonly KubernetesRow[],
+  table: readonly KubernetesRow[],
+): readonly KubernetesRow[] {
   return renewed.length > 0 ? renewed : table.map((row) => ({ ...row, restarts: [], reloadsSince: 0 }));
 }
 

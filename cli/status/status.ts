@@ -8,9 +8,15 @@ import { exitCodeFor, lookAtAll, type Outcome } from "./look.ts";
 import { countsOf, describeCluster } from "./table.ts";
 
 /** Looks at clusters and shows what it saw. @returns the exit code */
-export async function status(named: readonly string[], { all, json, prometheus, output, agent, key, cwd }: StatusOptions): Promise<number> {
+export async function status(
+  named: readonly string[],
+  { all, json, prometheus, output, agent, key, cwd }: StatusOptions,
+): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
-    throw new CommandError("Cannot write that: expected one of --json and --prometheus, and --output only with one of them", { ending: "usage" });
+    throw new CommandError(
+      "Cannot write that: expected one of --json and --prometheus, and --output only with one of them",
+      { ending: "usage" },
+    );
   }
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
@@ -35,7 +41,10 @@ function describe(outcomes: readonly Outcome[], width: number, paint: Paint): st
   const blocks = outcomes.map((outcome) =>
     "status" in outcome
       ? describeCluster(outcome.status, width, paint)
-      : [`${paint("title", outcome.stack)}  ${paint("bad", "unreachable")}`, ...outcome.problem.split("\n").map((line) => `  ${line}`)],
+      : [
+          `${paint("title", outcome.stack)}  ${paint("bad", "unreachable")}`,
+          ...outcome.problem.split("\n").map((line) => `  ${line}`),
+        ],
   );
   const lines = blocks.flatMap((block, index) => (index === 0 ? block : ["", ...block]));
   return outcomes.length === 1 ? lines : [...lines, "", countsOf(outcomes, paint)];

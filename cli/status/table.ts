@@ -9,7 +9,14 @@ const leastNameWidth = 8;
 const gap = 2;
 
 /** How a state looks. */
-const tones: Readonly<Record<State, Tone>> = { expired: "bad", drifted: "bad", unreachable: "bad", due: "warning", ok: "good", other: "quiet" };
+const tones: Readonly<Record<State, Tone>> = {
+  expired: "bad",
+  drifted: "bad",
+  unreachable: "bad",
+  due: "warning",
+  ok: "good",
+  other: "quiet",
+};
 
 /** A cluster for a person: a line per certificate, masters side by side, then what is wrong. */
 export function describeCluster(status: ClusterStatus, width: number, paint: Paint): string[] {
@@ -25,7 +32,9 @@ function summary({ rollout, rotation, isComplete, lastBackup, masters }: Cluster
   const leader = masters.find((master) => master.isLeader);
   const members = masters.filter((master) => master.etcd === "healthy").length;
   return [
-    rollout === undefined ? "no rollout yet" : `rollout ${rollout}, rotation "${rotation}", ${isComplete ? "complete" : "not complete on every master"}`,
+    rollout === undefined
+      ? "no rollout yet"
+      : `rollout ${rollout}, rotation "${rotation}", ${isComplete ? "complete" : "not complete on every master"}`,
     lastBackup === undefined ? "no backup" : `last backup rollout-${lastBackup}`,
     `etcd healthy on ${members} of ${masters.length}${leader === undefined ? "" : `, led by ${leader.name}`}`,
   ].join("; ");
@@ -50,7 +59,10 @@ function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
     "2026-01-01".length +
     gap +
     Math.max(5, ...lines.map((line) => daysOf(line).length));
-  const perMaster = Math.max(leastNameWidth, Math.min(longest(status), Math.floor((width - fixed) / status.masters.length) - gap));
+  const perMaster = Math.max(
+    leastNameWidth,
+    Math.min(longest(status), Math.floor((width - fixed) / status.masters.length) - gap),
+  );
   const perBlock = Math.max(1, Math.floor((width - fixed) / (perMaster + gap)));
   const blocks = Array.from({ length: Math.ceil(status.masters.length / perBlock) }, (_, index) =>
     status.masters.slice(index * perBlock, (index + 1) * perBlock),
@@ -62,7 +74,12 @@ function longest({ masters }: ClusterStatus): number {
   return Math.max(...masters.map(({ name }) => displayWidth(name)));
 }
 
-function table(masters: ClusterStatus["masters"], lines: readonly Line[], nameWidth: number, paint: Paint): string[] {
+function table(
+  masters: ClusterStatus["masters"],
+  lines: readonly Line[],
+  nameWidth: number,
+  paint: Paint,
+): string[] {
   const quiet = (text: string) => paint("quiet", text);
   const header: Cell[] = [
     { text: "  certificate" },
@@ -70,11 +87,16 @@ function table(masters: ClusterStatus["masters"], lines: readonly Line[], nameWi
     { text: "days", isRight: true },
     ...masters.map(({ name }) => ({ text: shortened(name, nameWidth) })),
   ].map((cell) => ({ ...cell, style: quiet }));
-  const shown = lines.filter((line) => line.certificates.some((each) => masters.some((master) => master.name === each.master)));
+  const shown = lines.filter((line) =>
+    line.certificates.some((each) => masters.some((master) => master.name === each.master)),
+  );
   const texts = columns([header, ...shown.map((line) => cellsOf(line, masters, paint))]);
   return [
     ...texts.slice(0, 1),
-    ...shown.flatMap((line, index) => [...(line.issuer === shown[index - 1]?.issuer ? [] : [`${quiet("issued by")} ${line.issuer}`]), texts[index + 1] ?? ""]),
+    ...shown.flatMap((line, index) => [
+      ...(line.issuer === shown[index - 1]?.issuer ? [] : [`${quiet("issued by")} ${line.issuer}`]),
+      texts[index + 1] ?? "",
+    ]),
   ];
 }
 
@@ -103,14 +125,19 @@ function linesOf(certificates: readonly CertificateStatus[]): Line[] {
   const lines = new Map<string, Line>();
   for (const each of certificates) {
     const issuer =
-      each.issuer.fingerprint === undefined ? `${each.issuer.name} (not on any master)` : `${each.issuer.name} (${each.issuer.fingerprint.slice(0, 8)})`;
-    const label = each.port === undefined ? each.file : `${each.file} :${each.port}${each.isOnDisk ? "" : " only"}`;
+      each.issuer.fingerprint === undefined
+        ? `${each.issuer.name} (not on any master)`
+        : `${each.issuer.name} (${each.issuer.fingerprint.slice(0, 8)})`;
+    const label =
+      each.port === undefined ? each.file : `${each.file} :${each.port}${each.isOnDisk ? "" : " only"}`;
     const key = `${issuer} ${label} ${day(each.notAfter)}`;
     const line = lines.get(key) ?? { label, issuer, certificates: [] };
     line.certificates.push(each);
     lines.set(key, line);
   }
-  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap((group) => group ?? []);
+  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap(
+    (group) => group ?? [],
+  );
 }
 
 /** The end of a name tells masters apart. */
@@ -134,7 +161,9 @@ function remarks({ findings, notes }: ClusterStatus, width: number, paint: Paint
   const indent = Math.max(0, ...all.map(({ word }) => word.length)) + 2 * gap;
   const lines = all.flatMap(({ word, tone, text }) =>
     wrap(text, width - indent).map((line, index) =>
-      index === 0 ? `  ${paint(tone, word)}${" ".repeat(indent - gap - word.length)}${line}` : `${" ".repeat(indent)}${line}`,
+      index === 0
+        ? `  ${paint(tone, word)}${" ".repeat(indent - gap - word.length)}${line}`
+        : `${" ".repeat(indent)}${line}`,
     ),
   );
   return lines.length === 0 ? [] : ["", ...lines];
@@ -146,7 +175,11 @@ export function describeOverview(outcomes: readonly Outcome[], paint: Paint): st
     text,
     style: (each: string) => paint("quiet", each),
   }));
-  return [...columns([header, ...outcomes.map((outcome) => clusterCells(outcome, paint))]), "", countsOf(outcomes, paint)];
+  return [
+    ...columns([header, ...outcomes.map((outcome) => clusterCells(outcome, paint))]),
+    "",
+    countsOf(outcomes, paint),
+  ];
 }
 
 function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
@@ -156,7 +189,9 @@ function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
     return [...name, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }];
   }
   const { certificates, rollout, rotation, masters } = outcome.status;
-  const first = certificates.filter((each) => each.state !== "other").toSorted((a, b) => a.notAfter - b.notAfter)[0];
+  const first = certificates
+    .filter((each) => each.state !== "other")
+    .toSorted((a, b) => a.notAfter - b.notAfter)[0];
   const reached = masters.filter((master) => master.state !== "unreachable").length;
   return [
     ...name,

@@ -9,7 +9,11 @@ import { type CloudMaster, type CloudPlace, CloudRefusal, typeRefusal } from "..
  * @param takesDisks asks for their system disks, too
  * @throws CloudRefusal when there is no such cluster, or it is not a dedicated one
  */
-export async function askCloud(place: CloudPlace, provider: pulumi.ProviderResource, takesDisks: boolean): Promise<CloudMaster[]> {
+export async function askCloud(
+  place: CloudPlace,
+  provider: pulumi.ProviderResource,
+  takesDisks: boolean,
+): Promise<CloudMaster[]> {
   const own = { provider };
   const { clusterId } = place;
   // clusters of type "Kubernetes" alone; the masters only with details

@@ -12,11 +12,18 @@ export interface Cloud extends CloudPlace {
  * @param name of the provider's resource
  * @throws CloudRefusal when the cluster is no dedicated one, Error when it cannot be asked for
  */
-export async function cloudOf(place: CloudPlace | undefined, name: string, takesDisks: boolean): Promise<Cloud | undefined> {
+export async function cloudOf(
+  place: CloudPlace | undefined,
+  name: string,
+  takesDisks: boolean,
+): Promise<Cloud | undefined> {
   if (place === undefined) {
     return undefined;
   }
-  const [{ Provider }, { askCloud }] = await Promise.all([import("@pulumi/alicloud/provider.js"), import("./ask-cloud.ts")]);
+  const [{ Provider }, { askCloud }] = await Promise.all([
+    import("@pulumi/alicloud/provider.js"),
+    import("./ask-cloud.ts"),
+  ]);
   // keys are the plug-in's own business: it reads its environment, and they are in no state (names of a profile and a role are)
   const provider = new Provider(name, { region: place.region });
   try {

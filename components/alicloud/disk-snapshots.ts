@@ -12,11 +12,18 @@ export type DiskSnapshots = Readonly<Record<string, EcsSnapshot>>;
  * stay until their own retention ends.
  * @param isDue false when there is nothing to rotate: then what the state has stays as it is
  */
-export function diskSnapshots(cluster: Cluster, attempt: pulumi.Input<Attempt>, isDue: boolean, parent: pulumi.Resource): DiskSnapshots {
+export function diskSnapshots(
+  cluster: Cluster,
+  attempt: pulumi.Input<Attempt>,
+  isDue: boolean,
+  parent: pulumi.Resource,
+): DiskSnapshots {
   const { cloud, args, owner } = cluster;
   const known = args.masters.flatMap((master) => {
     const disk = cloud?.masters.find((each) => isSame(each, master))?.systemDisk;
-    return cloud === undefined || disk === undefined ? [] : [{ name: master.name, disk, provider: cloud.provider }];
+    return cloud === undefined || disk === undefined
+      ? []
+      : [{ name: master.name, disk, provider: cloud.provider }];
   });
   return Object.fromEntries(
     known.map(({ name, disk, provider }) => [
@@ -26,8 +33,12 @@ export function diskSnapshots(cluster: Cluster, attempt: pulumi.Input<Attempt>, 
         {
           diskId: disk,
           snapshotName: pulumi.output(attempt).apply(({ id }) => diskSnapshotName(id, name)),
-          description: pulumi.output(attempt).apply(({ rollout }) => `${name}, before rollout ${rollout} of ${owner}`),
-          ...(args.backup.diskSnapshotRetentionDays === undefined ? {} : { retentionDays: args.backup.diskSnapshotRetentionDays }),
+          description: pulumi
+            .output(attempt)
+            .apply(({ rollout }) => `${name}, before rollout ${rollout} of ${owner}`),
+          ...(args.backup.diskSnapshotRetentionDays === undefined
+            ? {}
+            : { retentionDays: args.backup.diskSnapshotRetentionDays }),
           // the copy is of the moment when it was asked for; its upload goes on by itself
           waitUntil: "available",
         },

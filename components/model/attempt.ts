@@ -17,7 +17,13 @@ export interface Attempt {
  * Otherwise a new one: a number that no receipt and no backup has, and a hash over all that the steps depend on.
  * A failed or killed run changes what is found (each step writes its receipt), so the next run walks all phases again.
  */
-export function decideAttempt(found: Found, wanted: Wanted, rows: readonly Row[], plan: RolloutPlan, renewals?: RenewalPlan): Attempt {
+export function decideAttempt(
+  found: Found,
+  wanted: Wanted,
+  rows: readonly Row[],
+  plan: RolloutPlan,
+  renewals?: RenewalPlan,
+): Attempt {
   const [first] = found.masters;
   if (differences(found, wanted, rows, renewals).length === 0 && first?.receipt !== undefined) {
     return { rollout: first.receipt.rollout, id: first.receipt.attempt };
@@ -25,16 +31,24 @@ export function decideAttempt(found: Found, wanted: Wanted, rows: readonly Row[]
   const rollout = nextRollout(found);
   return {
     rollout,
-    id: sha256(JSON.stringify([rollout, wanted, plan.mode, renewals?.purpose ?? "", [...found.masters, ...(found.joining ?? [])].map(lastingFacts)])).slice(
-      0,
-      16,
-    ),
+    id: sha256(
+      JSON.stringify([
+        rollout,
+        wanted,
+        plan.mode,
+        renewals?.purpose ?? "",
+        [...found.masters, ...(found.joining ?? [])].map(lastingFacts),
+      ]),
+    ).slice(0, 16),
   };
 }
 
 /** One more than any number in a receipt or backup on any master: never reused, even when the state is lost. */
 export function nextRollout(found: Found): number {
-  const used = [...found.masters, ...(found.joining ?? [])].flatMap((master) => [master.receipt?.rollout ?? 0, ...master.backups]);
+  const used = [...found.masters, ...(found.joining ?? [])].flatMap((master) => [
+    master.receipt?.rollout ?? 0,
+    ...master.backups,
+  ]);
   return Math.max(0, ...used) + 1;
 }
 

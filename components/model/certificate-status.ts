@@ -57,8 +57,14 @@ export function certificatesOf(master: FoundMaster, input: CertificateInput): Ce
     }
     const port = portOf(row);
     const served = port === undefined ? undefined : master.served[port];
-    const onDisk = row.kind === "trust" || row.kind === "authority" ? file.certificates : file.certificates.slice(0, 1);
-    const all = [...onDisk, ...(served !== undefined && onDisk.every((each) => each.fingerprint !== served.fingerprint) ? [served] : [])];
+    const onDisk =
+      row.kind === "trust" || row.kind === "authority" ? file.certificates : file.certificates.slice(0, 1);
+    const all = [
+      ...onDisk,
+      ...(served !== undefined && onDisk.every((each) => each.fingerprint !== served.fingerprint)
+        ? [served]
+        : []),
+    ];
     return all.map((certificate) => ({
       master: master.name,
       file: row.id,
@@ -76,12 +82,25 @@ export function certificatesOf(master: FoundMaster, input: CertificateInput): Ce
   });
 }
 
-function stateOf(certificate: Certificate, row: Row | KubernetesRow, master: FoundMaster, input: CertificateInput): State {
+function stateOf(
+  certificate: Certificate,
+  row: Row | KubernetesRow,
+  master: FoundMaster,
+  input: CertificateInput,
+): State {
   const { found, kubernetes, drift, renewBefore, now } = input;
-  const isEverywhere = found.masters.every((each) => (each.files[row.id]?.certificates ?? []).some((other) => other.fingerprint === certificate.fingerprint));
-  const isDrifted = drift.some((each) => each.file === row.id && (each.master === master.name || (each.master === undefined && !isEverywhere)));
+  const isEverywhere = found.masters.every((each) =>
+    (each.files[row.id]?.certificates ?? []).some((other) => other.fingerprint === certificate.fingerprint),
+  );
+  const isDrifted = drift.some(
+    (each) =>
+      each.file === row.id && (each.master === master.name || (each.master === undefined && !isEverywhere)),
+  );
   const isServed = Object.values(master.served).some((each) => each.fingerprint === certificate.fingerprint);
-  const isOthers = "signer" in row ? !isRenewedHere(certificate, row, master, kubernetes) : isSpare(certificate, row, master, input);
+  const isOthers =
+    "signer" in row
+      ? !isRenewedHere(certificate, row, master, kubernetes)
+      : isSpare(certificate, row, master, input);
   if (certificate.notAfter <= now && (!isOthers || isServed)) {
     return "expired";
   }
@@ -90,25 +109,47 @@ function stateOf(certificate: Certificate, row: Row | KubernetesRow, master: Fou
 }
 
 /** An authority beside others in a trust file that has issued no leaf that is checked against it. */
-function isSpare(certificate: Certificate, row: Row, master: FoundMaster, { found, rows }: CertificateInput): boolean {
-  const checked = rows.filter((other) => other.kind === "cert" && other.leaf !== undefined && (row.accepts ?? []).includes(other.leaf));
-  const issued = found.masters.flatMap((each) => checked.flatMap((other) => each.files[other.id]?.certificates.slice(0, 1) ?? []));
+function isSpare(
+  certificate: Certificate,
+  row: Row,
+  master: FoundMaster,
+  { found, rows }: CertificateInput,
+): boolean {
+  const checked = rows.filter(
+    (other) => other.kind === "cert" && other.leaf !== undefined && (row.accepts ?? []).includes(other.leaf),
+  );
+  const issued = found.masters.flatMap((each) =>
+    checked.flatMap((other) => each.files[other.id]?.certificates.slice(0, 1) ?? []),
+  );
   const others = (master.files[row.id]?.certificates ?? []).filter((other) => other !== certificate);
   return row.kind === "trust" && others.length > 0 && !issued.some((leaf) => hasIssued(certificate, leaf));
 }
 
 /** Whether it is an authority of this master, or on its disk and issued by one. */
-function isRenewedHere(certificate: Certificate, row: KubernetesRow, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
+function isRenewedHere(
+  certificate: Certificate,
+  row: KubernetesRow,
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+): boolean {
   const isOnDisk = (master.files[row.id]?.certificates ?? []).includes(certificate);
   const authority = authorityOn(master, row.signer, rows);
-  const isAuthority = row.kind === "authority" && authority !== undefined && isSameAuthority(certificate, authority);
+  const isAuthority =
+    row.kind === "authority" && authority !== undefined && isSameAuthority(certificate, authority);
   return isOnDisk && (isAuthority || isIssuedHere(row, certificate, master, rows));
 }
 
 function issuerOf(certificate: Certificate, { found, rows, kubernetes }: CertificateInput): Issuer {
-  const authorities = [...rows, ...kubernetes].filter((row) => row.kind === "trust" || row.kind === "authority");
-  const known = found.masters.flatMap((master) => authorities.flatMap((row) => master.files[row.id]?.certificates ?? []));
-  const issuer = known.find((authority) => authority.subject.join() === certificate.issuer.join() && hasIssued(authority, certificate));
+  const authorities = [...rows, ...kubernetes].filter(
+    (row) => row.kind === "trust" || row.kind === "authority",
+  );
+  const known = found.masters.flatMap((master) =>
+    authorities.flatMap((row) => master.files[row.id]?.certificates ?? []),
+  );
+  const issuer = known.find(
+    (authority) =>
+      authority.subject.join() === certificate.issuer.join() && hasIssued(authority, certificate),
+  );
   return { name: nameIn(certificate.issuer), fingerprint: issuer?.fingerprint };
 }
 

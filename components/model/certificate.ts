@@ -88,7 +88,9 @@ export function publicKeyOf(keyPem: string): string {
 
 /** An IPv6 address in its one short form (RFC 5952), so that two spellings compare equal; anything else as it is. */
 export function normalAddress(address: string): string {
-  return address.includes(":") && URL.canParse(`http://[${address}]`) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+  return address.includes(":") && URL.canParse(`http://[${address}]`)
+    ? new URL(`http://[${address}]`).hostname.slice(1, -1)
+    : address;
 }
 
 /** SHA-256 in lower-case hex. */
@@ -107,7 +109,9 @@ function describe(pem: string, parsed: X509Certificate): Certificate {
     sans: (parsed.subjectAltName ?? "")
       .split(", ")
       .filter((part) => part !== "")
-      .map((part) => (part.startsWith("IP Address:") ? `IP:${normalAddress(part.slice("IP Address:".length))}` : part)),
+      .map((part) =>
+        part.startsWith("IP Address:") ? `IP:${normalAddress(part.slice("IP Address:".length))}` : part,
+      ),
     publicKey: sha256(parsed.publicKey.export({ type: "spki", format: "der" })),
     uses: parsed.keyUsage ?? [],
   };
@@ -119,6 +123,8 @@ function rdnsIn(name: string): string[] {
     .split("\n")
     .filter((part) => part !== "")
     .map((part) =>
-      part.replace(/\\([0-9A-F]{2}|.)/g, (_, escaped: string) => (escaped.length === 2 ? String.fromCharCode(Number.parseInt(escaped, 16)) : escaped)),
+      part.replace(/\\([0-9A-F]{2}|.)/g, (_, escaped: string) =>
+        escaped.length === 2 ? String.fromCharCode(Number.parseInt(escaped, 16)) : escaped,
+      ),
     );
 }

@@ -1,6 +1,18 @@
 import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
 import { type Found, type FoundMaster, placeOf } from "./found.ts";
-import { ackSurroundings, fillIn, type KubernetesRow, type Layout, type Leaf, leafProfiles, leaves, minorOf, type Placed, pathOn, type Row } from "./layout.ts";
+import {
+  ackSurroundings,
+  fillIn,
+  type KubernetesRow,
+  type Layout,
+  type Leaf,
+  leafProfiles,
+  leaves,
+  minorOf,
+  type Placed,
+  pathOn,
+  type Row,
+} from "./layout.ts";
 import { day, printable } from "./text.ts";
 
 /** A master as the stack file describes it. */
@@ -36,7 +48,13 @@ export interface Allowed {
 }
 
 /** Every reason not to begin, each with what was seen, what was expected and the way out. Empty when all is well. */
-export function refusals(found: Found, masters: readonly MasterSpec[], rows: readonly Row[], identity: Identity, allowed: Allowed): string[] {
+export function refusals(
+  found: Found,
+  masters: readonly MasterSpec[],
+  rows: readonly Row[],
+  identity: Identity,
+  allowed: Allowed,
+): string[] {
   return found.masters
     .flatMap((master) => {
       const spec = masters.find((each) => each.name === master.name);
@@ -49,11 +67,16 @@ export function refusals(found: Found, masters: readonly MasterSpec[], rows: rea
             ...subjectRefusals(master, spec, rows),
             ...clockRefusals(master),
             ...ownerRefusals(master, identity),
-            ...(allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true ? [] : servedRefusals(master)),
+            ...(allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true
+              ? []
+              : servedRefusals(master)),
           ];
     })
     .concat(
-      (found.joining ?? []).flatMap((master) => [...clockRefusals(master), ...ownerRefusals(master, identity)]),
+      (found.joining ?? []).flatMap((master) => [
+        ...clockRefusals(master),
+        ...ownerRefusals(master, identity),
+      ]),
       membershipRefusals(found, masters),
       clusterRefusals(found, identity),
       alarmRefusals(found),
@@ -102,7 +125,9 @@ function layoutRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Ro
       return [];
     }
     const flag = `${row.flag}=`;
-    const inUse = master.processes[row.reader]?.flags.find((each) => each.startsWith(flag))?.slice(flag.length);
+    const inUse = master.processes[row.reader]?.flags
+      .find((each) => each.startsWith(flag))
+      ?.slice(flag.length);
     const path = pathOn(spec, row);
     return inUse === undefined || inUse === path || inUse === master.files[row.id]?.realPath
       ? []
@@ -160,7 +185,9 @@ function ownerRefusals(master: FoundMaster, { owner, takeOver }: Identity): stri
   const holder = master.receipt?.owner;
   return holder === undefined || holder === owner || holder === takeOver
     ? []
-    : [`Cannot rotate ${master.name} as ${owner}: its receipt belongs to ${holder}; expected this stack. To take it over on purpose, set takeOver: ${holder}`];
+    : [
+        `Cannot rotate ${master.name} as ${owner}: its receipt belongs to ${holder}; expected this stack. To take it over on purpose, set takeOver: ${holder}`,
+      ];
 }
 
 function membershipRefusals(found: Found, masters: readonly MasterSpec[]): string[] {
@@ -169,19 +196,27 @@ function membershipRefusals(found: Found, masters: readonly MasterSpec[]): strin
     return [];
   }
   const addresses = rows.map(peerAddress);
-  const missing = addresses.filter((address) => !masters.some((master) => normalAddress(master.address) === address));
-  const extra = masters.filter((master) => master.joining !== true && !addresses.includes(normalAddress(master.address)));
-  const early = masters.filter((master) => master.joining === true && addresses.includes(normalAddress(master.address)));
+  const missing = addresses.filter(
+    (address) => !masters.some((master) => normalAddress(master.address) === address),
+  );
+  const extra = masters.filter(
+    (master) => master.joining !== true && !addresses.includes(normalAddress(master.address)),
+  );
+  const early = masters.filter(
+    (master) => master.joining === true && addresses.includes(normalAddress(master.address)),
+  );
   return [
     ...early.map(
       (master) =>
         `Cannot treat ${master.name} as joining: etcd has a member at ${master.address}; expected none yet. When it is the machine that was replaced: etcdctl member remove; when it is the new one and its etcd runs: remove masters[${master.name}].joining`,
     ),
     ...missing.map(
-      (address) => `Cannot rotate: etcd has a member at ${address} (${rows.length} members) that masters does not list (${masters.length}); add it to masters`,
+      (address) =>
+        `Cannot rotate: etcd has a member at ${address} (${rows.length} members) that masters does not list (${masters.length}); add it to masters`,
     ),
     ...extra.map(
-      (master) => `Cannot rotate: masters lists ${master.name} at ${master.address}, which is not a member of etcd; expected one of ${addresses.join(", ")}`,
+      (master) =>
+        `Cannot rotate: masters lists ${master.name} at ${master.address}, which is not a member of etcd; expected one of ${addresses.join(", ")}`,
     ),
   ];
 }
@@ -198,8 +233,12 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
   if (ids.length > 1) {
     return [`Cannot rotate: the masters belong to different etcd clusters (${ids.join(", ")}); expected one`];
   }
-  const known = [identity.lastClusterId, ...found.masters.map((master) => master.receipt?.cluster)].find((each) => each !== undefined && each !== "");
-  const isTakenOver = found.masters.some((master) => master.receipt !== undefined && master.receipt.owner === identity.takeOver);
+  const known = [identity.lastClusterId, ...found.masters.map((master) => master.receipt?.cluster)].find(
+    (each) => each !== undefined && each !== "",
+  );
+  const isTakenOver = found.masters.some(
+    (master) => master.receipt !== undefined && master.receipt.owner === identity.takeOver,
+  );
   return id === undefined || known === undefined || id === known || isTakenOver
     ? []
     : [
@@ -234,12 +273,17 @@ export function sansOf(leaf: Leaf, spec: MasterSpec): string[] {
     return [];
   }
   const names = ["127.0.0.1", "localhost", spec.address, spec.name, spec.etcdName, ...spec.extraSans];
-  return [...new Set(names.map((name) => (isAddress(name) ? `IP:${normalAddress(name)}` : `DNS:${name}`)))].sort();
+  return [
+    ...new Set(names.map((name) => (isAddress(name) ? `IP:${normalAddress(name)}` : `DNS:${name}`))),
+  ].sort();
 }
 
 /** IPv4 or IPv6 that can be written into a certificate, as opposed to a name. */
 export function isAddress(text: string): boolean {
-  return /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/.test(text) || (/^[\da-f.]*:[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`));
+  return (
+    /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/.test(text) ||
+    (/^[\da-f.]*:[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`))
+  );
 }
 
 /**
@@ -252,10 +296,13 @@ export function sharedFileRefusals(
   kubernetes: readonly KubernetesRow[],
   { hasPeerAuthority }: Pick<Layout, "hasPeerAuthority">,
 ): string[] {
-  const contentOf = (row: Row | KubernetesRow) => ("signer" in row ? row.id : `${row.kind} ${row.leaf ?? (hasPeerAuthority ? row.authority : "etcd")}`);
+  const contentOf = (row: Row | KubernetesRow) =>
+    "signer" in row ? row.id : `${row.kind} ${row.leaf ?? (hasPeerAuthority ? row.authority : "etcd")}`;
   return [...masters, ...joining].flatMap((master) =>
     [...rows, ...kubernetes].flatMap((row, index, all) => {
-      const other = rows.find((each) => placeOf(master, each) === placeOf(master, row) && contentOf(each) !== contentOf(row));
+      const other = rows.find(
+        (each) => placeOf(master, each) === placeOf(master, row) && contentOf(each) !== contentOf(row),
+      );
       return other === undefined || all.indexOf(other) > index
         ? []
         : [

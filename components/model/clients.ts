@@ -34,26 +34,39 @@ export interface ClientsQuestion {
 export function clientsOf({ masters }: Found, question: ClientsQuestion): Client[] {
   const judge = judgeOf(masters, question);
   return masters.flatMap((master) =>
-    [...new Map([...master.connected, ...master.holdings.map(({ holder }) => holder)].map((holder) => [holderName(holder), holder])).values()]
+    [
+      ...new Map(
+        [...master.connected, ...master.holdings.map(({ holder }) => holder)].map((holder) => [
+          holderName(holder),
+          holder,
+        ]),
+      ).values(),
+    ]
       .filter((holder) => !question.ignored.some((each) => isNamed(holder, each)))
       .flatMap((holder) => clientOf(holder, master, judge, question.rows)),
   );
 }
 
 function holderName(holder: Holder): string {
-  return holder.kind === "Secret" ? `Secret ${holder.namespace}/${holder.name}` : `process ${holder.name} in ${holder.unit}`;
+  return holder.kind === "Secret"
+    ? `Secret ${holder.namespace}/${holder.name}`
+    : `process ${holder.name} in ${holder.unit}`;
 }
 
 /** As the stack file's clients.ignore names it. */
 function isNamed(holder: Holder, name: string): boolean {
-  return holder.kind === "Secret" ? `${holder.namespace}/${holder.name}` === name : [holder.name, holder.unit].some((each) => each.split(" ").includes(name));
+  return holder.kind === "Secret"
+    ? `${holder.namespace}/${holder.name}` === name
+    : [holder.name, holder.unit].some((each) => each.split(" ").includes(name));
 }
 
 /** All of them, a line each; and why they may not be all. */
 export function clientNotices({ masters }: Found, clients: readonly Client[]): string[] {
   return [
     ...clients.map(({ name, details }) => `client of etcd besides Kubernetes: ${name}: ${details}`),
-    ...masters.flatMap(({ name, holdersCut }) => (holdersCut === "" ? [] : `not every client of etcd could be looked for on ${name}, ${holdersCut}`)),
+    ...masters.flatMap(({ name, holdersCut }) =>
+      holdersCut === "" ? [] : `not every client of etcd could be looked for on ${name}, ${holdersCut}`,
+    ),
   ];
 }
 
@@ -88,11 +101,13 @@ function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: C
         .map(({ fingerprint }) => fingerprint),
     ),
   ]);
-  const isOf = (some: readonly Certificate[]) => (each: Certificate) => some.some((authority) => hasIssued(authority, each));
+  const isOf = (some: readonly Certificate[]) => (each: Certificate) =>
+    some.some((authority) => hasIssued(authority, each));
   const isStaying = isOf(trusted.filter(({ fingerprint }) => staying.has(fingerprint)));
   const isKnown = isOf(trusted);
   const leaves = unique(masters.flatMap((master) => leavesOn(master, rows)));
-  const isAuthority = ({ fingerprint }: Certificate) => trusted.some((each) => each.fingerprint === fingerprint);
+  const isAuthority = ({ fingerprint }: Certificate) =>
+    trusted.some((each) => each.fingerprint === fingerprint);
   return {
     isAuthority,
     isKnown,
@@ -109,9 +124,15 @@ function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: C
 function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: readonly Row[]): Client[] {
   const name = holderName(holder);
   const held = master.holdings.filter((holding) => holderName(holding.holder) === name);
-  const hasLeaf = held.some(({ certificates }) => certificates.some((each) => judge.isKnown(each) && !judge.isAuthority(each)));
+  const hasLeaf = held.some(({ certificates }) =>
+    certificates.some((each) => judge.isKnown(each) && !judge.isAuthority(each)),
+  );
   // curl removes its certificate from its arguments: a copy of a key stands for what it was copied with
-  const own = hasLeaf ? held : held.map((each) => (each.certificates.length > 0 ? each : { ...each, certificates: judge.leavesWith(each.publicKey) }));
+  const own = hasLeaf
+    ? held
+    : held.map((each) =>
+        each.certificates.length > 0 ? each : { ...each, certificates: judge.leavesWith(each.publicKey) },
+      );
   const known = own.filter(({ certificates }) => certificates.some(judge.isKnown));
   if (known.length === 0 && !master.connected.some((each) => holderName(each) === name)) {
     return [];
@@ -119,7 +140,9 @@ function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: reado
   const trust = known.filter(({ certificates }) => certificates.every(judge.isAuthority));
   const leaves = known.filter((holding) => !trust.includes(holding));
   const pairs = leaves.flatMap((leaf) => {
-    const key = own.find(({ publicKey }) => leaf.certificates.some((each) => judge.isKnown(each) && each.publicKey === publicKey));
+    const key = own.find(({ publicKey }) =>
+      leaf.certificates.some((each) => judge.isKnown(each) && each.publicKey === publicKey),
+    );
     return key === undefined ? [] : [{ leaf, key }];
   });
   const behind = known.filter(judge.isBehind);
@@ -128,14 +151,21 @@ function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: reado
     {
       name: holder.kind === "Secret" ? name : `${name} on ${master.name}`,
       details: [
-        ...(known.length === 0 ? ["connected; which certificate it has is not known"] : [known.map((each) => wordsOf(each, judge)).join(", ")]),
+        ...(known.length === 0
+          ? ["connected; which certificate it has is not known"]
+          : [known.map((each) => wordsOf(each, judge)).join(", ")]),
         ...(behind.length === 0 ? [] : [`${namesOf(behind)} of an authority that goes in retire`]),
         ...(outdated.length === 0 ? [] : [`by ${namesOf(outdated)} alone it refuses etcd from issue on`]),
-        ...(known.length > 0 && pairs.length === 0 ? ["nothing waits for it, since it has no private key of these"] : []),
+        ...(known.length > 0 && pairs.length === 0
+          ? ["nothing waits for it, since it has no private key of these"]
+          : []),
       ].join("; "),
       isBehind: behind.length > 0,
       isCutOff: pairs.length > 0 && behind.some(({ certificates }) => certificates.some(judge.isAccepted)),
-      command: holder.kind === "Secret" && leaves.length <= 1 && leaves.length === pairs.length ? commandFor(holder, master, rows, trust, pairs[0]) : "",
+      command:
+        holder.kind === "Secret" && leaves.length <= 1 && leaves.length === pairs.length
+          ? commandFor(holder, master, rows, trust, pairs[0])
+          : "",
     },
   ];
 }
@@ -147,7 +177,9 @@ function namesOf(holdings: readonly Holding[]): string {
 /** `tls.crt until 2076-11-10, SHA-256 1a2b3c4d5e6f7a8b`. */
 function wordsOf({ name, certificates }: Holding, { isKnown }: Judge): string {
   const [first] = certificates.filter(isKnown);
-  return first === undefined ? name : `${name} until ${day(first.notAfter)} (SHA-256 ${first.fingerprint.slice(0, 16)})`;
+  return first === undefined
+    ? name
+    : `${name} until ${day(first.notAfter)} (SHA-256 ${first.fingerprint.slice(0, 16)})`;
 }
 
 /** The private key goes from the master's file to kube-apiserver by pipes; what else the Secret has stays. */
@@ -177,6 +209,9 @@ function commandFor(
     return "";
   }
   const kubectl = `kubectl --kubeconfig ${master.kubeconfig}`;
-  const edits = files.map(([key = "", path]) => `printf 's#"${key.replaceAll(".", "[.]")}": "[^"]*"#"${key}": "%s"#\\n' "$(base64 -w 0 <${path})"`);
+  const edits = files.map(
+    ([key = "", path]) =>
+      `printf 's#"${key.replaceAll(".", "[.]")}": "[^"]*"#"${key}": "%s"#\\n' "$(base64 -w 0 <${path})"`,
+  );
   return `run on ${master.name}, as root: cat ${files.map(([, path]) => path).join(" ")} >/dev/null && ${kubectl} get secret ${secret} -n ${namespace} -o json | sed -e '/^    "data": {/,/^    }/!b' -f <(${edits.join("; ")}) | ${kubectl} replace -f -`;
 }

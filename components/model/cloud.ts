@@ -48,7 +48,11 @@ export function isSame(cloud: Pick<CloudMaster, "address">, listed: Pick<Listed,
 }
 
 /** Each master that only one side knows: the stack file, or Alibaba Cloud. */
-export function cloudRefusals({ clusterId }: Pick<CloudPlace, "clusterId">, known: readonly CloudMaster[], masters: readonly Listed[]): string[] {
+export function cloudRefusals(
+  { clusterId }: Pick<CloudPlace, "clusterId">,
+  known: readonly CloudMaster[],
+  masters: readonly Listed[],
+): string[] {
   const seen = known.map(({ address }) => address).join(", ") || "none";
   return [
     ...known
@@ -67,7 +71,10 @@ export function cloudRefusals({ clusterId }: Pick<CloudPlace, "clusterId">, know
 }
 
 /** Masters whose system disk is not known, and so cannot be copied. */
-export function diskRefusals({ clusterId }: Pick<CloudPlace, "clusterId">, known: readonly CloudMaster[]): string[] {
+export function diskRefusals(
+  { clusterId }: Pick<CloudPlace, "clusterId">,
+  known: readonly CloudMaster[],
+): string[] {
   return known
     .filter(({ systemDisk }) => systemDisk === undefined)
     .map(

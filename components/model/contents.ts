@@ -17,10 +17,18 @@ const wantedKinds: Readonly<Record<Phase, readonly Row["kind"][]>> = {
 };
 
 /** Which files a phase writes on a master, and what. */
-export function contentsFor(phase: Phase, master: string, rows: readonly Row[], plan: RolloutPlan, pems: WantedPems): Record<string, string> {
+export function contentsFor(
+  phase: Phase,
+  master: string,
+  rows: readonly Row[],
+  plan: RolloutPlan,
+  pems: WantedPems,
+): Record<string, string> {
   return phase === "trust"
     ? trustContents(master, rows, plan, (row) => wantedPem(pems, master, row, plan.kept))
-    : Object.fromEntries(wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row, plan.kept)]));
+    : Object.fromEntries(
+        wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row, plan.kept)]),
+      );
 }
 
 /**
@@ -38,7 +46,11 @@ export function restoredContents(
   const behind = (row: Row) => textOf(notIn(saved[row.id]?.certificates ?? [], plan.kept[master]?.[row.id]));
   return phase === "trust"
     ? trustContents(master, rows, plan, (row) => `${pemOf(row)}${behind(row)}`)
-    : Object.fromEntries(wantedRows(phase, rows).flatMap((row) => (row.kind === "trust" && behind(row) !== "" ? [[row.id, behind(row)]] : [])));
+    : Object.fromEntries(
+        wantedRows(phase, rows).flatMap((row) =>
+          row.kind === "trust" && behind(row) !== "" ? [[row.id, behind(row)]] : [],
+        ),
+      );
 }
 
 /** The rows that hold the wanted content after a phase, written by it or checked. */
@@ -46,8 +58,17 @@ export function wantedRows(phase: Phase, rows: readonly Row[]): Row[] {
   return rows.filter((row) => wantedKinds[phase].includes(row.kind));
 }
 
-function trustContents(master: string, rows: readonly Row[], plan: RolloutPlan, wantedOf: (row: Row) => string): Record<string, string> {
-  return Object.fromEntries(rows.filter((row) => row.kind === "trust").map((row) => [row.id, union(wantedOf(row), plan.trusted[master]?.[row.id] ?? [])]));
+function trustContents(
+  master: string,
+  rows: readonly Row[],
+  plan: RolloutPlan,
+  wantedOf: (row: Row) => string,
+): Record<string, string> {
+  return Object.fromEntries(
+    rows
+      .filter((row) => row.kind === "trust")
+      .map((row) => [row.id, union(wantedOf(row), plan.trusted[master]?.[row.id] ?? [])]),
+  );
 }
 
 /** The certificates of Kubernetes' authorities that retire brings to a master, by row id. */
@@ -63,12 +84,18 @@ export function authorityContents(
         return [];
       }
       const plan = plans[row.signer];
-      const [next] = certificatesIn((plan.kind === "copy" ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined) ?? "");
+      const [next] = certificatesIn(
+        (plan.kind === "copy" ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined) ?? "",
+      );
       const present = master.files[row.id]?.certificates ?? [];
       // the same key as before, or whoever holds the present certificate would be refused; others in the file stay trusted
       const isEarlier = (each: Certificate) => next !== undefined && isSameAuthority(each, next);
-      const isAsked = present.some((each) => isEarlier(each) && (plan.kind === "sign" || each.fingerprint !== next?.fingerprint));
-      return isAsked ? [[row.id, textOf(unique(present.map((each) => (isEarlier(each) ? (next ?? each) : each))))]] : [];
+      const isAsked = present.some(
+        (each) => isEarlier(each) && (plan.kind === "sign" || each.fingerprint !== next?.fingerprint),
+      );
+      return isAsked
+        ? [[row.id, textOf(unique(present.map((each) => (isEarlier(each) ? (next ?? each) : each))))]]
+        : [];
     }),
   );
 }

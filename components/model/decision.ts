@@ -59,26 +59,51 @@ export interface Given {
 }
 
 /** Every file that is looked after, wherever the stack file says it lies. */
-export function lookedAfter({ layout, kubernetes: policy, certificates }: Pick<ClusterArgs, "layout" | "kubernetes" | "certificates">) {
+export function lookedAfter({
+  layout,
+  kubernetes: policy,
+  certificates,
+}: Pick<ClusterArgs, "layout" | "kubernetes" | "certificates">) {
   const { rows, kubernetes } = tablesOf(layout);
-  return { table: rows, kubernetesTable: renewedRows(kubernetes, { ...certificates, ...policy, rotation: policy.rotation }) };
+  return {
+    table: rows,
+    kubernetesTable: renewedRows(kubernetes, { ...certificates, ...policy, rotation: policy.rotation }),
+  };
 }
 
 /** The plan by what was seen alone. */
-export function planOf(settings: ClusterArgs, found: Found, now: number): Pick<Decision, "rows" | "kubernetes" | "plan"> {
+export function planOf(
+  settings: ClusterArgs,
+  found: Found,
+  now: number,
+): Pick<Decision, "rows" | "kubernetes" | "plan"> {
   const { table, kubernetesTable } = lookedAfter(settings);
   const [rows, kubernetes] = [presentRows(table, found), presentRows(kubernetesTable, found)];
   return { rows, kubernetes, plan: planRollout(found, rows, kubernetes, now, settings.foreignAuthorities) };
 }
 
 /** @param stack its name, and what the receipts call its cluster's owner */
-export function decide({ found, cloud, last, now }: Observed, settings: ClusterArgs, stack: { readonly name: string; readonly owner: string }): Decision {
+export function decide(
+  { found, cloud, last, now }: Observed,
+  settings: ClusterArgs,
+  stack: { readonly name: string; readonly owner: string },
+): Decision {
   const { rows, kubernetes, plan } = planOf(settings, found, now);
   const { owner } = stack;
   const policy = { ...settings.certificates, ...settings.kubernetes, rotation: settings.kubernetes.rotation };
-  const question = { rows, kubernetes, owner, kept: plan.kept, renewBefore: settings.certificates.renewBefore, now };
+  const question = {
+    rows,
+    kubernetes,
+    owner,
+    kept: plan.kept,
+    renewBefore: settings.certificates.renewBefore,
+    now,
+  };
   const rolloutSeconds = longestRollout(settings.masters.length, settings.gate, settings.pauseBetweenMasters);
-  const restore = settings.restore === undefined ? undefined : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
+  const restore =
+    settings.restore === undefined
+      ? undefined
+      : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
   const authorities = last.rotation === settings.rotation ? last.authorities : undefined;
   const given = (wanted: Wanted | undefined): Given => {
     const clients = clientsOf(found, {
@@ -87,7 +112,10 @@ export function decide({ found, cloud, last, now }: Observed, settings: ClusterA
       kept: plan.kept,
       ignored: settings.clients?.ignore ?? [],
     });
-    const renewals = restore === undefined ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now) : noRenewals(restore);
+    const renewals =
+      restore === undefined
+        ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now)
+        : noRenewals(restore);
     return { clients, renewals, heldBefore: holdOf(found, settings.holdBefore, clients) };
   };
   const identity = { owner, takeOver: settings.takeOver, lastClusterId: last.cluster };
@@ -101,7 +129,9 @@ export function decide({ found, cloud, last, now }: Observed, settings: ClusterA
       ...missingRefusals(found, rows, plan, authorities),
       ...(restore?.refusals ?? []),
       ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, settings.masters)),
-      ...(cloud === undefined || settings.backup.diskSnapshot !== true ? [] : diskRefusals(cloud, cloud.masters)),
+      ...(cloud === undefined || settings.backup.diskSnapshot !== true
+        ? []
+        : diskRefusals(cloud, cloud.masters)),
     ],
     // a recovery cannot wait
     shut: plan.mode === "recovery" ? undefined : windowRefusal(settings.window, now, stack.name),

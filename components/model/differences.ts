@@ -24,13 +24,22 @@ type Deviation = Omit<Difference, "master">;
  * @param wanted undefined while it is not known yet (a rotation being previewed): then only what is wrong in any case
  * @param renewals of Kubernetes' own certificates; undefined where these are left alone
  */
-export function differences(found: Found, wanted: Wanted | undefined, rows: readonly Row[], renewals?: RenewalPlan): Difference[] {
+export function differences(
+  found: Found,
+  wanted: Wanted | undefined,
+  rows: readonly Row[],
+  renewals?: RenewalPlan,
+): Difference[] {
   return [
     ...found.masters.flatMap((master) => differencesOn(master, wanted, rows)),
     // it gets its files in issue
-    ...(wanted?.heldBefore === "issue" ? [] : (found.joining ?? []).flatMap((master) => joiningDifferences(master, wanted, rows))),
+    ...(wanted?.heldBefore === "issue"
+      ? []
+      : (found.joining ?? []).flatMap((master) => joiningDifferences(master, wanted, rows))),
     // they are renewed in retire
-    ...(renewals === undefined || wanted?.heldBefore !== undefined ? [] : renewalDifferences(found, renewals)),
+    ...(renewals === undefined || wanted?.heldBefore !== undefined
+      ? []
+      : renewalDifferences(found, renewals)),
     ...differencesBetween(found),
   ];
 }
@@ -42,7 +51,10 @@ export function renewalDifferences(found: Found, { leaves, authorities }: Renewa
     const reasons = [...new Set(own.map(({ reason }) => reason))];
     const renewed = Object.entries(authorities).filter(([, plan]) => mastersOf(plan, found).includes(name));
     return [
-      ...renewed.map(([authority]) => ({ master: name, what: `${authority} is to be renewed with the same key` })),
+      ...renewed.map(([authority]) => ({
+        master: name,
+        what: `${authority} is to be renewed with the same key`,
+      })),
       ...reasons.map((reason) => ({
         master: name,
         what: `${own.flatMap((each) => (each.reason === reason ? each.group : [])).join(", ")}: to be renewed, since ${reason}`,
@@ -63,8 +75,15 @@ function differencesOn(master: FoundMaster, wanted: Wanted | undefined, rows: re
 }
 
 /** Nothing runs there yet: only its files are looked at. */
-function joiningDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: readonly Row[]): Difference[] {
-  return [...leftoverDifferences(master), ...fileDifferences(master, wanted, rows)].map(({ what }) => ({ master: master.name, what: `${what} (joining)` }));
+function joiningDifferences(
+  master: FoundMaster,
+  wanted: Wanted | undefined,
+  rows: readonly Row[],
+): Difference[] {
+  return [...leftoverDifferences(master), ...fileDifferences(master, wanted, rows)].map(({ what }) => ({
+    master: master.name,
+    what: `${what} (joining)`,
+  }));
 }
 
 function leftoverDifferences({ leftovers }: FoundMaster): Deviation[] {
@@ -80,14 +99,18 @@ function fileDifferences(master: FoundMaster, wanted: Wanted | undefined, rows: 
     if (!file.isReadable) {
       return [{ what: `${row.id} cannot be read by ${row.reader}` }];
     }
-    return wanted !== undefined && !isAsWanted(row, file, master, wanted) ? [{ what: `${row.id} is not the wanted one` }] : [];
+    return wanted !== undefined && !isAsWanted(row, file, master, wanted)
+      ? [{ what: `${row.id} is not the wanted one` }]
+      : [];
   });
 }
 
 /** Kubernetes' own files come back in retire. */
 function restoreDifferences({ name, files }: FoundMaster, wanted: Wanted | undefined): Deviation[] {
   const restored = Object.entries(wanted?.heldBefore === undefined ? (wanted?.restored?.[name] ?? {}) : {});
-  return restored.flatMap(([id, digest]) => (fingerprintsIn(files[id]) === digest ? [] : [{ what: `${id} is not the one of the backup` }]));
+  return restored.flatMap(([id, digest]) =>
+    fingerprintsIn(files[id]) === digest ? [] : [{ what: `${id} is not the one of the backup` }],
+  );
 }
 
 function processDifferences({ processes }: FoundMaster): Deviation[] {
@@ -95,9 +118,13 @@ function processDifferences({ processes }: FoundMaster): Deviation[] {
     const process = processes[component];
     if (process === undefined) {
       // whether the others run is their own business
-      return component === "etcd" || component === "kube-apiserver" ? [{ what: `${component} is not running` }] : [];
+      return component === "etcd" || component === "kube-apiserver"
+        ? [{ what: `${component} is not running` }]
+        : [];
     }
-    return process.isStale ? [{ what: `${component} runs with files that have changed since its start` }] : [];
+    return process.isStale
+      ? [{ what: `${component} runs with files that have changed since its start` }]
+      : [];
   });
 }
 
@@ -110,8 +137,12 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): De
     return [{ what: `rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}` }];
   }
   return [
-    ...(wanted !== undefined && receipt.rotation !== wanted.rotation ? [{ what: `rotation was "${receipt.rotation}"` }] : []),
-    ...(wanted !== undefined && receipt.owner !== wanted.owner ? [{ what: `the receipt belongs to ${receipt.owner}` }] : []),
+    ...(wanted !== undefined && receipt.rotation !== wanted.rotation
+      ? [{ what: `rotation was "${receipt.rotation}"` }]
+      : []),
+    ...(wanted !== undefined && receipt.owner !== wanted.owner
+      ? [{ what: `the receipt belongs to ${receipt.owner}` }]
+      : []),
   ];
 }
 
@@ -135,7 +166,9 @@ function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): Dev
     if (served === undefined) {
       return [{ what: `nothing is served on ${port}` }];
     }
-    return wanted !== undefined && wanted.heldBefore !== "issue" && served.fingerprint !== wanted.files[master.name]?.[row]
+    return wanted !== undefined &&
+      wanted.heldBefore !== "issue" &&
+      served.fingerprint !== wanted.files[master.name]?.[row]
       ? [{ what: `${port} serves another certificate than the wanted one` }]
       : [];
   });
@@ -145,7 +178,9 @@ function servedDifferences(master: FoundMaster, wanted: Wanted | undefined): Dev
 function differencesBetween(found: Found): Difference[] {
   const attempts = new Set(found.masters.map((master) => master.receipt?.attempt));
   const [first] = found.masters;
-  return attempts.size > 1 && first !== undefined ? [{ master: first.name, what: "the masters' receipts name different attempts" }] : [];
+  return attempts.size > 1 && first !== undefined
+    ? [{ master: first.name, what: "the masters' receipts name different attempts" }]
+    : [];
 }
 
 /**
@@ -158,12 +193,17 @@ function isAsWanted(row: Row, file: FoundFile, master: FoundMaster, { files, hel
     return heldBefore === "issue" || digestOf(row, file) === wanted;
   }
   const isNeeded = ({ fingerprint }: Certificate) => wanted?.split("+").includes(fingerprint) === true;
-  return isTrusted(file, wanted) && (heldBefore !== undefined || file.certificates.every((each) => isNeeded(each) || hasEnded(each, master)));
+  return (
+    isTrusted(file, wanted) &&
+    (heldBefore !== undefined || file.certificates.every((each) => isNeeded(each) || hasEnded(each, master)))
+  );
 }
 
 /** Whether a trust file holds all that is wanted in it, whatever else it holds. */
 export function isTrusted(file: SavedFile | undefined, wanted: string | undefined): boolean {
-  return (wanted?.split("+") ?? [""]).every((each) => (file?.certificates ?? []).some(({ fingerprint }) => fingerprint === each));
+  return (wanted?.split("+") ?? [""]).every((each) =>
+    (file?.certificates ?? []).some(({ fingerprint }) => fingerprint === each),
+  );
 }
 
 /** What `Wanted` calls a file by. */

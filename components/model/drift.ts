@@ -47,7 +47,13 @@ function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
   const foreign =
     holder === undefined || owners.includes(holder)
       ? []
-      : [{ master: master.name, file: undefined, what: `the receipt belongs to ${holder}, not to ${owners[0]}` }];
+      : [
+          {
+            master: master.name,
+            file: undefined,
+            what: `the receipt belongs to ${holder}, not to ${owners[0]}`,
+          },
+        ];
   return [
     ...foreign,
     ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
@@ -65,9 +71,15 @@ function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInp
   const keyFile = key && master.files[key.id];
   const refusing = refusingFiles(row, leaf, found, rows);
   return [
-    ...(keyFile?.isPresent === true && keyFile.publicKey !== leaf.publicKey ? [say(`${row.id} does not belong to its key`)] : []),
-    ...(leaf.notBefore > now ? [say(`${row.id} is not valid before ${new Date(leaf.notBefore).toISOString()}`)] : []),
-    ...(refusing.length === 0 ? [] : [say(`${row.id} is not issued by any authority in ${refusing.join(", ")}`)]),
+    ...(keyFile?.isPresent === true && keyFile.publicKey !== leaf.publicKey
+      ? [say(`${row.id} does not belong to its key`)]
+      : []),
+    ...(leaf.notBefore > now
+      ? [say(`${row.id} is not valid before ${new Date(leaf.notBefore).toISOString()}`)]
+      : []),
+    ...(refusing.length === 0
+      ? []
+      : [say(`${row.id} is not issued by any authority in ${refusing.join(", ")}`)]),
     ...servedDrift(row, leaf, master),
   ];
 }
@@ -115,7 +127,12 @@ function kubernetesDrift(row: KubernetesRow, master: FoundMaster, rows: readonly
 }
 
 /** Whether the authority that lives on this master has issued the certificate. */
-export function isIssuedHere(row: KubernetesRow, leaf: Certificate, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
+export function isIssuedHere(
+  row: KubernetesRow,
+  leaf: Certificate,
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+): boolean {
   const authority = authorityOn(master, row.signer, rows);
   return authority !== undefined && hasIssued(authority, leaf);
 }
@@ -137,12 +154,24 @@ function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
       sets.set(set, [...(sets.get(set) ?? []), master.name]);
     }
     const held = [...sets].map(([set, masters]) => `${masters.join(", ")}: ${set === "" ? "none" : set}`);
-    return sets.size <= 1 ? [] : [{ master: undefined, file: row.id, what: `${row.id} differs between masters (${held.join("; ")})` }];
+    return sets.size <= 1
+      ? []
+      : [{ master: undefined, file: row.id, what: `${row.id} differs between masters (${held.join("; ")})` }];
   });
 }
 
 function rotationDrift(found: Found): Drift[] {
-  const named = found.masters.flatMap(({ name, receipt }) => (receipt === undefined ? [] : [`${name} "${receipt.rotation}"`]));
+  const named = found.masters.flatMap(({ name, receipt }) =>
+    receipt === undefined ? [] : [`${name} "${receipt.rotation}"`],
+  );
   const rotations = new Set(found.masters.flatMap(({ receipt }) => receipt?.rotation ?? []));
-  return rotations.size <= 1 ? [] : [{ master: undefined, file: undefined, what: `the masters' receipts name different rotations: ${named.join(", ")}` }];
+  return rotations.size <= 1
+    ? []
+    : [
+        {
+          master: undefined,
+          file: undefined,
+          what: `the masters' receipts name different rotations: ${named.join(", ")}`,
+        },
+      ];
 }

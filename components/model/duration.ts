@@ -11,7 +11,9 @@ export const durationPattern = /^(\d+)(s|m|h|d|y)$/;
 export function durationSeconds(text: string): number {
   const [, count, unit] = durationPattern.exec(text) ?? [];
   if (count === undefined || unit === undefined || !isUnit(unit)) {
-    throw new RangeError(`Cannot read duration "${text}": expected a whole number and s, m, h, d or y, such as "60d"`);
+    throw new RangeError(
+      `Cannot read duration "${text}": expected a whole number and s, m, h, d or y, such as "60d"`,
+    );
   }
   return Number(count) * secondsPer[unit];
 }

@@ -9,7 +9,12 @@ import { ownerOf } from "./trust.ts";
  * @param masters all of them: each has to accept the others
  * @param now milliseconds since 1970
  */
-export function certificateFaults(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
+export function certificateFaults(
+  master: FoundMaster,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+  now: number,
+): string[] {
   const used = rows.filter((row) => row.reader !== "none");
   const owner = ownerOf(masters, rows);
   const isOwn = (authority: Certificate) => owner(authority) !== "foreign";
@@ -25,11 +30,18 @@ export function certificateFaults(master: FoundMaster, masters: readonly FoundMa
 /** Why kube-apiserver, although it runs, may be refused by everybody, or refuse everybody: what it serves, or its clients' authority, has expired. */
 export function apiFaults(master: FoundMaster, rows: readonly KubernetesRow[], now: number): string[] {
   const used = master.isApiReady ? [] : rows.filter(({ id }) => id === "apiserver" || id === "cluster-ca");
-  return used.flatMap((row) => expiry(row, master.files[row.id]?.certificates.slice(0, 1) ?? [], now)).map((fault) => `${master.name}: ${fault}`);
+  return used
+    .flatMap((row) => expiry(row, master.files[row.id]?.certificates.slice(0, 1) ?? [], now))
+    .map((fault) => `${master.name}: ${fault}`);
 }
 
 /** Of one file by itself. */
-function fileFaults(master: FoundMaster, row: Row, isOwn: (authority: Certificate) => boolean, now: number): string[] {
+function fileFaults(
+  master: FoundMaster,
+  row: Row,
+  isOwn: (authority: Certificate) => boolean,
+  now: number,
+): string[] {
   const file = master.files[row.id];
   if (file === undefined || !file.isPresent) {
     return [`${row.id} is missing`];
@@ -41,7 +53,11 @@ function fileFaults(master: FoundMaster, row: Row, isOwn: (authority: Certificat
     return [`${row.id} holds no certificate`];
   }
   // a trust file has expired when all in it have that this cluster's leaves may hang on
-  return expiry(row, row.kind === "trust" ? file.certificates.filter(isOwn) : file.certificates.slice(0, 1), now);
+  return expiry(
+    row,
+    row.kind === "trust" ? file.certificates.filter(isOwn) : file.certificates.slice(0, 1),
+    now,
+  );
 }
 
 function expiry(row: Row | KubernetesRow, judged: readonly Certificate[], now: number): string[] {
@@ -57,31 +73,60 @@ function leafFaults(master: FoundMaster, row: Row, rows: readonly Row[]): string
   const key = rows.find((other) => other.kind === "key" && other.group === row.group);
   const isPair = key === undefined || master.files[key.id]?.publicKey === leaf.publicKey;
   // a server without client_auth serves; only its gateway, which nobody here uses, does not work
-  const needed = leafProfiles[row.leaf].uses.filter((use) => row.leaf !== "etcd-server" || use === "server_auth");
-  const lacking = leaf.uses.length === 0 ? [] : needed.filter((use) => !leaf.uses.includes(useIdentifiers[use]));
-  return [...(isPair ? [] : [`${row.id} does not belong to its key`]), ...lacking.map((use) => `${row.id} may not be used for ${use}`)];
+  const needed = leafProfiles[row.leaf].uses.filter(
+    (use) => row.leaf !== "etcd-server" || use === "server_auth",
+  );
+  const lacking =
+    leaf.uses.length === 0 ? [] : needed.filter((use) => !leaf.uses.includes(useIdentifiers[use]));
+  return [
+    ...(isPair ? [] : [`${row.id} does not belong to its key`]),
+    ...lacking.map((use) => `${row.id} may not be used for ${use}`),
+  ];
 }
 
 /** Masters whose trust files refuse this leaf. */
-function acceptanceFaults(master: FoundMaster, row: Row, masters: readonly FoundMaster[], rows: readonly Row[]): string[] {
+function acceptanceFaults(
+  master: FoundMaster,
+  row: Row,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+): string[] {
   return trustsOf(row, rows).flatMap((trust) => {
-    const refusing = masters.filter((other) => isChecked(row, trust, master, other) && refuses(other, trust, leafIn(master, row)));
-    return refusing.length === 0 ? [] : [`${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`];
+    const refusing = masters.filter(
+      (other) => isChecked(row, trust, master, other) && refuses(other, trust, leafIn(master, row)),
+    );
+    return refusing.length === 0
+      ? []
+      : [`${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`];
   });
 }
 
 /** Other masters whose leaves this trust file refuses. */
-function trustFaults(master: FoundMaster, trust: Row, masters: readonly FoundMaster[], rows: readonly Row[]): string[] {
+function trustFaults(
+  master: FoundMaster,
+  trust: Row,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+): string[] {
   return rows
     .filter((row) => row.kind === "cert" && trustsOf(row, rows).includes(trust))
     .flatMap((row) => {
-      const refused = masters.filter((other) => other !== master && isChecked(row, trust, other, master) && refuses(master, trust, leafIn(other, row)));
-      return refused.length === 0 ? [] : [`${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`];
+      const refused = masters.filter(
+        (other) =>
+          other !== master &&
+          isChecked(row, trust, other, master) &&
+          refuses(master, trust, leafIn(other, row)),
+      );
+      return refused.length === 0
+        ? []
+        : [`${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`];
     });
 }
 
 function trustsOf(row: Row, rows: readonly Row[]): Row[] {
-  return rows.filter((trust) => trust.kind === "trust" && row.leaf !== undefined && (trust.accepts ?? []).includes(row.leaf));
+  return rows.filter(
+    (trust) => trust.kind === "trust" && row.leaf !== undefined && (trust.accepts ?? []).includes(row.leaf),
+  );
 }
 
 /** etcd's gateway is a client of its own server, and of no other. */
@@ -91,7 +136,11 @@ function isChecked(row: Row, trust: Row, holder: FoundMaster, checker: FoundMast
 
 function refuses(checker: FoundMaster, trust: Row, leaf: Certificate | undefined): boolean {
   const authorities = checker.files[trust.id]?.certificates ?? [];
-  return leaf !== undefined && authorities.length > 0 && !authorities.some((authority) => hasIssued(authority, leaf));
+  return (
+    leaf !== undefined &&
+    authorities.length > 0 &&
+    !authorities.some((authority) => hasIssued(authority, leaf))
+  );
 }
 
 function leafIn(master: FoundMaster, row: Row): Certificate | undefined {

@@ -59,7 +59,16 @@ export interface FoundMaster {
 }
 
 /** As etcd_problem and etcd_alarm (components/node/etcd.sh) tell them apart. */
-export const etcdStates = ["healthy", "stopped", "silent", "other-cluster", "learner", "peer-refused", "lagging", "alarm"] as const;
+export const etcdStates = [
+  "healthy",
+  "stopped",
+  "silent",
+  "other-cluster",
+  "learner",
+  "peer-refused",
+  "lagging",
+  "alarm",
+] as const;
 export type EtcdState = (typeof etcdStates)[number];
 
 /** Who may still hold an earlier certificate of cluster-ca; `other` is nobody in particular. */
@@ -156,7 +165,10 @@ export interface Missing {
 
 /** A row that may be missing, and is missing everywhere, is none of this cluster's. */
 export function presentRows<T extends FileRow>(table: readonly T[], found: Found): T[] {
-  return table.filter((row) => row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true));
+  return table.filter(
+    (row) =>
+      row.optional !== true || found.masters.some((master) => master.files[row.id]?.isPresent === true),
+  );
 }
 
 /** Where a row's file lies on a master, links followed: rows at one place are one file. */
@@ -165,9 +177,14 @@ export function placeOf(master: FoundMaster, row: FileRow): string {
 }
 
 /** The certificate of an authority on a master, from the file that is its own; undefined without one. */
-export function authorityOn(master: FoundMaster, signer: KubernetesAuthority, rows: readonly KubernetesRow[]): Certificate | undefined {
+export function authorityOn(
+  master: FoundMaster,
+  signer: KubernetesAuthority,
+  rows: readonly KubernetesRow[],
+): Certificate | undefined {
   const own = rows.filter(({ group }) => group === signer);
-  const fileOf = (kind: KubernetesRow["kind"]) => own.flatMap((row) => (row.kind === kind ? (master.files[row.id] ?? []) : []))[0];
+  const fileOf = (kind: KubernetesRow["kind"]) =>
+    own.flatMap((row) => (row.kind === kind ? (master.files[row.id] ?? []) : []))[0];
   const held = fileOf("authority")?.certificates ?? [];
   // a bundle may begin with somebody else's
   return held.find(({ publicKey }) => publicKey === fileOf("authority-key")?.publicKey) ?? held[0];
@@ -177,7 +194,8 @@ export function authorityOn(master: FoundMaster, signer: KubernetesAuthority, ro
 export function placesOf(signer: KubernetesAuthority, master: FoundMaster, rows: readonly KubernetesRow[]) {
   const authority = authorityOn(master, signer, rows);
   return rows.flatMap((row) => {
-    const held = row.kind === "authority" && row.signer === signer ? (master.files[row.id]?.certificates ?? []) : [];
+    const held =
+      row.kind === "authority" && row.signer === signer ? (master.files[row.id]?.certificates ?? []) : [];
     const certificate = held.find((each) => authority !== undefined && isSameAuthority(each, authority));
     return certificate === undefined ? [] : [{ master, row, certificate }];
   });

@@ -1,5 +1,11 @@
 /** A process on a master that reads files of the layout, in the order in which they are restarted: a kubelet that restarts forgets the back-off of its pods. */
-export const components = ["etcd", "kube-apiserver", "kubelet", "kube-controller-manager", "kube-scheduler"] as const;
+export const components = [
+  "etcd",
+  "kube-apiserver",
+  "kubelet",
+  "kube-controller-manager",
+  "kube-scheduler",
+] as const;
 export type Component = (typeof components)[number];
 
 /** An authority of this program. Client and peer trust are apart, so that no client can pose as a member. */
@@ -96,9 +102,19 @@ export const useIdentifiers = { server_auth: "1.3.6.1.5.5.7.3.1", client_auth: "
 /** What is asked of each leaf; key usages as RFC 5280 section 4.2.1.3 and 4.2.1.12 name them. */
 export const leafProfiles = {
   // a server leaf is etcd's own client towards its gateway (etcd#9785): without clientAuth the gateway answers 503
-  "etcd-server": { authority: "etcd", commonName: "etcd-server", uses: ["server_auth", "client_auth"], sans: "server" },
+  "etcd-server": {
+    authority: "etcd",
+    commonName: "etcd-server",
+    uses: ["server_auth", "client_auth"],
+    sans: "server",
+  },
   // peers are each other's clients and servers; a peer is checked against its remote address (etcd listener_tls.go)
-  "etcd-peer": { authority: "etcd-peer", commonName: "{etcdName}", uses: ["server_auth", "client_auth"], sans: "server" },
+  "etcd-peer": {
+    authority: "etcd-peer",
+    commonName: "{etcdName}",
+    uses: ["server_auth", "client_auth"],
+    sans: "server",
+  },
   "etcd-client": { authority: "etcd", commonName: "etcd-client", uses: ["client_auth"], sans: "none" },
 } as const satisfies Record<Leaf, LeafProfile>;
 
@@ -185,7 +201,13 @@ export const ackKubernetes: readonly KubernetesRow[] = [
 
 const podFile = { reader: "etcd", owner: "root:root" } as const;
 /** One authority for all, so what a trust file accepts does not depend on its use, and neither does its text. */
-const kubeadmTrust = { path: "/etc/kubernetes/pki/etcd/ca.crt", kind: "trust", accepts: leaves, reload: "restart", mode: "644" } as const;
+const kubeadmTrust = {
+  path: "/etc/kubernetes/pki/etcd/ca.crt",
+  kind: "trust",
+  accepts: leaves,
+  reload: "restart",
+  mode: "644",
+} as const;
 
 /**
  * A kubeadm master with stacked etcd, a static pod (source: kubernetes cmd/kubeadm/app/constants/constants.go and phases/etcd/local.go).
@@ -208,7 +230,10 @@ const kubeadmRows: readonly Row[] = [
 
 /** The same files as on ACK, but for the cluster's authority and one kubeconfig more (since 1.29). */
 const kubeadmKubernetes: readonly KubernetesRow[] = [
-  ...withPaths(ackKubernetes, { "cluster-ca": "/etc/kubernetes/pki/ca.crt", "cluster-ca-key": "/etc/kubernetes/pki/ca.key" }),
+  ...withPaths(ackKubernetes, {
+    "cluster-ca": "/etc/kubernetes/pki/ca.crt",
+    "cluster-ca-key": "/etc/kubernetes/pki/ca.key",
+  }),
   {
     id: "super-admin.conf",
     path: "/etc/kubernetes/super-admin.conf",
@@ -264,16 +289,21 @@ export const layouts: Readonly<Record<LayoutKind, Layout>> = {
     rows: kubeadmRows,
     kubernetes: kubeadmKubernetes,
     listings: ["/etc/kubernetes/pki/etcd/*.crt", "/etc/kubernetes/pki/*.crt"],
-    surroundings: { ...ackSurroundings, etcdUnit: "", etcdManifest: "/etc/kubernetes/manifests/etcd.yaml", apiCa: "/etc/kubernetes/pki/ca.crt" },
+    surroundings: {
+      ...ackSurroundings,
+      etcdUnit: "",
+      etcdManifest: "/etc/kubernetes/manifests/etcd.yaml",
+      apiCa: "/etc/kubernetes/pki/ca.crt",
+    },
     hasPeerAuthority: false,
   },
 };
 
 /** Which leaf answers on which port: each is checked by the trust rows that accept it, and by no others. */
-export const servedLeaves = { [ackSurroundings.etcdClientPort]: "etcd-server", [ackSurroundings.etcdPeerPort]: "etcd-peer" } as const satisfies Record<
-  number,
-  Leaf
->;
+export const servedLeaves = {
+  [ackSurroundings.etcdClientPort]: "etcd-server",
+  [ackSurroundings.etcdPeerPort]: "etcd-peer",
+} as const satisfies Record<number, Leaf>;
 
 /** A master, as far as the layout depends on it. */
 export interface Placed {
@@ -282,7 +312,10 @@ export interface Placed {
 }
 
 /** The rows with a cluster's own paths in place of the defaults. */
-export function withPaths<T extends FileRow>(table: readonly T[], paths: Readonly<Partial<Record<string, string>>>): T[] {
+export function withPaths<T extends FileRow>(
+  table: readonly T[],
+  paths: Readonly<Partial<Record<string, string>>>,
+): T[] {
   return table.map((row) => ({ ...row, path: paths[row.id] ?? row.path }));
 }
 

@@ -30,8 +30,12 @@ export interface Verdict {
 
 /** Whether a listed certificate was renewed, and if not, why. */
 export function judge(listing: Listing, before: Before): Verdict {
-  const master = [...before.found.masters, ...(before.found.joining ?? [])].find(({ name }) => name === listing.master);
-  const row = master && [...before.rows, ...before.kubernetes].find((each) => placeOf(master, each) === listing.realPath);
+  const master = [...before.found.masters, ...(before.found.joining ?? [])].find(
+    ({ name }) => name === listing.master,
+  );
+  const row =
+    master &&
+    [...before.rows, ...before.kubernetes].find((each) => placeOf(master, each) === listing.realPath);
   if (master === undefined || row === undefined) {
     return judgeStranger(listing, master, before);
   }
@@ -46,14 +50,25 @@ function whyKept(row: Row | KubernetesRow, master: FoundMaster, { kubernetes, re
   }
   const [certificate] = master.files[row.id]?.certificates ?? [];
   const authority = authorityOn(master, row.signer, kubernetes);
-  if (row.kind === "authority" && certificate !== undefined && authority !== undefined && !isSameAuthority(certificate, authority)) {
+  if (
+    row.kind === "authority" &&
+    certificate !== undefined &&
+    authority !== undefined &&
+    !isSameAuthority(certificate, authority)
+  ) {
     return "somebody else's authority, kept";
   }
   return renewals.kept.find((each) => each.master === master.name && each.file === row.id)?.why ?? "not due";
 }
 
-function judgeStranger({ realPath, fingerprint }: Listing, master: FoundMaster | undefined, { found, rows, kubernetes }: Before): Verdict {
-  const stranger = master?.strangers.find(({ path, certificate }) => path === realPath && certificate.fingerprint === fingerprint);
+function judgeStranger(
+  { realPath, fingerprint }: Listing,
+  master: FoundMaster | undefined,
+  { found, rows, kubernetes }: Before,
+): Verdict {
+  const stranger = master?.strangers.find(
+    ({ path, certificate }) => path === realPath && certificate.fingerprint === fingerprint,
+  );
   const original = stranger && originalOf(stranger.certificate, found.masters, [...rows, ...kubernetes]);
   if (original !== undefined && original.master !== master?.name) {
     return { verdict: `a copy of ${original.id} of ${original.master}, from before`, isOpen: false };

@@ -17,15 +17,26 @@ export function foundOf(
   const joining = looked.filter(({ name }) => isJoining(name));
   const missing = all
     .filter(({ name }) => !isJoining(name) && masters.every((master) => master.name !== name))
-    .map(({ name, address }) => ({ name, isAlive: masters.some(({ reaches }) => reaches.includes(address)) }));
-  return { masters, ...(missing.length === 0 ? {} : { missing }), ...(joining.length === 0 ? {} : { joining }) };
+    .map(({ name, address }) => ({
+      name,
+      isAlive: masters.some(({ reaches }) => reaches.includes(address)),
+    }));
+  return {
+    masters,
+    ...(missing.length === 0 ? {} : { missing }),
+    ...(joining.length === 0 ? {} : { joining }),
+  };
 }
 
 /**
  * Where the rollout stops. A member that serves and cannot be given its trust files would refuse the new leaves, so issue waits for it;
  * one that is dead or is still to join refuses nobody, so only retire does, as it does for a client that it would cut off.
  */
-export function holdOf({ missing = [], joining = [] }: Found, asked: Hold | undefined, clients: readonly Client[]): Hold | undefined {
+export function holdOf(
+  { missing = [], joining = [] }: Found,
+  asked: Hold | undefined,
+  clients: readonly Client[],
+): Hold | undefined {
   if (asked === "issue" || missing.some(({ isAlive }) => isAlive)) {
     return "issue";
   }
@@ -43,15 +54,24 @@ export function deadIn({ missing = [] }: Found): string[] {
 }
 
 /** What has to come true before a held rollout goes on, in words; none where the stack file alone holds it. A client holds up retire alone. */
-export function obstaclesOf({ missing = [], joining = [] }: Found, heldBefore: Hold, clients: readonly Client[]): string[] {
-  const named = (isAlive: boolean) => missing.flatMap((each) => (each.isAlive === isAlive ? each.name : [])).join(", ");
+export function obstaclesOf(
+  { missing = [], joining = [] }: Found,
+  heldBefore: Hold,
+  clients: readonly Client[],
+): string[] {
+  const named = (isAlive: boolean) =>
+    missing.flatMap((each) => (each.isAlive === isAlive ? each.name : [])).join(", ");
   const [alive, dead] = [named(true), named(false)];
   return [
-    ...(alive === "" ? [] : [`${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`]),
+    ...(alive === ""
+      ? []
+      : [`${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`]),
     ...(dead === "" ? [] : [`${dead} is back (it cannot be reached over SSH, and its etcd does not answer)`]),
     ...joining.map(({ name }) => `${name} has joined and masters[${name}].joining is removed`),
     ...clients.flatMap(({ name, isCutOff }) =>
-      isCutOff && heldBefore === "retire" ? `${name} has the files of the new authority, or clients.ignore lists it` : [],
+      isCutOff && heldBefore === "retire"
+        ? `${name} has the files of the new authority, or clients.ignore lists it`
+        : [],
     ),
   ];
 }
@@ -60,7 +80,12 @@ export function obstaclesOf({ missing = [], joining = [] }: Found, heldBefore: H
  * Why a rollout may not begin without the masters that cannot be reached or are still to join; empty when there are none.
  * @param authorities fingerprints of those that the state asks for; undefined when new ones are going to be made
  */
-export function missingRefusals(found: Found, rows: readonly Row[], plan: RolloutPlan, authorities: readonly string[] | undefined): string[] {
+export function missingRefusals(
+  found: Found,
+  rows: readonly Row[],
+  plan: RolloutPlan,
+  authorities: readonly string[] | undefined,
+): string[] {
   const { masters, missing = [], joining = [] } = found;
   const names = [...missing, ...joining].map(({ name }) => name).join(", ");
   if (names === "") {
@@ -74,10 +99,14 @@ export function missingRefusals(found: Found, rows: readonly Row[], plan: Rollou
   if (isTogether(plan)) {
     return [];
   }
-  const total = masters.find(({ members }) => members.length > 0)?.members.length ?? masters.length + missing.length;
+  const total =
+    masters.find(({ members }) => members.length > 0)?.members.length ?? masters.length + missing.length;
   const quorum = Math.floor(total / 2) + 1;
-  const answering = masters.filter(({ doesAnswer }) => doesAnswer).length + missing.filter(({ isAlive }) => isAlive).length;
-  const unsafe = masters.filter((master) => answering - (master.doesAnswer ? 1 : 0) < quorum && isRestarted(master, rows, authorities));
+  const answering =
+    masters.filter(({ doesAnswer }) => doesAnswer).length + missing.filter(({ isAlive }) => isAlive).length;
+  const unsafe = masters.filter(
+    (master) => answering - (master.doesAnswer ? 1 : 0) < quorum && isRestarted(master, rows, authorities),
+  );
   return unsafe.length === 0
     ? []
     : [
@@ -86,8 +115,18 @@ export function missingRefusals(found: Found, rows: readonly Row[], plan: Rollou
 }
 
 /** Whether a rollout is going to restart etcd there before it is held: for its files, or for a trust file that lacks an authority. */
-function isRestarted(master: FoundMaster, rows: readonly Row[], authorities: readonly string[] | undefined): boolean {
+function isRestarted(
+  master: FoundMaster,
+  rows: readonly Row[],
+  authorities: readonly string[] | undefined,
+): boolean {
   const trust = rows.filter((row) => row.kind === "trust" && row.reader === "etcd");
-  const held = trust.map((row) => (master.files[row.id]?.certificates ?? []).map(({ fingerprint }) => fingerprint));
-  return master.processes.etcd?.isStale === true || authorities === undefined || held.some((own) => !own.some((each) => authorities.includes(each)));
+  const held = trust.map((row) =>
+    (master.files[row.id]?.certificates ?? []).map(({ fingerprint }) => fingerprint),
+  );
+  return (
+    master.processes.etcd?.isStale === true ||
+    authorities === undefined ||
+    held.some((own) => !own.some((each) => authorities.includes(each)))
+  );
 }

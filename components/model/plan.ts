@@ -41,7 +41,9 @@ export function planRollout(
   const { causes, out } = brokenIn(found, rows, kubernetes, now);
   const trust = orderOf(found, out);
   const isIn = ({ name }: FoundMaster) => out[name]?.includes("etcd") !== true;
-  const source = found.masters.find(({ etcd }) => etcd === "healthy") ?? found.masters.find((master) => master.doesAnswer && isIn(master));
+  const source =
+    found.masters.find(({ etcd }) => etcd === "healthy") ??
+    found.masters.find((master) => master.doesAnswer && isIn(master));
   return {
     mode: causes.length === 0 ? "rolling" : "recovery",
     causes,
@@ -61,7 +63,8 @@ export function planRollout(
  * and with it what `--target` means.
  */
 function orderOf({ masters }: Found, out: RolloutPlan["out"]): string[] {
-  const rank = ({ name, etcd }: FoundMaster) => (out[name]?.includes("etcd") === true ? 0 : 2) + (etcd === "healthy" ? 1 : 0);
+  const rank = ({ name, etcd }: FoundMaster) =>
+    (out[name]?.includes("etcd") === true ? 0 : 2) + (etcd === "healthy" ? 1 : 0);
   return masters.toSorted((a, b) => rank(a) - rank(b)).map(({ name }) => name);
 }
 
@@ -77,16 +80,29 @@ interface Broken {
  * brings back are no quorum, or the one that is out leads them by the connections that it still has: then everything is out.
  * Any other ill health (an alarm, a learner, a lagging member) is none: its members serve, and a rollout refuses to begin.
  */
-function brokenIn({ masters, missing = [] }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[], now: number): Broken {
+function brokenIn(
+  { masters, missing = [] }: Found,
+  rows: readonly Row[],
+  kubernetes: readonly KubernetesRow[],
+  now: number,
+): Broken {
   const quorum = Math.floor((masters.length + missing.length) / 2) + 1;
   const alive = missing.filter(({ isAlive }) => isAlive).length;
   const answering = masters.filter((master) => master.doesAnswer).length + alive;
-  const broken = masters.map((master) => ({ master, etcd: etcdCauses(master, masters, rows, now), api: apiCauses(master, kubernetes, now) }));
+  const broken = masters.map((master) => ({
+    master,
+    etcd: etcdCauses(master, masters, rows, now),
+    api: apiCauses(master, kubernetes, now),
+  }));
   const lasting = broken.filter(({ master, etcd }) => master.doesAnswer && etcd.length === 0).length + alive;
-  const isEverythingOut = lasting < quorum || broken.some(({ master, etcd }) => master.isLeader && master.doesAnswer && etcd.length > 0);
+  const isEverythingOut =
+    lasting < quorum ||
+    broken.some(({ master, etcd }) => master.isLeader && master.doesAnswer && etcd.length > 0);
   return {
     causes: [
-      ...(answering < quorum ? [`etcd has no quorum that answers: ${answering} of ${masters.length + missing.length} members do`] : []),
+      ...(answering < quorum
+        ? [`etcd has no quorum that answers: ${answering} of ${masters.length + missing.length} members do`]
+        : []),
       ...broken.flatMap(({ etcd }) => etcd),
       ...broken.flatMap(({ api }) => api),
     ],
@@ -103,7 +119,12 @@ function brokenIn({ masters, missing = [] }: Found, rows: readonly Row[], kubern
 }
 
 /** Why a member is out, as far as a rollout mends it; an alarm or a lagging member is no matter of certificates. */
-function etcdCauses(master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[], now: number): string[] {
+function etcdCauses(
+  master: FoundMaster,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+  now: number,
+): string[] {
   if (master.doesAnswer && master.etcd !== "peer-refused") {
     return [];
   }
@@ -112,7 +133,9 @@ function etcdCauses(master: FoundMaster, masters: readonly FoundMaster[], rows: 
   const isStale = !master.doesAnswer && isServing && master.processes.etcd?.isStale === true;
   return [
     ...certificateFaults(master, masters, rows, now),
-    ...(isStale ? [`${master.name}: etcd does not answer, and runs with files that have changed since its start`] : []),
+    ...(isStale
+      ? [`${master.name}: etcd does not answer, and runs with files that have changed since its start`]
+      : []),
     ...neverStarted(master, "etcd"),
   ];
 }
@@ -125,7 +148,9 @@ function apiCauses(master: FoundMaster, kubernetes: readonly KubernetesRow[], no
   const isStale = master.processes["kube-apiserver"]?.isStale === true;
   return [
     ...apiFaults(master, kubernetes, now),
-    ...(isStale ? [`${master.name}: kube-apiserver is not ready, and runs with files that have changed since its start`] : []),
+    ...(isStale
+      ? [`${master.name}: kube-apiserver is not ready, and runs with files that have changed since its start`]
+      : []),
     ...neverStarted(master, "kube-apiserver"),
   ];
 }
@@ -134,19 +159,29 @@ function apiCauses(master: FoundMaster, kubernetes: readonly KubernetesRow[], no
  * A recovery was interrupted between its files and the start of what reads them; after a step that was, a journal has what to do.
  * A rollout that is held has come to settle, where everything runs: what is stopped since then was stopped by somebody.
  */
-function neverStarted({ name, processes, receipt, leftovers }: FoundMaster, component: "etcd" | "kube-apiserver"): string[] {
-  const isInterrupted = receipt?.isComplete === false && ["trust", "issue"].includes(receipt.phase) && leftovers.length === 0;
-  return processes[component] === undefined && isInterrupted ? [`${name}: ${component} does not run since rollout ${receipt.rollout} was interrupted`] : [];
+function neverStarted(
+  { name, processes, receipt, leftovers }: FoundMaster,
+  component: "etcd" | "kube-apiserver",
+): string[] {
+  const isInterrupted =
+    receipt?.isComplete === false && ["trust", "issue"].includes(receipt.phase) && leftovers.length === 0;
+  return processes[component] === undefined && isInterrupted
+    ? [`${name}: ${component} does not run since rollout ${receipt.rollout} was interrupted`]
+    : [];
 }
 
 /** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it in any of its uses, on any master. */
 function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Record<string, Certificate[]> {
   const trust = rows.filter((row) => row.kind === "trust");
-  const known = unique(found.masters.flatMap((each) => trust.flatMap((row) => each.files[row.id]?.certificates ?? [])));
+  const known = unique(
+    found.masters.flatMap((each) => trust.flatMap((row) => each.files[row.id]?.certificates ?? [])),
+  );
   return Object.fromEntries(
     trust.map((row) => {
       const uses = trust.filter((other) => placeOf(master, other) === placeOf(master, row));
-      const checked = found.masters.flatMap((each) => uses.flatMap((use) => leavesCheckedBy(use, each, rows)));
+      const checked = found.masters.flatMap((each) =>
+        uses.flatMap((use) => leavesCheckedBy(use, each, rows)),
+      );
       const issuers = known.filter((authority) => checked.some((leaf) => hasIssued(authority, leaf)));
       return [row.id, unique([...(master.files[row.id]?.certificates ?? []), ...issuers])];
     }),
@@ -156,8 +191,12 @@ function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Rec
 /** The leaves on disk and as served that a trust row's reader has to accept. */
 function leavesCheckedBy(trust: Row, master: FoundMaster, rows: readonly Row[]): Certificate[] {
   const accepts: readonly (Leaf | undefined)[] = trust.accepts ?? [];
-  const onDisk = rows.filter((row) => accepts.includes(row.leaf)).flatMap((row) => master.files[row.id]?.certificates.slice(0, 1) ?? []);
-  const served = Object.entries(servedLeaves).flatMap(([port, leaf]) => (accepts.includes(leaf) ? (master.served[Number(port)] ?? []) : []));
+  const onDisk = rows
+    .filter((row) => accepts.includes(row.leaf))
+    .flatMap((row) => master.files[row.id]?.certificates.slice(0, 1) ?? []);
+  const served = Object.entries(servedLeaves).flatMap(([port, leaf]) =>
+    accepts.includes(leaf) ? (master.served[Number(port)] ?? []) : [],
+  );
   return [...onDisk, ...served];
 }
 
@@ -190,12 +229,18 @@ export function longestRollout(masters: number, gateSeconds: number, pauseSecond
  * All steps in their order. One that is still to join gets all its files when the others have their leaves, which accept each other by then.
  * Between two phases, and between two masters of a phase that restarts something, stands a gate.
  */
-export function stepsOf(plan: RolloutPlan, masters: readonly string[], joining: readonly string[] = []): PlannedStep[] {
+export function stepsOf(
+  plan: RolloutPlan,
+  masters: readonly string[],
+  joining: readonly string[] = [],
+): PlannedStep[] {
   const steps: PlannedStep[] = [];
   for (const phase of phases) {
     const before = steps.filter((step) => step.phase === phases[phases.indexOf(phase) - 1]).map(stepName);
     const together = masters.map((master) => ({ phase, master, after: before, heirs: [] }));
-    steps.push(...(phase === "issue" ? joining.map((master) => ({ phase, master, after: before, heirs: [] })) : []));
+    steps.push(
+      ...(phase === "issue" ? joining.map((master) => ({ phase, master, after: before, heirs: [] })) : []),
+    );
     switch (phase) {
       case "backup":
       case "settle":
@@ -217,7 +262,8 @@ export function stepsOf(plan: RolloutPlan, masters: readonly string[], joining: 
             phase,
             master,
             after: [...before, ...done.map((each) => stepName({ phase, master: each }))],
-            heirs: phase === "retire" ? heirs : heirs.filter((each) => plan.out[each]?.includes("etcd") !== true),
+            heirs:
+              phase === "retire" ? heirs : heirs.filter((each) => plan.out[each]?.includes("etcd") !== true),
           });
         });
         break;

@@ -4,25 +4,50 @@ import type { FileRow } from "./layout.ts";
 import { answerLines, readRecords, surveyRecords } from "./records.ts";
 import { printable } from "./text.ts";
 
-const absent = { isPresent: false, isReadable: false, ownerAndMode: "", publicKey: "", path: "", realPath: "", certificates: [] };
+const absent = {
+  isPresent: false,
+  isReadable: false,
+  ownerAndMode: "",
+  publicKey: "",
+  path: "",
+  realPath: "",
+  certificates: [],
+};
 
 /**
  * Reads the survey script's lines (components/node/survey.sh).
  * @throws Error when the text is not a complete survey
  */
-export function parseSurvey(master: string, answer: string, rows: readonly FileRow[], operatorClock: number): FoundMaster {
+export function parseSurvey(
+  master: string,
+  answer: string,
+  rows: readonly FileRow[],
+  operatorClock: number,
+): FoundMaster {
   const facts = answerLines(answer);
   if (facts[0] !== "survey 1" || facts.at(-1) !== "end") {
-    throw new Error(`Cannot survey ${master}: the answer is not complete; saw ${printable(JSON.stringify(answer.slice(0, 200)))}, expected a survey`);
+    throw new Error(
+      `Cannot survey ${master}: the answer is not complete; saw ${printable(JSON.stringify(answer.slice(0, 200)))}, expected a survey`,
+    );
   }
   const read = readRecords(
     facts,
     surveyRecords,
-    (line) => new Error(`Cannot survey ${master}: saw "${line}"; expected a record of a survey, with all its fields`),
+    (line) =>
+      new Error(`Cannot survey ${master}: saw "${line}"; expected a record of a survey, with all its fields`),
   );
-  const [[clock], [etcd], [api], [receipt], [lock], [claim]] = [read.clock, read.etcd, read.api, read.receipt, read.lock, read.claim];
+  const [[clock], [etcd], [api], [receipt], [lock], [claim]] = [
+    read.clock,
+    read.etcd,
+    read.api,
+    read.receipt,
+    read.lock,
+    read.claim,
+  ];
   if (clock === undefined || etcd === undefined || api === undefined) {
-    throw new Error(`Cannot survey ${master}: the answer lacks a record of clock, etcd or api; expected all three`);
+    throw new Error(
+      `Cannot survey ${master}: the answer lacks a record of clock, etcd or api; expected all three`,
+    );
   }
   const [files, pems, paths] = [byRow(read.file), byRow(read.pem), byRow(read.path)];
   return {
@@ -50,7 +75,9 @@ export function parseSurvey(master: string, answer: string, rows: readonly FileR
     ),
     processes: Object.fromEntries(
       read.process.map(({ component, state, identity }) => {
-        const flags = read.arguments.flatMap((each) => (each.component === component ? flagsIn(each.words) : []));
+        const flags = read.arguments.flatMap((each) =>
+          each.component === component ? flagsIn(each.words) : [],
+        );
         return [component, { identity, isStale: state === "stale", flags }];
       }),
     ),
@@ -72,7 +99,9 @@ export function parseSurvey(master: string, answer: string, rows: readonly FileR
     isApiReady: api.state === "ready",
     receipt: receipt && parseReceipt(receipt.text),
     backups: read.backup.map(({ rollout }) => rollout),
-    saved: Object.fromEntries(read.saved.map(({ row, publicKey, pem }) => [row, { publicKey, certificates: certificatesIn(pem) }])),
+    saved: Object.fromEntries(
+      read.saved.map(({ row, publicKey, pem }) => [row, { publicKey, certificates: certificatesIn(pem) }]),
+    ),
     earlier: read.earlier.flatMap(({ pem }) => certificatesIn(pem)),
     leftovers: [...new Set(read.leftover.map(({ path }) => path))],
     lock: lock?.holder.trim() || undefined,
@@ -85,8 +114,15 @@ export function parseSurvey(master: string, answer: string, rows: readonly FileR
         .slice(0, 1)
         .map((certificate) => ({ path, certificate })),
     ),
-    strangerKeys: read["stranger-key"].flatMap(({ path, pem }) => publicKeysIn(pem).map((key) => ({ path, key }))),
-    holdings: read.holder.map(({ holder, name, publicKey, pem }) => ({ holder, name, publicKey, certificates: certificatesIn(pem) })),
+    strangerKeys: read["stranger-key"].flatMap(({ path, pem }) =>
+      publicKeysIn(pem).map((key) => ({ path, key })),
+    ),
+    holdings: read.holder.map(({ holder, name, publicKey, pem }) => ({
+      holder,
+      name,
+      publicKey,
+      certificates: certificatesIn(pem),
+    })),
     connected: read.connected.map(({ holder }) => holder),
     holdersCut: read["holders-cut"].map(({ why }) => why).join("; "),
     kubeconfig: read.kubeconfig[0]?.path ?? "",
@@ -112,7 +148,13 @@ export function flagsIn(lines: string): string[] {
 
 function parseReceipt(text: string): Receipt {
   const values = new Map(
-    text.split("\n").flatMap((line) => [...printable(line).matchAll(/^([^=]*)=(.*)$/g)].map(([, key = "", value = ""]) => [key, value] as const)),
+    text
+      .split("\n")
+      .flatMap((line) =>
+        [...printable(line).matchAll(/^([^=]*)=(.*)$/g)].map(
+          ([, key = "", value = ""]) => [key, value] as const,
+        ),
+      ),
   );
   const get = (key: string) => values.get(key) ?? "";
   return {
@@ -124,6 +166,10 @@ function parseReceipt(text: string): Receipt {
     authorities: get("authorities"),
     phase: get("phase"),
     isComplete: get("complete") === "1",
-    renewed: Object.fromEntries([...values].flatMap(([key, value]) => (key.startsWith("renewed.") ? [[key.slice("renewed.".length), value]] : []))),
+    renewed: Object.fromEntries(
+      [...values].flatMap(([key, value]) =>
+        key.startsWith("renewed.") ? [[key.slice("renewed.".length), value]] : [],
+      ),
+    ),
   };
 }

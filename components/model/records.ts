@@ -14,7 +14,9 @@ export type Table = Readonly<Record<string, Shape>>;
 
 /** What was read of an answer, by the name of the record. */
 export type Records<T extends Table> = {
-  readonly [Name in keyof T]: readonly { readonly [Key in keyof T[Name]]: ReturnType<T[Name][Key]["read"]> }[];
+  readonly [Name in keyof T]: readonly {
+    readonly [Key in keyof T[Name]]: ReturnType<T[Name][Key]["read"]>;
+  }[];
 };
 
 const word = { pattern: "[^ \\x1f]+", read: printable };
@@ -44,7 +46,14 @@ export const surveyRecords = {
   survey: { version: oneOf("1") },
   clock: { seconds: number },
   path: { row: word, path: text },
-  file: { row: word, owner: word, mode: word, access: oneOf("readable", "unreadable"), publicKey: maybe, realPath: text },
+  file: {
+    row: word,
+    owner: word,
+    mode: word,
+    access: oneOf("readable", "unreadable"),
+    publicKey: maybe,
+    realPath: text,
+  },
   pem: { row: word, pem: lines },
   saved: { row: word, publicKey: maybe, pem: { ...lines, isOptional: true } },
   earlier: { pem: lines },
@@ -82,7 +91,13 @@ export const claimRecords = { claimed: {}, taken: { by: text } } as const satisf
 export const stepRecords = {
   authority: { group: word, line: text },
   served: { master: word, role: word, fingerprint: hash, end: text },
-  listing: { master: word, path: word, realPath: { pattern: "/.*", read: printable }, fingerprint: hash, end: text },
+  listing: {
+    master: word,
+    path: word,
+    realPath: { pattern: "/.*", read: printable },
+    fingerprint: hash,
+    end: text,
+  },
   carrier: { words: text },
   refused: { master: word, leaves: number },
   held: { master: word },
@@ -119,18 +134,35 @@ export const backupsRecords = {
 
 /** The fields of a line that is such a record; undefined when it is none, or lacks one. */
 function fieldsIn(line: string, name: string, shape: Shape): Readonly<Record<string, unknown>> | undefined {
-  const parts = Object.values(shape).map(({ pattern, isOptional }) => (isOptional ? `(?:[ \\x1f](${pattern}))?` : `[ \\x1f](${pattern})`));
+  const parts = Object.values(shape).map(({ pattern, isOptional }) =>
+    isOptional ? `(?:[ \\x1f](${pattern}))?` : `[ \\x1f](${pattern})`,
+  );
   const values = new RegExp(`^${name}${parts.join("")}$`, "s").exec(line)?.slice(1);
-  return values && Object.fromEntries(Object.entries(shape).map(([key, { read }], index) => [key, read(values[index] ?? "")]));
+  return (
+    values &&
+    Object.fromEntries(
+      Object.entries(shape).map(([key, { read }], index) => [key, read(values[index] ?? "")]),
+    )
+  );
 }
 
 /**
  * @param refuse makes the error for a line that is no record of the table, or lacks a field; without it such a line is left out
  * @throws that error
  */
-export function readRecords<T extends Table>(answer: readonly string[], table: T, refuse?: (line: string) => Error): Records<T>;
-export function readRecords(answer: readonly string[], table: Table, refuse?: (line: string) => Error): Records<Table> {
-  const all = Object.fromEntries(Object.keys(table).map((name): [string, Records<Table>[string][number][]] => [name, []]));
+export function readRecords<T extends Table>(
+  answer: readonly string[],
+  table: T,
+  refuse?: (line: string) => Error,
+): Records<T>;
+export function readRecords(
+  answer: readonly string[],
+  table: Table,
+  refuse?: (line: string) => Error,
+): Records<Table> {
+  const all = Object.fromEntries(
+    Object.keys(table).map((name): [string, Records<Table>[string][number][]] => [name, []]),
+  );
   for (const line of answer) {
     const [name = ""] = line.split(" ", 1);
     const shape = Object.hasOwn(table, name) ? table[name] : undefined;

@@ -51,7 +51,10 @@ export interface Kept {
 }
 
 /** The rows that this policy looks after: none when nothing ever asks for a renewal. */
-export function renewedRows(table: readonly KubernetesRow[], policy: RenewalPolicy): readonly KubernetesRow[] {
+export function renewedRows(
+  table: readonly KubernetesRow[],
+  policy: RenewalPolicy,
+): readonly KubernetesRow[] {
   return policy.renew === "never" && policy.rotation === undefined ? [] : table;
 }
 
@@ -72,11 +75,21 @@ export function planRenewals(
   const purpose = `${(etcdAuthority ?? "").slice(0, 16)}/${policy.rotation ?? ""}`;
   const question = { rows, policy, etcdAuthority, purpose, now };
   const judged = found.masters.map((master) => ({ master, leaves: leavesOn(master, question) }));
-  const leaves = Object.fromEntries(judged.map(({ master, leaves: own }) => [master.name, own.flatMap(({ renewal }) => renewal ?? [])]));
+  const leaves = Object.fromEntries(
+    judged.map(({ master, leaves: own }) => [master.name, own.flatMap(({ renewal }) => renewal ?? [])]),
+  );
   const isDue = (authority: KubernetesAuthority) =>
-    rows.some((row) => row.signer === authority && Object.values(leaves).some((own) => own.some(({ group }) => group === row.group)));
-  const kept = [...judged.flatMap(({ leaves: own }) => own.flatMap((each) => each.kept ?? [])), ...keptAuthorities(found, question)];
-  const plan = (authority: KubernetesAuthority) => planAuthority(authority, found, question, order, isDue(authority));
+    rows.some(
+      (row) =>
+        row.signer === authority &&
+        Object.values(leaves).some((own) => own.some(({ group }) => group === row.group)),
+    );
+  const kept = [
+    ...judged.flatMap(({ leaves: own }) => own.flatMap((each) => each.kept ?? [])),
+    ...keptAuthorities(found, question),
+  ];
+  const plan = (authority: KubernetesAuthority) =>
+    planAuthority(authority, found, question, order, isDue(authority));
   return {
     leaves,
     authorities: { "cluster-ca": plan("cluster-ca"), "front-proxy-ca": plan("front-proxy-ca") },
@@ -101,7 +114,10 @@ export function mastersOf(plan: AuthorityPlan, found: Found): readonly string[] 
 }
 
 /** The certificates that a `backup` step of this attempt has signed, by authority, from its standard output. */
-export function signedAuthorities(stdouts: readonly string[], attempt: string): Readonly<Partial<Record<string, string>>> {
+export function signedAuthorities(
+  stdouts: readonly string[],
+  attempt: string,
+): Readonly<Partial<Record<string, string>>> {
   const signed: Record<string, string> = {};
   for (const lines of stdouts.map(answerLines).filter((own) => own.at(-1)?.startsWith(`done ${attempt} `))) {
     for (const { group, line } of readRecords(lines, stepRecords).authority) {
@@ -126,7 +142,13 @@ function keptAuthorities(found: Found, { rows, purpose }: Question): Kept[] {
       const certificate = authorityOn(master, row.signer, rows);
       return row.kind !== "authority" || certificate === undefined || !isKept(master, row.group, purpose)
         ? []
-        : [{ master: master.name, file: row.id, why: `stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand` }];
+        : [
+            {
+              master: master.name,
+              file: row.id,
+              why: `stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand`,
+            },
+          ];
     }),
   );
 }
@@ -140,11 +162,17 @@ function leavesOn(master: FoundMaster, question: Question): Judged[] {
   const { rows } = question;
   return rows.flatMap((row): Judged[] => {
     const leaf = master.files[row.id]?.certificates[0];
-    if ((row.kind !== "cert" && row.kind !== "kubeconfig") || leaf === undefined || !isOurs(row, leaf, master, rows)) {
+    if (
+      (row.kind !== "cert" && row.kind !== "kubeconfig") ||
+      leaf === undefined ||
+      !isOurs(row, leaf, master, rows)
+    ) {
       return [];
     }
     const reason = reasonFor(row, leaf, master, question);
-    const kept = (why: string) => [{ kept: { master: master.name, file: row.id, why: `stays until ${day(leaf.notAfter)}: ${why}` } }];
+    const kept = (why: string) => [
+      { kept: { master: master.name, file: row.id, why: `stays until ${day(leaf.notAfter)}: ${why}` } },
+    ];
     if (reason === undefined) {
       return [];
     }
@@ -162,15 +190,30 @@ function isKept(master: FoundMaster, group: string, purpose: string): boolean {
 }
 
 /** In use on this master, and issued by the authority that lives there. */
-function isOurs(row: KubernetesRow, leaf: Certificate, master: FoundMaster, rows: readonly KubernetesRow[]): boolean {
+function isOurs(
+  row: KubernetesRow,
+  leaf: Certificate,
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+): boolean {
   const authority = authorityOn(master, row.signer, rows);
-  const isServed = row.port === undefined || master.served[row.port] === undefined || master.served[row.port]?.fingerprint === leaf.fingerprint;
+  const isServed =
+    row.port === undefined ||
+    master.served[row.port] === undefined ||
+    master.served[row.port]?.fingerprint === leaf.fingerprint;
   // a copy of admin.conf, told by its user: the bytes differ as soon as one of the two is renewed
-  const isCopy = row.id !== "root-kubeconfig" || master.files["admin.conf"]?.certificates[0]?.subject.join() === leaf.subject.join();
+  const isCopy =
+    row.id !== "root-kubeconfig" ||
+    master.files["admin.conf"]?.certificates[0]?.subject.join() === leaf.subject.join();
   return authority !== undefined && hasIssued(authority, leaf) && isServed && isCopy;
 }
 
-function reasonFor(row: KubernetesRow, leaf: Certificate, master: FoundMaster, question: Question): string | undefined {
+function reasonFor(
+  row: KubernetesRow,
+  leaf: Certificate,
+  master: FoundMaster,
+  question: Question,
+): string | undefined {
   const { rows, policy, etcdAuthority, purpose, now } = question;
   const [authority, rotation] = splitPurpose(recordOf(row.group, master, purpose));
   if (policy.renew === "auto" && (etcdAuthority === undefined || authority !== etcdAuthority.slice(0, 16))) {
@@ -181,9 +224,13 @@ function reasonFor(row: KubernetesRow, leaf: Certificate, master: FoundMaster, q
   }
   const isNear = leaf.notAfter < now + policy.renewBefore * 1000;
   // renewing would not help when the authority itself ends then and cannot be renewed
-  const authorityEnd = isKept(master, row.signer, purpose) ? (authorityOn(master, row.signer, rows)?.notAfter ?? 0) : now + policy.validity * 1000;
+  const authorityEnd = isKept(master, row.signer, purpose)
+    ? (authorityOn(master, row.signer, rows)?.notAfter ?? 0)
+    : now + policy.validity * 1000;
   const limit = signerProblem(row.signer, master, rows) === undefined ? authorityEnd : 0;
-  return policy.renew === "auto" && isNear && limit > leaf.notAfter ? `it ends on ${day(leaf.notAfter)}` : undefined;
+  return policy.renew === "auto" && isNear && limit > leaf.notAfter
+    ? `it ends on ${day(leaf.notAfter)}`
+    : undefined;
 }
 
 /** What a group was renewed for; one that a whole rollout for this purpose has not known counts as renewed with the others, and is left until its end is near. */
@@ -198,7 +245,11 @@ function splitPurpose(record: string | undefined): [string, string] {
 }
 
 /** Why the authority's key cannot sign on this master; undefined when it can. */
-function signerProblem(signer: KubernetesAuthority, master: FoundMaster, rows: readonly KubernetesRow[]): string | undefined {
+function signerProblem(
+  signer: KubernetesAuthority,
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+): string | undefined {
   const keyRow = rows.find((row) => row.group === signer && row.kind === "authority-key");
   const key = keyRow && master.files[keyRow.id];
   if (key === undefined || !key.isPresent) {
@@ -210,7 +261,13 @@ function signerProblem(signer: KubernetesAuthority, master: FoundMaster, rows: r
 }
 
 /** Renewed with the same key when leaves are made that would outlive it, or when it is near its end itself. */
-function planAuthority(signer: KubernetesAuthority, found: Found, question: Question, order: readonly string[], isSigning: boolean): AuthorityPlan {
+function planAuthority(
+  signer: KubernetesAuthority,
+  found: Found,
+  question: Question,
+  order: readonly string[],
+  isSigning: boolean,
+): AuthorityPlan {
   const { rows, policy, purpose, now } = question;
   const held = found.masters.flatMap((master) => placesOf(signer, master, rows));
   const best = held.toSorted((a, b) => b.certificate.notAfter - a.certificate.notAfter)[0];
@@ -222,9 +279,15 @@ function planAuthority(signer: KubernetesAuthority, found: Found, question: Ques
   const validity = policy.validity * 1000;
   // what was renewed just now is long enough for what is signed a moment later, or by a run that goes on
   const isShort = best.certificate.notAfter < now + validity - Math.min(30 * 86_400_000, validity / 10);
-  const isNear = ({ notAfter }: Certificate) => policy.renew === "auto" && notAfter < now + policy.renewBefore * 1000;
+  const isNear = ({ notAfter }: Certificate) =>
+    policy.renew === "auto" && notAfter < now + policy.renewBefore * 1000;
   const signing = order.find((name) =>
-    same.some(({ master }) => master.name === name && !isKept(master, signer, purpose) && signerProblem(signer, master, rows) === undefined),
+    same.some(
+      ({ master }) =>
+        master.name === name &&
+        !isKept(master, signer, purpose) &&
+        signerProblem(signer, master, rows) === undefined,
+    ),
   );
   if ((isSigning || isNear(best.certificate)) && isShort && signing !== undefined) {
     return { kind: "sign", on: signing };
@@ -232,5 +295,7 @@ function planAuthority(signer: KubernetesAuthority, found: Found, question: Ques
   const earlier = same.filter(({ certificate }) => certificate.fingerprint !== best.certificate.fingerprint);
   // under another name it comes along with any rollout, and asks for none before its end is near
   const asking = earlier.filter(({ row, certificate }) => row.group === signer || isNear(certificate));
-  return earlier.length === 0 ? { kind: "keep" } : { kind: "copy", pem: best.certificate.pem, to: [...new Set(asking.map(({ master }) => master.name))] };
+  return earlier.length === 0
+    ? { kind: "keep" }
+    : { kind: "copy", pem: best.certificate.pem, to: [...new Set(asking.map(({ master }) => master.name))] };
 }

@@ -27,7 +27,11 @@ export interface Report {
  * Reads the steps' standard outputs.
  * @throws Error when a step did not finish in this attempt: a wiring mistake must not make a rotation silently do nothing
  */
-export function readReports(attempt: Attempt, planned: readonly PlannedStep[], stdouts: Readonly<Record<string, string>>): Report {
+export function readReports(
+  attempt: Attempt,
+  planned: readonly PlannedStep[],
+  stdouts: Readonly<Record<string, string>>,
+): Report {
   const lines = planned.flatMap((step) => {
     const own = answerLines(stdouts[stepName(step)] ?? "").map(printable);
     const wanted = `done ${attempt.id} ${step.phase} ${step.master}`;
@@ -44,7 +48,12 @@ export function readReports(attempt: Attempt, planned: readonly PlannedStep[], s
   return {
     rollout: attempt.rollout,
     attempt: attempt.id,
-    served: Object.fromEntries(served.map(({ master, role, fingerprint, end }) => [`${master} ${role}`, `${fingerprint} until ${isoDay(end)}`])),
+    served: Object.fromEntries(
+      served.map(({ master, role, fingerprint, end }) => [
+        `${master} ${role}`,
+        `${fingerprint} until ${isoDay(end)}`,
+      ]),
+    ),
     isHeld: held.length > 0,
     carriers: carrier.map(({ words }) => words),
     listings: listing,
@@ -70,7 +79,12 @@ export function describeReport(report: Report, held: string, before: Before, lay
   const open = judged.filter(({ isOpen }) => isOpen);
   return [
     ...judged.map(({ master, path, end, verdict }) => `${master} ${path} notAfter=${end}: ${verdict}`),
-    ...(report.carriers.length === 0 ? [] : ["Earlier certificates of the Kubernetes authorities, same key, are still held by:", ...report.carriers]),
+    ...(report.carriers.length === 0
+      ? []
+      : [
+          "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
+          ...report.carriers,
+        ]),
     ...oldKeyNotices(before.found, before.rows),
     open.length === 0
       ? "etcd CA and certs have successfully rotated!"
@@ -84,8 +98,14 @@ export function describeReport(report: Report, held: string, before: Before, lay
 }
 
 /** The list as the survey sees it, where this run had nothing to do and every master could be asked; else as verify saw it. */
-export function carriersNow({ masters, missing = [] }: Found, { attempt, carriers }: Report): readonly string[] {
-  const isCurrent = masters.length > 0 && missing.length === 0 && masters.every(({ receipt }) => receipt?.isComplete === true && receipt.attempt === attempt);
+export function carriersNow(
+  { masters, missing = [] }: Found,
+  { attempt, carriers }: Report,
+): readonly string[] {
+  const isCurrent =
+    masters.length > 0 &&
+    missing.length === 0 &&
+    masters.every(({ receipt }) => receipt?.isComplete === true && receipt.attempt === attempt);
   return isCurrent ? masters.flatMap((master) => master.carriers.map(({ words }) => words)) : carriers;
 }
 
@@ -94,14 +114,19 @@ const shown = 5;
 /** In a line, who is known to need something: workers that are not noted as done, and ConfigMaps; those whose certificate has expired come first. */
 export function carrierNotices({ masters }: Found): string[] {
   const known = masters
-    .flatMap(({ carriers, clock }) => carriers.map((carrier) => ({ ...carrier, isExpired: carrier.end <= clock })))
+    .flatMap(({ carriers, clock }) =>
+      carriers.map((carrier) => ({ ...carrier, isExpired: carrier.end <= clock })),
+    )
     .filter(({ kind }) => kind !== "other")
     .toSorted((a, b) => Number(b.isExpired) - Number(a.isExpired))
     .map(
-      ({ kind, name, end, isExpired }) => `${kind === "worker" ? kind : "ConfigMap"} ${name} (${isExpired ? "expired on" : "valid until"} ${day(end * 1000)})`,
+      ({ kind, name, end, isExpired }) =>
+        `${kind === "worker" ? kind : "ConfigMap"} ${name} (${isExpired ? "expired on" : "valid until"} ${day(end * 1000)})`,
     );
   const more = known.length > shown ? ` and ${known.length - shown} more` : "";
   return known.length === 0
     ? []
-    : [`an earlier certificate of cluster-ca is still held by ${known.slice(0, shown).join(", ")}${more}; pulumi stack output kubernetes has the commands`];
+    : [
+        `an earlier certificate of cluster-ca is still held by ${known.slice(0, shown).join(", ")}${more}; pulumi stack output kubernetes has the commands`,
+      ];
 }

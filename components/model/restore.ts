@@ -37,7 +37,13 @@ export interface RestoreQuestion {
 }
 
 /** What the receipts call the wanted set: the stack's rotation, or the backup that was restored. */
-export function rotationOf({ rotation, restore }: { readonly rotation: string; readonly restore?: number | undefined }): string {
+export function rotationOf({
+  rotation,
+  restore,
+}: {
+  readonly rotation: string;
+  readonly restore?: number | undefined;
+}): string {
   return restore === undefined ? rotation : `restore-${restore}`;
 }
 
@@ -46,29 +52,52 @@ export function planRestore(found: Found, question: RestoreQuestion): Restore {
   const { rows, rollout, owner } = question;
   const wantedIn = ({ name, saved }: FoundMaster, row: Row): SavedFile => {
     const { publicKey, certificates } = saved[row.id] ?? nothing;
-    return { publicKey, certificates: [...certificates, ...notIn(certificates, question.kept[name]?.[row.id])] };
+    return {
+      publicKey,
+      certificates: [...certificates, ...notIn(certificates, question.kept[name]?.[row.id])],
+    };
   };
   const chosen = found.masters.map((master) => ({ master, files: kubernetesOn(master, question) }));
-  const kept = chosen.flatMap(({ master, files }) => files.flatMap(({ row, why }) => (why === undefined ? [] : { master: master.name, file: row.id, why })));
+  const kept = chosen.flatMap(({ master, files }) =>
+    files.flatMap(({ row, why }) => (why === undefined ? [] : { master: master.name, file: row.id, why })),
+  );
   const [first] = found.masters;
   return {
     wanted: {
       rotation: rotationOf({ rotation: "", restore: rollout }),
       owner,
       heldBefore: undefined,
-      authorities: { etcd: authorityOf("etcd", first, rows, found), "etcd-peer": authorityOf("etcd-peer", first, rows, found) },
+      authorities: {
+        etcd: authorityOf("etcd", first, rows, found),
+        "etcd-peer": authorityOf("etcd-peer", first, rows, found),
+      },
       files: Object.fromEntries(
-        found.masters.map((master) => [master.name, Object.fromEntries(rows.map((row) => [row.id, digestOf(row, wantedIn(master, row))]))]),
+        found.masters.map((master) => [
+          master.name,
+          Object.fromEntries(rows.map((row) => [row.id, digestOf(row, wantedIn(master, row))])),
+        ]),
       ),
       restored: Object.fromEntries(
         chosen.map(({ master, files }) => [
           master.name,
-          Object.fromEntries(files.flatMap(({ row, isGood }) => (isGood && row.kind !== "key" ? [[row.id, fingerprintsIn(master.saved[row.id])]] : []))),
+          Object.fromEntries(
+            files.flatMap(({ row, isGood }) =>
+              isGood && row.kind !== "key" ? [[row.id, fingerprintsIn(master.saved[row.id])]] : [],
+            ),
+          ),
         ]),
       ),
     },
-    kubernetes: Object.fromEntries(chosen.map(({ master, files }) => [master.name, files.flatMap(({ row, isGood }) => (isGood ? row.id : []))])),
-    notices: [...endNotices(chosen, question), ...kept.map(({ master, file, why }) => `${master}: ${file} ${why}`)],
+    kubernetes: Object.fromEntries(
+      chosen.map(({ master, files }) => [
+        master.name,
+        files.flatMap(({ row, isGood }) => (isGood ? row.id : [])),
+      ]),
+    ),
+    notices: [
+      ...endNotices(chosen, question),
+      ...kept.map(({ master, file, why }) => `${master}: ${file} ${why}`),
+    ],
     kept,
     refusals: restoreRefusals(found, question),
   };
@@ -76,15 +105,28 @@ export function planRestore(found: Found, question: RestoreQuestion): Restore {
 
 /** Nothing is renewed while a backup is the wanted set. */
 export function noRenewals({ notices, kept }: Pick<Restore, "notices" | "kept">): RenewalPlan {
-  return { leaves: {}, authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } }, notices, kept, purpose: "" };
+  return {
+    leaves: {},
+    authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } },
+    notices,
+    kept,
+    purpose: "",
+  };
 }
 
 const nothing: SavedFile = { publicKey: "", certificates: [] };
 
-function authorityOf(authority: Authority, master: FoundMaster | undefined, rows: readonly Row[], found: Found): string {
+function authorityOf(
+  authority: Authority,
+  master: FoundMaster | undefined,
+  rows: readonly Row[],
+  found: Found,
+): string {
   const row = rows.find((each) => each.kind === "trust" && each.authority === authority);
   const owner = ownerOf(restoredMasters(found, rows), rows);
-  return (row && master?.saved[row.id]?.certificates.find((each) => owner(each) !== "foreign")?.fingerprint) ?? "";
+  return (
+    (row && master?.saved[row.id]?.certificates.find((each) => owner(each) !== "foreign")?.fingerprint) ?? ""
+  );
 }
 
 /** The masters as they would be with the backup's files. */
@@ -110,7 +152,10 @@ function restoreRefusals(found: Found, { rows, rollout, rolloutSeconds, now }: R
   const masters = restoredMasters(found, rows);
   const faults = masters.flatMap((master) => certificateFaults(master, masters, rows, now));
   if (faults.length > 0) {
-    return faults.map((fault) => `Cannot restore rollout ${rollout}: in its backup on ${fault}; expected a whole and valid set. Remove restore`);
+    return faults.map(
+      (fault) =>
+        `Cannot restore rollout ${rollout}: in its backup on ${fault}; expected a whole and valid set. Remove restore`,
+    );
   }
   const first = firstToEnd(masters, rows);
   return first !== undefined && first.notAfter < now + rolloutSeconds * 1000
@@ -125,7 +170,9 @@ function endNotices(
   chosen: readonly { readonly master: FoundMaster; readonly files: readonly Chosen[] }[],
   { rows, renewBefore, now }: RestoreQuestion,
 ): string[] {
-  const ends = chosen.map(({ master, files }) => firstToEnd([master], [...rows, ...files.flatMap(({ row, isGood }) => (isGood ? row : []))]));
+  const ends = chosen.map(({ master, files }) =>
+    firstToEnd([master], [...rows, ...files.flatMap(({ row, isGood }) => (isGood ? row : []))]),
+  );
   const [first] = ends.flatMap((end) => end ?? []).toSorted((a, b) => a.notAfter - b.notAfter);
   return first !== undefined && first.notAfter < now + renewBefore * 1000
     ? [
@@ -137,11 +184,21 @@ function endNotices(
 /** An authority that has issued none of the leaves may end whenever it likes. */
 function firstToEnd(masters: readonly FoundMaster[], rows: readonly FileRow[]) {
   const held = masters.flatMap(({ name, saved }) =>
-    rows.flatMap((row) => (saved[row.id]?.certificates ?? []).map((certificate) => ({ name, row, certificate, notAfter: certificate.notAfter }))),
+    rows.flatMap((row) =>
+      (saved[row.id]?.certificates ?? []).map((certificate) => ({
+        name,
+        row,
+        certificate,
+        notAfter: certificate.notAfter,
+      })),
+    ),
   );
   const leaves = held.filter(({ row }) => row.kind === "cert");
   return held
-    .filter(({ row, certificate }) => row.kind !== "trust" || leaves.some((leaf) => hasIssued(certificate, leaf.certificate)))
+    .filter(
+      ({ row, certificate }) =>
+        row.kind !== "trust" || leaves.some((leaf) => hasIssued(certificate, leaf.certificate)),
+    )
     .toSorted((a, b) => a.notAfter - b.notAfter)[0];
 }
 
@@ -154,7 +211,9 @@ function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMast
   return Object.fromEntries(
     rows.flatMap((row) => {
       const [now, then] = [files[row.id], saved[row.id]];
-      return now === undefined || then === undefined ? [] : [[row.id, { ...now, ...then, isPresent: true, isReadable: true }]];
+      return now === undefined || then === undefined
+        ? []
+        : [[row.id, { ...now, ...then, isPresent: true, isReadable: true }]];
     }),
   );
 }
@@ -171,14 +230,22 @@ function kubernetesOn(master: FoundMaster, question: RestoreQuestion): Chosen[] 
   return kubernetes.flatMap((row): Chosen[] => {
     const saved = master.saved[row.id];
     const present = authorityOn(master, row.signer, kubernetes);
-    const own = row.kind === "authority" ? saved?.certificates.find((each) => present !== undefined && isSameAuthority(each, present)) : undefined;
+    const own =
+      row.kind === "authority"
+        ? saved?.certificates.find((each) => present !== undefined && isSameAuthority(each, present))
+        : undefined;
     const certificate = own ?? saved?.certificates[0];
-    const isAside = row.kind === "key" || row.kind === "authority-key" || fingerprintsIn(saved) === fingerprintsIn(master.files[row.id]);
+    const isAside =
+      row.kind === "key" ||
+      row.kind === "authority-key" ||
+      fingerprintsIn(saved) === fingerprintsIn(master.files[row.id]);
     if (isAside || certificate === undefined) {
       return [];
     }
     const key = kubernetes.find((other) => other.kind === "key" && other.group === row.group);
-    const problem = kubernetesProblem(row, certificate, present, question) ?? keyProblem(certificate, key && (master.saved[key.id] ?? nothing));
+    const problem =
+      kubernetesProblem(row, certificate, present, question) ??
+      keyProblem(certificate, key && (master.saved[key.id] ?? nothing));
     if (problem !== undefined) {
       return [{ row, isGood: false, why: `is not restored: ${problem}` }];
     }
@@ -186,14 +253,25 @@ function kubernetesOn(master: FoundMaster, question: RestoreQuestion): Chosen[] 
   });
 }
 
-function kubernetesProblem(row: KubernetesRow, certificate: Certificate, present: Certificate | undefined, { rolloutSeconds, now }: RestoreQuestion) {
+function kubernetesProblem(
+  row: KubernetesRow,
+  certificate: Certificate,
+  present: Certificate | undefined,
+  { rolloutSeconds, now }: RestoreQuestion,
+) {
   if (certificate.notAfter < now + rolloutSeconds * 1000) {
     return `it would end at ${minute(certificate.notAfter)}`;
   }
-  const isKnown = present !== undefined && (row.kind === "authority" ? present.publicKey === certificate.publicKey : hasIssued(present, certificate));
+  const isKnown =
+    present !== undefined &&
+    (row.kind === "authority"
+      ? present.publicKey === certificate.publicKey
+      : hasIssued(present, certificate));
   return isKnown ? undefined : `the key of ${row.signer} is another one now`;
 }
 
 function keyProblem(certificate: Certificate, key: SavedFile | undefined): string | undefined {
-  return key === undefined || key.publicKey === certificate.publicKey ? undefined : "its key in the backup is another one";
+  return key === undefined || key.publicKey === certificate.publicKey
+    ? undefined
+    : "its key in the backup is another one";
 }

@@ -1,5 +1,13 @@
 import type { MasterSpec } from "./checks.ts";
-import { type Component, type KubernetesAuthority, type KubernetesRow, type Layout, type LayoutKind, layouts, withPaths } from "./layout.ts";
+import {
+  type Component,
+  type KubernetesAuthority,
+  type KubernetesRow,
+  type Layout,
+  type LayoutKind,
+  layouts,
+  withPaths,
+} from "./layout.ts";
 import type { Hold } from "./missing.ts";
 import type { RenewalPolicy } from "./renewals.ts";
 import type { ForeignPolicy } from "./trust.ts";
@@ -18,8 +26,14 @@ export interface ClusterArgs {
     readonly user?: string | undefined;
     readonly hostKey: string;
   })[];
-  readonly ssh: Login & { readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined };
-  readonly certificates: { readonly validity: number; readonly renewBefore: number; readonly algorithm: KeyAlgorithm };
+  readonly ssh: Login & {
+    readonly bastion?: (Login & { readonly host: string; readonly hostKey: string }) | undefined;
+  };
+  readonly certificates: {
+    readonly validity: number;
+    readonly renewBefore: number;
+    readonly algorithm: KeyAlgorithm;
+  };
   readonly kubernetes: Pick<RenewalPolicy, "renew" | "keepKeys"> & { readonly rotation?: string | undefined };
   readonly layout: LayoutSettings;
   readonly drain: number;
@@ -64,7 +78,12 @@ export type ExtraFile = {
   /** who reads it only at its start */
   readonly restarts: readonly Component[];
 } & (
-  | { readonly kind: "pair"; readonly certificate: string; readonly key: string; readonly authority: KubernetesAuthority }
+  | {
+      readonly kind: "pair";
+      readonly certificate: string;
+      readonly key: string;
+      readonly authority: KubernetesAuthority;
+    }
   | { readonly kind: "kubeconfig"; readonly path: string }
 );
 
@@ -77,20 +96,45 @@ export interface LayoutSettings {
 /** The tables of a cluster: its own paths in place of the defaults, and what it has besides. */
 export function tablesOf({ kind, paths, extra = [] }: LayoutSettings): Pick<Layout, "rows" | "kubernetes"> {
   const { rows, kubernetes } = layouts[kind];
-  return { rows: withPaths(rows, paths), kubernetes: [...withPaths(kubernetes, paths), ...extra.flatMap(rowsOf)] };
+  return {
+    rows: withPaths(rows, paths),
+    kubernetes: [...withPaths(kubernetes, paths), ...extra.flatMap(rowsOf)],
+  };
 }
 
 /** An extra row is a row like any other. */
 function rowsOf(file: ExtraFile): KubernetesRow[] {
-  const common = { group: file.name, owner: "root:root", optional: true, isLater: true, restarts: file.restarts } as const;
+  const common = {
+    group: file.name,
+    owner: "root:root",
+    optional: true,
+    isLater: true,
+    restarts: file.restarts,
+  } as const;
   switch (file.kind) {
     case "pair":
       return [
-        { id: file.name, kind: "cert", path: file.certificate, signer: file.authority, mode: "644", ...common },
-        { id: `${file.name}-key`, kind: "key", path: file.key, signer: file.authority, mode: "600", ...common },
+        {
+          id: file.name,
+          kind: "cert",
+          path: file.certificate,
+          signer: file.authority,
+          mode: "644",
+          ...common,
+        },
+        {
+          id: `${file.name}-key`,
+          kind: "key",
+          path: file.key,
+          signer: file.authority,
+          mode: "600",
+          ...common,
+        },
       ];
     case "kubeconfig":
-      return [{ id: file.name, kind: "kubeconfig", path: file.path, signer: "cluster-ca", mode: "600", ...common }];
+      return [
+        { id: file.name, kind: "kubeconfig", path: file.path, signer: "cluster-ca", mode: "600", ...common },
+      ];
     default:
       return file satisfies never;
   }

@@ -9,6 +9,9 @@ export function quote(value: string): string {
 /** `NAME='value'` lines, and `NAME=('a' 'b')` for lists. */
 export function assignments(values: Readonly<Record<string, string | number | readonly string[]>>): string {
   return Object.entries(values)
-    .map(([name, value]) => `${name}=${typeof value === "object" ? `(${value.map(quote).join(" ")})` : quote(String(value))}\n`)
+    .map(
+      ([name, value]) =>
+        `${name}=${typeof value === "object" ? `(${value.map(quote).join(" ")})` : quote(String(value))}\n`,
+    )
     .join("");
 }

@@ -64,7 +64,13 @@ export interface StatusInput {
 /** Judges what was found on the masters that could be reached; needs no state, so what the stack wants is not known. */
 export function clusterStatus(input: StatusInput): ClusterStatus {
   const { stack, found, unreachable, rows, kubernetes, identity, now } = input;
-  const drift = driftOf({ found, rows, kubernetes, owners: [identity.owner, ...(identity.takeOver === undefined ? [] : [identity.takeOver])], now });
+  const drift = driftOf({
+    found,
+    rows,
+    kubernetes,
+    owners: [identity.owner, ...(identity.takeOver === undefined ? [] : [identity.takeOver])],
+    now,
+  });
   const certificates = found.masters.flatMap((master) =>
     certificatesOf(master, { found, rows, kubernetes, renewBefore: input.policy.renewBefore, drift, now }),
   );
@@ -77,7 +83,11 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   const last = receipts.toSorted((a, b) => b.rollout - a.rollout)[0];
   const backups = found.masters.flatMap((master) => master.backups);
   const stateOf = (name?: string) =>
-    gravest([...certificates, ...findings].flatMap((each) => (name === undefined || each.master === name || each.master === undefined ? [each.state] : [])));
+    gravest(
+      [...certificates, ...findings].flatMap((each) =>
+        name === undefined || each.master === name || each.master === undefined ? [each.state] : [],
+      ),
+    );
   return {
     stack,
     state: stateOf(),
@@ -96,7 +106,10 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
     notes: notesOf(input),
     rollout: last?.rollout,
     rotation: last?.rotation,
-    isComplete: receipts.length === found.masters.length && receipts.length > 0 && receipts.every((receipt) => receipt.isComplete),
+    isComplete:
+      receipts.length === found.masters.length &&
+      receipts.length > 0 &&
+      receipts.every((receipt) => receipt.isComplete),
     lastBackup: backups.length === 0 ? undefined : Math.max(...backups),
   };
 }
@@ -135,7 +148,12 @@ function dueFindings(input: StatusInput): { readonly master: string | undefined;
   const before = new Set(receipts.map((receipt) => receipt.rotation));
   const asked = before.has(rotation)
     ? []
-    : [{ master: undefined, what: `rotation "${rotation}" is asked for; the masters have "${[...before].join('", "')}"` }];
+    : [
+        {
+          master: undefined,
+          what: `rotation "${rotation}" is asked for; the masters have "${[...before].join('", "')}"`,
+        },
+      ];
   return [...asked, ...renewalFindings(input)];
 }
 
@@ -143,7 +161,14 @@ function dueFindings(input: StatusInput): { readonly master: string | undefined;
  * Kubernetes' certificates that the next `up` would renew: none while a backup is wanted; nothing is said while the masters' etcd
  * authorities disagree, since all would be.
  */
-function renewalFindings({ found, rows, kubernetes, policy, restore, now }: StatusInput): { readonly master: string; readonly what: string }[] {
+function renewalFindings({
+  found,
+  rows,
+  kubernetes,
+  policy,
+  restore,
+  now,
+}: StatusInput): { readonly master: string; readonly what: string }[] {
   const trust = rows.find((row) => row.id === "etcd-ca");
   const owner = ownerOf(found.masters, rows);
   const held = new Set(
@@ -161,7 +186,18 @@ function renewalFindings({ found, rows, kubernetes, policy, restore, now }: Stat
 }
 
 function notesOf(input: StatusInput): string[] {
-  const { found, masters, rows, kubernetes, policy, identity, isOutageAllowed, foreignAuthorities, restore, now } = input;
+  const {
+    found,
+    masters,
+    rows,
+    kubernetes,
+    policy,
+    identity,
+    isOutageAllowed,
+    foreignAuthorities,
+    restore,
+    now,
+  } = input;
   const authorities = recordedAuthorities(found);
   const kept = keptAuthorities(found, rows, foreignAuthorities);
   const clients = clientsOf(found, { rows, authorities, kept, ignored: input.ignoredClients });
@@ -171,7 +207,9 @@ function notesOf(input: StatusInput): string[] {
     ...(isNew ? ["No rollout has been recorded: the first pulumi up takes this cluster over."] : []),
     ...(restore === undefined
       ? []
-      : [`restore: the files from before rollout ${restore} are wanted, and nothing is renewed; remove restore to go forward to the stack's own.`]),
+      : [
+          `restore: the files from before rollout ${restore} are wanted, and nothing is renewed; remove restore to go forward to the stack's own.`,
+        ]),
     ...(kubernetes.length > 0 && renewedRows(kubernetes, policy).length === 0
       ? ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."]
       : []),
@@ -190,7 +228,10 @@ function notesOf(input: StatusInput): string[] {
       ? []
       : refusals(found, masters, rows, identity, {
           outage: isOutageAllowed,
-          renewals: restore === undefined ? planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves : {},
+          renewals:
+            restore === undefined
+              ? planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves
+              : {},
         })
     ).map((reason) => `pulumi up would refuse: ${reason}`),
   ];

@@ -1,5 +1,14 @@
 import { clockToleranceSeconds } from "./checks.ts";
-import { components, type KubernetesRow, type LayoutKind, layouts, type Placed, pathOn, type Row, startReaders } from "./layout.ts";
+import {
+  components,
+  type KubernetesRow,
+  type LayoutKind,
+  layouts,
+  type Placed,
+  pathOn,
+  type Row,
+  startReaders,
+} from "./layout.ts";
 import type { Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
 
@@ -60,7 +69,13 @@ export interface StepRenewal {
   readonly validitySeconds: number;
 }
 
-export const noRenewal: StepRenewal = { groups: [], authorities: [], purpose: "", keepKeys: false, validitySeconds: 0 };
+export const noRenewal: StepRenewal = {
+  groups: [],
+  authorities: [],
+  purpose: "",
+  keepKeys: false,
+  validitySeconds: 0,
+};
 
 /** What this program keeps on a master. */
 export const stateFolder = "/var/lib/etcd-rotation";
@@ -73,7 +88,8 @@ const healthSeconds = 15;
 export function renderStepData(data: StepData): string {
   const { surroundings, listings } = layouts[data.layout];
   const column = (value: (row: Row | KubernetesRow) => string) => data.rows.map(value);
-  const path = (id: string) => data.rows.filter((row) => row.id === id).map((row) => pathOn(data.master, row))[0] ?? "";
+  const path = (id: string) =>
+    data.rows.filter((row) => row.id === id).map((row) => pathOn(data.master, row))[0] ?? "";
   return assignments({
     PHASE: data.phase,
     MASTER: data.master.name,

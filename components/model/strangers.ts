@@ -6,7 +6,11 @@ import { day, printable } from "./text.ts";
 import { leavesOn, ownerOf, unique } from "./trust.ts";
 
 /** Files that no row has, with a certificate of this cluster's authorities: what would end without a word. A line for each file. */
-export function strangerNotices({ masters }: Found, rows: readonly Row[], kubernetes: readonly KubernetesRow[]): string[] {
+export function strangerNotices(
+  { masters }: Found,
+  rows: readonly Row[],
+  kubernetes: readonly KubernetesRow[],
+): string[] {
   const isOwn = ownCertificates(masters, rows, kubernetes);
   const lines = new Map<string, string[]>();
   for (const { name, strangers } of masters) {
@@ -19,26 +23,47 @@ export function strangerNotices({ masters }: Found, rows: readonly Row[], kubern
 }
 
 /** Tells what this cluster's authorities have issued. */
-export function ownCertificates(masters: readonly FoundMaster[], rows: readonly Row[], kubernetes: readonly KubernetesRow[]): (each: Certificate) => boolean {
+export function ownCertificates(
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+  kubernetes: readonly KubernetesRow[],
+): (each: Certificate) => boolean {
   const owner = ownerOf(masters, rows);
-  const etcd = masters.flatMap(({ files }) => rows.flatMap((row) => (row.kind === "trust" ? (files[row.id]?.certificates ?? []) : [])));
-  const own = masters.flatMap((master) => kubernetesAuthorities.flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []));
+  const etcd = masters.flatMap(({ files }) =>
+    rows.flatMap((row) => (row.kind === "trust" ? (files[row.id]?.certificates ?? []) : [])),
+  );
+  const own = masters.flatMap((master) =>
+    kubernetesAuthorities.flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []),
+  );
   const authorities = unique([...etcd.filter((each) => owner(each) === "in-use"), ...own]);
   return (certificate) => authorities.some((each) => hasIssued(each, certificate));
 }
 
 /** Which file of the layout, on which master, holds the same certificate. */
-export function originalOf(certificate: Certificate, masters: readonly FoundMaster[], rows: readonly (Row | KubernetesRow)[]) {
-  const isSame = ({ files }: FoundMaster, { id }: Row | KubernetesRow) => files[id]?.certificates[0]?.fingerprint === certificate.fingerprint;
-  return masters.flatMap((master) => rows.filter((row) => isSame(master, row)).map(({ id }) => ({ id, master: master.name })))[0];
+export function originalOf(
+  certificate: Certificate,
+  masters: readonly FoundMaster[],
+  rows: readonly (Row | KubernetesRow)[],
+) {
+  const isSame = ({ files }: FoundMaster, { id }: Row | KubernetesRow) =>
+    files[id]?.certificates[0]?.fingerprint === certificate.fingerprint;
+  return masters.flatMap((master) =>
+    rows.filter((row) => isSame(master, row)).map(({ id }) => ({ id, master: master.name })),
+  )[0];
 }
 
 /** What it is a copy of, or who has issued it. */
-function originOf(certificate: Certificate, masters: readonly FoundMaster[], rows: readonly (Row | KubernetesRow)[]): string {
+function originOf(
+  certificate: Certificate,
+  masters: readonly FoundMaster[],
+  rows: readonly (Row | KubernetesRow)[],
+): string {
   const original = originalOf(certificate, masters, rows);
   const name = commonNameOf(certificate.subject);
   const named = name === undefined ? certificate.subject.join(", ") : `CN=${name}`;
-  return original === undefined ? `"${printable(named)}", by "${printable(certificate.issuer.join(", "))}"` : `a copy of ${original.id} of ${original.master}`;
+  return original === undefined
+    ? `"${printable(named)}", by "${printable(certificate.issuer.join(", "))}"`
+    : `a copy of ${original.id} of ${original.master}`;
 }
 
 const folder = "/root/etcd-old-keys";
@@ -51,7 +76,9 @@ export function oldKeyNotices({ masters }: Found, rows: readonly Row[]): string[
   const leaves = unique(masters.flatMap((master) => leavesOn(master, rows)));
   return masters.flatMap((master) => {
     const keys = master.strangerKeys.flatMap((each) => {
-      const owner = isUsed(each, master, masters) ? undefined : (authorityOf(each, leaves) ?? memberOf(each, master, masters, rows));
+      const owner = isUsed(each, master, masters)
+        ? undefined
+        : (authorityOf(each, leaves) ?? memberOf(each, master, masters, rows));
       return owner === undefined ? [] : [{ path: each.path, owner }];
     });
     return keys.length === 0
@@ -74,7 +101,14 @@ function authorityOf({ key }: StrangerKey, leaves: readonly Certificate[]): stri
 }
 
 /** Members may share a key: then it is this master's own. */
-function memberOf({ key }: StrangerKey, master: FoundMaster, masters: readonly FoundMaster[], rows: readonly Row[]): string | undefined {
+function memberOf(
+  { key }: StrangerKey,
+  master: FoundMaster,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+): string | undefined {
   const owners = masters.filter((each) => leavesOn(each, rows).some((leaf) => leaf.publicKey === key.hash));
-  return owners[0] === undefined || owners.includes(master) ? undefined : `of the member on ${owners[0].name}`;
+  return owners[0] === undefined || owners.includes(master)
+    ? undefined
+    : `of the member on ${owners[0].name}`;
 }

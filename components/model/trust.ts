@@ -17,34 +17,64 @@ export type Trusted = Readonly<Record<string, Readonly<Record<string, readonly C
 export type Owner = "in-use" | "earlier" | "foreign";
 
 /** Tells the owner of each authority in the masters' trust files. */
-export function ownerOf(masters: readonly FoundMaster[], rows: readonly Row[]): (authority: Certificate) => Owner {
+export function ownerOf(
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+): (authority: Certificate) => Owner {
   const trusted = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
-  const served = masters.flatMap((master) => Object.keys(servedLeaves).flatMap((port) => master.served[Number(port)] ?? []));
-  const inUse = namesOf(withIssuers([...masters.flatMap((master) => certificatesOf(master, rows, "cert")), ...served], trusted));
+  const served = masters.flatMap((master) =>
+    Object.keys(servedLeaves).flatMap((port) => master.served[Number(port)] ?? []),
+  );
+  const inUse = namesOf(
+    withIssuers([...masters.flatMap((master) => certificatesOf(master, rows, "cert")), ...served], trusted),
+  );
   const before = masters.flatMap(({ earlier, saved }) => [
     ...earlier,
     ...rows.flatMap((row) => (row.kind === "cert" ? (saved[row.id]?.certificates ?? []) : [])),
   ]);
   const past = namesOf(withIssuers([...before, ...trusted.filter(isMadeHere)], trusted));
-  return ({ fingerprint }) => (inUse.has(fingerprint) ? "in-use" : past.has(fingerprint) ? "earlier" : "foreign");
+  return ({ fingerprint }) =>
+    inUse.has(fingerprint) ? "in-use" : past.has(fingerprint) ? "earlier" : "foreign";
 }
 
 /** These certificates, and every authority above one of them. */
-function withIssuers(issued: readonly Certificate[], authorities: readonly Certificate[]): readonly Certificate[] {
+function withIssuers(
+  issued: readonly Certificate[],
+  authorities: readonly Certificate[],
+): readonly Certificate[] {
   const known = unique(issued);
-  const above = authorities.filter((authority) => !known.includes(authority) && known.some((each) => hasIssued(authority, each)));
+  const above = authorities.filter(
+    (authority) => !known.includes(authority) && known.some((each) => hasIssued(authority, each)),
+  );
   const all = unique([...known, ...above]);
   return all.length === known.length ? all : withIssuers(all, authorities);
 }
 
 /** Somebody else's authorities that a rollout leaves where they are; a master that is still to join gets those of all. */
-export function keptAuthorities({ masters, joining = [] }: Found, rows: readonly Row[], policy: ForeignPolicy | undefined): Trusted {
+export function keptAuthorities(
+  { masters, joining = [] }: Found,
+  rows: readonly Row[],
+  policy: ForeignPolicy | undefined,
+): Trusted {
   const owner = ownerOf(masters, rows);
   const keptOn = (holders: readonly FoundMaster[], row: Row) =>
-    unique(holders.flatMap((master) => (master.files[row.id]?.certificates ?? []).filter((each) => owner(each) === "foreign" && !hasEnded(each, master))));
+    unique(
+      holders.flatMap((master) =>
+        (master.files[row.id]?.certificates ?? []).filter(
+          (each) => owner(each) === "foreign" && !hasEnded(each, master),
+        ),
+      ),
+    );
   const byRow = (holders: readonly FoundMaster[]) =>
-    Object.fromEntries(rows.flatMap((row) => (row.kind === "trust" && policy !== "drop" ? [[row.id, keptOn(holders, row)]] : [])));
-  return Object.fromEntries([...masters.map((master) => [master.name, byRow([master])]), ...joining.map(({ name }) => [name, byRow(masters)])]);
+    Object.fromEntries(
+      rows.flatMap((row) =>
+        row.kind === "trust" && policy !== "drop" ? [[row.id, keptOn(holders, row)]] : [],
+      ),
+    );
+  return Object.fromEntries([
+    ...masters.map((master) => [master.name, byRow([master])]),
+    ...joining.map(({ name }) => [name, byRow(masters)]),
+  ]);
 }
 
 /** Nobody accepts it any more, by the clock of the look at that master. */
@@ -56,7 +86,12 @@ export function hasEnded({ notAfter }: Certificate, { operatorClock }: FoundMast
  * What becomes of the authorities in trust files that nothing in use hangs on, in words; empty when there are none.
  * @param wanted fingerprints of those whose leaves are still to come
  */
-export function trustNotices({ masters }: Found, rows: readonly Row[], wanted: readonly string[], policy: ForeignPolicy | undefined): string[] {
+export function trustNotices(
+  { masters }: Found,
+  rows: readonly Row[],
+  wanted: readonly string[],
+  policy: ForeignPolicy | undefined,
+): string[] {
   const owner = ownerOf(masters, rows);
   const all = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
   return all.flatMap((authority) => {
@@ -69,7 +104,9 @@ export function trustNotices({ masters }: Found, rows: readonly Row[], wanted: r
       : own === "earlier"
         ? "an earlier authority of this cluster: it goes in retire"
         : foreignFates[policy ?? "undecided"];
-    return [`${placesOf(authority, masters, rows)} trusts "${printable(authority.subject.join(", "))}" (until ${day(authority.notAfter)}), ${fate}`];
+    return [
+      `${placesOf(authority, masters, rows)} trusts "${printable(authority.subject.join(", "))}" (until ${day(authority.notAfter)}), ${fate}`,
+    ];
   });
 }
 
@@ -86,17 +123,29 @@ const foreignFates = {
 } as const;
 
 /** `etcd-ca, apiserver-etcd-ca of master-1, master-2`; a group for each set of masters. */
-function placesOf({ fingerprint }: Certificate, masters: readonly FoundMaster[], rows: readonly Row[]): string {
+function placesOf(
+  { fingerprint }: Certificate,
+  masters: readonly FoundMaster[],
+  rows: readonly Row[],
+): string {
   const holders = new Map<string, string[]>();
   for (const { id } of rows.filter(({ kind }) => kind === "trust")) {
-    const names = masters.filter(({ files }) => files[id]?.certificates.some((each) => each.fingerprint === fingerprint)).map(({ name }) => name);
+    const names = masters
+      .filter(({ files }) => files[id]?.certificates.some((each) => each.fingerprint === fingerprint))
+      .map(({ name }) => name);
     holders.set(names.join(", "), [...(holders.get(names.join(", ")) ?? []), id]);
   }
-  return [...holders].flatMap(([names, ids]) => (names === "" ? [] : `${ids.join(", ")} of ${names}`)).join(" and ");
+  return [...holders]
+    .flatMap(([names, ids]) => (names === "" ? [] : `${ids.join(", ")} of ${names}`))
+    .join(" and ");
 }
 
 /** Of its files of that kind, as its layout has them. */
-export function certificatesOf({ files }: FoundMaster, rows: readonly Row[], kind: "trust" | "cert"): Certificate[] {
+export function certificatesOf(
+  { files }: FoundMaster,
+  rows: readonly Row[],
+  kind: "trust" | "cert",
+): Certificate[] {
   return rows.flatMap((row) => (row.kind === kind ? (files[row.id]?.certificates ?? []) : []));
 }
 

@@ -8,7 +8,9 @@ import { notIn, type Trusted, textOf } from "./trust.ts";
 export interface WantedPems {
   readonly authorities: Readonly<Record<Authority, string>>;
   /** by master name */
-  readonly leaves: Readonly<Record<string, Readonly<Record<Leaf, { readonly certPem: string; readonly keyPem: string }>>>>;
+  readonly leaves: Readonly<
+    Record<string, Readonly<Record<Leaf, { readonly certPem: string; readonly keyPem: string }>>>
+  >;
 }
 
 /** The same as fingerprints: what `differences` compares. Public. */
@@ -27,15 +29,28 @@ export interface Wanted {
 }
 
 /** Names every wanted file without showing a key. */
-export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], asked: Pick<Wanted, "rotation" | "owner" | "heldBefore">, kept: Trusted): Wanted {
+export function fingerprintsOf(
+  pems: WantedPems,
+  rows: readonly Row[],
+  asked: Pick<Wanted, "rotation" | "owner" | "heldBefore">,
+  kept: Trusted,
+): Wanted {
   const textIn = (master: string, row: Row) => wantedPem(pems, master, row, kept);
   return {
     ...asked,
-    authorities: { etcd: fingerprintOf(pems.authorities.etcd), "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]) },
+    authorities: {
+      etcd: fingerprintOf(pems.authorities.etcd),
+      "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]),
+    },
     files: Object.fromEntries(
       Object.keys(pems.leaves).map((master) => [
         master,
-        Object.fromEntries(rows.map((row) => [row.id, row.kind === "key" ? publicKeyOf(textIn(master, row)) : fingerprintOf(textIn(master, row))])),
+        Object.fromEntries(
+          rows.map((row) => [
+            row.id,
+            row.kind === "key" ? publicKeyOf(textIn(master, row)) : fingerprintOf(textIn(master, row)),
+          ]),
+        ),
       ]),
     ),
   };
@@ -47,9 +62,14 @@ export function fingerprintsOf(pems: WantedPems, rows: readonly Row[], asked: Pi
  * @param keys pattern of the names of the cluster's own resources
  */
 export function keptKeys(pems: WantedPems, found: Found, keys: string): string[] {
-  const held = found.masters.flatMap(({ files }) => Object.values(files).flatMap(({ certificates }) => certificates));
+  const held = found.masters.flatMap(({ files }) =>
+    Object.values(files).flatMap(({ certificates }) => certificates),
+  );
   return [...new Set(Object.values(pems.authorities))].flatMap(certificatesIn).flatMap((wanted) => {
-    const [name, ...previous] = [wanted, ...held.filter(({ publicKey }) => publicKey === wanted.publicKey)].map(({ subject }) => commonNameOf(subject) ?? "");
+    const [name, ...previous] = [
+      wanted,
+      ...held.filter(({ publicKey }) => publicKey === wanted.publicKey),
+    ].map(({ subject }) => commonNameOf(subject) ?? "");
     const other = previous.find((each) => each !== name);
     return other === undefined
       ? []

@@ -54,16 +54,27 @@ interface WallClock {
 function isInsideAt({ days, from, to }: Window, { day, minutes }: WallClock): boolean {
   const opensOn = (index: number) => days.some((each) => each === weekdays[index]);
   const [today, yesterday] = [opensOn(day), opensOn((day + 6) % 7)];
-  return from < to ? today && minutes >= from && minutes < to : (today && minutes >= from) || (yesterday && minutes < to);
+  return from < to
+    ? today && minutes >= from && minutes < to
+    : (today && minutes >= from) || (yesterday && minutes < to);
 }
 
 function wallClockOf(timeZone: string): (time: number) => WallClock {
   // the one form with a fixed width: "Mon 02:30"
-  const format = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const format = new Intl.DateTimeFormat("en-GB", {
+    timeZone,
+    weekday: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
   const names: readonly string[] = weekdays;
   return (time) => {
     const text = format.format(time);
-    return { day: names.indexOf(text.slice(0, 3).toLowerCase()), minutes: Number(text.slice(-5, -3)) * 60 + Number(text.slice(-2)) };
+    return {
+      day: names.indexOf(text.slice(0, 3).toLowerCase()),
+      minutes: Number(text.slice(-5, -3)) * 60 + Number(text.slice(-2)),
+    };
   };
 }
 

@@ -44,10 +44,19 @@ export interface WordsInput {
 export function describePlan(input: WordsInput): string[] {
   const found = differences(input.found, input.wanted, input.rows, input.renewals);
   if (input.wanted !== undefined && found.length === 0) {
-    if (input.heldBefore !== undefined && input.found.masters.some(({ receipt }) => receipt?.isComplete === false)) {
+    if (
+      input.heldBefore !== undefined &&
+      input.found.masters.some(({ receipt }) => receipt?.isComplete === false)
+    ) {
       return [describeHold(input), ...clientCommands(input.clients), ...stays(input), ...notices(input)];
     }
-    return ["Nothing to do: every master serves the wanted certificates.", ...restoring(input), ...expiries(input), ...stays(input), ...absences(input)];
+    return [
+      "Nothing to do: every master serves the wanted certificates.",
+      ...restoring(input),
+      ...expiries(input),
+      ...stays(input),
+      ...absences(input),
+    ];
   }
   return [
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
@@ -73,9 +82,16 @@ const heldStates: Readonly<Record<Hold, string>> = {
 };
 
 /** What is said of a rollout that waits, at the end of its update and in every preview until it goes on. */
-export function describeHold({ found, heldBefore = "retire", clients }: Pick<WordsInput, "found" | "heldBefore" | "clients">): string {
+export function describeHold({
+  found,
+  heldBefore = "retire",
+  clients,
+}: Pick<WordsInput, "found" | "heldBefore" | "clients">): string {
   const obstacles = obstaclesOf(found, heldBefore, clients);
-  const goOn = obstacles.length === 0 ? "To go on, remove holdBefore and run pulumi up." : `Run pulumi up again when ${obstacles.join(", and ")}.`;
+  const goOn =
+    obstacles.length === 0
+      ? "To go on, remove holdBefore and run pulumi up."
+      : `Run pulumi up again when ${obstacles.join(", and ")}.`;
   return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
 }
 
@@ -85,7 +101,11 @@ function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string
 }
 
 function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string[] {
-  return days === undefined ? [] : [`  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`];
+  return days === undefined
+    ? []
+    : [
+        `  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`,
+      ];
 }
 
 function steps(input: WordsInput): string[] {
@@ -124,9 +144,13 @@ function rollingSteps(input: WordsInput): string[] {
   const isTrustDone =
     wanted !== undefined &&
     found.masters.every((master) =>
-      rows.filter((row) => row.kind === "trust").every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
+      rows
+        .filter((row) => row.kind === "trust")
+        .every((row) => isTrusted(master.files[row.id], wanted.files[master.name]?.[row.id])),
     );
-  const readsOnce = input.kubernetes.some((row) => found.masters.some(({ kubernetes }) => asReadBy(row, kubernetes) !== row));
+  const readsOnce = input.kubernetes.some((row) =>
+    found.masters.some(({ kubernetes }) => asReadBy(row, kubernetes) !== row),
+  );
   const renewing = isRenewing(input)
     ? `; Kubernetes certificates are renewed, and ${readsOnce && isTrustDone ? "kube-apiserver (which is older than 1.19), " : ""}the kubelet, controller manager and scheduler restart (containers keep running)`
     : "";
@@ -148,7 +172,9 @@ function partial({ plan, found: { masters } }: WordsInput): string[] {
   if (plan.mode === "rolling") {
     return [];
   }
-  const answering = masters.filter(({ name, doesAnswer }) => doesAnswer && plan.out[name]?.includes("etcd") !== true).length;
+  const answering = masters.filter(
+    ({ name, doesAnswer }) => doesAnswer && plan.out[name]?.includes("etcd") !== true,
+  ).length;
   return [
     `  This is a recovery of ${outIn(plan)}: it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.`,
     ...(answering - 1 < Math.floor(masters.length / 2) + 1
@@ -178,7 +204,8 @@ function isRenewing({ renewals }: WordsInput): boolean {
 function olderState({ found, wanted, rotation, lastRotation }: WordsInput): string[] {
   const isBehind = wanted === undefined && lastRotation !== undefined && lastRotation !== rotation;
   // a run that has failed leaves an incomplete receipt, and keys that are known
-  return isBehind && found.masters.some(({ receipt }) => receipt?.isComplete === true && receipt.rotation === rotation)
+  return isBehind &&
+    found.masters.some(({ receipt }) => receipt?.isComplete === true && receipt.rotation === rotation)
     ? [
         `  CAUTION: the masters have rotation "${rotation}" already, and this state is an older one, of rotation "${lastRotation}": up makes a third set of authorities.`,
         `  To go back to the certificates of this state: pulumi config set rotation ${lastRotation}`,
@@ -195,7 +222,15 @@ function restoring({ restore }: WordsInput): string[] {
 }
 
 /** What a rollout cannot change, or drops besides the authorities in use. */
-function stays({ found, renewals, wanted, rows, kubernetes, foreignAuthorities, clients }: WordsInput): string[] {
+function stays({
+  found,
+  renewals,
+  wanted,
+  rows,
+  kubernetes,
+  foreignAuthorities,
+  clients,
+}: WordsInput): string[] {
   const authorities = wanted === undefined ? recordedAuthorities(found) : Object.values(wanted.authorities);
   return [
     ...renewals.notices,
@@ -218,13 +253,17 @@ function expiries({ found, rows, kubernetes }: WordsInput): string[] {
           ),
     );
     const first = ends.toSorted((a, b) => a[1] - b[1])[0];
-    return first === undefined ? `  ${master.name}: no certificate could be read` : `  ${master.name}: first to expire is ${first[0]}, on ${day(first[1])}`;
+    return first === undefined
+      ? `  ${master.name}: no certificate could be read`
+      : `  ${master.name}: first to expire is ${first[0]}, on ${day(first[1])}`;
   });
 }
 
 /** Masters that are no part of the plan; the steps of one that is missing leave the state, which runs nothing. */
 function absences({ found }: WordsInput): string[] {
-  const joining = (found.joining ?? []).map(({ name }) => `  notice: ${name} is joining: it gets its files in issue, and nothing is started there`);
+  const joining = (found.joining ?? []).map(
+    ({ name }) => `  notice: ${name} is joining: it gets its files in issue, and nothing is started there`,
+  );
   const missing = (found.missing ?? []).map(
     ({ name, isAlive }) =>
       `  notice: ${name} cannot be reached over SSH and is left out (skipUnreachable); its etcd ${isAlive ? "serves" : "does not answer"}. Its steps leave the state, which runs nothing there`,
@@ -241,7 +280,9 @@ function notices(input: WordsInput): string[] {
     ...(master.claim === undefined ? [] : [`  notice: ${master.name} is being worked on by ${master.claim}`]),
     ...(master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]),
   ]);
-  const unknown = found.masters.flatMap(({ name, kubernetes }) => (minorOf(kubernetes) === undefined ? [name] : []));
+  const unknown = found.masters.flatMap(({ name, kubernetes }) =>
+    minorOf(kubernetes) === undefined ? [name] : [],
+  );
   return [
     ...absences(input),
     ...(unknown.length === 0
@@ -249,7 +290,11 @@ function notices(input: WordsInput): string[] {
       : [
           `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither by the image in ${ackSurroundings.apiManifest} nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19`,
         ]),
-    ...(foreign.length === 0 ? [] : [`  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`]),
+    ...(foreign.length === 0
+      ? []
+      : [
+          `  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`,
+        ]),
     ...held,
   ];
 }

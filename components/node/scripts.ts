@@ -3,8 +3,28 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 /** What every script is made of, in the order in which a reader needs it. */
-const shared = ["output", "process", "arguments", "tls", "receipt", "files", "etcd", "api-server", "renewal", "kubernetes"] as const;
-const step = [...shared, "lock", "apply", "backup", "recovery", "worker-authority", "verify", "phases"] as const;
+const shared = [
+  "output",
+  "process",
+  "arguments",
+  "tls",
+  "receipt",
+  "files",
+  "etcd",
+  "api-server",
+  "renewal",
+  "kubernetes",
+] as const;
+const step = [
+  ...shared,
+  "lock",
+  "apply",
+  "backup",
+  "recovery",
+  "worker-authority",
+  "verify",
+  "phases",
+] as const;
 const survey = [...shared, "backup", "clients", "survey"] as const;
 const claim = ["output", "claim"] as const;
 const begin = ["begin"] as const;

@@ -10,7 +10,9 @@ export const agentVariable = "ETCD_ROTATION_SSH_AUTH_SOCK";
 export function agentSocket(): string {
   const socket = process.env[agentVariable] || process.env["SSH_AUTH_SOCK"];
   if (socket === undefined || socket === "") {
-    throw new Error("Cannot log in: agent is true, and SSH_AUTH_SOCK is not set; expected a running agent. Run: eval $(ssh-agent) && ssh-add");
+    throw new Error(
+      "Cannot log in: agent is true, and SSH_AUTH_SOCK is not set; expected a running agent. Run: eval $(ssh-agent) && ssh-add",
+    );
   }
   return socket;
 }

@@ -23,11 +23,16 @@ export interface Claim {
  * @param skipsUnreachable goes on without masters that do not answer over SSH
  * @throws Error naming who has claimed which master, and since when
  */
-export async function claimMasters(targets: readonly SurveyTarget[], owner: string, skipsUnreachable = false): Promise<Claim> {
+export async function claimMasters(
+  targets: readonly SurveyTarget[],
+  owner: string,
+  skipsUnreachable = false,
+): Promise<Claim> {
   const name = `${owner} ${claimant()}`;
   const claims = await Promise.allSettled(targets.map((target) => claim(target, name)));
   const running = claims.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
-  const isSkipped = (each: PromiseSettledResult<Running>) => skipsUnreachable && each.status === "rejected" && each.reason instanceof UnreachableError;
+  const isSkipped = (each: PromiseSettledResult<Running>) =>
+    skipsUnreachable && each.status === "rejected" && each.reason instanceof UnreachableError;
   const problems = claims.flatMap((each, index) => {
     if (isSkipped(each)) {
       return [];
@@ -46,7 +51,14 @@ export async function claimMasters(targets: readonly SurveyTarget[], owner: stri
 
 function claim({ access, bastion, data }: SurveyTarget, name: string): Promise<Running> {
   const { gateSeconds } = data;
-  const values = { MASTER: data.master.name, PHASE: "claim", STATE_DIR: stateFolder, CLAIM: name, CLAIM_SECONDS: claimSeconds, GATE_SECONDS: gateSeconds };
+  const values = {
+    MASTER: data.master.name,
+    PHASE: "claim",
+    STATE_DIR: stateFolder,
+    CLAIM: name,
+    CLAIM_SECONDS: claimSeconds,
+    GATE_SECONDS: gateSeconds,
+  };
   const patience = { firstLineSeconds: gateSeconds + 2 * claimSeconds, signSeconds: claimSeconds / 3 };
   return startOverSsh(access, bastion, remoteShell(access.user), claimScript(assignments(values)), patience);
 }
@@ -72,7 +84,9 @@ function refusals(master: string, firstLine: string): string[] {
   }
   const [holder] = taken;
   if (holder === undefined) {
-    return [`Cannot begin: ${master} answered "${firstLine}" to a claim; expected nothing but its answer. A login script must print nothing`];
+    return [
+      `Cannot begin: ${master} answered "${firstLine}" to a claim; expected nothing but its answer. A login script must print nothing`,
+    ];
   }
   const [since = "", owner = "", ...who] = holder.by.split(" ");
   const minutes = Math.max(0, Math.round((Date.now() / 1000 - Number(since)) / 60));

@@ -30,13 +30,21 @@ export function explain(access: Access, error: ClientError, presented: string | 
     return new Error(`${where}: ${refused}. Try: ssh -p ${access.port} ${access.user}@${access.host} true`);
   }
   if (/passphrase|encrypted|parse privateKey/i.test(text)) {
-    return new Error(`${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`);
+    return new Error(
+      `${where}: the private key cannot be read (${text}); set ssh.passphrase when it is protected`,
+    );
   }
   if (error.level === "agent") {
-    return new Error(`${where}: the SSH agent at ${access.agentSocket} does not answer (${text}); expected a running one. Run: eval $(ssh-agent) && ssh-add`);
+    return new Error(
+      `${where}: the SSH agent at ${access.agentSocket} does not answer (${text}); expected a running one. Run: eval $(ssh-agent) && ssh-add`,
+    );
   }
   const problem = `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
-  return isDrop(error) ? new DroppedError(problem) : isSilence(error) ? new UnreachableError(problem) : new Error(problem);
+  return isDrop(error)
+    ? new DroppedError(problem)
+    : isSilence(error)
+      ? new UnreachableError(problem)
+      : new Error(problem);
 }
 
 function isDrop({ code, message }: ClientError): boolean {

@@ -25,13 +25,20 @@ const mostBytes = 8 << 20;
  * Runs one command over one connection, with `input` on its standard input.
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
-export async function runOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, timeoutMilliseconds: number): Promise<Answer> {
+export async function runOverSsh(
+  target: Access,
+  bastion: Access | undefined,
+  command: string,
+  input: string,
+  timeoutMilliseconds: number,
+): Promise<Answer> {
   const { client, socket } = await logIn(target, bastion);
   try {
     return await within(
       timeoutMilliseconds,
       execute(client, target, command, input),
-      () => new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`),
+      () =>
+        new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`),
     );
   } finally {
     socket.destroy();
@@ -43,7 +50,11 @@ export async function runOverSsh(target: Access, bastion: Access | undefined, co
  * @param types of the keys to ask for; whatever the machine prefers when empty
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
-export async function shownHostKey(target: Pick<Access, "host" | "port" | "user">, bastion: Access | undefined, types: readonly string[]): Promise<string> {
+export async function shownHostKey(
+  target: Pick<Access, "host" | "port" | "user">,
+  bastion: Access | undefined,
+  types: readonly string[],
+): Promise<string> {
   let shown: string | undefined;
   try {
     const { socket } = await logIn({ ...target, hostKey: types[0] ?? "unchecked" }, bastion, {
@@ -79,7 +90,13 @@ export interface Patience {
  * Starts a command with `input` on its standard input, and a line more every few seconds; resolves with its first line.
  * @throws Error `Cannot connect to <host>: …` with the way out; then nothing of it is left
  */
-export async function startOverSsh(target: Access, bastion: Access | undefined, command: string, input: string, patience: Patience): Promise<Running> {
+export async function startOverSsh(
+  target: Access,
+  bastion: Access | undefined,
+  command: string,
+  input: string,
+  patience: Patience,
+): Promise<Running> {
   const { firstLineSeconds, signSeconds } = patience;
   const { client, socket } = await logIn(target, bastion);
   try {
@@ -96,7 +113,13 @@ export async function startOverSsh(target: Access, bastion: Access | undefined, 
   }
 }
 
-function firstLineOf(client: Client, target: Access, command: string, input: string, signSeconds: number): Promise<string> {
+function firstLineOf(
+  client: Client,
+  target: Access,
+  command: string,
+  input: string,
+  signSeconds: number,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   client.once("close", () => reject(new Error(`Cannot work on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
@@ -112,7 +135,9 @@ function firstLineOf(client: Client, target: Access, command: string, input: str
         resolve(printable(line));
       }
     });
-    stream.once("close", () => reject(new Error(`Cannot work on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)));
+    stream.once("close", () =>
+      reject(new Error(`Cannot work on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)),
+    );
     stream.write(input);
     setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
   });
@@ -126,7 +151,12 @@ interface Login {
 }
 
 /** Leaves no socket behind when it fails. Many runs may use one bastion at once, so a dropped connection is tried again, each run at its own time. */
-async function logIn(target: Access, bastion: Access | undefined, extra: ConnectConfig = {}, pauses = pausesMilliseconds): Promise<Login> {
+async function logIn(
+  target: Access,
+  bastion: Access | undefined,
+  extra: ConnectConfig = {},
+  pauses = pausesMilliseconds,
+): Promise<Login> {
   const { host, port } = bastion ?? target;
   const socket = createConnection(port, host);
   try {
@@ -142,7 +172,12 @@ async function logIn(target: Access, bastion: Access | undefined, extra: Connect
   }
 }
 
-async function connectThrough(socket: Socket, target: Access, bastion: Access | undefined, extra: ConnectConfig): Promise<Client> {
+async function connectThrough(
+  socket: Socket,
+  target: Access,
+  bastion: Access | undefined,
+  extra: ConnectConfig,
+): Promise<Client> {
   if (bastion === undefined) {
     return connect(target, { ...extra, sock: socket });
   }
@@ -150,7 +185,10 @@ async function connectThrough(socket: Socket, target: Access, bastion: Access | 
   const stream = await within(
     connectMilliseconds,
     forward(jump, target),
-    () => new UnreachableError(`Cannot connect to ${target.host}:${target.port} through the bastion: no answer within ${connectMilliseconds / 1000} s`),
+    () =>
+      new UnreachableError(
+        `Cannot connect to ${target.host}:${target.port} through the bastion: no answer within ${connectMilliseconds / 1000} s`,
+      ),
   );
   return connect(target, { ...extra, sock: stream });
 }
@@ -178,7 +216,9 @@ function collect(stream: Readable, tooMuch: () => void): () => string {
 }
 
 function tooMuchFrom({ host }: Access): Error {
-  return new Error(`Cannot run a command on ${host}: it has said more than ${mostBytes >> 20} MiB; expected the lines of a script`);
+  return new Error(
+    `Cannot run a command on ${host}: it has said more than ${mostBytes >> 20} MiB; expected the lines of a script`,
+  );
 }
 
 function connect(access: Access, extra: ConnectConfig): Promise<Client> {
@@ -196,7 +236,9 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
   );
   const { password } = access;
   // the password, to whatever it asks for: as the command plug-ins do it
-  client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) => answer(prompts.map(() => password ?? "")));
+  client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) =>
+    answer(prompts.map(() => password ?? "")),
+  );
   const algorithm = access.hostKey.split(" ")[0] ?? "";
   try {
     client.connect({
@@ -208,7 +250,9 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
         presented = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
         return access.hostKey === "unchecked" || access.hostKey.split(" ")[1] === key.toString("base64");
       },
-      ...(access.hostKey === "unchecked" ? {} : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
+      ...(access.hostKey === "unchecked"
+        ? {}
+        : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
       ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
       ...(access.passphrase === undefined ? {} : { passphrase: access.passphrase }),
       ...(password === undefined ? {} : { password, tryKeyboard: true }),
@@ -236,7 +280,15 @@ class Agent extends ssh2.OpenSSHAgent {
 /** Asks for the pinned key's own type; otherwise a server with several keys may show another one. */
 function hostKeyAlgorithms(
   type: string,
-): ("ssh-ed25519" | "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521")[] {
+): (
+  | "ssh-ed25519"
+  | "ssh-rsa"
+  | "rsa-sha2-256"
+  | "rsa-sha2-512"
+  | "ecdsa-sha2-nistp256"
+  | "ecdsa-sha2-nistp384"
+  | "ecdsa-sha2-nistp521"
+)[] {
   switch (type) {
     case "ssh-rsa":
       return ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"];
@@ -249,7 +301,10 @@ function hostKeyAlgorithms(
   }
 }
 
-function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<NonNullable<ConnectConfig["sock"]>> {
+function forward(
+  jump: Client,
+  target: Pick<Access, "host" | "port">,
+): Promise<NonNullable<ConnectConfig["sock"]>> {
   const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
   jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
     if (error === undefined) {
@@ -267,7 +322,9 @@ function forward(jump: Client, target: Pick<Access, "host" | "port">): Promise<N
 
 function execute(client: Client, target: Access, command: string, input: string): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  client.once("close", () => reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)));
+  client.once("close", () =>
+    reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)),
+  );
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
       reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
@@ -275,7 +332,9 @@ function execute(client: Client, target: Access, command: string, input: string)
     }
     const stdout = collect(stream, () => reject(tooMuchFrom(target)));
     const stderr = collect(stream.stderr, () => reject(tooMuchFrom(target)));
-    stream.on("close", (code: number | null) => resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }));
+    stream.on("close", (code: number | null) =>
+      resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }),
+    );
     stream.end(input);
   });
   return promise;

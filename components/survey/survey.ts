@@ -22,12 +22,21 @@ const surveyMilliseconds = 60_000;
  * @param skipsUnreachable leaves out masters that do not answer over SSH, unless none does
  * @throws AggregateError with one message per master that could not be looked at
  */
-export async function takeSurvey(targets: readonly SurveyTarget[], skipsUnreachable = false): Promise<{ readonly masters: readonly FoundMaster[] }> {
+export async function takeSurvey(
+  targets: readonly SurveyTarget[],
+  skipsUnreachable = false,
+): Promise<{ readonly masters: readonly FoundMaster[] }> {
   const answers = await Promise.allSettled(targets.map((target) => look(target)));
   const failures = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
-  const isSkipped = skipsUnreachable && failures.length < targets.length && failures.every((failure) => failure instanceof UnreachableError);
+  const isSkipped =
+    skipsUnreachable &&
+    failures.length < targets.length &&
+    failures.every((failure) => failure instanceof UnreachableError);
   if (failures.length > 0 && !isSkipped) {
-    throw new AggregateError(failures, failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("\n"));
+    throw new AggregateError(
+      failures,
+      failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("\n"),
+    );
   }
   return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };
 }
@@ -37,13 +46,21 @@ async function look(target: SurveyTarget): Promise<FoundMaster> {
   const { data } = target;
   const found = await lookOnce(target);
   const rows = data.rows.map((row) => asReadBy(row, found.kubernetes));
-  return rows.every((row, index) => row === data.rows[index]) ? found : await lookOnce({ ...target, data: { ...data, rows } });
+  return rows.every((row, index) => row === data.rows[index])
+    ? found
+    : await lookOnce({ ...target, data: { ...data, rows } });
 }
 
 async function lookOnce({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
   const { rows } = data;
   const started = Date.now();
-  const answer = await runOverSsh(access, bastion, remoteShell(access.user), surveyScript(renderStepData(data)), surveyMilliseconds);
+  const answer = await runOverSsh(
+    access,
+    bastion,
+    remoteShell(access.user),
+    surveyScript(renderStepData(data)),
+    surveyMilliseconds,
+  );
   if (answer.code !== 0) {
     throw new Error(
       `Cannot survey ${data.master.name}: exit code ${answer.code ?? "unknown"}: ${answer.stderr.trim().slice(-400)}${access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`}`,

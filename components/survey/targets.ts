@@ -7,27 +7,57 @@ import { agentSocket } from "./agent.ts";
 import type { SurveyTarget } from "./survey.ts";
 
 /** Where to look, and what each master's survey is told. */
-export function surveyTargets(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[]): SurveyTarget[] {
-  return args.masters.map((master) => ({ access: accessTo(args, master), bastion: bastionOf(args), data: surveyData(args, owner, rows, master) }));
+export function surveyTargets(
+  args: ClusterArgs,
+  owner: string,
+  rows: readonly (Row | KubernetesRow)[],
+): SurveyTarget[] {
+  return args.masters.map((master) => ({
+    access: accessTo(args, master),
+    bastion: bastionOf(args),
+    data: surveyData(args, owner, rows, master),
+  }));
 }
 
 /** How a master is reached. */
 export function accessTo({ ssh }: ClusterArgs, master: ClusterArgs["masters"][number]): Access {
-  return { ...credentials(ssh), host: master.host ?? master.address, port: master.port ?? ssh.port, user: master.user ?? ssh.user, hostKey: master.hostKey };
+  return {
+    ...credentials(ssh),
+    host: master.host ?? master.address,
+    port: master.port ?? ssh.port,
+    user: master.user ?? ssh.user,
+    hostKey: master.hostKey,
+  };
 }
 
 /** The machine on the way to every master; undefined when they are reached directly. */
 export function bastionOf({ ssh }: ClusterArgs): Access | undefined {
   return ssh.bastion === undefined
     ? undefined
-    : { ...credentials(ssh.bastion), host: ssh.bastion.host, port: ssh.bastion.port, user: ssh.bastion.user, hostKey: ssh.bastion.hostKey };
+    : {
+        ...credentials(ssh.bastion),
+        host: ssh.bastion.host,
+        port: ssh.bastion.port,
+        user: ssh.bastion.user,
+        hostKey: ssh.bastion.hostKey,
+      };
 }
 
-function credentials({ privateKey, passphrase, password, agent }: Login): Pick<Access, "privateKey" | "passphrase" | "password" | "agentSocket"> {
+function credentials({
+  privateKey,
+  passphrase,
+  password,
+  agent,
+}: Login): Pick<Access, "privateKey" | "passphrase" | "password" | "agentSocket"> {
   return { privateKey, passphrase, password, agentSocket: agent ? agentSocket() : undefined };
 }
 
-function surveyData(args: ClusterArgs, owner: string, rows: readonly (Row | KubernetesRow)[], master: ClusterArgs["masters"][number]): StepData {
+function surveyData(
+  args: ClusterArgs,
+  owner: string,
+  rows: readonly (Row | KubernetesRow)[],
+  master: ClusterArgs["masters"][number],
+): StepData {
   return {
     ...commonData(args, owner, rows, master),
     phase: "survey",
@@ -61,7 +91,9 @@ export function commonData(
 ) {
   return {
     master,
-    memberAddresses: args.masters.filter((each) => each.joining !== true && !without.includes(each.name)).map((each) => each.address),
+    memberAddresses: args.masters
+      .filter((each) => each.joining !== true && !without.includes(each.name))
+      .map((each) => each.address),
     layout: args.layout.kind,
     rows,
     owner,

@@ -24,7 +24,9 @@ test("an update that was killed leaves no state in the history: back to the newe
 });
 
 test("an update that has failed leaves one: back to the one before it", () => {
-  expect(stateBeforeFailure([state(3, { result: "failed", isPresent: true }), state(2)], "prod").number).toBe(2);
+  expect(stateBeforeFailure([state(3, { result: "failed", isPresent: true }), state(2)], "prod").number).toBe(
+    2,
+  );
 });
 
 test("of several failed ones and broken ones the first good one, also when it is due", () => {

@@ -29,11 +29,21 @@ test("what a machine sends is one line without control characters", () => {
 });
 
 describe("the members", () => {
-  const row = (address: string, name: string) => `1a, started, ${name}, https://${address}:2380, https://${address}:2379, false`;
+  const row = (address: string, name: string) =>
+    `1a, started, ${name}, https://${address}:2380, https://${address}:2379, false`;
 
   test("are etcd's own list, before flags that may be older", () => {
-    const memberRows = [row("10.0.0.1", "a"), row("10.0.0.4", "d"), "4d, unstarted, , https://10.0.0.5:2380, , false"];
-    expect(membershipOf("h", look([own, "--initial-cluster=a=https://10.0.0.1:2380,b=https://10.0.0.2:2380"], { memberRows }))).toEqual({
+    const memberRows = [
+      row("10.0.0.1", "a"),
+      row("10.0.0.4", "d"),
+      "4d, unstarted, , https://10.0.0.5:2380, , false",
+    ];
+    expect(
+      membershipOf(
+        "h",
+        look([own, "--initial-cluster=a=https://10.0.0.1:2380,b=https://10.0.0.2:2380"], { memberRows }),
+      ),
+    ).toEqual({
       source: "etcd's member list",
       members: [
         { address: "10.0.0.1", etcdName: "a" },
@@ -44,7 +54,15 @@ describe("the members", () => {
   });
 
   test("are in --initial-cluster when etcd does not tell; one with two URLs is there once", () => {
-    expect(membershipOf("h", look([own, "--initial-cluster=a=https://10.0.0.1:2380,a=https://10.1.0.1:2380,b=https://[fd00::2]:2380"]))).toEqual({
+    expect(
+      membershipOf(
+        "h",
+        look([
+          own,
+          "--initial-cluster=a=https://10.0.0.1:2380,a=https://10.1.0.1:2380,b=https://[fd00::2]:2380",
+        ]),
+      ),
+    ).toEqual({
       source: "etcd's --initial-cluster",
       members: [
         { address: "10.0.0.1", etcdName: "a" },
@@ -54,7 +72,10 @@ describe("the members", () => {
   });
 
   test("are kube-apiserver's servers in the end, but not its own loopback", () => {
-    const flags = { etcd: [own], "kube-apiserver": ["--etcd-servers=https://127.0.0.1:2379,https://10.0.0.1:2379,https://10.0.0.2:2379"] };
+    const flags = {
+      etcd: [own],
+      "kube-apiserver": ["--etcd-servers=https://127.0.0.1:2379,https://10.0.0.1:2379,https://10.0.0.2:2379"],
+    };
     expect(membershipOf("h", look([], { flags }))).toEqual({
       source: "kube-apiserver's --etcd-servers",
       members: [
@@ -63,17 +84,28 @@ describe("the members", () => {
       ],
     });
     const alone = { etcd: [own], "kube-apiserver": ["--etcd-servers=https://127.0.0.1:2379"] };
-    expect(() => membershipOf("h", look([], { flags: alone }))).toThrow("Cannot find the members of etcd from h: saw no member, and 10.0.0.1 as its own");
+    expect(() => membershipOf("h", look([], { flags: alone }))).toThrow(
+      "Cannot find the members of etcd from h: saw no member, and 10.0.0.1 as its own",
+    );
   });
 
   test.each([
-    [look([own], { memberRows: [row("10.0.0.2", "b")] }), "saw 10.0.0.2 in etcd's member list, and 10.0.0.1 as its own"],
-    [look([own], { memberRows: [row("10.0.0.1", "a"), row("etcd-2.internal", "b")] }), 'etcd\'s member list has "etcd-2.internal"; expected an IP address'],
+    [
+      look([own], { memberRows: [row("10.0.0.2", "b")] }),
+      "saw 10.0.0.2 in etcd's member list, and 10.0.0.1 as its own",
+    ],
+    [
+      look([own], { memberRows: [row("10.0.0.1", "a"), row("etcd-2.internal", "b")] }),
+      'etcd\'s member list has "etcd-2.internal"; expected an IP address',
+    ],
     [
       look([own], { memberRows: ["1a, started, a, https://10.0.0.1:2380, https://10.0.0.1:4001, false"] }),
       "a member of etcd is at https://10.0.0.1:4001; expected port 2379",
     ],
-    [look([], { flags: {} }), "Of a managed cluster the masters, and etcd's certificates, are the provider's"],
+    [
+      look([], { flags: {} }),
+      "Of a managed cluster the masters, and etcd's certificates, are the provider's",
+    ],
   ])("that cannot be used are refused %#", (given, message) => {
     expect(() => membershipOf("h", given)).toThrow(message);
   });
@@ -82,7 +114,9 @@ describe("the members", () => {
 describe("known_hosts", () => {
   const hmac = (name: string) => {
     const salt = Buffer.from("a salt of twenty byt");
-    const hash = execFileSync("openssl", ["dgst", "-sha1", "-hmac", salt.toString(), "-binary"], { input: name });
+    const hash = execFileSync("openssl", ["dgst", "-sha1", "-hmac", salt.toString(), "-binary"], {
+      input: name,
+    });
     return `|1|${salt.toString("base64")}|${hash.toString("base64")}`;
   };
 
@@ -93,7 +127,11 @@ describe("known_hosts", () => {
     ["[10.0.0.1]:2222 ssh-ed25519 K", 2222, ["ssh-ed25519 K"]],
     ["10.0.0.* ssh-ed25519 K", 22, ["ssh-ed25519 K"]],
     ["10.0.0.*,!10.0.0.1 ssh-ed25519 K", 22, []],
-    ["10x0x0x1 ssh-ed25519 K\n# 10.0.0.1 ssh-rsa C\n10.0.0.1 ssh-rsa L\n10.0.0.1 ssh-ed25519 M", 22, ["ssh-rsa L", "ssh-ed25519 M"]],
+    [
+      "10x0x0x1 ssh-ed25519 K\n# 10.0.0.1 ssh-rsa C\n10.0.0.1 ssh-rsa L\n10.0.0.1 ssh-ed25519 M",
+      22,
+      ["ssh-rsa L", "ssh-ed25519 M"],
+    ],
     ["@cert-authority 10.0.0.1 ssh-ed25519 K", 22, []],
     [`${hmac("10.0.0.1")} ssh-ed25519 K`, 22, ["ssh-ed25519 K"]],
     [`${hmac("10.0.0.2")} ssh-ed25519 K`, 22, []],
@@ -102,16 +140,23 @@ describe("known_hosts", () => {
   });
 
   test("knows what is revoked", () => {
-    expect(knownKeys("@revoked * ssh-ed25519 K\n10.0.0.1 ssh-ed25519 K", "10.0.0.1", 22)).toEqual({ trusted: ["ssh-ed25519 K"], revoked: ["ssh-ed25519 K"] });
+    expect(knownKeys("@revoked * ssh-ed25519 K\n10.0.0.1 ssh-ed25519 K", "10.0.0.1", 22)).toEqual({
+      trusted: ["ssh-ed25519 K"],
+      revoked: ["ssh-ed25519 K"],
+    });
   });
 });
 
 describe("layout.paths", () => {
   const flagged = ackLayout.filter((row) => row.flag !== undefined && row.reader === "etcd");
   const masters = (path: (row: string, flag: string, name: string) => string) =>
-    specs.map((spec) => ({ ...spec, look: look(flagged.map(({ id, flag = "" }) => `${flag}=${path(id, flag, spec.etcdName)}`)) }));
+    specs.map((spec) => ({
+      ...spec,
+      look: look(flagged.map(({ id, flag = "" }) => `${flag}=${path(id, flag, spec.etcdName)}`)),
+    }));
   const pathsFor = (path: Parameters<typeof masters>[0]) => pathsOf(masters(path), layouts.ack);
-  const usual = (id: string, name: string) => (ackLayout.find((row) => row.id === id)?.path ?? "").replace("{etcdName}", name);
+  const usual = (id: string, name: string) =>
+    (ackLayout.find((row) => row.id === id)?.path ?? "").replace("{etcdName}", name);
 
   test("has nothing that is where it usually is", () => {
     expect(pathsFor((id, _, name) => usual(id, name))).toEqual({});
@@ -131,25 +176,42 @@ describe("layout.paths", () => {
   });
 
   test("cannot be one path for masters that have nothing in common", () => {
-    expect(() => pathsFor((id, _, name) => (id === "etcd-ca" && name.endsWith("3") ? "/other/ca.pem" : usual(id, name)))).toThrow(
+    expect(() =>
+      pathsFor((id, _, name) => (id === "etcd-ca" && name.endsWith("3") ? "/other/ca.pem" : usual(id, name))),
+    ).toThrow(
       "Cannot adopt the cluster: etcd has --trusted-ca-file at different places on its masters (10.77.0.11: /var/lib/etcd/cert/ca.pem; 10.77.0.12: /var/lib/etcd/cert/ca.pem; 10.77.0.13: /other/ca.pem)",
     );
   });
 });
 
 describe("kubeadm's layout", () => {
-  const draft = (api: readonly string[], kinds: readonly LayoutKind[] = ["kubeadm", "kubeadm", "kubeadm"]) => {
+  const draft = (
+    api: readonly string[],
+    kinds: readonly LayoutKind[] = ["kubeadm", "kubeadm", "kubeadm"],
+  ) => {
     const seen = specs.map(({ address, etcdName }, index) => {
-      const etcd = [`--name=${etcdName}`, `--listen-peer-urls=https://${address}:2380`, "--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt"];
+      const etcd = [
+        `--name=${etcdName}`,
+        `--listen-peer-urls=https://${address}:2380`,
+        "--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt",
+      ];
       const own = look(etcd, { layout: kinds[index] ?? "ack", flags: { etcd, "kube-apiserver": api } });
-      return { address, etcdName, access: { host: address, port: 22, user: "root", hostKey: "ssh-ed25519 K" }, look: own };
+      return {
+        address,
+        etcdName,
+        access: { host: address, port: 22, user: "root", hostKey: "ssh-ed25519 K" },
+        look: own,
+      };
     });
     return draftOf(seen, { agent: true }, "2026-11-25");
   };
 
   test("is written, with the paths that it has otherwise", () => {
     expect(draft([]).layout).toEqual({ kind: "kubeadm" });
-    expect(draft(["--etcd-cafile=/p/ca.crt"]).layout).toEqual({ kind: "kubeadm", paths: { "apiserver-etcd-ca": "/p/ca.crt" } });
+    expect(draft(["--etcd-cafile=/p/ca.crt"]).layout).toEqual({
+      kind: "kubeadm",
+      paths: { "apiserver-etcd-ca": "/p/ca.crt" },
+    });
   });
 
   test("and ACK's in one cluster are refused", () => {
@@ -160,19 +222,31 @@ describe("kubeadm's layout", () => {
 });
 
 describe("masters", () => {
-  const of = (...rows: [string, string, string][]) => rows.map(([address, etcdName, hostname]) => ({ address, etcdName, hostname }));
+  const of = (...rows: [string, string, string][]) =>
+    rows.map(([address, etcdName, hostname]) => ({ address, etcdName, hostname }));
 
   test("come in the order of etcd's numbers, else of addresses", () => {
-    expect(inOrder(of(["10.0.0.9", "x-name-2", "b"], ["10.0.0.10", "y-name-10", "c"], ["10.0.0.11", "z-name-1", "a"])).map(({ hostname }) => hostname)).toEqual(
-      ["a", "b", "c"],
-    );
-    expect(inOrder(of(["10.0.0.10", "x", "b"], ["10.0.0.9", "y", "a"])).map(({ hostname }) => hostname)).toEqual(["a", "b"]);
-    expect(inOrder(of(["10.0.0.10", "10.0.0.10", "b"], ["10.0.0.9", "10.0.0.9", "a"])).map(({ hostname }) => hostname)).toEqual(["a", "b"]);
+    expect(
+      inOrder(
+        of(["10.0.0.9", "x-name-2", "b"], ["10.0.0.10", "y-name-10", "c"], ["10.0.0.11", "z-name-1", "a"]),
+      ).map(({ hostname }) => hostname),
+    ).toEqual(["a", "b", "c"]);
+    expect(
+      inOrder(of(["10.0.0.10", "x", "b"], ["10.0.0.9", "y", "a"])).map(({ hostname }) => hostname),
+    ).toEqual(["a", "b"]);
+    expect(
+      inOrder(of(["10.0.0.10", "10.0.0.10", "b"], ["10.0.0.9", "10.0.0.9", "a"])).map(
+        ({ hostname }) => hostname,
+      ),
+    ).toEqual(["a", "b"]);
   });
 
   test("are called what their machines are called, where a stack file may hold all of these names", () => {
     expect(namesOf(of(["10.0.0.1", "a", "m-a"], ["10.0.0.2", "b", "m-b"]))).toEqual(["m-a", "m-b"]);
-    expect(namesOf(of(["10.0.0.1", "a", "iZ2zeX"], ["10.0.0.2", "b", "m-b"]))).toEqual(["master-1", "master-2"]);
+    expect(namesOf(of(["10.0.0.1", "a", "iZ2zeX"], ["10.0.0.2", "b", "m-b"]))).toEqual([
+      "master-1",
+      "master-2",
+    ]);
     expect(namesOf(of(["10.0.0.1", "a", "m"], ["10.0.0.2", "b", "m"]))).toEqual(["master-1", "master-2"]);
   });
 });
@@ -181,7 +255,12 @@ describe("the stack file", () => {
   const pems = makePems("today");
   const draft: Draft = {
     rotation: "2026-11-25",
-    masters: specs.map(({ name, address, etcdName }) => ({ name, address, etcdName, hostKey: "ssh-ed25519 AAAA" })),
+    masters: specs.map(({ name, address, etcdName }) => ({
+      name,
+      address,
+      etcdName,
+      hostKey: "ssh-ed25519 AAAA",
+    })),
     ssh: { agent: true },
   };
 
@@ -190,13 +269,19 @@ describe("the stack file", () => {
     const { name = "", address = "", etcdName = "" } = spec ?? {};
     expect(extraSansOf(masterWith("master-1", {}), { name, address, etcdName }, ackLayout)).toEqual([]);
     const [found] = foundAs(pems).masters;
-    expect(found && extraSansOf(found, { name: "m", address: "10.9.9.9", etcdName }, ackLayout)).toEqual(["master-1", "10.77.0.11"]);
+    expect(found && extraSansOf(found, { name: "m", address: "10.9.9.9", etcdName }, ackLayout)).toEqual([
+      "master-1",
+      "10.77.0.11",
+    ]);
   });
 
   test("leaves out paths of files that no master has, and keeps the rotation of its own complete receipts", () => {
     const bare = foundAs(pems, { receipt: { ...receipt, rotation: "earlier" } });
     const found = {
-      masters: bare.masters.map((master) => ({ ...master, files: Object.fromEntries(Object.entries(master.files).filter(([id]) => id !== "etcd-client")) })),
+      masters: bare.masters.map((master) => ({
+        ...master,
+        files: Object.fromEntries(Object.entries(master.files).filter(([id]) => id !== "etcd-client")),
+      })),
     };
     const paths = { "etcd-ca": "/d/ca.pem", "etcd-client": "/d/etcd-client.pem" };
     expect(completed({ ...draft, layout: { paths } }, found, ackLayout, "etcd-rotation/test")).toEqual({
@@ -228,7 +313,9 @@ config:
   etcd-rotation:allowOutage: true
 `);
     const config: Record<string, unknown> = parse(text).config;
-    const values = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace("etcd-rotation:", ""), value]));
+    const values = Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [key.replace("etcd-rotation:", ""), value]),
+    );
     expect(checkSettings(values, "s")).toMatchObject({ rotation: "2026-11-25", allowOutage: true });
   });
 });
@@ -250,9 +337,16 @@ describe("the look at a machine", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   function ask(): Look {
-    const script = lookScript().replace("MANIFEST_DIR='/etc/kubernetes/manifests'", `MANIFEST_DIR='${manifests}'`);
+    const script = lookScript().replace(
+      "MANIFEST_DIR='/etc/kubernetes/manifests'",
+      `MANIFEST_DIR='${manifests}'`,
+    );
     expect(script).toContain(manifests);
-    const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}`, ETCDCTL_CACERT: "/refused/beside/flags" };
+    const env = {
+      ...process.env,
+      PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
+      ETCDCTL_CACERT: "/refused/beside/flags",
+    };
     const { status, stdout, stderr } = spawnSync("bash", ["-s"], { input: script, encoding: "utf8", env });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     return parseLook("h", stdout);
@@ -265,7 +359,10 @@ describe("the look at a machine", () => {
   });
 
   test("where everything is stopped: units with their environment, and manifests", () => {
-    writeFileSync(join(folder, "etcd.env"), "# of this master\nETCD_IP=10.0.0.1\nETCD_MEMBER='10.0.0.1-name-1'\nOPTS=\"--quota-backend-bytes 7 --debug\"\n");
+    writeFileSync(
+      join(folder, "etcd.env"),
+      "# of this master\nETCD_IP=10.0.0.1\nETCD_MEMBER='10.0.0.1-name-1'\nOPTS=\"--quota-backend-bytes 7 --debug\"\n",
+    );
     tool(
       "systemctl",
       `case "$*" in
@@ -293,7 +390,12 @@ esac`,
           "--debug",
           "--listen-peer-urls=https://10.0.0.1:2380",
         ],
-        "kube-apiserver": ["--etcd-cafile=/p/ca.pem", "--etcd-certfile=/p/c.pem", "--etcd-keyfile=/p/k.pem", "--etcd-servers=https://10.0.0.1:2379"],
+        "kube-apiserver": [
+          "--etcd-cafile=/p/ca.pem",
+          "--etcd-certfile=/p/c.pem",
+          "--etcd-keyfile=/p/k.pem",
+          "--etcd-servers=https://10.0.0.1:2379",
+        ],
       },
       memberRows: ["1a, started, n, https://10.0.0.1:2380, https://10.0.0.1:2379, false"],
     });
@@ -307,7 +409,11 @@ esac`,
       ETCD_TRUSTED_CA_FILE: "/e/ca.pem",
       ETCD_ROOT_PASSWORD: "hunter2",
     };
-    const told = ["--name=m-1", "--listen-peer-urls=https://10.0.0.1:2380", "--peer-trusted-ca-file=/e/peer-ca.pem"];
+    const told = [
+      "--name=m-1",
+      "--listen-peer-urls=https://10.0.0.1:2380",
+      "--peer-trusted-ca-file=/e/peer-ca.pem",
+    ];
     const stopped = (environment: string) =>
       `case "$*" in
   'show -p ExecStart etcd') printf '%s\\n' 'ExecStart={ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd --trusted-ca-file /f/ca.pem ; ignore_errors=no ; pid=0 }' ;;
@@ -315,7 +421,9 @@ esac`,
 esac`;
     const pairs = Object.entries(variables).map((pair) => pair.join("="));
     tool("systemctl", stopped(pairs.join(" ")));
-    expect(ask().flags.etcd?.toSorted()).toEqual(["--trusted-ca-file=/f/ca.pem", "--trusted-ca-file=/e/ca.pem", ...told].toSorted());
+    expect(ask().flags.etcd?.toSorted()).toEqual(
+      ["--trusted-ca-file=/f/ca.pem", "--trusted-ca-file=/e/ca.pem", ...told].toSorted(),
+    );
     expect(flagOf(ask(), "etcd", "--trusted-ca-file")).toBe("/f/ca.pem");
     const running = spawn("sleep", ["60"], { stdio: "ignore", env: { ...process.env, ...variables } });
     try {
@@ -340,7 +448,10 @@ esac`;
       "--trusted-ca-file=/e/ca.pem",
       "--peer-cert-file=/e/m-1.pem",
     ];
-    const running = spawn("sleep", ["60"], { stdio: "ignore", env: { ...process.env, ETCD_CONFIG_FILE: file, ETCD_NAME: "ignored" } });
+    const running = spawn("sleep", ["60"], {
+      stdio: "ignore",
+      env: { ...process.env, ETCD_CONFIG_FILE: file, ETCD_NAME: "ignored" },
+    });
     try {
       tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'`);
       expect(ask().flags.etcd).toEqual(told);
@@ -351,10 +462,16 @@ esac`;
 
   test("where the kubelet is to run etcd: what its manifest says", () => {
     const manifest = join(manifests, "etcd.yaml");
-    writeFileSync(manifest, "  - command:\n    - etcd\n    - --name=m-1\n    - --listen-peer-urls=https://10.0.0.1:2380\n");
+    writeFileSync(
+      manifest,
+      "  - command:\n    - etcd\n    - --name=m-1\n    - --listen-peer-urls=https://10.0.0.1:2380\n",
+    );
     try {
       tool("systemctl", `[ "$2 $3" != '-p ExecStart' ] || exit 9`);
-      expect(ask()).toMatchObject({ layout: "kubeadm", flags: { etcd: ["--name=m-1", "--listen-peer-urls=https://10.0.0.1:2380"] } });
+      expect(ask()).toMatchObject({
+        layout: "kubeadm",
+        flags: { etcd: ["--name=m-1", "--listen-peer-urls=https://10.0.0.1:2380"] },
+      });
       tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${process.pid}'`);
       expect(ask().layout).toBe("ack");
     } finally {
@@ -363,9 +480,16 @@ esac`;
   });
 
   test("where etcd runs: what it runs with, whatever its unit says", () => {
-    const running = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", "--", "--name", "n 1", "-trusted-ca-file=/r/ca.pem"], { stdio: "ignore" });
+    const running = spawn(
+      process.execPath,
+      ["-e", "setInterval(() => {}, 1000)", "--", "--name", "n 1", "-trusted-ca-file=/r/ca.pem"],
+      { stdio: "ignore" },
+    );
     try {
-      tool("systemctl", `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'\n[ "$2 $3" != '-p ExecStart' ] || exit 9`);
+      tool(
+        "systemctl",
+        `[ "$*" != 'show -p MainPID etcd' ] || echo 'MainPID=${running.pid}'\n[ "$2 $3" != '-p ExecStart' ] || exit 9`,
+      );
       expect(ask().flags.etcd).toEqual(expect.arrayContaining(["--name=n 1", "--trusted-ca-file=/r/ca.pem"]));
     } finally {
       running.kill("SIGKILL");
@@ -373,7 +497,9 @@ esac`;
   });
 
   test("whose answer is cut, or has more in it, is none", () => {
-    expect(() => parseLook("h", "Welcome!\u001b[2J\nlook 1\nend\n")).toThrow('saw "Welcome! [2J look 1 end ", expected nothing but the answer');
+    expect(() => parseLook("h", "Welcome!\u001b[2J\nlook 1\nend\n")).toThrow(
+      'saw "Welcome! [2J look 1 end ", expected nothing but the answer',
+    );
     expect(() => parseLook("h", "look 1\nhostname x\n")).toThrow("the answer is not complete");
   });
 });

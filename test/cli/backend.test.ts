@@ -27,20 +27,40 @@ describe("bucketFolder", () => {
       {
         bucket: "bucket",
         prefix: "a/b/history/prod/",
-        client: { region: "cn-hangzhou", profile: "ops", endpoint: "https://oss-cn-hangzhou.aliyuncs.com", forcePathStyle: false },
+        client: {
+          region: "cn-hangzhou",
+          profile: "ops",
+          endpoint: "https://oss-cn-hangzhou.aliyuncs.com",
+          forcePathStyle: false,
+        },
       },
     ],
-    ["s3://bucket/team%20a", { bucket: "bucket", prefix: "team a/history/prod/", client: { forcePathStyle: false } }],
+    [
+      "s3://bucket/team%20a",
+      { bucket: "bucket", prefix: "team a/history/prod/", client: { forcePathStyle: false } },
+    ],
     [
       "s3://bucket?endpoint=127.0.0.1:7070&disableSSL=true&s3ForcePathStyle=true",
-      { bucket: "bucket", prefix: "history/prod/", client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true } },
+      {
+        bucket: "bucket",
+        prefix: "history/prod/",
+        client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true },
+      },
     ],
     [
       "s3://bucket?endpoint=http://127.0.0.1:7070&use_path_style=true",
-      { bucket: "bucket", prefix: "history/prod/", client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true } },
+      {
+        bucket: "bucket",
+        prefix: "history/prod/",
+        client: { endpoint: "http://127.0.0.1:7070", forcePathStyle: true },
+      },
     ],
   ])("%s", (url, { bucket, prefix, client }) => {
-    expect(bucketFolder(url, ["history", "prod"])).toEqual({ bucket, prefix, client: { ...client, ...common } });
+    expect(bucketFolder(url, ["history", "prod"])).toEqual({
+      bucket,
+      prefix,
+      client: { ...client, ...common },
+    });
   });
 });
 
@@ -75,7 +95,15 @@ describe("howToCopy", () => {
 
 test("newMaterialOf names keys and certificates that would be made, apart for authorities and leaves", () => {
   const event = (op: string, type: string, parent: string, name: string) =>
-    JSON.stringify({ resourcePreEvent: { metadata: { op, type, urn: `urn:pulumi:prod::etcd-rotation::etcd-rotation:index:${parent}$${type}::${name}` } } });
+    JSON.stringify({
+      resourcePreEvent: {
+        metadata: {
+          op,
+          type,
+          urn: `urn:pulumi:prod::etcd-rotation::etcd-rotation:index:${parent}$${type}::${name}`,
+        },
+      },
+    });
   const [key, self, signed] = [
     "tls:index/privateKey:PrivateKey",
     "tls:index/selfSignedCert:SelfSignedCert",

@@ -1,12 +1,26 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatBackups } from "../../cli/backups/backups.ts";
-import { type KeptBackup, type MasterBackups, parseBackups, purgeRefusals } from "../../cli/backups/kept-backup.ts";
+import {
+  type KeptBackup,
+  type MasterBackups,
+  parseBackups,
+  purgeRefusals,
+} from "../../cli/backups/kept-backup.ts";
 import { type Action, backupsScript } from "../../cli/backups/read-backups.ts";
 import { noRenewal, type StepData } from "../../components/model/step-data.ts";
 
@@ -26,7 +40,10 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function tool(name: string, body: string): void {
-  writeFileSync(join(folder, "bin", name), `#!/bin/bash\n[ "$*" = "snapshot status ${backups}/rollout-3/snapshot.db -w fields" ] || exit 9\n${body}\n`);
+  writeFileSync(
+    join(folder, "bin", name),
+    `#!/bin/bash\n[ "$*" = "snapshot status ${backups}/rollout-3/snapshot.db -w fields" ] || exit 9\n${body}\n`,
+  );
   chmodSync(join(folder, "bin", name), 0o755);
 }
 
@@ -62,13 +79,20 @@ function scriptFor(action: Action): string {
     pauseSeconds: 2,
     gateSeconds: 0,
   };
-  const script = backupsScript(data, action).replace("STATE_DIR='/var/lib/etcd-rotation'", `STATE_DIR='${state}'`);
+  const script = backupsScript(data, action).replace(
+    "STATE_DIR='/var/lib/etcd-rotation'",
+    `STATE_DIR='${state}'`,
+  );
   expect(script).toContain(`STATE_DIR='${state}'`);
   return script;
 }
 
 function run(action: Action) {
-  const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}`, ETCDCTL_CACERT: "/refused/beside/flags" };
+  const env = {
+    ...process.env,
+    PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
+    ETCDCTL_CACERT: "/refused/beside/flags",
+  };
   return spawnSync("bash", ["-s"], { input: scriptFor(action), encoding: "utf8", env });
 }
 
@@ -79,7 +103,9 @@ function keep(rollout: number, receipt?: string): string {
   for (const path of ["/var/lib/etcd/cert/ca.pem", "/a file/with blanks.pem"]) {
     mkdirSync(dirname(join(own, "files", path)), { recursive: true });
     writeFileSync(join(own, "files", path), `${path} of ${rollout}`);
-    manifest.push(`file ${execFileSync("sha256sum", { input: `${path} of ${rollout}`, encoding: "utf8" }).split(" ")[0]} root:root 600 ${path}`);
+    manifest.push(
+      `file ${execFileSync("sha256sum", { input: `${path} of ${rollout}`, encoding: "utf8" }).split(" ")[0]} root:root 600 ${path}`,
+    );
   }
   writeFileSync(join(own, "manifest"), `${manifest.join("\n")}\nabsent /var/lib/etcd/cert/none.pem\n`);
   utimesSync(join(own, "manifest"), 1_795_568_726, 1_795_568_726);
@@ -146,7 +172,9 @@ describe("the list", () => {
     writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), snapshot);
     rmSync(join(keep(2, receipt(1, "2026-11", true)), "manifest"));
     const { stdout } = run({ kind: "list" });
-    expect(parseBackups("master-1", stdout).backups.map(({ rollout, damaged }) => [rollout, damaged])).toEqual([
+    expect(
+      parseBackups("master-1", stdout).backups.map(({ rollout, damaged }) => [rollout, damaged]),
+    ).toEqual([
       [3, ["snapshot.db"]],
       [2, ["manifest"]],
     ]);
@@ -155,7 +183,11 @@ describe("the list", () => {
   test("a snapshot with another byte than etcd sent is damaged, whatever the tool says", () => {
     tool("etcdctl", "printf 'NAME:\\n\\tsnapshot - Manages etcd node snapshots\\n'");
     const file = join(keep(3, receipt(2, "2026-12", true)), "snapshot.db");
-    const list = () => parseBackups("master-1", run({ kind: "list" }).stdout).backups.map(({ damaged, snapshot: kept }) => [damaged, kept?.revision]);
+    const list = () =>
+      parseBackups("master-1", run({ kind: "list" }).stdout).backups.map(({ damaged, snapshot: kept }) => [
+        damaged,
+        kept?.revision,
+      ]);
     writeFileSync(file, snapshot);
     expect(list()).toEqual([[[], undefined]]);
     writeFileSync(file, Buffer.from(snapshot).fill("S", 0, 1));
@@ -165,17 +197,28 @@ describe("the list", () => {
   test("etcdutl is asked where it is there", () => {
     tool("etcdutl", `printf '"Hash" : 5\\n"Revision" : 77\\n'`);
     writeFileSync(join(keep(3, receipt(2, "2026-12", true)), "snapshot.db"), snapshot);
-    expect(parseBackups("master-1", run({ kind: "list" }).stdout).backups[0]?.snapshot).toEqual({ bytes: 40, hash: "5", revision: 77 });
+    expect(parseBackups("master-1", run({ kind: "list" }).stdout).backups[0]?.snapshot).toEqual({
+      bytes: 40,
+      hash: "5",
+      revision: 77,
+    });
   });
 
   test("a master that no rollout has touched has none", () => {
-    expect(parseBackups("master-1", run({ kind: "list" }).stdout)).toEqual({ name: "master-1", present: undefined, backups: [], leftovers: [] });
+    expect(parseBackups("master-1", run({ kind: "list" }).stdout)).toEqual({
+      name: "master-1",
+      present: undefined,
+      backups: [],
+      leftovers: [],
+    });
   });
 
   test("an answer that was cut is no answer", () => {
     keep(1);
     const { stdout } = run({ kind: "list" });
-    expect(() => parseBackups("master-1", stdout.slice(0, -3))).toThrow("Cannot list the backups of master-1: the answer is not complete");
+    expect(() => parseBackups("master-1", stdout.slice(0, -3))).toThrow(
+      "Cannot list the backups of master-1: the answer is not complete",
+    );
   });
 
   test("fits into 80 columns", () => {
@@ -183,8 +226,20 @@ describe("the list", () => {
       name: "master-1",
       present: { rollout: 3, rotation: "2027-01", isComplete: true },
       backups: [
-        { ...whole, rotation: "a-rotation-whose-name-is-as-long-as-it-may-be-48", dataKib: 20_480, snapshot: { bytes: 20 << 20, hash: "1", revision: 5123 } },
-        { ...whole, rollout: 1, rotation: undefined, kind: "original", snapshot: undefined, damaged: ["/etc/a.pem"] },
+        {
+          ...whole,
+          rotation: "a-rotation-whose-name-is-as-long-as-it-may-be-48",
+          dataKib: 20_480,
+          snapshot: { bytes: 20 << 20, hash: "1", revision: 5123 },
+        },
+        {
+          ...whole,
+          rollout: 1,
+          rotation: undefined,
+          kind: "original",
+          snapshot: undefined,
+          damaged: ["/etc/a.pem"],
+        },
       ],
       leftovers: [],
     };
@@ -207,10 +262,19 @@ describe("the removal", () => {
     keep(2, receipt(1, "2026-11", true));
     mkdirSync(join(backups, "rollout-2.new"));
     writeFileSync(join(backups, "rollout-2.new", "half"), "");
-    expect(run({ kind: "purge", rollout: 2, lockSeconds: 0 })).toMatchObject({ status: 0, stdout: "removed\n", stderr: "" });
+    expect(run({ kind: "purge", rollout: 2, lockSeconds: 0 })).toMatchObject({
+      status: 0,
+      stdout: "removed\n",
+      stderr: "",
+    });
     expect(execFileSync("ls", [backups], { encoding: "utf8" })).toBe("rollout-1\n");
-    expect(run({ kind: "purge", rollout: 2, lockSeconds: 0 })).toMatchObject({ status: 0, stdout: "absent\n" });
-    expect(readFileSync(join(state, "lock"), "utf8")).toMatch(/^\d+ etcd-rotation\/prod backups-purge none \d+\n/);
+    expect(run({ kind: "purge", rollout: 2, lockSeconds: 0 })).toMatchObject({
+      status: 0,
+      stdout: "absent\n",
+    });
+    expect(readFileSync(join(state, "lock"), "utf8")).toMatch(
+      /^\d+ etcd-rotation\/prod backups-purge none \d+\n/,
+    );
   });
 
   test("does not begin while a step is at work", () => {
@@ -219,7 +283,10 @@ describe("the removal", () => {
     const script = `exec 8>>'${state}/lock'; flock 8; printf ready; read -r _`;
     const holder = execFileSync(
       "bash",
-      ["-c", `coproc H { ${script}; }; read -rn 5 _ <&"\${H[0]}"; cat >'${folder}/s'; bash -s <'${folder}/s'; echo "code $?"`],
+      [
+        "-c",
+        `coproc H { ${script}; }; read -rn 5 _ <&"\${H[0]}"; cat >'${folder}/s'; bash -s <'${folder}/s'; echo "code $?"`,
+      ],
       {
         input: scriptFor({ kind: "purge", rollout: 2, lockSeconds: 0 }),
         encoding: "utf8",
@@ -239,7 +306,12 @@ describe("purgeRefusals", () => {
     damaged,
     rotation: kind === "original" ? undefined : `r${rollout - 1}`,
   });
-  const master = (name: string, ...own: KeptBackup[]): MasterBackups => ({ name, present: undefined, backups: own, leftovers: [] });
+  const master = (name: string, ...own: KeptBackup[]): MasterBackups => ({
+    name,
+    present: undefined,
+    backups: own,
+    leftovers: [],
+  });
   const all = [
     master("master-1", set(5, "unfinished"), set(4, "complete"), set(3, "complete"), set(1, "original")),
     master("master-2", set(4, "complete", ["/x"]), set(3, "complete"), set(1, "original")),
@@ -247,8 +319,20 @@ describe("purgeRefusals", () => {
 
   test.each<[number, boolean, string[]]>([
     [5, false, []],
-    [4, true, ['Cannot remove backup 4: on master-1 it is the newest whole set (rotation "r3"), which going back by hand needs; expected an older one']],
-    [3, true, ['Cannot remove backup 3: on master-2 it is the newest whole set (rotation "r2"), which going back by hand needs; expected an older one']],
+    [
+      4,
+      true,
+      [
+        'Cannot remove backup 4: on master-1 it is the newest whole set (rotation "r3"), which going back by hand needs; expected an older one',
+      ],
+    ],
+    [
+      3,
+      true,
+      [
+        'Cannot remove backup 3: on master-2 it is the newest whole set (rotation "r2"), which going back by hand needs; expected an older one',
+      ],
+    ],
     [
       1,
       false,
@@ -263,7 +347,12 @@ describe("purgeRefusals", () => {
   });
 
   test("the original stays while it is the only whole set", () => {
-    expect(purgeRefusals([master("master-1", set(2, "unfinished"), set(1, "original"))], 1, { isOriginalMeant: true, restored: undefined })).toEqual([
+    expect(
+      purgeRefusals([master("master-1", set(2, "unfinished"), set(1, "original"))], 1, {
+        isOriginalMeant: true,
+        restored: undefined,
+      }),
+    ).toEqual([
       "Cannot remove backup 1: on master-1 it is the newest whole set (the original one), which going back by hand needs; expected an older one",
     ]);
   });

@@ -15,7 +15,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function run(...args: string[]) {
   const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
-  const { status: code, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8", cwd: folder });
+  const {
+    status: code,
+    stdout,
+    stderr,
+  } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8", cwd: folder });
   return { code, stdout, stderr };
 }
 
@@ -39,18 +43,38 @@ test.each([
 });
 
 test.each([
-  [["rollback", "--stack", "a", "--cwd", folder], "--stack <stack> will go with the next release; it is now rollback <stack>", "Cannot tell what to do"],
-  [["backups", "--stack", "x", "--cwd", folder], "--stack <stack> will go with the next release; it is now backups <stack>", "Cannot find the stack file of x"],
-  [["backups", "purge", "1", "--stack", "a", "--cwd", folder], "it is now backups purge <rollout> <stack>", "Cannot ask: standard input is no terminal"],
+  [
+    ["rollback", "--stack", "a", "--cwd", folder],
+    "--stack <stack> will go with the next release; it is now rollback <stack>",
+    "Cannot tell what to do",
+  ],
+  [
+    ["backups", "--stack", "x", "--cwd", folder],
+    "--stack <stack> will go with the next release; it is now backups <stack>",
+    "Cannot find the stack file of x",
+  ],
+  [
+    ["backups", "purge", "1", "--stack", "a", "--cwd", folder],
+    "it is now backups purge <rollout> <stack>",
+    "Cannot ask: standard input is no terminal",
+  ],
   [
     ["fleet", "up", "--stacks", "a,x", "--cwd", folder],
     "--stacks a,b will go with the next release; it is now fleet up a b",
     "Cannot find the stack file of x",
   ],
-  [["status", "x", "--identity", "key", "--cwd", folder], "--identity will go with the next release; it is now --key", "Cannot find the stack file of x"],
+  [
+    ["status", "x", "--identity", "key", "--cwd", folder],
+    "--identity will go with the next release; it is now --key",
+    "Cannot find the stack file of x",
+  ],
 ])("the earlier spelling %j works, and says the present one", (args, notice, end) => {
   const { code, stdout, stderr } = run(...args);
-  expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: "", stderr: expect.stringMatching(`^notice: .*${notice}\n${end}`) });
+  expect({ code, stdout, stderr }).toEqual({
+    code: 3,
+    stdout: "",
+    stderr: expect.stringMatching(`^notice: .*${notice}\n${end}`),
+  });
 });
 
 test.each([
@@ -64,12 +88,17 @@ test.each([
 });
 
 test("what comes after pulumi is the CLI's own", () => {
-  expect(run("pulumi", "stack", "--help")).toMatchObject({ code: 0, stdout: expect.stringContaining("pulumi stack [command]") });
+  expect(run("pulumi", "stack", "--help")).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("pulumi stack [command]"),
+  });
 });
 
 test("docs/commands.md has the exit codes of --help", () => {
   const page = readFileSync(join(import.meta.dirname, "..", "..", "docs", "commands.md"), "utf8");
-  const told = [...page.matchAll(/^\| (\d) \| (.*) \|$/gm)].map(([, code, meaning]) => `  ${code}  ${meaning}`);
+  const told = [...page.matchAll(/^\| (\d) \| (.*) \|$/gm)].map(
+    ([, code, meaning]) => `  ${code}  ${meaning}`,
+  );
   expect(run("--help").stdout).toContain(`Exit codes:\n${told.join("\n")}\n`);
   expect(told).toHaveLength(7);
 });

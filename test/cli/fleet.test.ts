@@ -1,16 +1,37 @@
 import { describe, expect, test } from "vitest";
 import { handOut, matrixOf, unknownIn } from "../../cli/fleet/fleet.ts";
-import { changesIn, describeResults, exitCodeOf, jsonOf, notStarted, type Outcome, type Result, reasonOf } from "../../cli/fleet/result.ts";
+import {
+  changesIn,
+  describeResults,
+  exitCodeOf,
+  jsonOf,
+  notStarted,
+  type Outcome,
+  type Result,
+  reasonOf,
+} from "../../cli/fleet/result.ts";
 import { describeOverview } from "../../cli/status/table.ts";
 import { unpainted } from "../../cli/terminal.ts";
 import { drifted } from "./made-up.ts";
 
 function result(stack: string, outcome: Outcome, rest: Partial<Result> = {}): Result {
-  return { stack, outcome, seconds: 12.34, changes: {}, reason: undefined, log: `/logs/${stack}.log`, ...rest };
+  return {
+    stack,
+    outcome,
+    seconds: 12.34,
+    changes: {},
+    reason: undefined,
+    log: `/logs/${stack}.log`,
+    ...rest,
+  };
 }
 
 /** Hands out with a record of what was started, and how many were at work at once. */
-async function recorded(options: Partial<Parameters<typeof handOut>[1]>, failing: readonly string[] = [], waiting: readonly string[] = []) {
+async function recorded(
+  options: Partial<Parameters<typeof handOut>[1]>,
+  failing: readonly string[] = [],
+  waiting: readonly string[] = [],
+) {
   const started: string[] = [];
   let [running, most] = [0, 0];
   const results = await handOut(
@@ -25,7 +46,10 @@ async function recorded(options: Partial<Parameters<typeof handOut>[1]>, failing
         await Promise.resolve();
       }
       running -= 1;
-      return result(stack, failing.includes(stack) ? "failed" : waiting.includes(stack) ? "not started" : "updated");
+      return result(
+        stack,
+        failing.includes(stack) ? "failed" : waiting.includes(stack) ? "not started" : "updated",
+      );
     },
   );
   return { started, most, outcomes: results.map(({ stack, outcome }) => `${stack} ${outcome}`) };
@@ -63,7 +87,10 @@ describe("stacks are handed out", () => {
   });
 
   test("none after a canary whose window is shut; any other that waits holds nobody", async () => {
-    expect(await recorded({ canary: "d" }, [], ["d"])).toMatchObject({ started: ["d"], outcomes: expect.arrayContaining(["a not started"]) });
+    expect(await recorded({ canary: "d" }, [], ["d"])).toMatchObject({
+      started: ["d"],
+      outcomes: expect.arrayContaining(["a not started"]),
+    });
     expect((await recorded({ canary: "d" }, [], ["a"])).started).toEqual(["d", "a", "b", "c", "e"]);
   });
 
@@ -76,7 +103,10 @@ describe("stacks are handed out", () => {
 
 test("what Pulumi's summary says of changes", () => {
   expect(changesIn({ same: 61, read: 1 })).toEqual({});
-  expect(changesIn({ same: 1, create: 0, replace: 18, "delete-replaced": 18, read: 1 })).toEqual({ replace: 18, "delete-replaced": 18 });
+  expect(changesIn({ same: 1, create: 0, replace: 18, "delete-replaced": 18, read: 1 })).toEqual({
+    replace: 18,
+    "delete-replaced": 18,
+  });
 });
 
 test("the exit code tells changes, failures and what was left out apart", () => {
@@ -88,13 +118,18 @@ test("the exit code tells changes, failures and what was left out apart", () => 
 
 describe("why a run failed", () => {
   test("is what the engine calls an error, without its marks", () => {
-    expect(reasonOf(["<{%reset%}>update failed<{%reset%}>", "<{%fg 1%}>Cannot finish trust:\n  x<{%reset%}>"], "error: other")).toBe("Cannot finish trust: x");
+    expect(
+      reasonOf(
+        ["<{%reset%}>update failed<{%reset%}>", "<{%fg 1%}>Cannot finish trust:\n  x<{%reset%}>"],
+        "error: other",
+      ),
+    ).toBe("Cannot finish trust: x");
   });
 
   test("or what the CLI calls one", () => {
-    expect(reasonOf([], "code: 255\n stdout: \n stderr: Command failed\nerror: no stack named 'x' found\n")).toBe(
-      "no stack named 'x' found; make it with: npx etcd-rotation pulumi stack init <stack>",
-    );
+    expect(
+      reasonOf([], "code: 255\n stdout: \n stderr: Command failed\nerror: no stack named 'x' found\n"),
+    ).toBe("no stack named 'x' found; make it with: npx etcd-rotation pulumi stack init <stack>");
   });
 
   test("or the last thing that was said, and never a long text", () => {
@@ -106,7 +141,10 @@ describe("why a run failed", () => {
 test("the summary: a line per stack, why it failed, and how to go on", () => {
   const results = [
     result("prod-a", "updated", { changes: { replace: 62 }, seconds: 89 }),
-    result("prod-b", "failed", { changes: { replace: 62 }, reason: "trust-master-2: Process exited with status 5" }),
+    result("prod-b", "failed", {
+      changes: { replace: 62 },
+      reason: "trust-master-2: Process exited with status 5",
+    }),
     notStarted("prod-c"),
   ];
   expect(describeResults(results, "up", 80, unpainted).join("\n")).toBe(`stack   result       seconds  changes
@@ -139,7 +177,10 @@ test("a matrix has what is to be updated; what nobody could look at is told", ()
       { stack: "d", state: "due" },
     ],
   });
-  expect(unknownIn(outcomes)).toEqual(["b: no such file", expect.stringMatching(/^e: Cannot connect to 10\.0\.0\.3:22/)]);
+  expect(unknownIn(outcomes)).toEqual([
+    "b: no such file",
+    expect.stringMatching(/^e: Cannot connect to 10\.0\.0\.3:22/),
+  ]);
 });
 
 test("many clusters at a glance", () => {

@@ -24,7 +24,10 @@ test("numbers the states from the oldest, whatever packs them, and leaves other 
   const zst = write("prod-1795569649829839289.checkpoint.json.zst", zstdCompressSync("third"));
   write("prod-1795568726202350461.history.json", '{"kind":"update","result":"succeeded"}');
   write("prod-1795568730506057392.history.json.gz", gzipSync('{"kind":"update","result":"failed"}'));
-  write("prod-1795568726202350461.checkpoint.json.attrs", JSON.stringify({ md5: createHash("md5").update("first").digest("base64") }));
+  write(
+    "prod-1795568726202350461.checkpoint.json.attrs",
+    JSON.stringify({ md5: createHash("md5").update("first").digest("base64") }),
+  );
   write("notes.json", "{}");
   expect(keptIn(folder)).toEqual([
     { number: 1, file: plain, time: 1_795_568_726_202, result: "succeeded" },
@@ -40,7 +43,10 @@ test("a stack without updates has no states", () => {
 
 test("a file that was changed after Pulumi had written it is refused", () => {
   const file = write("prod-1795568726202350999.checkpoint.json", "changed");
-  write("prod-1795568726202350999.checkpoint.json.attrs", JSON.stringify({ md5: createHash("md5").update("written").digest("base64") }));
+  write(
+    "prod-1795568726202350999.checkpoint.json.attrs",
+    JSON.stringify({ md5: createHash("md5").update("written").digest("base64") }),
+  );
   expect(() => readStateFile(file)).toThrow(
     "Cannot read the state in prod-1795568726202350999.checkpoint.json: it is not what Pulumi wrote: its sum differs from the one in the .attrs file beside it, so it was cut or changed. Nothing was changed",
   );
@@ -54,5 +60,7 @@ test.each([
   if (content !== undefined) {
     writeFileSync(file, content);
   }
-  expect(() => readStateFile(file)).toThrow(new RegExp(`^Cannot read the state in ${name}\\.json\\.gz: .*${seen}.*\\. Nothing was changed$`));
+  expect(() => readStateFile(file)).toThrow(
+    new RegExp(`^Cannot read the state in ${name}\\.json\\.gz: .*${seen}.*\\. Nothing was changed$`),
+  );
 });

@@ -4,7 +4,13 @@ import type { ClusterStatus } from "../../components/model/status.ts";
 export const now = Date.parse("2026-11-25T12:00:00Z");
 
 /** A certificate of one master, as `clusterStatus` gives it. */
-export function certificate(master: string, file: string, end: string, state: State, rest: Partial<CertificateStatus> = {}): CertificateStatus {
+export function certificate(
+  master: string,
+  file: string,
+  end: string,
+  state: State,
+  rest: Partial<CertificateStatus> = {},
+): CertificateStatus {
   const notAfter = Date.parse(`${end}T00:00:00Z`);
   return {
     master,
@@ -24,7 +30,9 @@ export function certificate(master: string, file: string, end: string, state: St
 }
 
 /** Three masters: a leaf replaced by hand on the second, the third out of reach. */
-export function drifted(names: readonly [string, string, string] = ["master-1", "master-2", "master-3"]): ClusterStatus {
+export function drifted(
+  names: readonly [string, string, string] = ["master-1", "master-2", "master-3"],
+): ClusterStatus {
   const [first, second, third] = names;
   const kubernetes = { issuer: { name: "kubernetes", fingerprint: undefined } };
   return {
@@ -39,7 +47,10 @@ export function drifted(names: readonly [string, string, string] = ["master-1", 
       certificate(first, "etcd-ca", "2076-11-12", "ok"),
       certificate(second, "etcd-ca", "2076-11-12", "ok"),
       certificate(first, "etcd-server", "2076-11-12", "ok", { port: 2379 }),
-      certificate(second, "etcd-server", "2027-11-12", "drifted", { port: 2379, issuer: { name: "someone", fingerprint: undefined } }),
+      certificate(second, "etcd-server", "2027-11-12", "drifted", {
+        port: 2379,
+        issuer: { name: "someone", fingerprint: undefined },
+      }),
       certificate(first, "apiserver-kubelet-client", "2026-12-15", "due", kubernetes),
       certificate(second, "apiserver-kubelet-client", "2026-11-20", "expired", kubernetes),
     ],
@@ -49,8 +60,16 @@ export function drifted(names: readonly [string, string, string] = ["master-1", 
         master: third,
         what: "Cannot connect to 10.0.0.3:22 as root: connect ECONNREFUSED. Is the master up and reachable from here? Try: ssh -p 22 root@10.0.0.3 true",
       },
-      { state: "drifted", master: second, what: "etcd-server is not issued by any authority in etcd-ca of master-1" },
-      { state: "due", master: undefined, what: 'rotation "2026-12" is asked for; the masters have "2026-11"' },
+      {
+        state: "drifted",
+        master: second,
+        what: "etcd-server is not issued by any authority in etcd-ca of master-1",
+      },
+      {
+        state: "due",
+        master: undefined,
+        what: 'rotation "2026-12" is asked for; the masters have "2026-11"',
+      },
     ],
     notes: ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."],
     rollout: 4,

@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "..", "..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
-const blocks = (file: string) => [...read(file).matchAll(/^```bash\n(.*?)^```$/gms)].map(([, block]) => block);
+const blocks = (file: string) =>
+  [...read(file).matchAll(/^```bash\n(.*?)^```$/gms)].map(([, block]) => block);
 
 test.each(["README.ja.md", "README.zh-CN.md"])("the commands of %s are those of README.md", (file) => {
   const own = blocks(file);
@@ -16,14 +17,20 @@ const pages = readdirSync(join(root, "docs"))
   .filter((name) => name.endsWith(".md"))
   .map((name) => `docs/${name}`);
 
-test.each(["README.md", "README.ja.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", ...pages])("what %s links to is there", (file) => {
-  const links = [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
-  const missing = links.filter(([, path = "", heading]) => {
-    const target = path === "" ? join(root, file) : join(root, dirname(file), path);
-    return !existsSync(target) || (heading !== undefined && !headingsOf(readFileSync(target, "utf8")).includes(heading));
-  });
-  expect(missing.map(([link]) => link)).toEqual([]);
-});
+test.each(["README.md", "README.ja.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md", ...pages])(
+  "what %s links to is there",
+  (file) => {
+    const links = [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
+    const missing = links.filter(([, path = "", heading]) => {
+      const target = path === "" ? join(root, file) : join(root, dirname(file), path);
+      return (
+        !existsSync(target) ||
+        (heading !== undefined && !headingsOf(readFileSync(target, "utf8")).includes(heading))
+      );
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
+  },
+);
 
 test("docs/README.md leads to every page", () => {
   const linked = [...read("docs/README.md").matchAll(/\]\(([a-z-]+\.md)/g)].map(([, page]) => `docs/${page}`);

@@ -11,7 +11,9 @@ const end = Date.UTC(2027, 0, 31);
 function set(name: "a" | "b", changes: Partial<CertificateSet> = {}): CertificateSet {
   return {
     rotation: name,
-    certificates: Object.fromEntries(certificatesIn((name === "a" ? authority : peerAuthority).certPem).map((own) => ["etcd-ca", own])),
+    certificates: Object.fromEntries(
+      certificatesIn((name === "a" ? authority : peerAuthority).certPem).map((own) => ["etcd-ca", own]),
+    ),
     authority: name,
     validityHours: 8760,
     algorithm: "ECDSA-P256",
@@ -58,13 +60,15 @@ describe("listStates", () => {
       state(6, set("a")),
     ];
     expect(
-      listStates(states, set("a"), end - 90 * day * 1000, 60 * day).map(({ number, rotation, condition, isPresent, faults }) => [
-        number,
-        rotation,
-        condition,
-        isPresent,
-        faults,
-      ]),
+      listStates(states, set("a"), end - 90 * day * 1000, 60 * day).map(
+        ({ number, rotation, condition, isPresent, faults }) => [
+          number,
+          rotation,
+          condition,
+          isPresent,
+          faults,
+        ],
+      ),
     ).toEqual([
       [6, "a", "valid", true, []],
       [5, "b", "incomplete", false, ["x is missing"]],
@@ -120,7 +124,13 @@ describe("refusalsOf", () => {
       now: end - 90 * day * 1000,
       renewBeforeSeconds: 60 * day,
       isReSigning: false,
-      others: [listed(5, "valid", true), listed(4, "valid"), listed(3, "due"), listed(2, "expired"), listed(1, "valid")],
+      others: [
+        listed(5, "valid", true),
+        listed(4, "valid"),
+        listed(3, "due"),
+        listed(2, "expired"),
+        listed(1, "valid"),
+      ],
       ...changes,
     });
 
@@ -141,7 +151,9 @@ describe("refusalsOf", () => {
   });
 
   test("a set that is not whole, and the one that the stack has", () => {
-    expect(refusals({ chosen: { deployment: own, set: set("a", { faults: ["etcd-ca is missing"] }) } })).toEqual([
+    expect(
+      refusals({ chosen: { deployment: own, set: set("a", { faults: ["etcd-ca is missing"] }) } }),
+    ).toEqual([
       "its set is not whole (etcd-ca is missing), as after an update that failed; expected one that is: npx etcd-rotation rollback prod --list",
     ]);
     expect(refusals({ chosen: { deployment: own, set: set("b") } })).toEqual([

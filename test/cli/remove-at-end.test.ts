@@ -12,7 +12,9 @@ async function beginning(more: string) {
   const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), "etcd-rotation-test-")));
   const calls = folders.map((folder) => `removeAtEnd(${JSON.stringify(folder)});`).join(" ");
   const script = `import { removeAtEnd } from ${JSON.stringify(module)}; ${calls} ${more} console.log("ready"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   await once(child.stdout, "data");
   return { child, left: () => folders.filter((folder) => existsSync(folder)).length };
 }
@@ -30,7 +32,9 @@ test.each([
 });
 
 test("whoever sees to a signal decides when the process ends", async () => {
-  const { child, left } = await beginning('process.on("SIGTERM", () => { console.log("seen"); setTimeout(() => process.exit(0), 50); });');
+  const { child, left } = await beginning(
+    'process.on("SIGTERM", () => { console.log("seen"); setTimeout(() => process.exit(0), 50); });',
+  );
   child.kill("SIGTERM");
   await once(child.stdout, "data");
   expect(left()).toBe(2);

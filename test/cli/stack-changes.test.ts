@@ -15,14 +15,22 @@ config:
   etcd-rotation:certificates: { validity: 20y,   renewBefore: 60d } # see the wiki
   aws:region: eu-1
 `;
-const program = { folder: "/p", project: "etcd-rotation", stack: "prod", stackFile: "/p/stacks/Pulumi.prod.yaml" };
+const program = {
+  folder: "/p",
+  project: "etcd-rotation",
+  stack: "prod",
+  stackFile: "/p/stacks/Pulumi.prod.yaml",
+};
 const to = (path: string[], value: string) => ({ path, from: undefined, to: value });
 
 describe("withChanges", () => {
   test("replaces values and leaves every other byte as it is", () => {
-    expect(withChanges(text, [to(["etcd-rotation:rotation"], "2026-11"), to(["etcd-rotation:certificates", "validity"], "50y")])).toBe(
-      text.replace('"2026-12"', '"2026-11"').replace("validity: 20y", 'validity: "50y"'),
-    );
+    expect(
+      withChanges(text, [
+        to(["etcd-rotation:rotation"], "2026-11"),
+        to(["etcd-rotation:certificates", "validity"], "50y"),
+      ]),
+    ).toBe(text.replace('"2026-12"', '"2026-11"').replace("validity: 20y", 'validity: "50y"'));
   });
 
   test.each([
@@ -30,24 +38,44 @@ describe("withChanges", () => {
     ["'single'", "a: 'old'", "a: 'new'"],
     ['"double"', 'a: "old"', 'a: "new"'],
   ])("keeps %s quotes", (_, before, after) => {
-    expect(withChanges(`config:\n  ${before} # why\n`, [to(["a"], "new")])).toBe(`config:\n  ${after} # why\n`);
+    expect(withChanges(`config:\n  ${before} # why\n`, [to(["a"], "new")])).toBe(
+      `config:\n  ${after} # why\n`,
+    );
   });
 
-  test.each(["2026", "1.10", "1e3", "true", "null", "no", "2026-11-25", "0x1f"])("%s stays a string", (value) => {
-    const changed = withChanges("config:\n  etcd-rotation:rotation: old\n", [to(["etcd-rotation:rotation"], value)]);
-    expect(parse(changed)).toEqual({ config: { "etcd-rotation:rotation": value } });
-  });
+  test.each(["2026", "1.10", "1e3", "true", "null", "no", "2026-11-25", "0x1f"])(
+    "%s stays a string",
+    (value) => {
+      const changed = withChanges("config:\n  etcd-rotation:rotation: old\n", [
+        to(["etcd-rotation:rotation"], value),
+      ]);
+      expect(parse(changed)).toEqual({ config: { "etcd-rotation:rotation": value } });
+    },
+  );
 
   test("adds a key, and a map for it, and keeps comments", () => {
-    const changed = withChanges(text, [to(["etcd-rotation:certificates", "algorithm"], "RSA-2048"), to(["etcd-rotation:new", "key"], "x")]);
-    expect(settingsIn(changed, program)).toMatchObject({ certificates: { validity: "20y", renewBefore: "60d", algorithm: "RSA-2048" }, new: { key: "x" } });
-    expect(changed.match(/#.*/g)).toEqual(["# the production cluster", "# change it to rotate", "# was 2026-11", "# see the wiki"]);
+    const changed = withChanges(text, [
+      to(["etcd-rotation:certificates", "algorithm"], "RSA-2048"),
+      to(["etcd-rotation:new", "key"], "x"),
+    ]);
+    expect(settingsIn(changed, program)).toMatchObject({
+      certificates: { validity: "20y", renewBefore: "60d", algorithm: "RSA-2048" },
+      new: { key: "x" },
+    });
+    expect(changed.match(/#.*/g)).toEqual([
+      "# the production cluster",
+      "# change it to rotate",
+      "# was 2026-11",
+      "# see the wiki",
+    ]);
   });
 
   test("takes a stack file that is JSON", () => {
-    expect(withChanges('{\n  "config": {\n    "etcd-rotation:rotation": "b"\n  }\n}\n', [to(["etcd-rotation:rotation"], "a")])).toBe(
-      '{\n  "config": {\n    "etcd-rotation:rotation": "a"\n  }\n}\n',
-    );
+    expect(
+      withChanges('{\n  "config": {\n    "etcd-rotation:rotation": "b"\n  }\n}\n', [
+        to(["etcd-rotation:rotation"], "a"),
+      ]),
+    ).toBe('{\n  "config": {\n    "etcd-rotation:rotation": "a"\n  }\n}\n');
   });
 });
 
@@ -61,10 +89,15 @@ describe("settingsIn", () => {
   });
 
   test.each([
-    ["config: [", "Flow sequence in block collection must be sufficiently indented and end with a ] at line 1, column 10:"],
+    [
+      "config: [",
+      "Flow sequence in block collection must be sufficiently indented and end with a ] at line 1, column 10:",
+    ],
     ["config: x", "its config holds no keys"],
   ])("refuses %s", (broken, seen) => {
-    expect(() => settingsIn(broken, program)).toThrow(`Cannot read /p/stacks/Pulumi.prod.yaml: ${seen}; expected the settings of a stack`);
+    expect(() => settingsIn(broken, program)).toThrow(
+      `Cannot read /p/stacks/Pulumi.prod.yaml: ${seen}; expected the settings of a stack`,
+    );
   });
 });
 
@@ -79,11 +112,23 @@ test.each([
 });
 
 describe("changesTo", () => {
-  const present = { rotation: "2026-12", certificates: { validity: durationSeconds("50y"), algorithm: "ECDSA-P256" } };
+  const present = {
+    rotation: "2026-12",
+    certificates: { validity: durationSeconds("50y"), algorithm: "ECDSA-P256" },
+  };
   const set = { rotation: "2026-12", validityHours: 438_000, algorithm: "ECDSA-P256" };
   const changes = (changed: Partial<typeof set>, isReSigning = false) =>
     changesTo(
-      { certificates: {}, authority: undefined, rollout: 1, cluster: undefined, end: undefined, faults: [], ...set, ...changed },
+      {
+        certificates: {},
+        authority: undefined,
+        rollout: 1,
+        cluster: undefined,
+        end: undefined,
+        faults: [],
+        ...set,
+        ...changed,
+      },
       present,
       "etcd-rotation",
       isReSigning,
@@ -102,7 +147,9 @@ describe("changesTo", () => {
   });
 
   test("leaves the validity alone when only the keys are to come back", () => {
-    expect(changes({ rotation: "2026-11", validityHours: 8760 }, true)).toEqual([{ path: ["etcd-rotation:rotation"], from: "2026-12", to: "2026-11" }]);
+    expect(changes({ rotation: "2026-11", validityHours: 8760 }, true)).toEqual([
+      { path: ["etcd-rotation:rotation"], from: "2026-12", to: "2026-11" },
+    ]);
   });
 
   test.each([

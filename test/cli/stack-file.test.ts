@@ -1,4 +1,13 @@
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -41,8 +50,16 @@ beforeEach(() => {
 });
 
 test("a window is read by itself, and one that cannot be read is told", () => {
-  write("window", '    agent: true\n  etcd-rotation:window: { days: [tue], from: "22:00", to: "04:00", timeZone: UTC }');
-  expect(readWindow(programOf(project, "window"))).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "UTC" });
+  write(
+    "window",
+    '    agent: true\n  etcd-rotation:window: { days: [tue], from: "22:00", to: "04:00", timeZone: UTC }',
+  );
+  expect(readWindow(programOf(project, "window"))).toEqual({
+    days: ["tue"],
+    from: 1320,
+    to: 240,
+    timeZone: "UTC",
+  });
   write("window", '    agent: true\n  etcd-rotation:window: { from: "22:00", to: "25:00", timeZone: UTC }');
   expect(() => readWindow(programOf(project, "window"))).toThrow(
     /^Cannot read the window in .*Pulumi\.window\.yaml: to: expected a time of day such as "04:00"$/,
@@ -54,15 +71,25 @@ test("a window is read by itself, and one that cannot be read is told", () => {
 describe("a stack file", () => {
   test("is read without the stack's password", () => {
     const settings = settingsFor(programOf(project, "plain"), noLogin);
-    expect([settings.rotation, settings.ssh.agent, settings.masters[0]?.address]).toEqual(["2026-11", true, "10.0.0.1"]);
+    expect([settings.rotation, settings.ssh.agent, settings.masters[0]?.address]).toEqual([
+      "2026-11",
+      true,
+      "10.0.0.1",
+    ]);
   });
 
   test.each([
     ["ssh.privateKey", `    privateKey: ${encrypted}`],
     ["ssh.password", `    password: ${encrypted}`],
-    ["ssh.bastion.password", `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, password: ${encrypted} }`],
+    [
+      "ssh.bastion.password",
+      `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, password: ${encrypted} }`,
+    ],
     ["ssh.passphrase", `    privateKeyPath: /nowhere\n    passphrase: ${encrypted}`],
-    ["ssh.bastion.privateKey", `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, privateKey: ${encrypted} }`],
+    [
+      "ssh.bastion.privateKey",
+      `    agent: true\n    bastion: { host: b, hostKey: ssh-ed25519 AAAA, privateKey: ${encrypted} }`,
+    ],
   ])("with an encrypted %s needs another way to log in", (key, ssh) => {
     write("secret", ssh);
     expect(() => settingsFor(programOf(project, "secret"), noLogin)).toThrow(
@@ -74,7 +101,9 @@ describe("a stack file", () => {
   test("gets the key of --key in place of its own", () => {
     writeFileSync(join(folder, "id"), "the text of a key");
     write("secret", `    privateKey: ${encrypted}\n    port: 2222`);
-    expect(settingsFor(programOf(project, "secret"), { isAgent: false, key: join(folder, "id") }).ssh).toMatchObject({
+    expect(
+      settingsFor(programOf(project, "secret"), { isAgent: false, key: join(folder, "id") }).ssh,
+    ).toMatchObject({
       privateKey: "the text of a key",
       port: 2222,
       agent: false,
@@ -82,9 +111,13 @@ describe("a stack file", () => {
   });
 
   test("that is missing or broken is named", () => {
-    expect(() => settingsFor(programOf(project, "none"), noLogin)).toThrow(/^Cannot read the stack file .*Pulumi\.none\.yaml: ENOENT/);
+    expect(() => settingsFor(programOf(project, "none"), noLogin)).toThrow(
+      /^Cannot read the stack file .*Pulumi\.none\.yaml: ENOENT/,
+    );
     writeFileSync(join(folder, "stacks", "Pulumi.broken.yaml"), "config: [");
-    expect(() => settingsFor(programOf(project, "broken"), noLogin)).toThrow(/^Cannot read .*Pulumi\.broken\.yaml: Flow sequence/);
+    expect(() => settingsFor(programOf(project, "broken"), noLogin)).toThrow(
+      /^Cannot read .*Pulumi\.broken\.yaml: Flow sequence/,
+    );
   });
 });
 
@@ -97,9 +130,15 @@ test("the example is no stack", () => {
 test("stacks are named, all, or the only one", () => {
   expect(chooseStacks(project, ["plain", "plain"], false)).toEqual(["plain"]);
   expect(chooseStacks(project, [], true)).toEqual(["plain", "secret"]);
-  expect(() => chooseStacks(project, [], false)).toThrow("Cannot choose a stack: none was given; expected plain, secret");
-  expect(() => chooseStacks(project, ["prod"], false)).toThrow("Cannot find the stack file of prod; expected plain, secret");
-  expect(() => chooseStacks(project, ["plain"], true)).toThrow("Cannot choose stacks: both --all and plain were given; expected one of them");
+  expect(() => chooseStacks(project, [], false)).toThrow(
+    "Cannot choose a stack: none was given; expected plain, secret",
+  );
+  expect(() => chooseStacks(project, ["prod"], false)).toThrow(
+    "Cannot find the stack file of prod; expected plain, secret",
+  );
+  expect(() => chooseStacks(project, ["plain"], true)).toThrow(
+    "Cannot choose stacks: both --all and plain were given; expected one of them",
+  );
 });
 
 test("a file is replaced at once, and a failure leaves nothing behind", () => {
@@ -110,7 +149,10 @@ test("a file is replaced at once, and a failure leaves nothing behind", () => {
   // whoever has the old one open reads all of it
   linkSync(file, join(folder, "read meanwhile"));
   writeAtomically(file, "newer", 0o644);
-  expect([readFileSync(file, "utf8"), readFileSync(join(folder, "read meanwhile"), "utf8")]).toEqual(["newer", "new"]);
+  expect([readFileSync(file, "utf8"), readFileSync(join(folder, "read meanwhile"), "utf8")]).toEqual([
+    "newer",
+    "new",
+  ]);
   mkdirSync(join(folder, "in the way"));
   expect(() => writeAtomically(join(folder, "in the way"), "new", 0o644)).toThrow();
   expect(readdirSync(folder).filter((name) => name.endsWith(".tmp"))).toEqual([]);

@@ -25,12 +25,30 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** As `pulumi up` takes the settings. */
 function inUp(key: string, handedOver: string): Settings {
-  return checkSettings(projectSettings({ ...common, [`etcd-rotation:${key}`]: handedOver, "aws:region": "eu-1" }, "etcd-rotation"), "prod");
+  return checkSettings(
+    projectSettings(
+      { ...common, [`etcd-rotation:${key}`]: handedOver, "aws:region": "eu-1" },
+      "etcd-rotation",
+    ),
+    "prod",
+  );
 }
 
 test.each(writtenSettings)("%s: %s is the same for every command", async (key, written, handedOver) => {
-  const others = Object.entries(common).flatMap(([own, text]) => (own === `etcd-rotation:${key}` ? [] : `  ${own}: ${text}`));
-  writeFileSync(program.stackFile, ["encryptionsalt: v1:abc", "config:", "  aws:region: eu-1", ...others, `  etcd-rotation:${key}: ${written}`, ""].join("\n"));
+  const others = Object.entries(common).flatMap(([own, text]) =>
+    own === `etcd-rotation:${key}` ? [] : `  ${own}: ${text}`,
+  );
+  writeFileSync(
+    program.stackFile,
+    [
+      "encryptionsalt: v1:abc",
+      "config:",
+      "  aws:region: eu-1",
+      ...others,
+      `  etcd-rotation:${key}: ${written}`,
+      "",
+    ].join("\n"),
+  );
   const up = inUp(key, handedOver);
   expect(settingsFor(program, { isAgent: false })).toEqual(up);
   expect(settingsWithoutLogin(program)).toEqual(up);

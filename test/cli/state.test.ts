@@ -3,9 +3,20 @@ import { describe, expect, test } from "vitest";
 import { certificateSetOf, isSameSet } from "../../cli/state/certificate-set.ts";
 import { parseDeployment } from "../../cli/state/deployment.ts";
 import { makeAuthority, makeLeaf } from "../model/openssl.ts";
-import { authority, checkpoint, deploymentOf, exported, first, type MadeUp, peer, peerAuthority, server } from "./states.ts";
+import {
+  authority,
+  checkpoint,
+  deploymentOf,
+  exported,
+  first,
+  type MadeUp,
+  peer,
+  peerAuthority,
+  server,
+} from "./states.ts";
 
-const ending = 'expected a whole file of "pulumi stack export" or of the backend\'s history. Nothing was changed';
+const ending =
+  'expected a whole file of "pulumi stack export" or of the backend\'s history. Nothing was changed';
 
 function setOf(made: MadeUp) {
   return certificateSetOf(parseDeployment(exported(made), "a test"));
@@ -13,7 +24,10 @@ function setOf(made: MadeUp) {
 
 describe("parseDeployment", () => {
   test("reads an export", () => {
-    const { project, stack, time, pendingOperations, secretsProvider, salt } = parseDeployment(exported(first), "before.json");
+    const { project, stack, time, pendingOperations, secretsProvider, salt } = parseDeployment(
+      exported(first),
+      "before.json",
+    );
     expect({ project, stack, time, pendingOperations, secretsProvider, salt }).toEqual({
       project: "etcd-rotation",
       stack: "prod",
@@ -30,21 +44,45 @@ describe("parseDeployment", () => {
   });
 
   test("keeps the version and the features of a newer state", () => {
-    const text = JSON.stringify({ version: 4, features: ["taint"], checkpoint: { latest: deploymentOf(first) } });
-    expect(JSON.parse(parseDeployment(text, "x").importable)).toMatchObject({ version: 4, features: ["taint"] });
+    const text = JSON.stringify({
+      version: 4,
+      features: ["taint"],
+      checkpoint: { latest: deploymentOf(first) },
+    });
+    expect(JSON.parse(parseDeployment(text, "x").importable)).toMatchObject({
+      version: 4,
+      features: ["taint"],
+    });
   });
 
   test("counts what a killed run left behind", () => {
-    expect(parseDeployment(exported({ ...first, pendingOperations: [{ type: "creating" }, { type: "creating" }] }), "x").pendingOperations).toBe(2);
+    expect(
+      parseDeployment(
+        exported({ ...first, pendingOperations: [{ type: "creating" }, { type: "creating" }] }),
+        "x",
+      ).pendingOperations,
+    ).toBe(2);
   });
 
   test.each([
     ["cut", exported(first).slice(0, 3000), "it is no JSON, so it may have been cut"],
     ["empty", "", "it is no JSON, so it may have been cut"],
     ["another file", '{"name": "etcd-rotation"}', "it lacks parts that every state has"],
-    ["a state without its manifest", exported(first).replace('"manifest"', '"m"'), "it lacks parts that every state has"],
-    ["a state before its first update", '{"version":3,"deployment":{"manifest":{}}}', "it holds no resources"],
-    ["a destroyed stack's checkpoint", '{"version":3,"checkpoint":{"latest":{"resources":[]}}}', "it holds no resources"],
+    [
+      "a state without its manifest",
+      exported(first).replace('"manifest"', '"m"'),
+      "it lacks parts that every state has",
+    ],
+    [
+      "a state before its first update",
+      '{"version":3,"deployment":{"manifest":{}}}',
+      "it holds no resources",
+    ],
+    [
+      "a destroyed stack's checkpoint",
+      '{"version":3,"checkpoint":{"latest":{"resources":[]}}}',
+      "it holds no resources",
+    ],
     [
       "another version under the same sum",
       exported(first).replace("v3.259.0", "v3.258.0"),
@@ -56,7 +94,9 @@ describe("parseDeployment", () => {
       'its first resource is "urn:prod:pulumi:pulumi:Stack::etcd-rotation-prod"',
     ],
   ])("refuses %s", (_, text, seen) => {
-    expect(() => parseDeployment(text, "before.json")).toThrow(`Cannot read the state in before.json: ${seen}; ${ending}`);
+    expect(() => parseDeployment(text, "before.json")).toThrow(
+      `Cannot read the state in before.json: ${seen}; ${ending}`,
+    );
   });
 });
 
@@ -71,7 +111,10 @@ describe("certificateSetOf", () => {
       algorithm: "ECDSA-P256",
       rollout: 1,
       cluster: "4242",
-      end: { name: "master-1-etcd-server", notAfter: Date.parse(new X509Certificate(server.certPem).validTo) },
+      end: {
+        name: "master-1-etcd-server",
+        notAfter: Date.parse(new X509Certificate(server.certPem).validTo),
+      },
       faults: [],
     });
   });
@@ -85,37 +128,63 @@ describe("certificateSetOf", () => {
   test("leaves out what a replacement has still to delete", () => {
     const old = makeAuthority("/CN=etcd-ca 2026-10");
     const more = deploymentOf({ ...first, authorities: { "etcd-ca": old }, leaves: {} })["resources"];
-    const deleted = Array.isArray(more) ? more.slice(1).map((resource) => ({ ...resource, delete: true })) : [];
+    const deleted = Array.isArray(more)
+      ? more.slice(1).map((resource) => ({ ...resource, delete: true }))
+      : [];
     expect(deleted).toHaveLength(2);
     expect(isSameSet(setOf({ ...first, more: deleted }), setOf(first))).toBe(true);
   });
 
   test("finds nothing missing where one authority is for clients and members", () => {
     const { "master-1-etcd-server": own } = first.leaves ?? {};
-    expect(setOf({ ...first, authorities: { "etcd-ca": authority }, leaves: own === undefined ? {} : { "master-1-etcd-server": own } }).faults).toEqual([]);
+    expect(
+      setOf({
+        ...first,
+        authorities: { "etcd-ca": authority },
+        leaves: own === undefined ? {} : { "master-1-etcd-server": own },
+      }).faults,
+    ).toEqual([]);
   });
 
   test("takes a leaf that was made anew for another set", () => {
     const other = makeLeaf(authority, { subject: "/CN=etcd-server", days: 365 });
-    expect(isSameSet(setOf(first), setOf({ ...first, leaves: { ...first.leaves, "master-1-etcd-server": other } }))).toBe(false);
+    expect(
+      isSameSet(
+        setOf(first),
+        setOf({ ...first, leaves: { ...first.leaves, "master-1-etcd-server": other } }),
+      ),
+    ).toBe(false);
   });
 
   test.each<[string, MadeUp, string[]]>([
-    ["an authority", { ...first, authorities: { "etcd-ca": authority } }, ["etcd-peer-ca is missing", "master-1-etcd-peer is of another authority"]],
+    [
+      "an authority",
+      { ...first, authorities: { "etcd-ca": authority } },
+      ["etcd-peer-ca is missing", "master-1-etcd-peer is of another authority"],
+    ],
     ["all leaves", { ...first, leaves: {} }, ["it has no leaf"]],
     [
       "the leaf's own authority",
-      { ...first, authorities: { "etcd-ca": makeAuthority("/CN=etcd-ca 2026-11"), "etcd-peer-ca": peerAuthority } },
+      {
+        ...first,
+        authorities: { "etcd-ca": makeAuthority("/CN=etcd-ca 2026-11"), "etcd-peer-ca": peerAuthority },
+      },
       ["master-1-etcd-server is of another authority"],
     ],
     [
       "a readable leaf",
-      { ...first, leaves: { "master-1-etcd-server": { ...server, certPem: "-----BEGIN" }, "master-1-etcd-peer": peer } },
+      {
+        ...first,
+        leaves: { "master-1-etcd-server": { ...server, certPem: "-----BEGIN" }, "master-1-etcd-peer": peer },
+      },
       ["master-1-etcd-server cannot be read"],
     ],
     [
       "the leaf's own key",
-      { ...first, leaves: { "master-1-etcd-server": { ...server, keyPem: peer.keyPem }, "master-1-etcd-peer": peer } },
+      {
+        ...first,
+        leaves: { "master-1-etcd-server": { ...server, keyPem: peer.keyPem }, "master-1-etcd-peer": peer },
+      },
       ["master-1-etcd-server has another key"],
     ],
   ])("finds that %s is missing", (_, made, faults) => {

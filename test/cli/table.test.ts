@@ -31,13 +31,21 @@ issued by kubernetes (not on any master)
 });
 
 test("long names lose their beginning, which masters have in common, before the table gets too wide", () => {
-  const lines = describeCluster(drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]), 80, unpainted);
+  const lines = describeCluster(
+    drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]),
+    80,
+    unpainted,
+  );
   expect(lines[4]).toBe("  certificate               ends         days  …168.0.11  …168.0.12  …168.0.13");
   expect(lines.every((line) => line.length <= 80 && line === line.trimEnd())).toBe(true);
 });
 
 test("a wide terminal shows them whole", () => {
-  const lines = describeCluster(drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]), 160, unpainted);
+  const lines = describeCluster(
+    drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]),
+    160,
+    unpainted,
+  );
   expect(lines.find((line) => line.includes("certificate  "))).toBe(
     "  certificate               ends         days  cn-hangzhou.192.168.0.11  cn-hangzhou.192.168.0.12  cn-hangzhou.192.168.0.13",
   );
@@ -45,9 +53,20 @@ test("a wide terminal shows them whole", () => {
 
 test("masters that do not fit side by side come below each other", () => {
   const status = drifted();
-  const five = [...status.masters, { ...status.masters[0], name: "master-4" }, { ...status.masters[0], name: "master-5" }] as typeof status.masters;
-  const certificates = [...status.certificates, ...["master-4", "master-5"].map((name) => certificate(name, "apiserver-kubelet-client", "2026-12-15", "due"))];
-  const headers = describeCluster({ ...status, masters: five, certificates }, 80, unpainted).filter((line) => line.includes("certificate  "));
+  const five = [
+    ...status.masters,
+    { ...status.masters[0], name: "master-4" },
+    { ...status.masters[0], name: "master-5" },
+  ] as typeof status.masters;
+  const certificates = [
+    ...status.certificates,
+    ...["master-4", "master-5"].map((name) =>
+      certificate(name, "apiserver-kubelet-client", "2026-12-15", "due"),
+    ),
+  ];
+  const headers = describeCluster({ ...status, masters: five, certificates }, 80, unpainted).filter((line) =>
+    line.includes("certificate  "),
+  );
   expect(headers).toEqual([
     "  certificate               ends         days  master-1  master-2  master-3",
     "  certificate               ends        days  master-4  master-5",
@@ -66,7 +85,10 @@ test("nothing found is said without a table", () => {
     lastBackup: undefined,
     masters: masters.slice(2),
   };
-  expect(describeCluster(nothing, 80, unpainted)).toEqual(["prod-a  unreachable", "  no rollout yet; no backup; etcd healthy on 0 of 1"]);
+  expect(describeCluster(nothing, 80, unpainted)).toEqual([
+    "prod-a  unreachable",
+    "  no rollout yet; no backup; etcd healthy on 0 of 1",
+  ]);
 });
 
 test("colour takes no room in a column", () => {
@@ -80,7 +102,11 @@ test("colour takes no room in a column", () => {
 });
 
 test("a word that is longer than a line stays whole", () => {
-  expect(wrap("see https://example.org/a/long/address now", 10)).toEqual(["see", "https://example.org/a/long/address", "now"]);
+  expect(wrap("see https://example.org/a/long/address now", 10)).toEqual([
+    "see",
+    "https://example.org/a/long/address",
+    "now",
+  ]);
 });
 
 test("a table is as wide as told, and only the flexible column is cut", () => {
@@ -89,7 +115,11 @@ test("a table is as wide as told, and only the flexible column is cut", () => {
     [{ text: "10", isRight: true }, { text: "a-rotation-with-a-long-name" }, { text: "valid now" }],
     [{ text: "9", isRight: true }, { text: "r" }, { text: "due" }],
   ];
-  expect(columns(rows, 30)).toEqual(["n   rotation", "10  a-rotation-wit…  valid now", " 9  r                due"]);
+  expect(columns(rows, 30)).toEqual([
+    "n   rotation",
+    "10  a-rotation-wit…  valid now",
+    " 9  r                due",
+  ]);
 });
 
 test("Chinese and Japanese names take two columns a character", () => {
@@ -99,11 +129,17 @@ test("Chinese and Japanese names take two columns a character", () => {
     [{ text: "本番クラスタ" }, { text: "due" }],
   ];
   expect(columns(rows)).toEqual(["生产集群      ok", "production    ok", "本番クラスタ  due"]);
-  expect(columns([[{ text: "本番クラスタ", isFlexible: true }, { text: "due" }]], 12)).toEqual(["本番ク…  due"]);
+  expect(columns([[{ text: "本番クラスタ", isFlexible: true }, { text: "due" }]], 12)).toEqual([
+    "本番ク…  due",
+  ]);
   expect(wrap("生产集群 生产集群", 16)).toEqual(["生产集群", "生产集群"]);
 });
 
 test("of a name in Chinese the end is shown as well", () => {
-  const lines = describeCluster(drifted(["杭州一号主节点", "杭州二号主节点", "杭州三号主节点"]), 80, unpainted);
+  const lines = describeCluster(
+    drifted(["杭州一号主节点", "杭州二号主节点", "杭州三号主节点"]),
+    80,
+    unpainted,
+  );
   expect(lines[4]).toBe("  certificate               ends         days  …号主节点  …号主节点  …号主节点");
 });

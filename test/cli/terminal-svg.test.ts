@@ -6,13 +6,18 @@ function shown(svg: string): { readonly lines: string[]; readonly classes: Recor
   const words = [...svg.matchAll(/<text class="([^"]*)" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</g)];
   const lines = Map.groupBy(words, ([, , , y = ""]) => Number(y));
   return {
-    lines: [...lines].map(([, line]) => line.reduce((text, [, , x, , word = ""]) => text.padEnd((Number(x) - 16) / 8) + word, "")),
+    lines: [...lines].map(([, line]) =>
+      line.reduce((text, [, , x, , word = ""]) => text.padEnd((Number(x) - 16) / 8) + word, ""),
+    ),
     classes: Object.fromEntries(words.map(([, classes = "", , , word = ""]) => [word, classes])),
   };
 }
 
 test("colours and weight are classes, so that a page's light or dark ground decides; control characters are gone", () => {
-  const svg = terminalSvg("a title", "\x1b[38;5;2mgreen\x1b[0m \x1b[1mbold\x1b[0m \x1b[91mred\x1b[0m \x1b[38;5;208mother\x1b[0m\r\n");
+  const svg = terminalSvg(
+    "a title",
+    "\x1b[38;5;2mgreen\x1b[0m \x1b[1mbold\x1b[0m \x1b[91mred\x1b[0m \x1b[38;5;208mother\x1b[0m\r\n",
+  );
   expect(shown(svg).classes).toEqual({ green: "green", bold: "fg bold", red: "red", other: "fg" });
   expect(svg).toContain("prefers-color-scheme:dark");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none
@@ -20,7 +25,11 @@ test("colours and weight are classes, so that a page's light or dark ground deci
 });
 
 test("a line that is too long goes on below its own beginning", () => {
-  expect(shown(terminalSvg("", "\n  one two three\n    \x1b[32mfour\x1b[0m\n", 11)).lines).toEqual(["  one two", "    three", "    four"]);
+  expect(shown(terminalSvg("", "\n  one two three\n    \x1b[32mfour\x1b[0m\n", 11)).lines).toEqual([
+    "  one two",
+    "    three",
+    "    four",
+  ]);
 });
 
 test("what means something in XML is text", () => {

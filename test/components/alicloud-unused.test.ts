@@ -8,14 +8,22 @@ import { registeredBy, run } from "./program.ts";
 
 /** The provider's package as far as this process has loaded it. */
 function loaded(): string[] {
-  return Object.keys(createRequire(import.meta.url).cache).filter((file) => file.includes("/@pulumi/alicloud/"));
+  return Object.keys(createRequire(import.meta.url).cache).filter((file) =>
+    file.includes("/@pulumi/alicloud/"),
+  );
 }
 
 test("without clusterId nothing of the provider is loaded, registered or asked", async () => {
   const calls = cloudCalls();
   const ask = (clusterId?: string) =>
     registeredBy(
-      async () => ({ cloud: await cloudOf(clusterId === undefined ? undefined : { clusterId, region: "cn-hangzhou" }, "alicloud", false) }),
+      async () => ({
+        cloud: await cloudOf(
+          clusterId === undefined ? undefined : { clusterId, region: "cn-hangzhou" },
+          "alicloud",
+          false,
+        ),
+      }),
       undefined,
       calls.call,
     );

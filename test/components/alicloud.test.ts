@@ -12,7 +12,11 @@ const backup = { ...args.backup, diskSnapshot: true, diskSnapshotRetentionDays: 
 const snapshotType = "alicloud:ecs/ecsSnapshot:EcsSnapshot";
 
 function ask(asked: CloudPlace | undefined, takesDisks: boolean, calls = cloudCalls()) {
-  return registeredBy(async () => ({ cloud: await cloudOf(asked, "alicloud", takesDisks) }), undefined, calls.call);
+  return registeredBy(
+    async () => ({ cloud: await cloudOf(asked, "alicloud", takesDisks) }),
+    undefined,
+    calls.call,
+  );
 }
 
 /** The program of index.ts on a cluster that Alibaba Cloud knows. */
@@ -20,12 +24,19 @@ function rollout(change: Partial<Cluster> = {}) {
   const program = async () => {
     const { makeAuthorities, makeLeaves } = await import("../../components/certificates.ts");
     const { Rollout } = await import("../../components/rollout.ts");
-    const cluster = { ...clusterAs("", { backup, ...place }), cloud: await cloudOf(place, "alicloud", true), ...change };
+    const cluster = {
+      ...clusterAs("", { backup, ...place }),
+      cloud: await cloudOf(place, "alicloud", true),
+      ...change,
+    };
     const authorities = makeAuthorities(cluster);
     const made = new Rollout("rollout", { cluster, authorities, leaves: makeLeaves(cluster, authorities) });
     // every step has been registered then
     await valueIn(made.report);
-    return { attempt: await valueIn(made.attempt), diskSnapshots: made.diskSnapshots && (await valueIn(made.diskSnapshots)) };
+    return {
+      attempt: await valueIn(made.attempt),
+      diskSnapshots: made.diskSnapshots && (await valueIn(made.diskSnapshots)),
+    };
   };
   return registeredBy(program, undefined, cloudCalls().call);
 }
@@ -33,8 +44,16 @@ function rollout(change: Partial<Cluster> = {}) {
 test("the masters are those of the dedicated cluster, asked for by its id in its region, with no key in the state", async () => {
   const calls = cloudCalls();
   const { cloud, registered } = await ask(place, false, calls);
-  expect(cloud?.masters).toEqual(masterNodes.map(({ id, privateIp }) => ({ instanceId: id, address: privateIp, systemDisk: undefined })));
-  expect(calls.asked).toEqual([["alicloud:cs/getKubernetesClusters:getKubernetesClusters", { ids: [dedicatedId], enableDetails: true }, "alicloud"]]);
+  expect(cloud?.masters).toEqual(
+    masterNodes.map(({ id, privateIp }) => ({ instanceId: id, address: privateIp, systemDisk: undefined })),
+  );
+  expect(calls.asked).toEqual([
+    [
+      "alicloud:cs/getKubernetesClusters:getKubernetesClusters",
+      { ids: [dedicatedId], enableDetails: true },
+      "alicloud",
+    ],
+  ]);
   expect(registered.map(({ name, type, inputs }) => ({ name, type, inputs }))).toEqual([
     { name: "alicloud", type: "pulumi:providers:alicloud", inputs: { region: "cn-hangzhou" } },
   ]);
@@ -43,9 +62,17 @@ test("the masters are those of the dedicated cluster, asked for by its id in its
 test("their system disks are asked for only where they are copied", async () => {
   const calls = cloudCalls();
   const { cloud } = await ask(place, true, calls);
-  expect(cloud?.masters.map(({ systemDisk }) => systemDisk)).toEqual(["d-i-master-1", "d-i-master-2", "d-i-master-3"]);
+  expect(cloud?.masters.map(({ systemDisk }) => systemDisk)).toEqual([
+    "d-i-master-1",
+    "d-i-master-2",
+    "d-i-master-3",
+  ]);
   expect(calls.asked.slice(1)).toEqual(
-    masterNodes.map(({ id }) => ["alicloud:ecs/getEcsDisks:getEcsDisks", { instanceId: id, diskType: "system" }, "alicloud"]),
+    masterNodes.map(({ id }) => [
+      "alicloud:ecs/getEcsDisks:getEcsDisks",
+      { instanceId: id, diskType: "system" },
+      "alicloud",
+    ]),
   );
 });
 
@@ -55,15 +82,23 @@ test("a managed cluster, and one that is not known, are refused", async () => {
     `Cannot rotate cluster '${managedId}': its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')`,
   );
   expect(calls.asked[1]).toEqual(["alicloud:cs/getClusters:getClusters", { ids: [managedId] }, "alicloud"]);
-  await expect(ask({ ...place, clusterId: "c3" }, false)).rejects.toThrow("Cannot rotate cluster 'c3': Alibaba Cloud knows none of that id in 'cn-hangzhou'");
+  await expect(ask({ ...place, clusterId: "c3" }, false)).rejects.toThrow(
+    "Cannot rotate cluster 'c3': Alibaba Cloud knows none of that id in 'cn-hangzhou'",
+  );
 });
 
 test("what the provider says is passed on, with the way out", async () => {
   const call = () => {
     // as gRPC has it
-    throw Object.assign(new Error("2 UNKNOWN"), { details: "no valid credential sources for the alicloud provider" });
+    throw Object.assign(new Error("2 UNKNOWN"), {
+      details: "no valid credential sources for the alicloud provider",
+    });
   };
-  const asked = registeredBy(() => cloudOf(place, "alicloud", false).then((cloud) => ({ cloud })), undefined, call);
+  const asked = registeredBy(
+    () => cloudOf(place, "alicloud", false).then((cloud) => ({ cloud })),
+    undefined,
+    call,
+  );
   await expect(asked).rejects.toThrow(
     /^Cannot ask Alibaba Cloud for cluster 'c1{32}' in 'cn-hangzhou': .*no valid credential sources .*; expected credentials in the environment/s,
   );
@@ -79,18 +114,43 @@ test("a snapshot of each system disk comes before every backup, and none is ever
     retentionDays: 45,
     waitUntil: "available",
   });
-  const brief = ({ name, parent, inputs, retainOnDelete, replaceOnChanges, ignoreChanges, provider }: Registered) => [
+  const brief = ({
     name,
-    { parent, inputs, retainOnDelete, replaceOnChanges, ignoreChanges, provider },
-  ];
-  const common = { parent: "rollout", retainOnDelete: true, replaceOnChanges: ["snapshotName"], ignoreChanges: [], provider: "alicloud" };
-  expect(snapshots.map(brief)).toEqual(["master-1", "master-2", "master-3"].map((master) => [`disk-${master}`, { inputs: expected(master), ...common }]));
-  expect(diskSnapshots).toEqual({ "master-1": "disk-master-1", "master-2": "disk-master-2", "master-3": "disk-master-3" });
+    parent,
+    inputs,
+    retainOnDelete,
+    replaceOnChanges,
+    ignoreChanges,
+    provider,
+  }: Registered) => [name, { parent, inputs, retainOnDelete, replaceOnChanges, ignoreChanges, provider }];
+  const common = {
+    parent: "rollout",
+    retainOnDelete: true,
+    replaceOnChanges: ["snapshotName"],
+    ignoreChanges: [],
+    provider: "alicloud",
+  };
+  expect(snapshots.map(brief)).toEqual(
+    ["master-1", "master-2", "master-3"].map((master) => [
+      `disk-${master}`,
+      { inputs: expected(master), ...common },
+    ]),
+  );
+  expect(diskSnapshots).toEqual({
+    "master-1": "disk-master-1",
+    "master-2": "disk-master-2",
+    "master-3": "disk-master-3",
+  });
   const backups = registered.filter(({ name }) => name.startsWith("backup-"));
   expect(backups.map(({ dependsOn }) => dependsOn.filter((name) => name.startsWith("disk-")))).toEqual(
     Array(3).fill(["disk-master-1", "disk-master-2", "disk-master-3"]),
   );
-  expect(registered.filter(({ name, dependsOn }) => name.startsWith("trust-") && dependsOn.some((each) => each.startsWith("disk-")))).toEqual([]);
+  expect(
+    registered.filter(
+      ({ name, dependsOn }) =>
+        name.startsWith("trust-") && dependsOn.some((each) => each.startsWith("disk-")),
+    ),
+  ).toEqual([]);
 });
 
 describe("with nothing to rotate", () => {
@@ -104,9 +164,14 @@ describe("with nothing to rotate", () => {
   });
 
   test("those that the state has stay as they are, also on another disk or to be kept for longer", async () => {
-    const { registered } = await rollout({ found: done, last: { cluster: undefined, rotation: undefined, authorities: [], hasDiskSnapshots: true } });
+    const { registered } = await rollout({
+      found: done,
+      last: { cluster: undefined, rotation: undefined, authorities: [], hasDiskSnapshots: true },
+    });
     const snapshots = registered.filter(({ type }) => type === snapshotType);
-    expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(Array(3).fill(["diskId", "snapshotName", "description", "retentionDays", "waitUntil"]));
+    expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(
+      Array(3).fill(["diskId", "snapshotName", "description", "retentionDays", "waitUntil"]),
+    );
     expect(snapshots.map(({ inputs }) => inputs["snapshotName"])).toEqual(
       ["master-1", "master-2", "master-3"].map((master) => `etcd-rotation-${receipt.attempt}-${master}`),
     );

@@ -1,5 +1,8 @@
 import type { GetClustersArgs, GetClustersResult } from "@pulumi/alicloud/cs/getClusters.js";
-import type { GetKubernetesClustersArgs, GetKubernetesClustersResult } from "@pulumi/alicloud/cs/getKubernetesClusters.js";
+import type {
+  GetKubernetesClustersArgs,
+  GetKubernetesClustersResult,
+} from "@pulumi/alicloud/cs/getKubernetesClusters.js";
 import type { GetEcsDisksArgs, GetEcsDisksResult } from "@pulumi/alicloud/ecs/getEcsDisks.js";
 import { specs } from "../model/cluster.ts";
 import type { Call } from "./program.ts";
@@ -16,14 +19,21 @@ export function masterAt(address: string, index: number): Cluster["masterNodes"]
   return { id: `i-master-${index + 1}`, name: `master-of-master-${index + 1}`, privateIp: address };
 }
 
-export const masterNodes: Cluster["masterNodes"] = specs.map(({ address }, index) => masterAt(address, index));
+export const masterNodes: Cluster["masterNodes"] = specs.map(({ address }, index) =>
+  masterAt(address, index),
+);
 
 const dedicated: Cluster = {
   id: dedicatedId,
   name: "prod",
   availabilityZone: "cn-hangzhou-h",
   clusterNetworkType: "flannel",
-  connections: { apiServerInternet: "", apiServerIntranet: "https://10.77.0.10:6443", masterPublicIp: "", serviceDomain: "" },
+  connections: {
+    apiServerInternet: "",
+    apiServerIntranet: "https://10.77.0.10:6443",
+    masterPublicIp: "",
+    serviceDomain: "",
+  },
   imageId: "aliyun_3_x64_20G_alibase",
   keyName: "",
   logConfigs: [],
@@ -135,7 +145,10 @@ function diskOf(instanceId: string): Disk {
 }
 
 /** What was asked, with which provider, and the answers of Alibaba Cloud. */
-export function cloudCalls(change: Partial<Cluster> = {}): { readonly asked: unknown[]; readonly call: Call } {
+export function cloudCalls(change: Partial<Cluster> = {}): {
+  readonly asked: unknown[];
+  readonly call: Call;
+} {
   const asked: unknown[] = [];
   const call: Call = ({ token, inputs, provider }) => {
     asked.push([token, inputs, provider?.split("::").at(-2)]);
@@ -143,17 +156,33 @@ export function cloudCalls(change: Partial<Cluster> = {}): { readonly asked: unk
       case "alicloud:cs/getKubernetesClusters:getKubernetesClusters": {
         const { ids = [] }: GetKubernetesClustersArgs = inputs;
         const clusters = ids.includes(dedicatedId) ? [{ ...dedicated, ...change }] : [];
-        return { clusters, id: "1", ids: clusters.map(({ id }) => id), names: clusters.map(({ name }) => name) } satisfies GetKubernetesClustersResult;
+        return {
+          clusters,
+          id: "1",
+          ids: clusters.map(({ id }) => id),
+          names: clusters.map(({ name }) => name),
+        } satisfies GetKubernetesClustersResult;
       }
       case "alicloud:cs/getClusters:getClusters": {
         const { ids = [] }: GetClustersArgs = inputs;
         const clusters = ids.includes(managedId) ? [managed] : [];
-        return { clusters, id: "1", ids: clusters.map(({ id }) => id), names: [] } satisfies GetClustersResult;
+        return {
+          clusters,
+          id: "1",
+          ids: clusters.map(({ id }) => id),
+          names: [],
+        } satisfies GetClustersResult;
       }
       case "alicloud:ecs/getEcsDisks:getEcsDisks": {
         const { instanceId = "" }: GetEcsDisksArgs = inputs;
         const disks = instanceId === "i-without-disk" ? [] : [diskOf(instanceId)];
-        return { disks, id: "1", ids: disks.map(({ id }) => id), names: [], totalCount: disks.length } satisfies GetEcsDisksResult;
+        return {
+          disks,
+          id: "1",
+          ids: disks.map(({ id }) => id),
+          names: [],
+          totalCount: disks.length,
+        } satisfies GetEcsDisksResult;
       }
       default:
         throw new Error(`Nobody answers to ${token}`);

@@ -37,7 +37,8 @@ const current = makePems("current");
 function read(request: Parameters<MockMonitor["registerResource"]>[0]): Registered {
   const name = (urn: string) => urn.split("::").at(-1) ?? "";
   const object: unknown = request.getObject()?.toJavaScript();
-  const inputs = typeof object === "object" && object !== null ? Object.fromEntries(Object.entries(object)) : {};
+  const inputs =
+    typeof object === "object" && object !== null ? Object.fromEntries(Object.entries(object)) : {};
   return {
     type: request.getType(),
     name: request.getName(),
@@ -62,7 +63,8 @@ function isSecret(value: unknown): boolean {
 
 /** Without the marks of a secret, and with what is packed in plain text. */
 function plain(value: unknown): unknown {
-  const own: unknown = typeof value === "object" && value !== null && isSecret(value) ? Reflect.get(value, "value") : value;
+  const own: unknown =
+    typeof value === "object" && value !== null && isSecret(value) ? Reflect.get(value, "value") : value;
   return typeof own === "string" ? unpacked(own) : own;
 }
 
@@ -87,10 +89,21 @@ export interface Ran {
 }
 
 /** A cluster that was surveyed as `current`, without SSH. */
-export function clusterAs(name: string, change: Partial<ClusterArgs> = {}, see: (whole: Found) => Found = (whole) => whole): Cluster {
+export function clusterAs(
+  name: string,
+  change: Partial<ClusterArgs> = {},
+  see: (whole: Found) => Found = (whole) => whole,
+): Cluster {
   const settings = { ...args, ...change };
   const found = see(foundAs(current));
-  const renewals = planRenewals(found, [], { ...settings.certificates, ...settings.kubernetes, rotation: undefined }, undefined, [], 0);
+  const renewals = planRenewals(
+    found,
+    [],
+    { ...settings.certificates, ...settings.kubernetes, rotation: undefined },
+    undefined,
+    [],
+    0,
+  );
   return {
     name,
     args: settings,
@@ -117,7 +130,10 @@ export async function registeredBy<T>(
   call: Call = () => ({}),
 ): Promise<T & { readonly registered: Registered[] }> {
   const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
-  const newResource = (resource: MockResourceArgs) => ({ id: resource.name, state: { ...resource.inputs, ...madeBy(resource, spoil) } });
+  const newResource = (resource: MockResourceArgs) => ({
+    id: resource.name,
+    state: { ...resource.inputs, ...madeBy(resource, spoil) },
+  });
   await pulumi.runtime.setMocks({ newResource, call }, "etcd-rotation", "test");
   const result = await program();
   const registered = spy.mock.calls.map(([request]) => read(request));
@@ -131,13 +147,21 @@ export type Call = (call: MockCallArgs) => Record<string, unknown>;
 type Spoil = (name: string, stdout: string) => string;
 
 /** Runs the program of index.ts on such a cluster. */
-export function run(change: Partial<ClusterArgs> = {}, spoil?: Spoil, see?: (whole: Found) => Found): Promise<Ran> {
+export function run(
+  change: Partial<ClusterArgs> = {},
+  spoil?: Spoil,
+  see?: (whole: Found) => Found,
+): Promise<Ran> {
   const program = async () => {
     const { makeAuthorities, makeLeaves } = await import("../../components/certificates.ts");
     const { Rollout } = await import("../../components/rollout.ts");
     const cluster = clusterAs("", change, see);
     const authorities = makeAuthorities(cluster);
-    const rollout = new Rollout("rollout", { cluster, authorities, leaves: makeLeaves(cluster, authorities) });
+    const rollout = new Rollout("rollout", {
+      cluster,
+      authorities,
+      leaves: makeLeaves(cluster, authorities),
+    });
     const { id: attempt } = await valueIn(rollout.attempt);
     return { attempt, report: await valueIn(rollout.report) };
   };
@@ -147,19 +171,25 @@ export function run(change: Partial<ClusterArgs> = {}, spoil?: Spoil, see?: (who
 /** The value of an output, or its error. */
 export function valueIn<T>(output: pulumi.Output<T>): Promise<T> {
   // an output that fails fails in each of these promises; the first one is what is looked at
-  const [promise, ...others] = ["promise", "isKnown", "isSecret", "allResources"].map((key): unknown => Reflect.get(output, key));
+  const [promise, ...others] = ["promise", "isKnown", "isSecret", "allResources"].map((key): unknown =>
+    Reflect.get(output, key),
+  );
   others.forEach((other) => {
     if (other instanceof Promise) {
       other.catch(() => undefined);
     }
   });
-  return typeof promise === "function" ? promise.call(output, true) : Promise.reject(new Error("Cannot await this output"));
+  return typeof promise === "function"
+    ? promise.call(output, true)
+    : Promise.reject(new Error("Cannot await this output"));
 }
 
 /** What a provider would add: keys, certificates, and the last line of a step. */
 function madeBy({ type, name, inputs }: MockResourceArgs, spoil: Spoil): Record<string, unknown> {
   const master = specs.find((spec) => name.includes(`${spec.name}-`))?.name;
-  const role = (["etcd-server", "etcd-peer", "etcd-client"] as const).find((each) => name.includes(`-${each}`));
+  const role = (["etcd-server", "etcd-peer", "etcd-client"] as const).find((each) =>
+    name.includes(`-${each}`),
+  );
   const own = master === undefined || role === undefined ? undefined : pems.leaves[master]?.[role];
   switch (type) {
     case "tls:index/privateKey:PrivateKey":
@@ -171,7 +201,12 @@ function madeBy({ type, name, inputs }: MockResourceArgs, spoil: Spoil): Record<
     case "tls:index/locallySignedCert:LocallySignedCert":
       return { certPem: own?.certPem ?? "" };
     case "command:remote:Command":
-      return { stdout: spoil(name, `done ${inputs.triggers[0]} ${assigned(inputs.stdin, "PHASE")} ${assigned(inputs.stdin, "MASTER")}\n`) };
+      return {
+        stdout: spoil(
+          name,
+          `done ${inputs.triggers[0]} ${assigned(inputs.stdin, "PHASE")} ${assigned(inputs.stdin, "MASTER")}\n`,
+        ),
+      };
     default:
       return {};
   }

@@ -7,7 +7,10 @@ import { args } from "./program.ts";
 // The SDK's real question to a stand-in for the engine, which speaks gRPC. Nobody listens where the masters are said to be.
 
 const running: Http2Server[] = [];
-const nobody = { ...args, masters: args.masters.map((master) => ({ ...master, host: "127.0.0.1", port: 1 })) };
+const nobody = {
+  ...args,
+  masters: args.masters.map((master) => ({ ...master, host: "127.0.0.1", port: 1 })),
+};
 
 afterEach(() => {
   pulumi.runtime.disconnectSync();
@@ -29,7 +32,10 @@ async function surveyUnder(code: number, message: string): Promise<string> {
     stream.on("end", () => {
       const isKnown = path === "/pulumirpc.Engine/RequirePulumiVersion" && question.includes(">=3.211.0");
       if (code !== 0 || !isKnown) {
-        stream.respond({ ...head, "grpc-status": String(code), "grpc-message": message }, { endStream: true });
+        stream.respond(
+          { ...head, "grpc-status": String(code), "grpc-message": message },
+          { endStream: true },
+        );
         return;
       }
       stream.respond(head, { waitForTrailers: true });
@@ -53,12 +59,15 @@ async function surveyUnder(code: number, message: string): Promise<string> {
 test.each([
   [12, "unknown method", "does not support the `RequirePulumiVersion` RPC"],
   [2, "Pulumi CLI version 3.210.0 does not satisfy it", "Pulumi CLI version 3.210.0 does not satisfy it"],
-])("an engine that answers with code %d, %s, would keep every private key: refused before masters are looked at", async (code, message, seen) => {
-  const said = await surveyUnder(code, message);
-  expect(said).toContain("Cannot rotate with this Pulumi CLI: ");
-  expect(said).toContain(seen);
-  expect(said).toContain("expected 3.211.0 or later, since an older one keeps every private key");
-});
+])(
+  "an engine that answers with code %d, %s, would keep every private key: refused before masters are looked at",
+  async (code, message, seen) => {
+    const said = await surveyUnder(code, message);
+    expect(said).toContain("Cannot rotate with this Pulumi CLI: ");
+    expect(said).toContain(seen);
+    expect(said).toContain("expected 3.211.0 or later, since an older one keeps every private key");
+  },
+);
 
 test("an engine that is new enough goes on", async () => {
   expect(await surveyUnder(0, "")).toContain("Cannot connect to 127.0.0.1:1 as root");

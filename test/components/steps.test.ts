@@ -15,22 +15,43 @@ function step(name: string): Registered {
 }
 
 describe("every step", () => {
-  test.each(steps.map(({ name }) => name))("%s runs a script from its standard input, once per attempt", (name) => {
-    const { inputs, ignoreChanges, secrets, replacementTrigger } = step(name);
-    expect(Object.keys(inputs).sort()).toEqual(["addPreviousOutputInEnv", "connection", "create", "logging", "stdin", "triggers"]);
-    expect(inputs["create"]).toBe("bash -s");
-    expect(inputs["triggers"]).toEqual([attempt]);
-    expect(inputs["logging"]).toBe("stderr");
-    expect(inputs["addPreviousOutputInEnv"]).toBe(false);
-    expect([...ignoreChanges].sort()).toEqual(["connection", "create", "logging", "stdin"]);
-    expect([...secrets].sort()).toEqual(["connection", "stdin"]);
-    expect(replacementTrigger).toBeUndefined();
-  });
+  test.each(steps.map(({ name }) => name))(
+    "%s runs a script from its standard input, once per attempt",
+    (name) => {
+      const { inputs, ignoreChanges, secrets, replacementTrigger } = step(name);
+      expect(Object.keys(inputs).sort()).toEqual([
+        "addPreviousOutputInEnv",
+        "connection",
+        "create",
+        "logging",
+        "stdin",
+        "triggers",
+      ]);
+      expect(inputs["create"]).toBe("bash -s");
+      expect(inputs["triggers"]).toEqual([attempt]);
+      expect(inputs["logging"]).toBe("stderr");
+      expect(inputs["addPreviousOutputInEnv"]).toBe(false);
+      expect([...ignoreChanges].sort()).toEqual(["connection", "create", "logging", "stdin"]);
+      expect([...secrets].sort()).toEqual(["connection", "stdin"]);
+      expect(replacementTrigger).toBeUndefined();
+    },
+  );
 
   test("connects to its own master, with the pinned host key", () => {
-    const connections = ["backup-master-1", "trust-master-2", "verify-master-3"].map((name) => step(name).inputs["connection"]);
-    const common = { port: 22, user: "root", privateKey: "the operator's key", hostKey: "ssh-ed25519 AAAA", dialErrorLimit: 5, perDialTimeout: 15 };
-    expect(connections).toEqual(["10.77.0.11", "10.77.0.12", "10.77.0.13"].map((host) => ({ host, ...common })));
+    const connections = ["backup-master-1", "trust-master-2", "verify-master-3"].map(
+      (name) => step(name).inputs["connection"],
+    );
+    const common = {
+      port: 22,
+      user: "root",
+      privateKey: "the operator's key",
+      hostKey: "ssh-ed25519 AAAA",
+      dialErrorLimit: 5,
+      perDialTimeout: 15,
+    };
+    expect(connections).toEqual(
+      ["10.77.0.11", "10.77.0.12", "10.77.0.13"].map((host) => ({ host, ...common })),
+    );
   });
 
   test("is told its phase, master, attempt and rotation, and ends with the line that runs it", () => {
@@ -46,10 +67,14 @@ describe("every step", () => {
   });
 
   test("holds only the keys that it writes or compares", () => {
-    const keys = Object.entries(pems.leaves).flatMap(([master, own]) => Object.values(own).map(({ keyPem }) => ({ master, keyPem })));
+    const keys = Object.entries(pems.leaves).flatMap(([master, own]) =>
+      Object.values(own).map(({ keyPem }) => ({ master, keyPem })),
+    );
     for (const { name, inputs } of steps) {
       const [phase, master] = [name.slice(0, name.indexOf("-")), name.slice(name.indexOf("-") + 1)];
-      const held = keys.filter(({ keyPem }) => String(inputs["stdin"]).includes(keyPem)).map((key) => key.master);
+      const held = keys
+        .filter(({ keyPem }) => String(inputs["stdin"]).includes(keyPem))
+        .map((key) => key.master);
       expect(held).toEqual(phase === "issue" || phase === "verify" ? [master, master, master] : []);
       expect(inputs["stdin"]).not.toContain("key of etcd");
     }
@@ -65,7 +90,8 @@ describe("every step", () => {
 });
 
 test("the steps wait for each other: phases for the whole one before, masters of a rolling phase for each other", () => {
-  const all = (phase: string, ...numbers: readonly number[]) => numbers.map((number) => `${phase}-master-${number}`);
+  const all = (phase: string, ...numbers: readonly number[]) =>
+    numbers.map((number) => `${phase}-master-${number}`);
   const expected = {
     "backup-master-1": [],
     "backup-master-2": [],
@@ -87,13 +113,23 @@ test("the steps wait for each other: phases for the whole one before, masters of
     "verify-master-3": all("retire", 1, 2, 3),
   };
   const onSteps = Object.fromEntries(
-    steps.map(({ name, dependsOn }) => [name, dependsOn.filter((each) => each.includes("-master-") && !each.startsWith("master-"))]),
+    steps.map(({ name, dependsOn }) => [
+      name,
+      dependsOn.filter((each) => each.includes("-master-") && !each.startsWith("master-")),
+    ]),
   );
   expect(onSteps).toEqual(expected);
 });
 
 test("a user who is not root runs the script through sudo, and goes through the bastion", async () => {
-  const bastion = { host: "bastion.example", hostKey: "ssh-ed25519 BBBB", user: "jump", port: 2222, privateKey: "the bastion's key", agent: false };
+  const bastion = {
+    host: "bastion.example",
+    hostKey: "ssh-ed25519 BBBB",
+    user: "jump",
+    port: 2222,
+    privateKey: "the bastion's key",
+    agent: false,
+  };
   const ran = await run({ ssh: { ...args.ssh, user: "ops", bastion } });
   const commands = ran.registered.filter(({ type }) => type === "command:remote:Command");
   expect(commands).toHaveLength(18);
@@ -101,7 +137,13 @@ test("a user who is not root runs the script through sudo, and goes through the 
     expect(inputs["create"]).toBe("sudo -n bash -s");
     expect(inputs["connection"]).toMatchObject({
       user: "ops",
-      proxy: { host: "bastion.example", port: 2222, user: "jump", hostKey: "ssh-ed25519 BBBB", privateKey: "the bastion's key" },
+      proxy: {
+        host: "bastion.example",
+        port: 2222,
+        user: "jump",
+        hostKey: "ssh-ed25519 BBBB",
+        privateKey: "the bastion's key",
+      },
     });
   }
 });
@@ -109,7 +151,9 @@ test("a user who is not root runs the script through sudo, and goes through the 
 test("a step that was not run in this attempt fails the rollout", async () => {
   const { report } = await run();
   expect(report).toMatchObject({ rollout: 5, attempt });
-  const spoilt = run({}, (name, stdout) => (name === "retire-master-2" ? stdout.replace(attempt, "an-older-one") : stdout));
+  const spoilt = run({}, (name, stdout) =>
+    name === "retire-master-2" ? stdout.replace(attempt, "an-older-one") : stdout,
+  );
   await expect(spoilt).rejects.toThrow(
     `Cannot finish rollout 5: retire-master-2 ended with "done an-older-one retire master-2", expected "done ${attempt} retire master-2"; the step did not run in this attempt. Run pulumi up again`,
   );
@@ -126,12 +170,20 @@ describe("a master that is no part of the cluster for now", () => {
         .split("\n")
         .find((each) => each.startsWith(`${name}=`));
     return Object.fromEntries(
-      own.map(({ name, inputs }) => [name, ["HELD", "JOINING", "MEMBER_ADDRESSES"].map((each) => line(inputs["stdin"], each)?.split("=")[1]).join(" ")]),
+      own.map(({ name, inputs }) => [
+        name,
+        ["HELD", "JOINING", "MEMBER_ADDRESSES"]
+          .map((each) => line(inputs["stdin"], each)?.split("=")[1])
+          .join(" "),
+      ]),
     );
   }
   const withSteps = (phases: readonly string[], text: string) =>
     phases.flatMap((phase) => others.map((master): [string, string] => [`${phase}-${master}`, text]));
-  const missing = (isAlive: boolean) => (found: Found) => ({ masters: found.masters.slice(0, 2), missing: [{ name: "master-3", isAlive }] });
+  const missing = (isAlive: boolean) => (found: Found) => ({
+    masters: found.masters.slice(0, 2),
+    missing: [{ name: "master-3", isAlive }],
+  });
 
   test("has no step when it cannot be reached; with its member alive, issue and what follows are held", async () => {
     const members = "('10.77.0.11' '10.77.0.12' '10.77.0.13')";
@@ -155,8 +207,13 @@ describe("a master that is no part of the cluster for now", () => {
 
   test("has one step that writes its files while it is joining", async () => {
     const masters = args.masters.map((master) => ({ ...master, joining: master.name === "master-3" }));
-    const steps = await told((found) => ({ masters: found.masters.slice(0, 2), joining: found.masters.slice(2) }), { masters });
-    expect(Object.entries(steps).filter(([name]) => name.endsWith("master-3"))).toEqual([["issue-master-3", "'0' '1' ('10.77.0.11' '10.77.0.12')"]]);
+    const steps = await told(
+      (found) => ({ masters: found.masters.slice(0, 2), joining: found.masters.slice(2) }),
+      { masters },
+    );
+    expect(Object.entries(steps).filter(([name]) => name.endsWith("master-3"))).toEqual([
+      ["issue-master-3", "'0' '1' ('10.77.0.11' '10.77.0.12')"],
+    ]);
     expect(Object.keys(steps)).toHaveLength(13);
   });
 });

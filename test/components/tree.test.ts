@@ -20,7 +20,9 @@ test("the tree is exactly this", () => {
   ];
   const expected = [
     ...["etcd-ca", "etcd-peer-ca"].flatMap(authority),
-    ...masters.flatMap((master) => ["etcd-server", "etcd-peer", "etcd-client"].flatMap((role) => leaf(`${master}-${role}`))),
+    ...masters.flatMap((master) =>
+      ["etcd-server", "etcd-peer", "etcd-client"].flatMap((role) => leaf(`${master}-${role}`)),
+    ),
     " > rollout etcd-rotation:index:Rollout",
     ...["backup", "trust", "issue", "settle", "retire", "verify"].flatMap((phase) =>
       masters.map((master) => `rollout > ${phase}-${master} command:remote:Command`),
@@ -34,14 +36,23 @@ test("a new rotation replaces every key and the authorities' certificates, by th
   expect(new Set(triggered.map((each) => each.replacementTrigger))).toEqual(new Set(["2026-12"]));
   expect(triggered.map(({ name, type }) => `${name} ${type}`).sort()).toEqual(
     [
-      ...["etcd-ca", "etcd-peer-ca"].flatMap((name) => [`${name} tls:index/selfSignedCert:SelfSignedCert`, `${name}-key tls:index/privateKey:PrivateKey`]),
-      ...masters.flatMap((master) => ["etcd-server", "etcd-peer", "etcd-client"].map((role) => `${master}-${role}-key tls:index/privateKey:PrivateKey`)),
+      ...["etcd-ca", "etcd-peer-ca"].flatMap((name) => [
+        `${name} tls:index/selfSignedCert:SelfSignedCert`,
+        `${name}-key tls:index/privateKey:PrivateKey`,
+      ]),
+      ...masters.flatMap((master) =>
+        ["etcd-server", "etcd-peer", "etcd-client"].map(
+          (role) => `${master}-${role}-key tls:index/privateKey:PrivateKey`,
+        ),
+      ),
     ].sort(),
   );
 });
 
 test("an authority has its own subject per rotation and key, and a key identifier", () => {
-  const [certificate] = named("etcd-ca").filter(({ type }) => type === "tls:index/selfSignedCert:SelfSignedCert");
+  const [certificate] = named("etcd-ca").filter(
+    ({ type }) => type === "tls:index/selfSignedCert:SelfSignedCert",
+  );
   expect(certificate?.inputs).toMatchObject({
     isCaCertificate: true,
     setSubjectKeyId: true,
@@ -60,7 +71,9 @@ test("a leaf is signed by its authority, from its own request", () => {
     dnsNames: ["10.77.0.12-name-2", "localhost", "master-2"],
     ipAddresses: ["10.77.0.12", "127.0.0.1"],
   });
-  const [leaf] = named("master-2-etcd-peer").filter(({ type }) => type === "tls:index/locallySignedCert:LocallySignedCert");
+  const [leaf] = named("master-2-etcd-peer").filter(
+    ({ type }) => type === "tls:index/locallySignedCert:LocallySignedCert",
+  );
   expect(leaf?.inputs).toMatchObject({
     certRequestPem: "request of master-2-etcd-peer-request",
     caPrivateKeyPem: "key of etcd-peer-ca-key",

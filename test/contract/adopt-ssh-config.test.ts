@@ -16,9 +16,13 @@ const config = join(root, "config");
 
 function adopt(...words: string[]) {
   const line = ["adopt", "prod", "--cwd", root, "--no-preview", "--yes", ...words];
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), ...line], {
-    environment: { ...process.env, NO_COLOR: "1", PATH: `${programs}${delimiter}${process.env["PATH"]}` },
-  });
+  return runProgram(
+    process.execPath,
+    [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), ...line],
+    {
+      environment: { ...process.env, NO_COLOR: "1", PATH: `${programs}${delimiter}${process.env["PATH"]}` },
+    },
+  );
 }
 
 function configure(text: string): void {
@@ -36,20 +40,26 @@ test("an alias stands for its host, port, user and key; they are shown, and writ
   );
   const { code, stdout, stderr } = await adopt("--host", "prod_second");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  expect(stdout.replaceAll("\n", " ")).toContain(`By ssh's own configuration, prod_second: hostname 127.0.0.32, port ${ports[0]}, user ops, identityFile `);
+  expect(stdout.replaceAll("\n", " ")).toContain(
+    `By ssh's own configuration, prod_second: hostname 127.0.0.32, port ${ports[0]}, user ops, identityFile `,
+  );
   expect(settings()).toEqual({ user: "ops", port: ports[0], privateKeyPath: keyFile });
 });
 
 test("what the options say comes first", async () => {
   const { ports } = await startThree();
   writeFileSync(join(root, "other"), makeSshKey(), { mode: 0o600 });
-  configure(`Host second\n  HostName 127.0.0.32\n  Port 1\n  User nobody\n  IdentityFile "${join(root, "other")}"\n`);
+  configure(
+    `Host second\n  HostName 127.0.0.32\n  Port 1\n  User nobody\n  IdentityFile "${join(root, "other")}"\n`,
+  );
   expect((await adopt("--host", "root@second", "--port", String(ports[0]), "--key", keyFile)).code).toBe(0);
   expect(settings()).toEqual({ port: ports[0], privateKeyPath: keyFile });
 });
 
 test("a jump host is the bastion, by its own configuration", async () => {
-  configure(`Host second\n  HostName 127.0.0.32\n  ProxyJump jump\nHost jump\n  HostName 127.0.0.34\n  Port 9\n  User hop\n  IdentityFile "${keyFile}"\n`);
+  configure(
+    `Host second\n  HostName 127.0.0.32\n  ProxyJump jump\nHost jump\n  HostName 127.0.0.34\n  Port 9\n  User hop\n  IdentityFile "${keyFile}"\n`,
+  );
   const { code, stderr } = await adopt("--host", "second", "--key", keyFile);
   expect(code).not.toBe(0);
   expect(stderr).toContain("127.0.0.34:9");

@@ -7,7 +7,18 @@ import { parse } from "yaml";
 import { fingerprintOf } from "../../cli/adopt/host-keys.ts";
 import { lookText } from "../support/look-text.ts";
 import { surveyText } from "../support/survey-text.ts";
-import { adopt, flagsOf, found, keyFile, knownHosts, rows, stackFile, start, startThree, useAdoption } from "./adoption.ts";
+import {
+  adopt,
+  flagsOf,
+  found,
+  keyFile,
+  knownHosts,
+  rows,
+  stackFile,
+  start,
+  startThree,
+  useAdoption,
+} from "./adoption.ts";
 import { makeKeyPair, startSshServer } from "./ssh-server.ts";
 
 // Whom `adopt` believes: host keys, and machines that say strange things.
@@ -20,7 +31,11 @@ describe("host keys", () => {
   test("another one than known-hosts has: refused, nothing is written", async () => {
     const masters = await startThree();
     const [port = 0] = masters.ports;
-    const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey, masters.hostKey, other]));
+    const { code, stderr } = await adopt(
+      port,
+      "--known-hosts",
+      knownHosts(port, [masters.hostKey, masters.hostKey, other]),
+    );
     expect({ code, isWritten: existsSync(stackFile) }).toEqual({ code: 6, isWritten: false });
     expect(stderr).toContain(
       `Cannot trust 127.0.0.33:${port}: it shows ssh-rsa ${fingerprintOf(masters.hostKey)}, and known-hosts has ssh-rsa ${fingerprintOf(other)}; expected the same key.`,
@@ -32,9 +47,19 @@ describe("host keys", () => {
   test("one of a type that the machine has no key of: refused before any login, as another one", async () => {
     const masters = await startThree();
     const [port = 0] = masters.ports;
-    const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [masters.hostKey, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", masters.hostKey]));
-    expect({ code, isWritten: existsSync(stackFile), answered: masters.answered() }).toEqual({ code: 2, isWritten: false, answered: 0 });
-    expect(stderr).toContain(`Cannot connect to 127.0.0.32:${port} as root: its host key is of another type, expected that of known-hosts (ssh-ed25519).`);
+    const { code, stderr } = await adopt(
+      port,
+      "--known-hosts",
+      knownHosts(port, [masters.hostKey, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", masters.hostKey]),
+    );
+    expect({ code, isWritten: existsSync(stackFile), answered: masters.answered() }).toEqual({
+      code: 2,
+      isWritten: false,
+      answered: 0,
+    });
+    expect(stderr).toContain(
+      `Cannot connect to 127.0.0.32:${port} as root: its host key is of another type, expected that of known-hosts (ssh-ed25519).`,
+    );
   });
 
   test("a machine that known-hosts does not have: refused before any login", async () => {
@@ -53,7 +78,9 @@ describe("host keys", () => {
     const proxy = createServer((socket) => {
       connections += 1;
       const target = createConnection(
-        connections === 1 ? { port: honest.ports[0] ?? 0, host: "127.0.0.32" } : { port: hostile.ports[0] ?? 0, host: "127.0.0.1" },
+        connections === 1
+          ? { port: honest.ports[0] ?? 0, host: "127.0.0.32" }
+          : { port: hostile.ports[0] ?? 0, host: "127.0.0.1" },
       );
       socket.on("error", () => target.destroy());
       target.on("error", () => socket.destroy());
@@ -64,8 +91,14 @@ describe("host keys", () => {
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const { code, stderr } = await adopt(port, "--yes", "--host", "127.0.0.34");
     proxy.close();
-    expect({ code, isWritten: existsSync(stackFile), answered: hostile.answered() }).toEqual({ code: 2, isWritten: false, answered: 0 });
-    expect(stderr).toContain(`its host key is ${fingerprintOf(hostile.hostKey)}, expected the one that was confirmed (ssh-rsa)`);
+    expect({ code, isWritten: existsSync(stackFile), answered: hostile.answered() }).toEqual({
+      code: 2,
+      isWritten: false,
+      answered: 0,
+    });
+    expect(stderr).toContain(
+      `its host key is ${fingerprintOf(hostile.hostKey)}, expected the one that was confirmed (ssh-rsa)`,
+    );
   });
 });
 
@@ -78,13 +111,18 @@ test("an answer with control characters is quoted as one harmless line", async (
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect(code).toBe(2);
   expect(`${stdout}${stderr}`).not.toMatch(control);
-  expect(stderr).toContain('the answer is not complete; saw " [2J ]0;title Written: all is well ", expected nothing but the answer.');
+  expect(stderr).toContain(
+    'the answer is not complete; saw " [2J ]0;title Written: all is well ", expected nothing but the answer.',
+  );
 });
 
 test("a banner and a host name with control characters neither garble the output nor pose as a line of it", async () => {
   const masters = await start(
     found.masters.map(
-      (each, index) => (script) => (script.includes("look 1") ? lookText(`${evil.replaceAll("\n", "")}x`, flagsOf(index), rows) : surveyText(each)),
+      (each, index) => (script) =>
+        script.includes("look 1")
+          ? lookText(`${evil.replaceAll("\n", "")}x`, flagsOf(index), rows)
+          : surveyText(each),
     ),
     { banner: evil },
   );
@@ -93,11 +131,11 @@ test("a banner and a host name with control characters neither garble the output
   expect(`${stdout}${stderr}`).not.toMatch(control);
   expect(stdout).not.toContain("all is well");
   // such a name is nobody's: they are numbered
-  expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:masters"].map(({ name }: { name: string }) => name)).toEqual([
-    "master-1",
-    "master-2",
-    "master-3",
-  ]);
+  expect(
+    parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:masters"].map(
+      ({ name }: { name: string }) => name,
+    ),
+  ).toEqual(["master-1", "master-2", "master-3"]);
 });
 
 test("through a bastion with a key and a host key of its own, which the stack file has too", async () => {
@@ -109,8 +147,16 @@ test("through a bastion with a key and a host key of its own, which the stack fi
     const masters = await startThree();
     const [port = 0] = masters.ports;
     const trusted = knownHosts(port, [masters.hostKey, masters.hostKey, masters.hostKey]);
-    const place = ["--bastion", `${bastion.user}@127.0.0.1:${bastion.port}`, "--bastion-key", join(folder, "key")];
-    expect(await adopt(port, "--known-hosts", trusted, ...place)).toMatchObject({ code: 6, stderr: expect.stringContaining("known-hosts has no key of it") });
+    const place = [
+      "--bastion",
+      `${bastion.user}@127.0.0.1:${bastion.port}`,
+      "--bastion-key",
+      join(folder, "key"),
+    ];
+    expect(await adopt(port, "--known-hosts", trusted, ...place)).toMatchObject({
+      code: 6,
+      stderr: expect.stringContaining("known-hosts has no key of it"),
+    });
     appendFileSync(trusted, `[127.0.0.1]:${bastion.port} ${bastion.hostKey}\n`);
     const { code, stderr } = await adopt(port, "--known-hosts", trusted, ...place);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

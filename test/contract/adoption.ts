@@ -5,7 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import type { FoundMaster } from "../../components/model/found.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, makePems, specs } from "../model/cluster.ts";
-import { type Answer, type FakeMasters, type FakeOptions, startFakeMasters } from "../support/fake-masters.ts";
+import {
+  type Answer,
+  type FakeMasters,
+  type FakeOptions,
+  startFakeMasters,
+} from "../support/fake-masters.ts";
 import { lookText } from "../support/look-text.ts";
 import { surveyText } from "../support/survey-text.ts";
 import { makeProgramFolder } from "./program-folder.ts";
@@ -20,9 +25,12 @@ const running: FakeMasters[] = [];
 
 /** `etcdctl member list` */
 export const rows = specs.map(
-  ({ etcdName }, index) => `${index + 1}a, started, ${etcdName}, https://${hosts[index]}:2380, https://${hosts[index]}:2379, false`,
+  ({ etcdName }, index) =>
+    `${index + 1}a, started, ${etcdName}, https://${hosts[index]}:2380, https://${hosts[index]}:2379, false`,
 );
-const initialCluster = specs.map(({ etcdName }, index) => `${etcdName}=https://${hosts[index]}:2380`).join(",");
+const initialCluster = specs
+  .map(({ etcdName }, index) => `${etcdName}=https://${hosts[index]}:2380`)
+  .join(",");
 
 interface Made {
   readonly memberRows?: readonly string[];
@@ -30,9 +38,23 @@ interface Made {
 }
 
 /** A master that answers to the first look and to the survey. */
-export function master(each: FoundMaster, index: number, { memberRows = rows, etcd = [] }: Made = {}): Answer {
-  const flags = [`--name=${each.name.replace("master-", "10.77.0.1")}-name-${index + 1}`, `--initial-advertise-peer-urls=https://${hosts[index]}:2380`];
-  const look = lookText(each.name, { etcd: [...flags, `--initial-cluster=${initialCluster}`, ...etcd], "kube-apiserver": ["--secure-port=6443"] }, memberRows);
+export function master(
+  each: FoundMaster,
+  index: number,
+  { memberRows = rows, etcd = [] }: Made = {},
+): Answer {
+  const flags = [
+    `--name=${each.name.replace("master-", "10.77.0.1")}-name-${index + 1}`,
+    `--initial-advertise-peer-urls=https://${hosts[index]}:2380`,
+  ];
+  const look = lookText(
+    each.name,
+    {
+      etcd: [...flags, `--initial-cluster=${initialCluster}`, ...etcd],
+      "kube-apiserver": ["--secure-port=6443"],
+    },
+    memberRows,
+  );
   return (script) => (script.includes("look 1") ? look : surveyText(each));
 }
 
@@ -45,10 +67,26 @@ export async function start(answers: readonly Answer[], options: FakeOptions = {
 
 /** `adopt prod` from the second machine, without a preview. */
 export function adopt(port: number, ...args: string[]): Promise<ProgramResult> {
-  const words = ["prod", "--host", "127.0.0.32", "--port", String(port), "--key", keyFile, "--cwd", root, "--no-preview", ...args];
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "adopt", ...words], {
-    environment: { ...process.env, NO_COLOR: "1" },
-  });
+  const words = [
+    "prod",
+    "--host",
+    "127.0.0.32",
+    "--port",
+    String(port),
+    "--key",
+    keyFile,
+    "--cwd",
+    root,
+    "--no-preview",
+    ...args,
+  ];
+  return runProgram(
+    process.execPath,
+    [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "adopt", ...words],
+    {
+      environment: { ...process.env, NO_COLOR: "1" },
+    },
+  );
 }
 
 /** A known_hosts file with a key for each of the first machines. */
@@ -66,7 +104,10 @@ export function startThree(): Promise<FakeMasters> {
 /** The least that a machine must run to pass for a master. */
 export function flagsOf(index: number) {
   return {
-    etcd: [`--name=10.77.0.1${index + 1}-name-${index + 1}`, `--initial-advertise-peer-urls=https://${hosts[index]}:2380`],
+    etcd: [
+      `--name=10.77.0.1${index + 1}-name-${index + 1}`,
+      `--initial-advertise-peer-urls=https://${hosts[index]}:2380`,
+    ],
     "kube-apiserver": ["--x=y"],
   };
 }

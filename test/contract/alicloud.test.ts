@@ -14,7 +14,11 @@ const folder = mkdtempSync(join(tmpdir(), "alicloud "));
 const log = join(folder, "alicloud.log");
 const stack = new ClusterStack(folder, root, "etcd-rotation");
 const cluster = "14841639068965178418";
-const untouched = foundAs(makePems("by-hand", "shared"), { clusterId: cluster, receipt: undefined, backups: [] });
+const untouched = foundAs(makePems("by-hand", "shared"), {
+  clusterId: cluster,
+  receipt: undefined,
+  backups: [],
+});
 const masters = await FakeCluster.start(untouched);
 const place = { clusterId: dedicatedId, region: "cn-hangzhou" };
 const backup = { diskSnapshot: true, diskSnapshotRetentionDays: 45 };
@@ -22,7 +26,9 @@ const path = process.env["PATH"];
 
 function configure(rotation: string, rest: Readonly<Record<string, unknown>>): void {
   const settings = { ...masters.settings(folder, rotation), ...rest };
-  stack.configure(Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value])));
+  stack.configure(
+    Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value])),
+  );
 }
 
 /** What the plug-in was asked for since the last time. */
@@ -32,7 +38,10 @@ function asked(): string[] {
   return lines;
 }
 
-const survey = ["alicloud:cs/getKubernetesClusters:getKubernetesClusters", ...Array(3).fill("alicloud:ecs/getEcsDisks:getEcsDisks")];
+const survey = [
+  "alicloud:cs/getKubernetesClusters:getKubernetesClusters",
+  ...Array(3).fill("alicloud:ecs/getEcsDisks:getEcsDisks"),
+];
 
 beforeEach(async () => {
   rmSync(join(folder, "state", ".pulumi"), { recursive: true, force: true });
@@ -60,13 +69,21 @@ test("snapshots of the system disks: before a rollout and never else, a new one 
   configure("2026-11", { ...place, backup });
   const preview = await stack.run("preview");
   expect(preview.code, preview.stdout + preview.stderr).toBe(0);
-  expect(preview.stdout).toContain("first:  a snapshot of the system disk of master-1, master-2, master-3, kept for 45 days");
+  expect(preview.stdout).toContain(
+    "first:  a snapshot of the system disk of master-1, master-2, master-3, kept for 45 days",
+  );
   expect(asked()).toEqual(survey);
 
   const up = await stack.run("up", "--yes", "--skip-preview");
   expect(up.code, up.stdout + up.stderr).toBe(0);
   expect(asked().slice(survey.length).toSorted()).toEqual(
-    [1, 2, 3].map((number) => expect.stringMatching(new RegExp(`^create etcd-rotation-[0-9a-f]{16}-master-${number} of d-i-master-${number}, kept 45 days$`))),
+    [1, 2, 3].map((number) =>
+      expect.stringMatching(
+        new RegExp(
+          `^create etcd-rotation-[0-9a-f]{16}-master-${number} of d-i-master-${number}, kept 45 days$`,
+        ),
+      ),
+    ),
   );
   expect(up.stdout).toMatch(/diskSnapshots: \{\n\s+master-1: "s-/);
 
@@ -77,7 +94,10 @@ test("snapshots of the system disks: before a rollout and never else, a new one 
 
   configure("2027-05", { ...place, backup });
   const rotation = await stack.run("preview");
-  expect(rotation.stdout.match(/\+-\s+.*alicloud:ecs:EcsSnapshot\s+disk-master-\d\s+replace/g), rotation.stdout).toHaveLength(3);
+  expect(
+    rotation.stdout.match(/\+-\s+.*alicloud:ecs:EcsSnapshot\s+disk-master-\d\s+replace/g),
+    rotation.stdout,
+  ).toHaveLength(3);
   asked();
   const second = await stack.run("up", "--yes", "--skip-preview");
   expect(second.code, second.stdout + second.stderr).toBe(0);
@@ -103,10 +123,14 @@ test("a master that Alibaba Cloud alone knows, and a managed cluster, are refuse
   const other = await stack.run("preview");
   delete process.env["ALICLOUD_STAND_IN_MASTERS"];
   expect(other.code).not.toBe(0);
-  expect(other.stdout + other.stderr).toContain(`Cannot rotate cluster '${dedicatedId}': by Alibaba Cloud i-master-3 at 10.77.0.19 is a master of it;`);
+  expect(other.stdout + other.stderr).toContain(
+    `Cannot rotate cluster '${dedicatedId}': by Alibaba Cloud i-master-3 at 10.77.0.19 is a master of it;`,
+  );
   expect(other.stdout + other.stderr).toContain("Alibaba Cloud knows no master at 10.77.0.13 (master-3)");
   configure("2027-05", { ...place, clusterId: managedId });
   const managed = await stack.run("preview");
   expect(managed.code).not.toBe(0);
-  expect(managed.stdout + managed.stderr).toContain(`Cannot rotate cluster '${managedId}': its type is 'ManagedKubernetes', whose control plane`);
+  expect(managed.stdout + managed.stderr).toContain(
+    `Cannot rotate cluster '${managedId}': its type is 'ManagedKubernetes', whose control plane`,
+  );
 });

@@ -24,7 +24,10 @@ beforeAll(async () => {
   const backup = join(kept, "rollout-1");
   mkdirSync(join(backup, "files", "etc"), { recursive: true });
   writeFileSync(join(backup, "files", "etc", "a.pem"), "a");
-  writeFileSync(join(backup, "manifest"), `rollout=1\nfile ${createHash("sha256").update("a").digest("hex")} root:root 600 /etc/a.pem\n`);
+  writeFileSync(
+    join(backup, "manifest"),
+    `rollout=1\nfile ${createHash("sha256").update("a").digest("hex")} root:root 600 /etc/a.pem\n`,
+  );
 });
 
 afterAll(async () => {
@@ -43,8 +46,15 @@ function configure(ssh: object, ports: readonly number[]): void {
     etcdName: `n${index + 1}`,
     hostKey: server.hostKey,
   }));
-  const settings = { rotation: "a", masters, ssh: { user: server.user, ...ssh }, backup: { directory: kept } };
-  const config = Object.fromEntries(Object.entries(settings).map(([name, value]) => [`etcd-rotation:${name}`, value]));
+  const settings = {
+    rotation: "a",
+    masters,
+    ssh: { user: server.user, ...ssh },
+    backup: { directory: kept },
+  };
+  const config = Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [`etcd-rotation:${name}`, value]),
+  );
   writeFileSync(stack.stackFile, `encryptionsalt: ${salt}\nconfig: ${JSON.stringify(config)}\n`);
 }
 
@@ -55,7 +65,10 @@ test("a key in a file needs no engine and no passphrase", async () => {
   configure({ privateKeyPath: join(folder, "key") }, [server.port]);
   const { code, stdout, stderr } = await stack.backups(["--json"], { PULUMI_CONFIG_PASSPHRASE: undefined });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  expect(JSON.parse(stdout)).toMatchObject({ masters: [{ name: "master-1", backups: [backup], leftovers: [] }], failures: [] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    masters: [{ name: "master-1", backups: [backup], leftovers: [] }],
+    failures: [],
+  });
 });
 
 test("a master that cannot be reached fails the command, and the others are listed", async () => {
@@ -67,7 +80,10 @@ test("a master that cannot be reached fails the command, and the others are list
     failures: [expect.stringMatching(/^Cannot connect to 127\.0\.0\.1:1 as .*ECONNREFUSED/)],
   });
   const purge = await stack.backups(["purge", "1", "--yes", "--original"]);
-  expect({ code: purge.code, last: purge.stderr.split("\n").at(-2) }).toEqual({ code: 2, last: "Nothing was removed: all masters must answer first." });
+  expect({ code: purge.code, last: purge.stderr.split("\n").at(-2) }).toEqual({
+    code: 2,
+    last: "Nothing was removed: all masters must answer first.",
+  });
 });
 
 test("the only whole set is not removed", async () => {
@@ -82,7 +98,17 @@ test("the only whole set is not removed", async () => {
 
 test("an encrypted key is decrypted by the engine, and is never shown", async () => {
   configure({}, [server.port]);
-  await stack.pulumi(["config", "set", "--stack", "prod", "--secret", "--path", "--", "ssh.privateKey", key.privateKey]);
+  await stack.pulumi([
+    "config",
+    "set",
+    "--stack",
+    "prod",
+    "--secret",
+    "--path",
+    "--",
+    "ssh.privateKey",
+    key.privateKey,
+  ]);
   await stack.pulumi(["config", "set", "--stack", "prod", "skipUnreachable", "true"]);
   expect(readFileSync(stack.stackFile, "utf8")).not.toContain("PRIVATE KEY");
   const { code, stdout, stderr } = await stack.backups([]);
@@ -92,7 +118,9 @@ test("an encrypted key is decrypted by the engine, and is never shown", async ()
 
   const without = await stack.backups([], { PULUMI_CONFIG_PASSPHRASE: undefined });
   expect(without.code).toBe(3);
-  expect(without.stderr).toMatch(/^Cannot read the encrypted settings of .*: saw no passphrase .* or ssh\.privateKeyPath or agent: true, which need none\n$/);
+  expect(without.stderr).toMatch(
+    /^Cannot read the encrypted settings of .*: saw no passphrase .* or ssh\.privateKeyPath or agent: true, which need none\n$/,
+  );
 });
 
 test.each([

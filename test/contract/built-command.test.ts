@@ -25,14 +25,23 @@ afterAll(async () => {
 
 // side by side: they wait more than they work
 describe.skipIf(hasOfficialPlugin("command"))("the built plug-in", { concurrent: true }, () => {
-  const reach = ({ host, port, user, hostKey }: SshServer) => ({ host, port, user, hostKey, privateKey: key.privateKey, dialErrorLimit: 5 });
+  const reach = ({ host, port, user, hostKey }: SshServer) => ({
+    host,
+    port,
+    user,
+    hostKey,
+    privateKey: key.privateKey,
+    dialErrorLimit: 5,
+  });
   const command = (create: string) => ({ connection: reach(server), create, logging: "stderr" as const });
 
   test("passes its own tests", async () => {
     const sources = join(import.meta.dirname, "..", "..", "tools", "engine", "command");
     // as set-up builds it, so that what was compiled then is used
     const args = ["-C", sources, "test", ...commonFlags, "./..."];
-    const { code, stdout, stderr } = await runProgram("go", args, { environment: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" } });
+    const { code, stdout, stderr } = await runProgram("go", args, {
+      environment: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
+    });
     expect(code, stdout + stderr).toBe(0);
   }, 900_000);
 
@@ -42,7 +51,9 @@ describe.skipIf(hasOfficialPlugin("command"))("the built plug-in", { concurrent:
       const stack = new TestStack(join(folder, "busy"));
       await stack.init();
       const step = { ...command("true"), connection: { ...reach(server), proxy: reach(bastion) } };
-      const run = await stack.up(Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`step-${index}`, step])));
+      const run = await stack.up(
+        Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`step-${index}`, step])),
+      );
       expect(run.code, run.output).toBe(0);
       // the engine would say so of a plug-in on PATH
       expect(run.output).not.toContain("using pulumi-resource");
@@ -56,12 +67,17 @@ describe.skipIf(hasOfficialPlugin("command"))("the built plug-in", { concurrent:
     const stack = new TestStack(join(folder, "steering"));
     await stack.init();
     const say = "printf 'seen\\033]52;c;cm0gLXJmIC8=\\007\\tend\\n'";
-    const run = await stack.up({ well: command(`${say}; ${say} >&2`), failing: command(`${say} >&2; exit 1`) });
+    const run = await stack.up({
+      well: command(`${say}; ${say} >&2`),
+      failing: command(`${say} >&2; exit 1`),
+    });
     expect(run.code, run.output).not.toBe(0);
     const said = "seen ]52;c;cm0gLXJmIC8= \tend";
     expect(messagesOf(run, "well")).toContain(said);
     expect(messagesOf(run, "failing")).toContain(`:\n${said}`);
-    expect(messagesOf(run, "well") + messagesOf(run, "failing") + run.output).not.toMatch(/[\p{Cc}--[\t\n]]/v);
+    expect(messagesOf(run, "well") + messagesOf(run, "failing") + run.output).not.toMatch(
+      /[\p{Cc}--[\t\n]]/v,
+    );
     const bytes = "seen\u001b]52;c;cm0gLXJmIC8=\u0007\tend";
     expect(stack.commands().get("well")?.outputs).toMatchObject({ stdout: bytes, stderr: bytes });
   });
@@ -75,7 +91,12 @@ describe.skipIf(hasOfficialPlugin("command"))("the built plug-in", { concurrent:
     const frozen = await stack.up({ step: command(create) });
     writeFileSync(over, "");
     expect(frozen.code, frozen.output).not.toBe(0);
-    expect(messagesOf(frozen, "step")).toMatch(new RegExp(`no answer from 127\\.0\\.0\\.1:${server.port} for 45s; what has begun there goes on: .*begun`, "s"));
+    expect(messagesOf(frozen, "step")).toMatch(
+      new RegExp(
+        `no answer from 127\\.0\\.0\\.1:${server.port} for 45s; what has begun there goes on: .*begun`,
+        "s",
+      ),
+    );
     expect(stack.commands().has("step")).toBe(false);
     const next = await stack.up({ step: command("true") });
     expect(next.code, next.output).toBe(0);

@@ -93,44 +93,89 @@ export class ClusterStack {
 
   /** Writes the stack file: JSON is YAML. The encryption salt stays. */
   configure(config: Readonly<Record<string, unknown>>): void {
-    const encryptionsalt = /^encryptionsalt: (.*)$|"encryptionsalt":"([^"]*)"/m.exec(readFileSync(this.#stackFile, "utf8"));
-    writeFileSync(this.#stackFile, JSON.stringify({ encryptionsalt: encryptionsalt?.[1] ?? encryptionsalt?.[2], config }));
+    const encryptionsalt = /^encryptionsalt: (.*)$|"encryptionsalt":"([^"]*)"/m.exec(
+      readFileSync(this.#stackFile, "utf8"),
+    );
+    writeFileSync(
+      this.#stackFile,
+      JSON.stringify({ encryptionsalt: encryptionsalt?.[1] ?? encryptionsalt?.[2], config }),
+    );
   }
 
   /** preview or up. */
   run(...args: readonly string[]): Promise<ProgramResult> {
-    return this.#pulumi([...args, "--stack", "dev", "--cwd", this.#program, "--config-file", this.#stackFile]);
+    return this.#pulumi([
+      ...args,
+      "--stack",
+      "dev",
+      "--cwd",
+      this.#program,
+      "--config-file",
+      this.#stackFile,
+    ]);
   }
 
   #pulumi(args: readonly string[]): Promise<ProgramResult> {
     const engine = engineEnvironment();
     return runProgram(engine.pulumi, [...args, "--non-interactive", "--color", "never"], {
-      environment: { ...engine.env, PULUMI_BACKEND_URL: pathToFileURL(join(this.#folder, "state")).href, PULUMI_CONFIG_PASSPHRASE: "contract" },
+      environment: {
+        ...engine.env,
+        PULUMI_BACKEND_URL: pathToFileURL(join(this.#folder, "state")).href,
+        PULUMI_CONFIG_PASSPHRASE: "contract",
+      },
     });
   }
 
   /** What the masters look like once the last update's certificates are in use. */
-  async foundAfter(owner: string, change: { readonly rotation: string; readonly cluster: string; readonly prefix?: string }): Promise<Found> {
-    const { stdout } = await this.#pulumi(["stack", "export", "--show-secrets", "--stack", "dev", "--cwd", this.#folder]);
+  async foundAfter(
+    owner: string,
+    change: { readonly rotation: string; readonly cluster: string; readonly prefix?: string },
+  ): Promise<Found> {
+    const { stdout } = await this.#pulumi([
+      "stack",
+      "export",
+      "--show-secrets",
+      "--stack",
+      "dev",
+      "--cwd",
+      this.#folder,
+    ]);
     const { deployment }: { deployment: { resources: StateResource[] } } = JSON.parse(stdout);
     const named = (type: string, name: string) =>
-      deployment.resources.find((each) => each.type === type && each.urn.endsWith(`::${change.prefix ?? ""}${name}`));
-    const certPem = (type: string, name: string) => plaintext(named(`tls:index/${type}`, name)?.outputs?.certPem);
+      deployment.resources.find(
+        (each) => each.type === type && each.urn.endsWith(`::${change.prefix ?? ""}${name}`),
+      );
+    const certPem = (type: string, name: string) =>
+      plaintext(named(`tls:index/${type}`, name)?.outputs?.certPem);
     const leaf = (name: string) => ({
       certPem: certPem("locallySignedCert:LocallySignedCert", name),
       keyPem: plaintext(named("tls:index/privateKey:PrivateKey", `${name}-key`)?.outputs?.privateKeyPem),
     });
     const pems: WantedPems = {
-      authorities: { etcd: certPem("selfSignedCert:SelfSignedCert", "etcd-ca"), "etcd-peer": certPem("selfSignedCert:SelfSignedCert", "etcd-peer-ca") },
+      authorities: {
+        etcd: certPem("selfSignedCert:SelfSignedCert", "etcd-ca"),
+        "etcd-peer": certPem("selfSignedCert:SelfSignedCert", "etcd-peer-ca"),
+      },
       leaves: Object.fromEntries(
         names.map((name) => [
           name,
-          { "etcd-server": leaf(`${name}-etcd-server`), "etcd-peer": leaf(`${name}-etcd-peer`), "etcd-client": leaf(`${name}-etcd-client`) },
+          {
+            "etcd-server": leaf(`${name}-etcd-server`),
+            "etcd-peer": leaf(`${name}-etcd-peer`),
+            "etcd-client": leaf(`${name}-etcd-client`),
+          },
         ]),
       ),
     };
     const attempt = named("command:remote:Command", "verify-master-1")?.inputs?.triggers?.[0] ?? "";
-    const own = { ...receipt, owner, cluster: change.cluster, rotation: change.rotation, rollout: 1, attempt };
+    const own = {
+      ...receipt,
+      owner,
+      cluster: change.cluster,
+      rotation: change.rotation,
+      rollout: 1,
+      attempt,
+    };
     return foundAs(pems, { clusterId: change.cluster, receipt: own, backups: [1] });
   }
 }

@@ -21,7 +21,11 @@ const project = join(import.meta.dirname, "..", "..");
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { clusters: { type: "string", default: "10,50" }, parallel: { type: "string", default: "2,4" }, help: { type: "boolean", default: false } },
+    options: {
+      clusters: { type: "string", default: "10,50" },
+      parallel: { type: "string", default: "2,4" },
+      help: { type: "boolean", default: false },
+    },
   });
   if (values.help) {
     process.stdout.write(usage);
@@ -32,13 +36,20 @@ async function main(): Promise<void> {
   const names = Array.from({ length: most }, (_, index) => `c${String(index + 1).padStart(3, "0")}`);
   const root = mkdtempSync(join(tmpdir(), "fleet-bench-"));
   const masters = await startFakeMasters(
-    names.flatMap((stack) => foundAs(pems, { receipt: { ...receipt, owner: `etcd-rotation/${stack}` } }).masters.map((master) => () => surveyText(master))),
+    names.flatMap((stack) =>
+      foundAs(pems, { receipt: { ...receipt, owner: `etcd-rotation/${stack}` } }).masters.map(
+        (master) => () => surveyText(master),
+      ),
+    ),
   );
   try {
     const env = makeProject(root, names, masters.ports);
     for (const count of counts) {
       const chosen = names.slice(0, count);
-      report(`status of ${count} clusters`, await measure(["status", "--cwd", root, "--json", ...chosen], env));
+      report(
+        `status of ${count} clusters`,
+        await measure(["status", "--cwd", root, "--json", ...chosen], env),
+      );
       for (const parallel of values.parallel.split(",")) {
         const fleet = ["fleet", "preview", "--cwd", root, "--json", "--parallel", parallel, ...chosen];
         report(`preview of ${count} clusters, ${parallel} at a time`, await measure(fleet, env));
@@ -70,9 +81,17 @@ function makeProject(root: string, names: readonly string[], ports: readonly num
   mkdirSync(join(root, "state"));
   writeFileSync(join(root, "id"), makeSshKey(), { mode: 0o600 });
   const engine = engineEnvironment();
-  const env = { ...engine.env, PULUMI_BACKEND_URL: pathToFileURL(join(root, "state")).href, PULUMI_CONFIG_PASSPHRASE: "bench" };
+  const env = {
+    ...engine.env,
+    PULUMI_BACKEND_URL: pathToFileURL(join(root, "state")).href,
+    PULUMI_CONFIG_PASSPHRASE: "bench",
+  };
   names.forEach((stack, index) => {
-    execFileSync(engine.pulumi, ["stack", "init", stack, "--no-select", "--non-interactive"], { cwd: root, env, stdio: "ignore" });
+    execFileSync(engine.pulumi, ["stack", "init", stack, "--no-select", "--non-interactive"], {
+      cwd: root,
+      env,
+      stdio: "ignore",
+    });
     const settings = {
       rotation: "2026-12",
       masters: specs.map(({ name, address, etcdName }, each) => ({
@@ -86,7 +105,9 @@ function makeProject(root: string, names: readonly string[], ports: readonly num
       ssh: { privateKeyPath: join(root, "id") },
       kubernetes: { renew: "never" },
     };
-    const config = Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]));
+    const config = Object.fromEntries(
+      Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]),
+    );
     const file = join(root, "stacks", `Pulumi.${stack}.yaml`);
     // what Pulumi wrote when it made the stack: the salt of its passphrase
     const salt = /^encryptionsalt: (.+)$/m.exec(readFileSync(file, "utf8"))?.[1];
@@ -104,7 +125,10 @@ interface Measured {
 
 async function measure(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Measured> {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(project, "cli", "etcd-rotation.js"), ...args], { env, stdio: ["ignore", "ignore", "ignore"] });
+  const child = spawn(process.execPath, [join(project, "cli", "etcd-rotation.js"), ...args], {
+    env,
+    stdio: ["ignore", "ignore", "ignore"],
+  });
   let [own, all] = [0, 0];
   const timer = setInterval(() => {
     const memory = memoryOf(child.pid ?? 0);
@@ -133,7 +157,8 @@ function memoryOf(root: number): { readonly own: number; readonly all: number } 
       }
     }
   }
-  const sum = (ids: ReadonlySet<number>) => Math.round(rows.reduce((total, [pid = 0, , rss = 0]) => total + (ids.has(pid) ? rss : 0), 0) / 1024);
+  const sum = (ids: ReadonlySet<number>) =>
+    Math.round(rows.reduce((total, [pid = 0, , rss = 0]) => total + (ids.has(pid) ? rss : 0), 0) / 1024);
   return { own: sum(new Set([root])), all: sum(family) };
 }
 

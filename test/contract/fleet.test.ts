@@ -1,5 +1,17 @@
 import { spawn } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -50,7 +62,10 @@ beforeAll(async () => {
   for (const folder of ["state", "stacks"]) {
     mkdirSync(join(root, folder));
   }
-  writeFileSync(join(root, "Pulumi.yaml"), "name: fleet\nstackConfigDir: stacks\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n");
+  writeFileSync(
+    join(root, "Pulumi.yaml"),
+    "name: fleet\nstackConfigDir: stacks\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",
+  );
   writeFileSync(join(root, "package.json"), '{ "type": "module", "main": "fleet-program.ts" }\n');
   for (const file of ["fleet-program.ts", "spec.ts"]) {
     copyFileSync(join(import.meta.dirname, file), join(root, file));
@@ -81,7 +96,13 @@ afterAll(async () => {
 
 /** What each stack is to do; another turn is another trigger. */
 function askFor(turn: string, before = ""): void {
-  const connection = { host: server.host, port: server.port, user: server.user, hostKey: server.hostKey, privateKey: key.privateKey };
+  const connection = {
+    host: server.host,
+    port: server.port,
+    user: server.user,
+    hostKey: server.hostKey,
+    privateKey: key.privateKey,
+  };
   const work = Object.fromEntries(
     stacks.map((stack): [string, CommandSpec] => [
       stack,
@@ -97,7 +118,11 @@ function askFor(turn: string, before = ""): void {
 }
 
 function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Run> {
-  const child = spawn(program, args, { cwd: root, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...env, ...more },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const text = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (chunk: string) => {
@@ -111,7 +136,11 @@ function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv =
 }
 
 async function fleet(args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Run & Results> {
-  const ended = await run(process.execPath, [join(project, "cli", "etcd-rotation.js"), "fleet", ...args, "--json", "--cwd", root], more);
+  const ended = await run(
+    process.execPath,
+    [join(project, "cli", "etcd-rotation.js"), "fleet", ...args, "--json", "--cwd", root],
+    more,
+  );
   const results: Results = ended.stdout === "" ? { exitCode: -1, stacks: [] } : JSON.parse(ended.stdout);
   return { ...ended, ...results };
 }
@@ -126,7 +155,10 @@ function doneStacks(): string[] {
 
 test("preview shows every stack's changes and does nothing", async () => {
   const previewed = await fleet(["preview", "--all", "--parallel", "3"]);
-  expect([previewed.code, outcomes(previewed)], previewed.stderr).toEqual([1, Object.fromEntries(stacks.map((stack) => [stack, "changes"]))]);
+  expect([previewed.code, outcomes(previewed)], previewed.stderr).toEqual([
+    1,
+    Object.fromEntries(stacks.map((stack) => [stack, "changes"])),
+  ]);
   expect(previewed.stacks[0]?.changes).toEqual({ create: 2 });
   expect(doneStacks()).toEqual([]);
 });
@@ -146,7 +178,9 @@ test("up: the canary first, and after a failure no further stack; the same comma
   expect(third?.reason).toContain("Process exited with status 7");
   expect(third?.log).toBe(join(logs, "s03.log"));
   expect(readFileSync(join(logs, "s03.log"), "utf8")).toContain("Process exited with status 7");
-  expect(readdirSync(logs).map((name) => name.replace(".log", ""))).toEqual(stacks.filter((stack) => before[stack] !== "not started"));
+  expect(readdirSync(logs).map((name) => name.replace(".log", ""))).toEqual(
+    stacks.filter((stack) => before[stack] !== "not started"),
+  );
   for (const name of readdirSync(logs)) {
     expect(statSync(join(logs, name)).mode & 0o777).toBe(0o600);
     expect(readFileSync(join(logs, name), "utf8")).not.toContain("PRIVATE KEY");
@@ -156,14 +190,19 @@ test("up: the canary first, and after a failure no further stack; the same comma
   rmSync(join(root, "broken-s03"));
   const finished = await fleet(["up", "--all", "--parallel", "3"]);
   expect([finished.code, finished.exitCode], finished.stderr).toEqual([0, 0]);
-  expect(outcomes(finished)).toEqual(Object.fromEntries(stacks.map((stack) => [stack, before[stack] === "updated" ? "unchanged" : "updated"])));
+  expect(outcomes(finished)).toEqual(
+    Object.fromEntries(stacks.map((stack) => [stack, before[stack] === "updated" ? "unchanged" : "updated"])),
+  );
   expect(doneStacks().toSorted()).toEqual(stacks);
 });
 
 test("what the user has selected stays", async () => {
   await run(engine.pulumi, ["stack", "select", "s02"]);
   const { code, stacks: all } = await fleet(["up", "s04", "s05"]);
-  expect([code, all.map(({ stack, outcome }) => `${stack} ${outcome}`)]).toEqual([0, ["s04 updated", "s05 updated"]]);
+  expect([code, all.map(({ stack, outcome }) => `${stack} ${outcome}`)]).toEqual([
+    0,
+    ["s04 updated", "s05 updated"],
+  ]);
   expect((await run(engine.pulumi, ["stack", "--show-name"])).stdout.trim()).toBe("s02");
 });
 
@@ -173,16 +212,33 @@ test("reasons are those of Pulumi: no such stack, another password", async () =>
   expect([unknown.code, outcomes(unknown)]).toEqual([2, { unknown: "failed", s01: "changes" }]);
   expect(unknown.stacks[0]?.reason).toContain("no stack named 'unknown' found");
   const locked = await fleet(["preview", "s01"], { PULUMI_CONFIG_PASSPHRASE: "wrong" });
-  expect([locked.code, locked.stacks[0]?.reason]).toEqual([2, expect.stringContaining("incorrect passphrase")]);
+  expect([locked.code, locked.stacks[0]?.reason]).toEqual([
+    2,
+    expect.stringContaining("incorrect passphrase"),
+  ]);
 });
 
 test("a signal: Pulumi ends the stack at work, no further one is started, and the same command goes on", async () => {
   const go = join(root, "go");
   askFor("second", `until test -e "${go}"; do sleep 0.1; done; `);
-  const child = spawn(process.execPath, [join(project, "cli", "etcd-rotation.js"), "fleet", "up", "--all", "--parallel", "1", "--json", "--cwd", root], {
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      join(project, "cli", "etcd-rotation.js"),
+      "fleet",
+      "up",
+      "--all",
+      "--parallel",
+      "1",
+      "--json",
+      "--cwd",
+      root,
+    ],
+    {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
@@ -217,10 +273,15 @@ test("a stack whose window is shut waits, and keeps no other from being updated"
   // a window of one minute, half a day from now
   const half = (new Date().getUTCHours() + 12) % 24;
   const time = (minute: number) => `"${String(half).padStart(2, "0")}:${String(minute).padStart(2, "0")}"`;
-  writeFileSync(file, `${before}config:\n  fleet:window: { from: ${time(0)}, to: ${time(1)}, timeZone: UTC }\n`);
+  writeFileSync(
+    file,
+    `${before}config:\n  fleet:window: { from: ${time(0)}, to: ${time(1)}, timeZone: UTC }\n`,
+  );
   const shut = await fleet(["up", "s01", "s02", "--parallel", "1"]);
   expect([shut.code, outcomes(shut)], shut.stderr).toEqual([2, { s01: "not started", s02: "updated" }]);
-  expect(shut.stacks[0]?.reason).toMatch(/^Cannot begin a rollout of s01 now: it is .*ETCD_ROTATION_IGNORE_WINDOW=s01 /);
+  expect(shut.stacks[0]?.reason).toMatch(
+    /^Cannot begin a rollout of s01 now: it is .*ETCD_ROTATION_IGNORE_WINDOW=s01 /,
+  );
   const other = await fleet(["up", "s01"], { ETCD_ROTATION_IGNORE_WINDOW: "s02" });
   expect(other.code).toBe(2);
   const ignored = await fleet(["up", "s01"], { ETCD_ROTATION_IGNORE_WINDOW: "s01" });
@@ -232,8 +293,15 @@ test("bad usage begins nothing", async () => {
     [["destroy", "--all"], "unknown command 'destroy'"],
     [["up"], "Cannot choose a stack: none was given; expected s01, "],
     [["up", "--all", "--parallel", "0"], "expected 1 to 32"],
-    [["up", "s01", "--canary", "s02"], 'Cannot begin with --canary "s02"; expected one of the chosen stacks: s01'],
+    [
+      ["up", "s01", "--canary", "s02"],
+      'Cannot begin with --canary "s02"; expected one of the chosen stacks: s01',
+    ],
   ] as const) {
-    expect(await fleet(args)).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining(message) });
+    expect(await fleet(args)).toMatchObject({
+      code: 3,
+      stdout: "",
+      stderr: expect.stringContaining(message),
+    });
   }
 });

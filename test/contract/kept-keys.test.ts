@@ -11,11 +11,20 @@ import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 const folder = mkdtempSync(join(tmpdir(), "kept keys "));
 const stack = new ClusterStack(folder, join(import.meta.dirname, "..", ".."), "etcd-rotation");
 const cluster = "14841639068965178418";
-const masters = await FakeCluster.start(foundAs(makePems("by-hand", "shared"), { clusterId: cluster, receipt: undefined, backups: [] }));
+const masters = await FakeCluster.start(
+  foundAs(makePems("by-hand", "shared"), { clusterId: cluster, receipt: undefined, backups: [] }),
+);
 const stateFile = join(folder, "state", ".pulumi", "stacks", "etcd-rotation", "dev.json");
 
 function configure(rotation: string): void {
-  stack.configure(Object.fromEntries(Object.entries(masters.settings(folder, rotation)).map(([key, value]) => [`etcd-rotation:${key}`, value])));
+  stack.configure(
+    Object.fromEntries(
+      Object.entries(masters.settings(folder, rotation)).map(([key, value]) => [
+        `etcd-rotation:${key}`,
+        value,
+      ]),
+    ),
+  );
 }
 
 interface Key {
@@ -31,7 +40,9 @@ function state(): { readonly checkpoint: { readonly latest: { readonly resources
 /** Ids in order, which are made of the key; of two authorities and three leaves for each of three masters. */
 function keys(): string[] {
   return state()
-    .checkpoint.latest.resources.flatMap(({ urn, id }) => (urn.includes("$tls:index/privateKey:PrivateKey::") ? id : []))
+    .checkpoint.latest.resources.flatMap(({ urn, id }) =>
+      urn.includes("$tls:index/privateKey:PrivateKey::") ? id : [],
+    )
     .toSorted();
 }
 
@@ -58,7 +69,9 @@ test("a rotation that keeps the keys ends before any step, and with the command 
   expect(kept.code).not.toBe(0);
   const said = kept.stdout + kept.stderr;
   for (const name of ["etcd-ca", "etcd-peer-ca"]) {
-    expect(said).toContain(`Cannot rotate: "${name} 2027-05" has the private key of "${name} 2026-11"; expected a new one.`);
+    expect(said).toContain(
+      `Cannot rotate: "${name} 2027-05" has the private key of "${name} 2026-11"; expected a new one.`,
+    );
   }
   expect(said).not.toContain("command:remote:Command");
   expect(keys()).toEqual(before);

@@ -16,7 +16,9 @@ export async function startKeyService(): Promise<KeyService> {
     const { plaintext, ciphertext = "" } = body;
     const isAllowed = request.headers["x-vault-token"] === "contract";
     const data =
-      plaintext === undefined ? { plaintext: kept[Number(/^vault:v1:(\d+)$/.exec(ciphertext)?.[1])] } : { ciphertext: `vault:v1:${kept.push(plaintext) - 1}` };
+      plaintext === undefined
+        ? { plaintext: kept[Number(/^vault:v1:(\d+)$/.exec(ciphertext)?.[1])] }
+        : { ciphertext: `vault:v1:${kept.push(plaintext) - 1}` };
     response
       .writeHead(isAllowed ? 200 : 403, { "content-type": "application/json" })
       .end(JSON.stringify(isAllowed ? { data } : { errors: ["permission denied"] }));
@@ -25,5 +27,8 @@ export async function startKeyService(): Promise<KeyService> {
   await once(server, "listening");
   const address = server.address();
   const port = typeof address === "object" ? address?.port : undefined;
-  return { env: { VAULT_SERVER_URL: `http://127.0.0.1:${port}`, VAULT_SERVER_TOKEN: "contract" }, stop: () => server.close() };
+  return {
+    env: { VAULT_SERVER_URL: `http://127.0.0.1:${port}`, VAULT_SERVER_TOKEN: "contract" },
+    stop: () => server.close(),
+  };
 }

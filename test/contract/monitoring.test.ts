@@ -26,7 +26,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all(running.programs.map((child) => new Promise((resolve) => child.once("close", resolve) && child.kill())));
+  await Promise.all(
+    running.programs.map((child) => new Promise((resolve) => child.once("close", resolve) && child.kill())),
+  );
   await Promise.all(running.servers.map((server) => new Promise((resolve) => server.close(resolve))));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -41,23 +43,40 @@ test("the alert rules fire when they should and not before", async () => {
   expect(result.code, result.output).toBe(0);
 
   // and promtool would have said if one did not
-  writeFileSync(join(folder, "prometheus.rules.yaml"), read("prometheus.rules.yaml").replace("for: 2h", "for: 1h"));
+  writeFileSync(
+    join(folder, "prometheus.rules.yaml"),
+    read("prometheus.rules.yaml").replace("for: 2h", "for: 1h"),
+  );
   expect((await promtool("test", "rules", "prometheus.rules.test.yaml")).code).not.toBe(0);
 });
 
 test("every alert has a test, a summary and a command to run", () => {
-  const rule = z.object({ alert: z.string(), annotations: z.object({ summary: z.string(), description: z.string().regex(/npx etcd-rotation|systemctl/) }) });
-  const { groups } = z.object({ groups: z.array(z.object({ rules: z.array(rule) })) }).parse(parse(read("prometheus.rules.yaml")));
+  const rule = z.object({
+    alert: z.string(),
+    annotations: z.object({
+      summary: z.string(),
+      description: z.string().regex(/npx etcd-rotation|systemctl/),
+    }),
+  });
+  const { groups } = z
+    .object({ groups: z.array(z.object({ rules: z.array(rule) })) })
+    .parse(parse(read("prometheus.rules.yaml")));
   const names = groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
   expect(names.length).toBeGreaterThan(0);
   for (const name of names) {
-    expect(read("prometheus.rules.test.yaml")).toMatch(new RegExp(`alertname: ${name}\\n +exp_alerts|alertname: ${name}, exp_alerts`));
+    expect(read("prometheus.rules.test.yaml")).toMatch(
+      new RegExp(`alertname: ${name}\\n +exp_alerts|alertname: ${name}, exp_alerts`),
+    );
   }
 });
 
 test("Prometheus takes the metrics without a remark", async () => {
   writeFileSync(join(folder, "metrics"), metrics);
-  const result = await runCommand("bash", ["-c", '"$1" check metrics < metrics', "bash", join(programs, "promtool")], { folder });
+  const result = await runCommand(
+    "bash",
+    ["-c", '"$1" check metrics < metrics', "bash", join(programs, "promtool")],
+    { folder },
+  );
   expect(result).toEqual({ code: 0, output: "" });
 });
 
@@ -70,9 +89,14 @@ test("every query of the dashboard finds something in the metrics", async () => 
 
   const target = z.object({ expr: z.string() });
   const dashboard = z
-    .object({ panels: z.array(z.object({ title: z.string(), targets: z.array(target) })), templating: z.object({ list: z.array(z.unknown()) }) })
+    .object({
+      panels: z.array(z.object({ title: z.string(), targets: z.array(target) })),
+      templating: z.object({ list: z.array(z.unknown()) }),
+    })
     .parse(JSON.parse(read("grafana.json")));
-  const queries = dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ title, expr: expr.replaceAll("$stack", ".*") })));
+  const queries = dashboard.panels.flatMap(({ title, targets }) =>
+    targets.map(({ expr }) => ({ title, expr: expr.replaceAll("$stack", ".*") })),
+  );
   expect(queries).toHaveLength(8);
   const empty: string[] = [];
   for (const { title, expr } of queries) {
@@ -91,27 +115,48 @@ test("systemd takes the timer and its service, and the job's container is given 
     // the folder and the programs are the site's own
     writeFileSync(join(folder, unit), read(unit).replace("/usr/bin/npm", "/bin/true"));
   }
-  const result = await runCommand("systemd-analyze", ["verify", "--man=no", ...units.map((unit) => join(folder, unit))]);
+  const result = await runCommand("systemd-analyze", [
+    "verify",
+    "--man=no",
+    ...units.map((unit) => join(folder, unit)),
+  ]);
   expect(result).toEqual({ code: 0, output: "" });
 
   const command = "npm run --silent status -- --all --prometheus";
-  expect(read("etcd-rotation-status.service")).toContain(`ExecStart=/usr/bin/${command} --output /var/lib/node_exporter/textfile/etcd-rotation.prom\n`);
+  expect(read("etcd-rotation-status.service")).toContain(
+    `ExecStart=/usr/bin/${command} --output /var/lib/node_exporter/textfile/etcd-rotation.prom\n`,
+  );
   const container = z.object({ args: z.tuple([z.string().startsWith(command)]) });
   const pod = z.object({ spec: z.object({ containers: z.tuple([container]) }) });
-  z.object({ spec: z.object({ jobTemplate: z.object({ spec: z.object({ template: pod }) }) }) }).parse(parse(read("cronjob.yaml")));
+  z.object({ spec: z.object({ jobTemplate: z.object({ spec: z.object({ template: pod }) }) }) }).parse(
+    parse(read("cronjob.yaml")),
+  );
 });
 
 /** A server on the loopback that has read the metrics once; its address. */
 async function startPrometheus(source: number): Promise<string> {
   const port = await freePort("127.0.0.1");
-  const config = { scrape_configs: [{ job_name: "status", scrape_interval: "1s", static_configs: [{ targets: [`127.0.0.1:${source}`] }] }] };
+  const config = {
+    scrape_configs: [
+      { job_name: "status", scrape_interval: "1s", static_configs: [{ targets: [`127.0.0.1:${source}`] }] },
+    ],
+  };
   writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(config));
-  const args = ["--config.file=prometheus.yml", "--storage.tsdb.path=data", `--web.listen-address=127.0.0.1:${port}`];
+  const args = [
+    "--config.file=prometheus.yml",
+    "--storage.tsdb.path=data",
+    `--web.listen-address=127.0.0.1:${port}`,
+  ];
   const child = spawn(join(programs, "prometheus"), args, { cwd: folder, stdio: "ignore" });
   running.programs.push(child);
   const server = `http://127.0.0.1:${port}`;
   for (;;) {
-    const { code, output } = await promtool("query", "instant", server, "etcd_rotation_look_timestamp_seconds");
+    const { code, output } = await promtool(
+      "query",
+      "instant",
+      server,
+      "etcd_rotation_look_timestamp_seconds",
+    );
     if (code === 0 && output.trim() !== "") {
       return server;
     }

@@ -14,7 +14,8 @@ const checkout = join(import.meta.dirname, "..", "..");
 const folder = mkdtempSync(join(tmpdir(), "package "));
 const program = join(folder, "program");
 const alicloud = join(program, "node_modules", "@pulumi", "alicloud", "package.json");
-const npm = (cwd: string, ...args: readonly string[]) => execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const npm = (cwd: string, ...args: readonly string[]) =>
+  execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
 const threeLines = `import { surveyCluster } from "etcd-rotation/cluster";
 import { EtcdRotation } from "etcd-rotation/component";
@@ -36,7 +37,10 @@ beforeAll(() => {
   const [tarball] = packed.parse(JSON.parse(npm(checkout, "pack", "--json", "--pack-destination", folder)));
   paths = tarball.files.map(({ path }) => path);
   mkdirSync(program);
-  writeFileSync(join(program, "Pulumi.yaml"), "name: three-lines\nruntime: { name: nodejs, options: { typescript: false } }\n");
+  writeFileSync(
+    join(program, "Pulumi.yaml"),
+    "name: three-lines\nruntime: { name: nodejs, options: { typescript: false } }\n",
+  );
   const manifest = {
     name: "three-lines",
     version: "1.0.0",
@@ -47,14 +51,22 @@ beforeAll(() => {
   writeFileSync(join(program, "package.json"), JSON.stringify(manifest));
   writeFileSync(join(program, "index.ts"), threeLines);
   copyDependencies();
-  writeFileSync(alicloud, JSON.stringify({ ...JSON.parse(readFileSync(alicloud, "utf8")), pulumi: { name: "alicloud", resource: true } }));
+  writeFileSync(
+    alicloud,
+    JSON.stringify({
+      ...JSON.parse(readFileSync(alicloud, "utf8")),
+      pulumi: { name: "alicloud", resource: true },
+    }),
+  );
   npm(program, "install", "--offline", "--omit=dev");
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("a program of three lines previews a rollout with the installed package", async () => {
-  const cluster = await FakeCluster.start(foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }));
+  const cluster = await FakeCluster.start(
+    foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }),
+  );
   try {
     const stack = new ClusterStack(join(folder, "stack"), program, "three-lines");
     await stack.init();
@@ -69,9 +81,28 @@ test("a program of three lines previews a rollout with the installed package", a
 
 test("a TypeScript compiler finds its types", () => {
   const types = join(checkout, "node_modules", "@types");
-  const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--types", "node", "--typeRoots", types, "--skipLibCheck"];
-  writeFileSync(join(program, "wrong.ts"), 'import { surveyCluster } from "etcd-rotation/cluster";\nawait surveyCluster(7);\n');
-  const compile = (file: string) => execFileSync(join(checkout, "node_modules", ".bin", "tsc"), [...options, file], { cwd: program, encoding: "utf8" });
+  const options = [
+    "--noEmit",
+    "--strict",
+    "--module",
+    "nodenext",
+    "--target",
+    "es2024",
+    "--types",
+    "node",
+    "--typeRoots",
+    types,
+    "--skipLibCheck",
+  ];
+  writeFileSync(
+    join(program, "wrong.ts"),
+    'import { surveyCluster } from "etcd-rotation/cluster";\nawait surveyCluster(7);\n',
+  );
+  const compile = (file: string) =>
+    execFileSync(join(checkout, "node_modules", ".bin", "tsc"), [...options, file], {
+      cwd: program,
+      encoding: "utf8",
+    });
   expect(compile("index.ts")).toBe("");
   expect(() => compile("wrong.ts")).toThrow();
 });
@@ -83,17 +114,38 @@ test("its installation keeps Pulumi from asking for Alibaba Cloud's plug-in", ()
 test("it has the commands, for the project in which they are run", () => {
   writeFileSync(join(program, "Pulumi.prod.yaml"), "config: {}\n");
   const command = join(program, "node_modules", ".bin", "etcd-rotation");
-  const { status: code, stdout, stderr } = spawnSync(process.execPath, [command, "status"], { cwd: program, encoding: "utf8" });
-  expect({ code, stdout, stderr }).toEqual({ code: 3, stdout: expect.stringContaining("Cannot use the stack file of prod"), stderr: "" });
+  const {
+    status: code,
+    stdout,
+    stderr,
+  } = spawnSync(process.execPath, [command, "status"], { cwd: program, encoding: "utf8" });
+  expect({ code, stdout, stderr }).toEqual({
+    code: 3,
+    stdout: expect.stringContaining("Cannot use the stack file of prod"),
+    stderr: "",
+  });
   rmSync(join(program, "Pulumi.prod.yaml"));
 });
 
 test("the package holds the program, the scripts of masters, the licence and what to read, and nothing of the tests", () => {
-  const scripts = readdirSync(join(checkout, "components", "node")).flatMap((name) => (name.endsWith(".sh") ? `dist/components/node/${name}` : []));
+  const scripts = readdirSync(join(checkout, "components", "node")).flatMap((name) =>
+    name.endsWith(".sh") ? `dist/components/node/${name}` : [],
+  );
   const texts = ["CHANGELOG.md", "LICENSE", "README.ja.md", "README.md", "README.zh-CN.md"];
   expect(scripts.length).toBeGreaterThan(10);
-  expect(paths).toEqual(expect.arrayContaining([...scripts, ...texts, "dist/components/cluster.js", "dist/components/cluster.d.ts"]));
-  expect(paths.filter((path) => /^(test|docs|examples|stacks)\/|(^|\/)(test|lab|dev)\/|Pulumi\..*\.yaml$|[._]test\./.test(path))).toEqual([]);
+  expect(paths).toEqual(
+    expect.arrayContaining([
+      ...scripts,
+      ...texts,
+      "dist/components/cluster.js",
+      "dist/components/cluster.d.ts",
+    ]),
+  );
+  expect(
+    paths.filter((path) =>
+      /^(test|docs|examples|stacks)\/|(^|\/)(test|lab|dev)\/|Pulumi\..*\.yaml$|[._]test\./.test(path),
+    ),
+  ).toEqual([]);
 });
 
 test("npm would publish it", () => {
@@ -102,10 +154,20 @@ test("npm would publish it", () => {
 
 test("npm tells what an installation is made of", () => {
   const bill = z.object({ components: z.array(z.object({ purl: z.string() })) });
-  const { components } = bill.parse(JSON.parse(npm(program, "sbom", "--omit", "dev", "--sbom-format", "cyclonedx")));
-  const own = z.object({ name: z.string(), version: z.string(), dependencies: z.record(z.string(), z.string()) });
-  const { name, version, dependencies } = own.parse(JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")));
-  const urls = Object.entries({ ...dependencies, [name]: version }).map(([each, its]) => `pkg:npm/${each.replace("@", "%40")}@${its}`);
+  const { components } = bill.parse(
+    JSON.parse(npm(program, "sbom", "--omit", "dev", "--sbom-format", "cyclonedx")),
+  );
+  const own = z.object({
+    name: z.string(),
+    version: z.string(),
+    dependencies: z.record(z.string(), z.string()),
+  });
+  const { name, version, dependencies } = own.parse(
+    JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")),
+  );
+  const urls = Object.entries({ ...dependencies, [name]: version }).map(
+    ([each, its]) => `pkg:npm/${each.replace("@", "%40")}@${its}`,
+  );
   expect(components.map(({ purl }) => purl)).toEqual(expect.arrayContaining(urls));
 });
 
@@ -114,11 +176,17 @@ test("the release workflow takes the tag of this version, with its notes, and no
   const workflow = z
     .object({ jobs: z.object({ publish: z.object({ steps: z.array(step) }) }) })
     .parse(parse(readFileSync(join(checkout, ".github", "workflows", "release.yaml"), "utf8")));
-  const script = workflow.jobs.publish.steps.find(({ name }) => name?.startsWith("The tag is the version"))?.run ?? "";
+  const script =
+    workflow.jobs.publish.steps.find(({ name }) => name?.startsWith("The tag is the version"))?.run ?? "";
   for (const file of ["package.json", "CHANGELOG.md"]) {
     cpSync(join(checkout, file), join(folder, file));
   }
-  const release = (tag: string) => execFileSync("bash", ["-eo", "pipefail", "-c", script], { cwd: folder, env: { ...process.env, TAG: tag }, stdio: "ignore" });
+  const release = (tag: string) =>
+    execFileSync("bash", ["-eo", "pipefail", "-c", script], {
+      cwd: folder,
+      env: { ...process.env, TAG: tag },
+      stdio: "ignore",
+    });
   const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
   release(`v${version}`);
   expect(readFileSync(join(folder, "notes.md"), "utf8")).toContain("### From 0.1.0");

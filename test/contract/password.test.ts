@@ -24,15 +24,27 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** A master behind a bastion, each with one way to log in. */
 async function machines(method: FakeLogin["method"]) {
   const [master] = foundAs(makePems("password")).masters;
-  const target = await startFakeMasters([(script) => (script.includes("PHASE='survey'") && master !== undefined ? surveyText(master) : "hello\n")], {
-    login: { method, password },
-  });
+  const target = await startFakeMasters(
+    [
+      (script) =>
+        script.includes("PHASE='survey'") && master !== undefined ? surveyText(master) : "hello\n",
+    ],
+    {
+      login: { method, password },
+    },
+  );
   const bastion = await startFakeMasters([() => ""], { login: { method, password: bastionPassword } });
   const stop = async () => {
     await target.stop();
     await bastion.stop();
   };
-  return { port: target.ports[0] ?? 0, bastionPort: bastion.ports[0] ?? 0, hostKey: target.hostKey, bastionHostKey: bastion.hostKey, stop };
+  return {
+    port: target.ports[0] ?? 0,
+    bastionPort: bastion.ports[0] ?? 0,
+    hostKey: target.hostKey,
+    bastionHostKey: bastion.hostKey,
+    stop,
+  };
 }
 
 describe.each(["password", "keyboard-interactive"] as const)("by %s", (method) => {
@@ -41,10 +53,24 @@ describe.each(["password", "keyboard-interactive"] as const)("by %s", (method) =
     const look = (own: string, ownBastion?: string) => {
       const login = { user: "root", privateKey: undefined, agent: false };
       const bastion =
-        ownBastion === undefined ? {} : { bastion: { ...login, host: "127.0.0.1", port: bastionPort, hostKey: bastionHostKey, password: ownBastion } };
+        ownBastion === undefined
+          ? {}
+          : {
+              bastion: {
+                ...login,
+                host: "127.0.0.1",
+                port: bastionPort,
+                hostKey: bastionHostKey,
+                password: ownBastion,
+              },
+            };
       const masters = specs.slice(0, 1).map((spec) => ({ ...spec, host: "127.0.0.1", port, hostKey }));
       return takeSurvey(
-        surveyTargets({ ...args, masters, ssh: { ...login, port: 22, password: own, ...bastion } }, "etcd-rotation/test", [...ackLayout, ...ackKubernetes]),
+        surveyTargets(
+          { ...args, masters, ssh: { ...login, port: 22, password: own, ...bastion } },
+          "etcd-rotation/test",
+          [...ackLayout, ...ackKubernetes],
+        ),
       );
     };
     try {

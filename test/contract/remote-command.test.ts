@@ -3,7 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { CommandSpec, ConnectionSpec } from "./spec.ts";
-import { freePort, type KeyPair, makeKeyPair, type SshAgent, type SshServer, startSshAgent, startSshServer } from "./ssh-server.ts";
+import {
+  freePort,
+  type KeyPair,
+  makeKeyPair,
+  type SshAgent,
+  type SshServer,
+  startSshAgent,
+  startSshServer,
+} from "./ssh-server.ts";
 import { messagesOf, operationsOf, type Run, type StateResource, TestStack } from "./test-stack.ts";
 
 // What is not proven here: logging in with a password (it needs the machine's own accounts).
@@ -71,9 +79,15 @@ describe("commands that work", () => {
       },
       agent: { connection: { ...reach(server), agentSocketPath: agent.socketPath }, create: "printf agent" },
       "unchecked-host": { connection: unchecked, create: "printf unchecked" },
-      proxy: { connection: { ...reach(server, plain), proxy: reach(bastion, forBastion) }, create: "printf proxied" },
+      proxy: {
+        connection: { ...reach(server, plain), proxy: reach(bastion, forBastion) },
+        create: "printf proxied",
+      },
       stdin: command({ create: "cat", stdin: "first\nsecond\n\n" }),
-      environment: command({ create: 'printf "%s" "$CONTRACT_WORD"', environment: { CONTRACT_WORD: "it's a word" } }),
+      environment: command({
+        create: 'printf "%s" "$CONTRACT_WORD"',
+        environment: { CONTRACT_WORD: "it's a word" },
+      }),
       "long-line": command({ create: "head -c 204800 /dev/zero | tr '\\0' x; printf ' end\\n'" }),
       secret: command({ create: "wc -c", secretStdin: secretMarker, logging: "none" }),
       "no-create": command({ delete: "true" }),
@@ -120,7 +134,10 @@ describe("commands that work", () => {
     ["log-none", false, false],
   ])("%s shows what it says and records both", (name, showsStdout, showsStderr) => {
     const messages = messagesOf(run, name);
-    expect([messages.includes("out-line"), messages.includes("err-line")]).toEqual([showsStdout, showsStderr]);
+    expect([messages.includes("out-line"), messages.includes("err-line")]).toEqual([
+      showsStdout,
+      showsStderr,
+    ]);
     expect([recorded(name, "stdout"), recorded(name, "stderr")]).toEqual(["out-line", "err-line"]);
   });
 
@@ -159,7 +176,10 @@ describe("commands that fail", () => {
         create: "true",
       },
       "wrong-key": { connection: { ...reach(server, stranger), dialErrorLimit: 1 }, create: "true" },
-      "closed-port": { connection: { ...reach(server, plain), port: closedPort, dialErrorLimit: 3 }, create: "true" },
+      "closed-port": {
+        connection: { ...reach(server, plain), port: closedPort, dialErrorLimit: 3 },
+        create: "true",
+      },
       "closed-proxy": {
         connection: {
           ...reach(server, plain),
@@ -194,7 +214,11 @@ describe("commands that fail", () => {
 
   test("every dial that failed before the limit is told", () => {
     const messages = messagesOf(run, "closed-port");
-    expect(messages.match(/Dial \d\/3 failed: retrying/g)).toEqual(["Dial 1/3 failed: retrying", "Dial 2/3 failed: retrying", "Dial 3/3 failed: retrying"]);
+    expect(messages.match(/Dial \d\/3 failed: retrying/g)).toEqual([
+      "Dial 1/3 failed: retrying",
+      "Dial 2/3 failed: retrying",
+      "Dial 3/3 failed: retrying",
+    ]);
   });
 
   test("the run fails, what worked is recorded", () => {
@@ -219,7 +243,11 @@ describe("changes", () => {
   });
 
   test("a trigger replaces, another change updates, a failed update is retried, destroy deletes", async () => {
-    const first = command({ create: `${append("create")}; printf one`, delete: append("delete-1"), triggers: ["1"] });
+    const first = command({
+      create: `${append("create")}; printf one`,
+      delete: append("delete-1"),
+      triggers: ["1"],
+    });
     expect((await stack.up({ it: first })).code).toBe(0);
     expect(ran()).toEqual(["create"]);
     const firstId = stack.commands().get("it")?.id;

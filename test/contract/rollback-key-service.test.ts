@@ -38,7 +38,11 @@ test("rollback tries the state out with the stack file's key service, and brings
   expect(code, stdout + stderr).toBe(0);
   expect(await stack.material()).toEqual(first);
   const text = readFileSync(stack.stackFile, "utf8");
-  expect([text.includes("secretsprovider: hashivault://prod"), text.includes(key), text.includes("encryptionsalt")]).toEqual([true, true, false]);
+  expect([
+    text.includes("secretsprovider: hashivault://prod"),
+    text.includes(key),
+    text.includes("encryptionsalt"),
+  ]).toEqual([true, true, false]);
 });
 
 test("backups decrypts the settings without a passphrase", async () => {
@@ -46,8 +50,21 @@ test("backups decrypts the settings without a passphrase", async () => {
   await stack.pulumi(["config", "set", "--stack", "prod", "--path", "masters[0].host", "127.0.0.1"]);
   await stack.pulumi(["config", "set", "--stack", "prod", "--path", "masters[0].port", "1"]);
   await stack.pulumi(["config", "rm", "--stack", "prod", "--path", "ssh.agent"]);
-  await stack.pulumi(["config", "set", "--stack", "prod", "--secret", "--path", "--", "ssh.privateKey", makeSshKey()]);
+  await stack.pulumi([
+    "config",
+    "set",
+    "--stack",
+    "prod",
+    "--secret",
+    "--path",
+    "--",
+    "ssh.privateKey",
+    makeSshKey(),
+  ]);
   const { code, stderr } = await stack.backups([]);
   // nobody listens there: the key was read
-  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^Cannot connect to 127\.0\.0\.1:1 as root: .*ECONNREFUSED/) });
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(/^Cannot connect to 127\.0\.0\.1:1 as root: .*ECONNREFUSED/),
+  });
 });

@@ -30,7 +30,11 @@ describe.each([
   const material: string[][] = [];
 
   beforeAll(async () => {
-    stack = new RollbackStack(join(folder, name), { ...server.credentials, ...env, PULUMI_BACKEND_URL: server.url(place) });
+    stack = new RollbackStack(join(folder, name), {
+      ...server.credentials,
+      ...env,
+      PULUMI_BACKEND_URL: server.url(place),
+    });
     stack.configure("one");
     await stack.pulumi(["stack", "init", "prod"]);
     for (const [index, rotation] of ["one", "two", "three"].entries()) {
@@ -50,7 +54,9 @@ describe.each([
       { number: 2, rotation: "two", isPresent: false },
       { number: 1, rotation: "one", isPresent: false },
     ]);
-    expect(readdirSync(join(stack.folder, "tmp")).filter((own) => own.startsWith("etcd-rotation"))).toEqual([]);
+    expect(readdirSync(join(stack.folder, "tmp")).filter((own) => own.startsWith("etcd-rotation"))).toEqual(
+      [],
+    );
   });
 
   test("are gone back to, and forward again", async () => {
@@ -67,9 +73,13 @@ describe.each([
 test("a store that refuses the copy, although the CLI was let in", async () => {
   vi.stubEnv("AWS_ACCESS_KEY_ID", server.credentials.AWS_ACCESS_KEY_ID);
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "wrong");
-  await expect(copyOf(bucketFolder(server.url("states"), ["history"]))).rejects.toThrow(/^Cannot read s3:\/\/states\/history\/: SignatureDoesNotMatch: /);
+  await expect(copyOf(bucketFolder(server.url("states"), ["history"]))).rejects.toThrow(
+    /^Cannot read s3:\/\/states\/history\/: SignatureDoesNotMatch: /,
+  );
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", server.credentials.AWS_SECRET_ACCESS_KEY);
-  await expect(copyOf(bucketFolder(server.url("elsewhere"), ["history"]))).rejects.toThrow(/^Cannot read s3:\/\/elsewhere\/history\/: NoSuchBucket: /);
+  await expect(copyOf(bucketFolder(server.url("elsewhere"), ["history"]))).rejects.toThrow(
+    /^Cannot read s3:\/\/elsewhere\/history\/: NoSuchBucket: /,
+  );
   vi.unstubAllEnvs();
 });
 
@@ -77,7 +87,11 @@ test.each([
   ["another secret", "states", { AWS_SECRET_ACCESS_KEY: "wrong" }, "SignatureDoesNotMatch"],
   ["no such bucket", "elsewhere", {}, "NoSuchBucket"],
 ])("%s: an error that says so", async (name, place, env, reason) => {
-  const stack = new RollbackStack(join(folder, name), { ...server.credentials, ...env, PULUMI_BACKEND_URL: server.url(place) });
+  const stack = new RollbackStack(join(folder, name), {
+    ...server.credentials,
+    ...env,
+    PULUMI_BACKEND_URL: server.url(place),
+  });
   stack.configure("one");
   const { code, stdout, stderr } = await stack.rollback(["--list"]);
   expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: "", stderr: expect.stringContaining(reason) });

@@ -1,6 +1,14 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
@@ -22,16 +30,25 @@ export class RollbackStack {
   readonly history: string;
   readonly #env: NodeJS.ProcessEnv;
 
-  constructor(folder: string, backend: NodeJS.ProcessEnv = { PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href }) {
+  constructor(
+    folder: string,
+    backend: NodeJS.ProcessEnv = { PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href },
+  ) {
     this.folder = folder;
     this.stackFile = join(folder, "stacks", "Pulumi.prod.yaml");
     this.history = join(folder, "state", ".pulumi", "history", "etcd-rotation", "prod");
     for (const name of ["state", "stacks", "tmp"]) {
       mkdirSync(join(folder, name), { recursive: true });
     }
-    writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-rotation\nruntime:\n  name: nodejs\n  options:\n    typescript: false\nstackConfigDir: stacks\n");
+    writeFileSync(
+      join(folder, "Pulumi.yaml"),
+      "name: etcd-rotation\nruntime:\n  name: nodejs\n  options:\n    typescript: false\nstackConfigDir: stacks\n",
+    );
     writeFileSync(join(folder, "package.json"), '{ "type": "module", "main": "program.ts" }\n');
-    writeFileSync(join(folder, "program.ts"), `export * from ${JSON.stringify(join(import.meta.dirname, "rollback-program.ts"))};\n`);
+    writeFileSync(
+      join(folder, "program.ts"),
+      `export * from ${JSON.stringify(join(import.meta.dirname, "rollback-program.ts"))};\n`,
+    );
     writeFileSync(join(folder, "cluster"), "4242");
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
     this.#env = {
@@ -56,7 +73,11 @@ export class RollbackStack {
 
   /** The CLI; throws when it fails. */
   async pulumi(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
-    const ended = await this.#run(engineEnvironment().pulumi, ["--non-interactive", "--color", "never", ...args], { ...this.#env, ...env });
+    const ended = await this.#run(
+      engineEnvironment().pulumi,
+      ["--non-interactive", "--color", "never", ...args],
+      { ...this.#env, ...env },
+    );
     if (ended.code !== 0) {
       throw new Error(`pulumi ${args[0]}: ${ended.stdout}${ended.stderr}`);
     }
@@ -80,8 +101,15 @@ export class RollbackStack {
 
   /** `etcd-rotation rollback` on a terminal, where somebody answers its question. */
   rollbackOnTerminal(args: readonly string[], answer: () => string): Promise<Ended> {
-    const command = [process.execPath, ...this.#arguments("rollback", args)].map((word) => `'${word}'`).join(" ");
-    return this.#run("script", ["--quiet", "--flush", "--return", "--command", command, "/dev/null"], this.#env, answer);
+    const command = [process.execPath, ...this.#arguments("rollback", args)]
+      .map((word) => `'${word}'`)
+      .join(" ");
+    return this.#run(
+      "script",
+      ["--quiet", "--flush", "--return", "--command", command, "/dev/null"],
+      this.#env,
+      answer,
+    );
   }
 
   #arguments(command: string, args: readonly string[]): string[] {
@@ -90,9 +118,10 @@ export class RollbackStack {
 
   /** Keys and certificates of the state: `name id`, in order; both are made of the key or the serial number. */
   async material(): Promise<string[]> {
-    const { deployment }: { deployment: { resources?: { urn: string; id?: string; type: string; delete?: boolean }[] } } = JSON.parse(
-      await this.pulumi(["stack", "export", "--stack", "prod"]),
-    );
+    const {
+      deployment,
+    }: { deployment: { resources?: { urn: string; id?: string; type: string; delete?: boolean }[] } } =
+      JSON.parse(await this.pulumi(["stack", "export", "--stack", "prod"]));
     return (deployment.resources ?? [])
       .filter(({ type, delete: isDeleted }) => type.startsWith("tls:") && isDeleted !== true)
       .map(({ urn, id }) => `${urn.slice(urn.lastIndexOf("::") + 2)} ${id}`)
@@ -115,8 +144,17 @@ export class RollbackStack {
     return hash.digest("hex");
   }
 
-  #run(program: string, args: readonly string[], env: NodeJS.ProcessEnv, answer?: () => string): Promise<Ended> {
-    const child = spawn(program, args, { cwd: this.folder, env, stdio: [answer === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+  #run(
+    program: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    answer?: () => string,
+  ): Promise<Ended> {
+    const child = spawn(program, args, {
+      cwd: this.folder,
+      env,
+      stdio: [answer === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    });
     let [stdout, stderr] = ["", ""];
     let isAnswered = answer === undefined;
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {

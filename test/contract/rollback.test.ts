@@ -1,4 +1,13 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -56,7 +65,9 @@ describe("the engine", () => {
     await expect(stack.pulumi(["stack", "export", "--stack", "prod", "--version", "1"])).rejects.toThrow(
       "does not provide the ability to export previous deployments",
     );
-    expect(readdirSync(stack.history).filter((name) => name.includes("checkpoint") && !name.endsWith(".attrs"))).toEqual([
+    expect(
+      readdirSync(stack.history).filter((name) => name.includes("checkpoint") && !name.endsWith(".attrs")),
+    ).toEqual([
       expect.stringMatching(/^prod-\d{19}\.checkpoint\.json$/),
       expect.stringMatching(/^prod-\d{19}\.checkpoint\.json\.gz$/),
     ]);
@@ -67,11 +78,20 @@ describe("--list", () => {
   const withoutPassphrase = { PULUMI_CONFIG_PASSPHRASE: undefined };
 
   test("tells of each state what its certificates are, without the passphrase", async () => {
-    const { code, stdout, stderr } = await changingNothing(() => stack.rollback(["--list", "--json"], withoutPassphrase));
+    const { code, stdout, stderr } = await changingNothing(() =>
+      stack.rollback(["--list", "--json"], withoutPassphrase),
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const listed: unknown = JSON.parse(stdout);
     const year = new Date().getUTCFullYear();
-    const common = { rollout: 1, condition: "valid", isPresent: false, faults: [], result: "succeeded", firstToEnd: expect.any(String) };
+    const common = {
+      rollout: 1,
+      condition: "valid",
+      isPresent: false,
+      faults: [],
+      result: "succeeded",
+      firstToEnd: expect.any(String),
+    };
     const notAfter = expect.stringMatching(new RegExp(`^${year + 49}-(11|12)|^${year + 50}-`));
     expect(listed).toMatchObject([
       { ...common, number: 2, rollout: 2, rotation: "2026-12", isPresent: true, notAfter },
@@ -85,14 +105,20 @@ describe("--list", () => {
     expect(code).toBe(0);
     const [head, second, first, ...rest] = stdout.split("\n");
     expect(head).toBe("number  time (UTC)        rollout  rotation  authority  ends");
-    expect(second).toMatch(/^ {5}2 {2}\d{4}-\d\d-\d\d \d\d:\d\d {8}2 {2}2026-12 {3}[0-9a-f]{8} {3}\d{4}-\d\d-\d\d {2}valid now$/);
-    expect(first).toMatch(/^ {5}1 {2}\d{4}-\d\d-\d\d \d\d:\d\d {8}1 {2}2026-11 {3}[0-9a-f]{8} {3}\d{4}-\d\d-\d\d {2}valid$/);
+    expect(second).toMatch(
+      /^ {5}2 {2}\d{4}-\d\d-\d\d \d\d:\d\d {8}2 {2}2026-12 {3}[0-9a-f]{8} {3}\d{4}-\d\d-\d\d {2}valid now$/,
+    );
+    expect(first).toMatch(
+      /^ {5}1 {2}\d{4}-\d\d-\d\d \d\d:\d\d {8}1 {2}2026-11 {3}[0-9a-f]{8} {3}\d{4}-\d\d-\d\d {2}valid$/,
+    );
     expect(rest).toEqual([""]);
   });
 
   test("reads exported files and copies of a history too", async () => {
     const file = await stack.rollback(["--list", "--json", exportOfFirst], withoutPassphrase);
-    expect(JSON.parse(file.stdout)).toMatchObject([{ file: exportOfFirst, rotation: "2026-11", condition: "valid", isPresent: false }]);
+    expect(JSON.parse(file.stdout)).toMatchObject([
+      { file: exportOfFirst, rotation: "2026-11", condition: "valid", isPresent: false },
+    ]);
     const copy = await stack.rollback(["--list", "--json", "--history", stack.history], withoutPassphrase);
     expect(JSON.parse(copy.stdout)).toMatchObject([{ number: 2 }, { number: 1 }]);
   });
@@ -107,7 +133,9 @@ describe("nothing is changed", () => {
   });
 
   test("when the answer is not yes", async () => {
-    const { code, stdout } = await changingNothing(() => stack.rollbackOnTerminal(["--to", "1"], () => "y\n"));
+    const { code, stdout } = await changingNothing(() =>
+      stack.rollbackOnTerminal(["--to", "1"], () => "y\n"),
+    );
     expect(code).toBe(4);
     expect(stdout).toMatch(/Go back to state 1\? Type yes to go on: [\s\S]*Nothing was changed\./);
   });
@@ -124,25 +152,40 @@ describe("nothing is changed", () => {
     writeFileSync(join(folder, "fail-preview"), "");
     const { code, stdout, stderr } = await changingNothing(() => stack.rollback(["--to", "1", "--yes"]));
     rmSync(join(folder, "fail-preview"));
-    expect({ code, stderr: stderr.split("\n").at(-2) }).toEqual({ code: 2, stderr: "Cannot go back: the preview has failed. Nothing was changed." });
+    expect({ code, stderr: stderr.split("\n").at(-2) }).toEqual({
+      code: 2,
+      stderr: "Cannot go back: the preview has failed. Nothing was changed.",
+    });
     expect(stdout).toContain("the program was told to fail");
   });
 
   test("with the wrong passphrase", async () => {
-    const { code, stderr } = await changingNothing(() => stack.rollback(["--to", "1", "--yes"], { PULUMI_CONFIG_PASSPHRASE: "wrong" }));
+    const { code, stderr } = await changingNothing(() =>
+      stack.rollback(["--to", "1", "--yes"], { PULUMI_CONFIG_PASSPHRASE: "wrong" }),
+    );
     expect(code).toBe(2);
-    expect(stderr).toBe("Cannot try out that state: could not create secrets manager for new stack: incorrect passphrase\n");
+    expect(stderr).toBe(
+      "Cannot try out that state: could not create secrets manager for new stack: incorrect passphrase\n",
+    );
   });
 
   test("without a passphrase", async () => {
-    const { code, stderr } = await changingNothing(() => stack.rollback(["--to", "1", "--yes"], { PULUMI_CONFIG_PASSPHRASE: undefined }));
+    const { code, stderr } = await changingNothing(() =>
+      stack.rollback(["--to", "1", "--yes"], { PULUMI_CONFIG_PASSPHRASE: undefined }),
+    );
     expect(code).toBe(3);
-    expect(stderr).toBe("Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE\n");
+    expect(stderr).toBe(
+      "Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE\n",
+    );
   });
 
   test("by a state of the time before the passphrase was changed; decrypted, it can be used", async () => {
-    await stack.pulumi(["stack", "init", "other", "--no-select"], { PULUMI_CONFIG_PASSPHRASE: "of that time" });
-    const salt = /^encryptionsalt: (.*)$/m.exec(readFileSync(join(folder, "stacks", "Pulumi.other.yaml"), "utf8"))?.[1];
+    await stack.pulumi(["stack", "init", "other", "--no-select"], {
+      PULUMI_CONFIG_PASSPHRASE: "of that time",
+    });
+    const salt = /^encryptionsalt: (.*)$/m.exec(
+      readFileSync(join(folder, "stacks", "Pulumi.other.yaml"), "utf8"),
+    )?.[1];
     const file = join(folder, "of-that-time.json");
     const of = (text: string) => text.replace(/"salt": "[^"]*"/, `"salt": "${salt}"`);
     writeFileSync(file, of(readFileSync(exportOfFirst, "utf8")), { mode: 0o600 });
@@ -160,14 +203,29 @@ describe("nothing is changed", () => {
   });
 
   test.each<[string, (text: string) => string, string]>([
-    ["another project's", (text) => text.replaceAll("::etcd-rotation::", "::other::"), 'it is of project "other"; expected "etcd-rotation"'],
-    ["another stack's", (text) => text.replaceAll("urn:pulumi:prod::", "urn:pulumi:dev::"), 'it is of stack "dev"; expected "prod"'],
-    ["another cluster's", (text) => text.replace('"cluster": "4242"', '"cluster": "17"'), 'it is of etcd cluster "17"; expected "4242"'],
+    [
+      "another project's",
+      (text) => text.replaceAll("::etcd-rotation::", "::other::"),
+      'it is of project "other"; expected "etcd-rotation"',
+    ],
+    [
+      "another stack's",
+      (text) => text.replaceAll("urn:pulumi:prod::", "urn:pulumi:dev::"),
+      'it is of stack "dev"; expected "prod"',
+    ],
+    [
+      "another cluster's",
+      (text) => text.replace('"cluster": "4242"', '"cluster": "17"'),
+      'it is of etcd cluster "17"; expected "4242"',
+    ],
   ])("by %s state", async (_, change, seen) => {
     const file = join(folder, "strange.json");
     writeFileSync(file, change(readFileSync(exportOfFirst, "utf8")));
     const { code, stderr } = await changingNothing(() => stack.rollback(["--to", file, "--yes"]));
-    expect({ code, stderr }).toEqual({ code: 6, stderr: `Cannot go back to state ${file}: ${seen}\nNothing was changed.\n` });
+    expect({ code, stderr }).toEqual({
+      code: 6,
+      stderr: `Cannot go back to state ${file}: ${seen}\nNothing was changed.\n`,
+    });
   });
 
   test("by a state that was cut", async () => {
@@ -184,14 +242,17 @@ describe("nothing is changed", () => {
     writeFileSync(file, readFileSync(exportOfFirst, "utf8").replaceAll(parent, `${parent}lost-`));
     const { code, stderr } = await changingNothing(() => stack.rollback(["--to", file, "--yes"]));
     expect(code).toBe(6);
-    expect(stderr).toMatch(/^Cannot use that state: [\s\S]*lost-master-1-etcd-[\s\S]*\. Nothing was changed\n$/);
+    expect(stderr).toMatch(
+      /^Cannot use that state: [\s\S]*lost-master-1-etcd-[\s\S]*\. Nothing was changed\n$/,
+    );
   });
 
   test("by a number that there is not", async () => {
     const { code, stderr } = await changingNothing(() => stack.rollback(["--to", "9", "--yes"]));
     expect({ code, stderr }).toEqual({
       code: 3,
-      stderr: "Cannot find state 9: the history has 1 to 2; expected a number of: npx etcd-rotation rollback prod --list\n",
+      stderr:
+        "Cannot find state 9: the history has 1 to 2; expected a number of: npx etcd-rotation rollback prod --list\n",
     });
   });
 
@@ -204,7 +265,9 @@ describe("nothing is changed", () => {
     expect(readFileSync(stack.stackFile, "utf8")).toBe(`${before}# by somebody else\n`);
     writeFileSync(stack.stackFile, before);
     expect(code).toBe(2);
-    expect(stdout).toContain('Cannot go back: the stack file has changed since the preview; expected nobody else to work on "prod".');
+    expect(stdout).toContain(
+      'Cannot go back: the stack file has changed since the preview; expected nobody else to work on "prod".',
+    );
     expect(await stack.material()).toEqual(material[2]);
   });
 });
@@ -225,7 +288,9 @@ describe("going back", () => {
     expect(await stack.material()).toEqual(material[1]);
     expect(readFileSync(stack.stackFile, "utf8")).toBe(before.replace('"2026-12"', '"2026-11"'));
     expect((statSync(saved).mode & 0o777).toString(8)).toBe("600");
-    expect(saved.startsWith(join(folder, "xdg", "etcd-rotation", "saved-states", "etcd-rotation", "prod"))).toBe(true);
+    expect(
+      saved.startsWith(join(folder, "xdg", "etcd-rotation", "saved-states", "etcd-rotation", "prod")),
+    ).toBe(true);
     expect(readFileSync(saved, "utf8")).not.toMatch(/PRIVATE KEY/);
     await stack.pulumi(["preview", "--stack", "prod", "--expect-no-changes"]);
     expect(readdirSync(join(folder, "tmp")).filter((name) => name.startsWith("etcd-rotation"))).toEqual([]);
@@ -234,7 +299,9 @@ describe("going back", () => {
     const forward = await stack.rollbackOnTerminal(["--to", saved], () => "yes\n");
     expect(forward.code, forward.stdout).toBe(0);
     expect(await stack.material()).toEqual(material[2]);
-    expect(readFileSync(stack.stackFile, "utf8")).toContain('  etcd-rotation:rotation:   "2026-12"   # change it to rotate\n');
+    expect(readFileSync(stack.stackFile, "utf8")).toContain(
+      '  etcd-rotation:rotation:   "2026-12"   # change it to rotate\n',
+    );
   });
 
   test("an up that fails leaves the older state and stack file, and both ways on are told", async () => {
@@ -260,7 +327,9 @@ describe("a set that is near its end", () => {
     const short = await stack.material();
     stack.configure("2027-01");
     await stack.up(4);
-    const listed: { number: number; rotation: string; condition: string }[] = JSON.parse((await stack.rollback(["--list", "--json"])).stdout);
+    const listed: { number: number; rotation: string; condition: string }[] = JSON.parse(
+      (await stack.rollback(["--list", "--json"])).stdout,
+    );
     const due = listed.find(({ rotation }) => rotation === "short");
     expect(due?.condition).toBe("due");
     const number = String(due?.number);
@@ -273,7 +342,9 @@ describe("a set that is near its end", () => {
     const back = await stack.rollback(["--to", number, "--yes"]);
     expect(back.code, back.stderr).toBe(0);
     expect(await stack.material()).toEqual(short);
-    expect(readFileSync(stack.stackFile, "utf8")).toMatch(/certificates: \{ renewBefore: 1h, validity: 2h \} # short\n/);
+    expect(readFileSync(stack.stackFile, "utf8")).toMatch(
+      /certificates: \{ renewBefore: 1h, validity: 2h \} # short\n/,
+    );
 
     stack.configure("2027-02");
     await stack.up(5);

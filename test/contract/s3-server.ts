@@ -33,14 +33,31 @@ export async function startS3Server(folder: string): Promise<S3Server> {
   mkdirSync(attributes);
   const port = await freePort("127.0.0.1");
   const credentials = { AWS_ACCESS_KEY_ID: "contract", AWS_SECRET_ACCESS_KEY: "contract-secret" };
-  const env = { ...process.env, ROOT_ACCESS_KEY: credentials.AWS_ACCESS_KEY_ID, ROOT_SECRET_KEY: credentials.AWS_SECRET_ACCESS_KEY };
+  const env = {
+    ...process.env,
+    ROOT_ACCESS_KEY: credentials.AWS_ACCESS_KEY_ID,
+    ROOT_SECRET_KEY: credentials.AWS_SECRET_ACCESS_KEY,
+  };
   // a file system for temporary files may keep no attributes
-  const args = ["--port", `127.0.0.1:${port}`, "--region", "cn-test", "posix", "--sidecar", attributes, objects];
-  const child = spawn(join(builtFolder(module, go), module.binary), args, { env, stdio: ["ignore", "ignore", "pipe"] });
+  const args = [
+    "--port",
+    `127.0.0.1:${port}`,
+    "--region",
+    "cn-test",
+    "posix",
+    "--sidecar",
+    attributes,
+    objects,
+  ];
+  const child = spawn(join(builtFolder(module, go), module.binary), args, {
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   await untilListening(child, port);
   return {
-    url: (place) => `s3://${place}?region=cn-test&endpoint=127.0.0.1:${port}&disableSSL=true&s3ForcePathStyle=true`,
+    url: (place) =>
+      `s3://${place}?region=cn-test&endpoint=127.0.0.1:${port}&disableSSL=true&s3ForcePathStyle=true`,
     credentials,
     stop: () => {
       child.kill();

@@ -1,6 +1,17 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -142,7 +153,9 @@ test("without one, the official release is downloaded, and used the next time", 
   const first = await runSetup(origin);
   expect(first.code, first.told).toBe(0);
   expect(states(first.json)).toEqual(["pulumi made", "plug-in tls made", "plug-in command made"]);
-  expect(existsSync(join(folder, "cache", "engine", "official-3.259.0", "pulumi-language-nodejs"))).toBe(true);
+  expect(existsSync(join(folder, "cache", "engine", "official-3.259.0", "pulumi-language-nodejs"))).toBe(
+    true,
+  );
   const second = await runSetup("http://127.0.0.1:9");
   expect(second.code, second.told).toBe(0);
   expect(states(second.json)).toEqual(["pulumi ready", "plug-in tls ready", "plug-in command ready"]);
@@ -174,11 +187,16 @@ test("a Go that is too old builds nothing", async () => {
   writeTool("go", "echo go1.19.8");
   const run = await runSetup("http://127.0.0.1:9");
   expect(run.code).toBe(1);
-  expect(run.told).toMatch(/^Cannot build the Pulumi engine: no usable Go was found \(go1\.19\.8\); expected Go 1\.26 or newer/);
+  expect(run.told).toMatch(
+    /^Cannot build the Pulumi engine: no usable Go was found \(go1\.19\.8\); expected Go 1\.26 or newer/,
+  );
 });
 
 test("what is built goes to a home of its own, with the user's plug-ins; the user's has nothing more", async () => {
-  writeTool("go", 'if [ "$1" = env ]; then echo go1.26.8; exit; fi\nwhile [ "$1" != -o ]; do shift; done\necho "$3" >"$2"');
+  writeTool(
+    "go",
+    'if [ "$1" = env ]; then echo go1.26.8; exit; fi\nwhile [ "$1" != -o ]; do shift; done\necho "$3" >"$2"',
+  );
   const other = join(folder, "home", "plugins", "resource-random-v4.0.0");
   mkdirSync(other, { recursive: true });
   writeFileSync(join(other, "pulumi-resource-random"), "random");
@@ -190,8 +208,15 @@ test("what is built goes to a home of its own, with the user's plug-ins; the use
   const engine = join(folder, "cache", "engine");
   const home = readdirSync(engine).find((name) => name.startsWith("home-")) ?? "";
   const inHome = (name: string, version: string) =>
-    readFileSync(join(engine, home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`), "utf8");
-  expect([inHome("tls", "5.6.1"), inHome("command", "1.2.1"), inHome("random", "4.0.0")]).toEqual([".\n", ".\n", "random"]);
+    readFileSync(
+      join(engine, home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`),
+      "utf8",
+    );
+  expect([inHome("tls", "5.6.1"), inHome("command", "1.2.1"), inHome("random", "4.0.0")]).toEqual([
+    ".\n",
+    ".\n",
+    "random",
+  ]);
   expect(readdirSync(join(folder, "home", "plugins"))).toEqual(["resource-random-v4.0.0"]);
 });
 
@@ -199,27 +224,41 @@ test("what is built goes to a home of its own, with the user's plug-ins; the use
 async function expectRefused(circumstances: Circumstances, first: RegExp): Promise<void> {
   const run = await runSetup(origin, { args: [], ...circumstances });
   expect(run.told).toMatch(first);
-  expect({ code: run.code, json: JSON.parse(run.json), made: existsSync(join(folder, "cache")) }).toEqual({ code: 1, json: [], made: false });
+  expect({ code: run.code, json: JSON.parse(run.json), made: existsSync(join(folder, "cache")) }).toEqual({
+    code: 1,
+    json: [],
+    made: false,
+  });
 }
 
 test("on a Mac the first line says what it can do and what the rest needs", async () => {
   writeTool("uname", "echo Darwin");
-  await expectRefused({}, /^Cannot make the lab ready: this is Darwin; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/);
+  await expectRefused(
+    {},
+    /^Cannot make the lab ready: this is Darwin; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/,
+  );
 });
 
-test.each(["tools/dev/demo.ts", "tools/dev/test.ts", "tools/dev/test.ts --only lab", "test/lab/lab.ts up --name mac"])(
-  "and so does that of %s",
-  async (line) => {
-    writeTool("uname", "echo Darwin");
-    const { code, told, json } = await runSetup(origin, { command: line.split(" ") });
-    expect(told).toMatch(/^Cannot make the lab ready: this is Darwin; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/);
-    expect([code === 0, json, existsSync(join(folder, "cache"))]).toEqual([false, "", false]);
-  },
-);
+test.each([
+  "tools/dev/demo.ts",
+  "tools/dev/test.ts",
+  "tools/dev/test.ts --only lab",
+  "test/lab/lab.ts up --name mac",
+])("and so does that of %s", async (line) => {
+  writeTool("uname", "echo Darwin");
+  const { code, told, json } = await runSetup(origin, { command: line.split(" ") });
+  expect(told).toMatch(
+    /^Cannot make the lab ready: this is Darwin; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/,
+  );
+  expect([code === 0, json, existsSync(join(folder, "cache"))]).toEqual([false, "", false]);
+});
 
 test("so it does on a Linux that is no Debian", async () => {
   writeTool("uname", "echo Linux");
-  await expectRefused({}, /^Cannot make the lab ready: this is no Debian; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/);
+  await expectRefused(
+    {},
+    /^Cannot make the lab ready: this is no Debian; expected Debian or Ubuntu\. .* Run: npm run setup -- --engine\n/,
+  );
 });
 
 describe.skipIf(process.getuid?.() !== 0)("on Debian", () => {
@@ -238,6 +277,9 @@ describe.skipIf(process.getuid?.() !== 0)("on Debian", () => {
 
   test("a sudo that keeps HOME would leave root's files in it", async () => {
     chownSync(folder, 65_534, 65_534);
-    await expectRefused({ env: { SUDO_UID: "65534" } }, /^Cannot make the lab ready: HOME is ".*", which is not root's; expected root's own\. Run: sudo -H /);
+    await expectRefused(
+      { env: { SUDO_UID: "65534" } },
+      /^Cannot make the lab ready: HOME is ".*", which is not root's; expected root's own\. Run: sudo -H /,
+    );
   });
 });

@@ -17,9 +17,15 @@ let altered = "";
 let folder = "";
 
 /** Makes the binaries' part of the image. */
-async function buildBinaries(from: string): Promise<{ readonly files: readonly string[]; readonly kubelet: string }> {
+async function buildBinaries(
+  from: string,
+): Promise<{ readonly files: readonly string[]; readonly kubelet: string }> {
   const { code, stdout, stderr } = await runProgram("bash", [build, "part", "build_binaries", folder], {
-    environment: { ...process.env, PATH: `${join(root, "bin")}${delimiter}${process.env["PATH"]}`, ETCD_ROTATION_KUBERNETES_ORIGIN: from },
+    environment: {
+      ...process.env,
+      PATH: `${join(root, "bin")}${delimiter}${process.env["PATH"]}`,
+      ETCD_ROTATION_KUBERNETES_ORIGIN: from,
+    },
   });
   expect(code, stdout + stderr).toBe(0);
   return { files: readdirSync(folder).toSorted(), kubelet: readFileSync(join(folder, "kubelet"), "utf8") };
@@ -27,7 +33,11 @@ async function buildBinaries(from: string): Promise<{ readonly files: readonly s
 
 beforeAll(async () => {
   mkdirSync(join(root, "bin"));
-  writeFileSync(join(root, "bin", "go"), '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nprintf built >"$2"\n', { mode: 0o755 });
+  writeFileSync(
+    join(root, "bin", "go"),
+    '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nprintf built >"$2"\n',
+    { mode: 0o755 },
+  );
   releases = createServer((request, response) => {
     const name = /^\/v1\.30\.14\/bin\/linux\/\w+\/([\w-]+)(\.sha256)?$/.exec(request.url ?? "");
     const sum = createHash("sha256").update(`official ${name?.[1]}`).digest("hex");

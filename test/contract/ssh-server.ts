@@ -36,7 +36,12 @@ export interface SshServer {
  * Starts a real sshd on a free port of loopback that accepts these keys and nothing else.
  * @param maxStartups how many connections it keeps at once that have not logged in; it drops the others before it names itself
  */
-export async function startSshServer(folder: string, name: string, accepted: readonly KeyPair[], maxStartups = "100"): Promise<SshServer> {
+export async function startSshServer(
+  folder: string,
+  name: string,
+  accepted: readonly KeyPair[],
+  maxStartups = "100",
+): Promise<SshServer> {
   const host = "127.0.0.1";
   const port = await freePort(host);
   const hostKey = makeKeyPair(folder, `${name}-host`);
@@ -112,7 +117,12 @@ export async function freePort(host: string): Promise<number> {
   return address.port;
 }
 
-async function untilListening(host: string, port: number, child: ChildProcess, log: () => string): Promise<void> {
+async function untilListening(
+  host: string,
+  port: number,
+  child: ChildProcess,
+  log: () => string,
+): Promise<void> {
   const deadline = performance.now() + startSeconds * 1000;
   while (!(await isListening(host, port))) {
     if (child.exitCode !== null || performance.now() > deadline) {

@@ -11,12 +11,20 @@ import { writtenSettings } from "../support/written-settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stack file "));
 const engine = engineEnvironment();
-const environment = { ...engine.env, PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href, PULUMI_CONFIG_PASSPHRASE: "contract" };
+const environment = {
+  ...engine.env,
+  PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href,
+  PULUMI_CONFIG_PASSPHRASE: "contract",
+};
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function pulumi(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runProgram(engine.pulumi, [...args, "--cwd", folder, "--stack", "prod", "--non-interactive"], { environment });
+  const { code, stdout, stderr } = await runProgram(
+    engine.pulumi,
+    [...args, "--cwd", folder, "--stack", "prod", "--non-interactive"],
+    { environment },
+  );
   expect(code, stderr).toBe(0);
   return stdout;
 }
@@ -29,7 +37,9 @@ test("every value is handed over as the text that the commands reckon with", asy
   const lines = writtenSettings.map(([, written], index) => `  etcd-rotation:k${index}: ${written}`);
   writeFileSync(file, [readFileSync(file, "utf8").trimEnd(), "config:", ...lines, ""].join("\n"));
   const shown: Record<string, { value: string }> = JSON.parse(await pulumi("config", "--json"));
-  expect(writtenSettings.map(([key, written], index) => [key, written, shown[`etcd-rotation:k${index}`]?.value])).toEqual(writtenSettings);
+  expect(
+    writtenSettings.map(([key, written], index) => [key, written, shown[`etcd-rotation:k${index}`]?.value]),
+  ).toEqual(writtenSettings);
   await pulumi("config", "set", "skipUnreachable", "true");
   expect(readFileSync(file, "utf8")).toContain('etcd-rotation:skipUnreachable: "true"');
 });

@@ -29,7 +29,11 @@ async function frozenPort(stage: Stage): Promise<number> {
 }
 
 /** A stack of masters by their names and ports. */
-function writeStack(stack: string, ports: Readonly<Record<string, number>>, ssh: Readonly<Record<string, unknown>>): void {
+function writeStack(
+  stack: string,
+  ports: Readonly<Record<string, number>>,
+  ssh: Readonly<Record<string, unknown>>,
+): void {
   const masters = Object.entries(ports).map(([name, port], index) => ({
     name,
     address: `10.0.0.${index + 1}`,
@@ -38,22 +42,50 @@ function writeStack(stack: string, ports: Readonly<Record<string, number>>, ssh:
     port,
     hostKey: "unchecked",
   }));
-  const config = { "etcd-rotation:rotation": "2026-11", "etcd-rotation:masters": masters, "etcd-rotation:ssh": ssh };
+  const config = {
+    "etcd-rotation:rotation": "2026-11",
+    "etcd-rotation:masters": masters,
+    "etcd-rotation:ssh": ssh,
+  };
   writeFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), JSON.stringify({ config }));
 }
 
 /** Longer than all bounds together, which are 90 s; 124 when it had to be killed. */
 function status(...stacks: string[]): Promise<ProgramResult> {
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "status", "--cwd", root, "--json", ...stacks], {
-    environment: { ...process.env, SSH_AUTH_SOCK: join(root, "agent") },
-    timeoutSeconds: 150,
-  });
+  return runProgram(
+    process.execPath,
+    [
+      join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"),
+      "status",
+      "--cwd",
+      root,
+      "--json",
+      ...stacks,
+    ],
+    {
+      environment: { ...process.env, SSH_AUTH_SOCK: join(root, "agent") },
+      timeoutSeconds: 150,
+    },
+  );
 }
 
 test("machines that freeze at any stage, a bastion and an agent among them, are told, and the command ends", async () => {
   const stages = ["connection", "login", "session", "command"] as const;
-  writeStack("frozen", Object.fromEntries(await Promise.all(stages.map(async (stage) => [stage, await frozenPort(stage)] as const))), byKey);
-  writeStack("behind", { behind: 22 }, { ...byKey, bastion: { ...byKey, host: "127.0.0.1", port: await frozenPort("forward"), hostKey: "unchecked" } });
+  writeStack(
+    "frozen",
+    Object.fromEntries(
+      await Promise.all(stages.map(async (stage) => [stage, await frozenPort(stage)] as const)),
+    ),
+    byKey,
+  );
+  writeStack(
+    "behind",
+    { behind: 22 },
+    {
+      ...byKey,
+      bastion: { ...byKey, host: "127.0.0.1", port: await frozenPort("forward"), hostKey: "unchecked" },
+    },
+  );
   const agent = createServer().listen(join(root, "agent"));
   atEnd.push(() => agent.close());
   writeStack("asked", { asked: await frozenPort("command") }, { agent: true });
@@ -61,7 +93,9 @@ test("machines that freeze at any stage, a bastion and an agent among them, are 
   const { code, stdout } = await status("frozen", "behind", "asked");
   expect(code, stdout).toBe(3);
   const answer: { clusters: { findings: { master: string; what: string }[] }[] } = JSON.parse(stdout);
-  const told = answer.clusters.flatMap(({ findings }) => findings.map(({ master, what }) => [master, what.replaceAll(/:\d+|\. Is the.*/g, "")]));
+  const told = answer.clusters.flatMap(({ findings }) =>
+    findings.map(({ master, what }) => [master, what.replaceAll(/:\d+|\. Is the.*/g, "")]),
+  );
   const late = "Cannot connect to 127.0.0.1 as root: Timed out while waiting for handshake";
   expect(Object.fromEntries(told)).toEqual({
     connection: late,
@@ -79,5 +113,7 @@ test("a master that never stops talking is an error", async () => {
   writeStack("endless", { endless: fakes.ports[0] ?? 0 }, byKey);
   const { code, stdout } = await status("endless");
   expect(code, stdout).toBe(3);
-  expect(stdout).toContain("Cannot run a command on 127.0.0.1: it has said more than 8 MiB; expected the lines of a script");
+  expect(stdout).toContain(
+    "Cannot run a command on 127.0.0.1: it has said more than 8 MiB; expected the lines of a script",
+  );
 });

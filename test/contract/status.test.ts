@@ -23,7 +23,9 @@ beforeAll(async () => {
   await cluster("near", foundAs(pems), { certificates: { validity: "50y", renewBefore: "400d" } });
   await cluster(
     "by-hand",
-    changed(foundAs(pems), "master-2", () => masterWith("master-2", { ...diskOf(pems, "master-2"), "etcd-server": leaf.certPem })),
+    changed(foundAs(pems), "master-2", () =>
+      masterWith("master-2", { ...diskOf(pems, "master-2"), "etcd-server": leaf.certPem }),
+    ),
   );
   await cluster("one-out", foundAs(pems), {}, true);
 });
@@ -34,8 +36,17 @@ afterAll(async () => {
 });
 
 /** A stack whose masters answer as found; one that is undefined does not listen. */
-async function cluster(stack: string, found: Found, settings: Readonly<Record<string, unknown>> = {}, isOut = false, rotation = "2026-11"): Promise<void> {
-  const masters = found.masters.map((master) => ({ ...master, receipt: { ...receipt, owner: `etcd-rotation/${stack}`, rotation } }));
+async function cluster(
+  stack: string,
+  found: Found,
+  settings: Readonly<Record<string, unknown>> = {},
+  isOut = false,
+  rotation = "2026-11",
+): Promise<void> {
+  const masters = found.masters.map((master) => ({
+    ...master,
+    receipt: { ...receipt, owner: `etcd-rotation/${stack}`, rotation },
+  }));
   const fakes = await startFakeMasters(masters.map((master) => () => surveyText(master)));
   running.push(fakes);
   const all = {
@@ -52,12 +63,20 @@ async function cluster(stack: string, found: Found, settings: Readonly<Record<st
     ssh: { privateKeyPath: join(root, "id") },
     ...settings,
   };
-  const config = Object.fromEntries(Object.entries(all).map(([key, value]) => [`etcd-rotation:${key}`, value]));
+  const config = Object.fromEntries(
+    Object.entries(all).map(([key, value]) => [`etcd-rotation:${key}`, value]),
+  );
   writeFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), JSON.stringify({ config }));
 }
 
 function status(...args: string[]): Promise<ProgramResult> {
-  return runProgram(process.execPath, [join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"), "status", "--cwd", root, ...args]);
+  return runProgram(process.execPath, [
+    join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"),
+    "status",
+    "--cwd",
+    root,
+    ...args,
+  ]);
 }
 
 describe("one cluster", () => {
@@ -70,7 +89,9 @@ describe("one cluster", () => {
       '  rollout 4, rotation "2026-11", complete; last backup rollout-4; etcd healthy',
       "  on 3 of 3, led by master-2",
     ]);
-    expect(lines.find((line) => line.includes("etcd-server :2379"))).toMatch(/^ {2}etcd-server :2379 +\d{4}-\d\d-\d\d +36[45] {2}ok +ok +ok$/);
+    expect(lines.find((line) => line.includes("etcd-server :2379"))).toMatch(
+      /^ {2}etcd-server :2379 +\d{4}-\d\d-\d\d +36[45] {2}ok +ok +ok$/,
+    );
     expect(lines.every((line) => line.length <= 80)).toBe(true);
   });
 
@@ -79,7 +100,9 @@ describe("one cluster", () => {
     const { code, stdout } = await status("restored");
     rmSync(join(root, "stacks", "Pulumi.restored.yaml"));
     expect([code, stdout.split("\n")[0]]).toEqual([0, "restored  ok"]);
-    expect(stdout.replace(/\s+/g, " ")).toContain("restore: the files from before rollout 1 are wanted, and nothing is renewed; remove restore to go forward");
+    expect(stdout.replace(/\s+/g, " ")).toContain(
+      "restore: the files from before rollout 1 are wanted, and nothing is renewed; remove restore to go forward",
+    );
   });
 
   test("whose leaves end soon: 1", async () => {
@@ -98,15 +121,21 @@ describe("one cluster", () => {
     const { code, stdout } = await status("one-out");
     expect([code, stdout.split("\n")[0]]).toEqual([3, "one-out  unreachable"]);
     expect(stdout).toMatch(/etcd-server :2379 .* ok +ok +\?\n/);
-    expect(stdout.replace(/\s+/g, " ")).toContain("unreachable master-3: Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED 127.0.0.1:1.");
+    expect(stdout.replace(/\s+/g, " ")).toContain(
+      "unreachable master-3: Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED 127.0.0.1:1.",
+    );
   });
 });
 
 describe("all clusters", () => {
   test("the gravest decides the exit code, and a stack file that is wrong hides no other", async () => {
-    writeFileSync(join(root, "stacks", "Pulumi.wrong.yaml"), JSON.stringify({ config: { "etcd-rotation:rotation": "2026-11" } }));
+    writeFileSync(
+      join(root, "stacks", "Pulumi.wrong.yaml"),
+      JSON.stringify({ config: { "etcd-rotation:rotation": "2026-11" } }),
+    );
     const { code, stdout } = await status("--all", "--json");
-    const answer: { exitCode: number; clusters: { stack: string; state: string; problem?: string }[] } = JSON.parse(stdout);
+    const answer: { exitCode: number; clusters: { stack: string; state: string; problem?: string }[] } =
+      JSON.parse(stdout);
     expect([code, answer.exitCode]).toEqual([2, 2]);
     expect(answer.clusters.map(({ stack, state }) => `${stack} ${state}`)).toEqual([
       "by-hand drifted",
@@ -136,7 +165,10 @@ test("bad usage is told and counts as not having looked", async () => {
     stdout: "",
     stderr: expect.stringMatching(/^Cannot find the stack file of nowhere; expected by-hand, /),
   });
-  expect(await status("--jason")).toMatchObject({ code: 3, stderr: expect.stringContaining("unknown option '--jason'") });
+  expect(await status("--jason")).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining("unknown option '--jason'"),
+  });
   expect(await status("steady", "--output", "x")).toMatchObject({ code: 3 });
   expect(await status("--help")).toMatchObject({ code: 0, stderr: "" });
 });

@@ -21,21 +21,34 @@ const privateKey = makeSshKey();
 let fakes: FakeMasters;
 
 beforeAll(async () => {
-  fakes = await startFakeMasters(foundAs(makePems("survey")).masters.map((master) => () => surveyText(master)));
+  fakes = await startFakeMasters(
+    foundAs(makePems("survey")).masters.map((master) => () => surveyText(master)),
+  );
 });
 
 afterAll(() => fakes.stop());
 
 /** Port 1 is where nobody listens. */
-function targets(ports: readonly (number | undefined)[], hostKey = "unchecked", agent = false): SurveyTarget[] {
-  const masters = specs.map((spec, index) => ({ ...spec, host: "127.0.0.1", port: ports[index] ?? 1, hostKey: index === 0 ? hostKey : "unchecked" }));
+function targets(
+  ports: readonly (number | undefined)[],
+  hostKey = "unchecked",
+  agent = false,
+): SurveyTarget[] {
+  const masters = specs.map((spec, index) => ({
+    ...spec,
+    host: "127.0.0.1",
+    port: ports[index] ?? 1,
+    hostKey: index === 0 ? hostKey : "unchecked",
+  }));
   const ssh = { ...args.ssh, agent, privateKey: agent ? undefined : privateKey };
   return surveyTargets({ ...args, masters, ssh }, "etcd-rotation/test", [...ackLayout, ...ackKubernetes]);
 }
 
 test("a master that does not answer is an error, and left out only where that is allowed", async () => {
   const out = targets([fakes.ports[0], 1, fakes.ports[2]]);
-  await expect(takeSurvey(out)).rejects.toThrow("Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED");
+  await expect(takeSurvey(out)).rejects.toThrow(
+    "Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED",
+  );
   const { masters } = await takeSurvey(out, true);
   expect(masters.map(({ name }) => name)).toEqual(["master-1", "master-3"]);
 });
@@ -47,7 +60,9 @@ test("a master whose Kubernetes reads certificates only when it starts is looked
     foundAs(makePems("old"))
       .masters.slice(0, 2)
       .map((master, index) => (script) => {
-        scripts.push(`${versions[index]} ${/^FILE_RESTARTS=.*$/m.exec(script)?.[0].includes("'kube-apiserver kubelet kube-controller-manager'")}`);
+        scripts.push(
+          `${versions[index]} ${/^FILE_RESTARTS=.*$/m.exec(script)?.[0].includes("'kube-apiserver kubelet kube-controller-manager'")}`,
+        );
         return surveyText({ ...master, kubernetes: versions[index] ?? "" });
       }),
   );
@@ -66,7 +81,9 @@ test("a bastion that drops connections before the handshake, as sshd does by Max
   const bastion = await startSshServer(folder, "bastion", [key], "10:100:10");
   try {
     const access = { ...bastion, privateKey: key.privateKey };
-    const clusters = Array.from({ length: 8 }, () => targets([...fakes.ports]).map((target) => ({ ...target, bastion: access })));
+    const clusters = Array.from({ length: 8 }, () =>
+      targets([...fakes.ports]).map((target) => ({ ...target, bastion: access })),
+    );
     const surveys = await Promise.all(clusters.map((cluster) => takeSurvey(cluster, true)));
     expect(surveys.map(({ masters }) => masters.length)).toEqual(clusters.map(() => 3));
     expect(bastion.log()).toMatch(/beginning MaxStartups throttling/);
@@ -95,15 +112,21 @@ test("one that drops every connection does not answer", async () => {
 
 test("one that shows another host key, or has none of that type, is an error in any case, and so are three that do not answer", async () => {
   const other = targets([...fakes.ports], "ssh-rsa AAAA");
-  await expect(takeSurvey(other, true)).rejects.toThrow(/its host key is SHA256:.+, expected the hostKey of the stack file \(ssh-rsa\)/);
+  await expect(takeSurvey(other, true)).rejects.toThrow(
+    /its host key is SHA256:.+, expected the hostKey of the stack file \(ssh-rsa\)/,
+  );
   const ofAnotherType = targets([...fakes.ports], "ssh-ed25519 AAAA");
-  await expect(takeSurvey(ofAnotherType, true)).rejects.toThrow("its host key is of another type, expected the hostKey of the stack file (ssh-ed25519)");
+  await expect(takeSurvey(ofAnotherType, true)).rejects.toThrow(
+    "its host key is of another type, expected the hostKey of the stack file (ssh-ed25519)",
+  );
   await expect(takeSurvey(targets([1, 1, 1]), true)).rejects.toThrow("Cannot connect to 127.0.0.1:1");
 });
 
 test("a master that another run has claimed is claimed by nobody else, and the others are let go", async () => {
   const since = Math.floor(Date.now() / 1000) - 300;
-  const claimed = await startFakeMasters([() => "", () => ""], { claims: ["claimed", `taken ${since} other/stack you@there pid 9`] });
+  const claimed = await startFakeMasters([() => "", () => ""], {
+    claims: ["claimed", `taken ${since} other/stack you@there pid 9`],
+  });
   try {
     await expect(claimMasters(targets([...claimed.ports]).slice(0, 2), "etcd-rotation/test")).rejects.toThrow(
       "Cannot begin: master-2 is being worked on by other/stack (you@there pid 9), since 5 min;",
@@ -128,7 +151,9 @@ test("nothing that a master says when a look at it fails can move a cursor, or p
     );
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1 }), async (bytes) => {
-        expect(await look(bytes)).toMatch(/^AggregateError: Cannot survey master-1: exit code 1: [^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u);
+        expect(await look(bytes)).toMatch(
+          /^AggregateError: Cannot survey master-1: exit code 1: [^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u,
+        );
       }),
       { numRuns: 10 },
     );
@@ -139,7 +164,9 @@ test("nothing that a master says when a look at it fails can move a cursor, or p
 
 test("an agent that is asked for and gone is an error in any case", async () => {
   vi.stubEnv("SSH_AUTH_SOCK", "/nowhere/agent");
-  await expect(takeSurvey(targets([1, fakes.ports[1], fakes.ports[2]], "unchecked", true), true)).rejects.toThrow(
+  await expect(
+    takeSurvey(targets([1, fakes.ports[1], fakes.ports[2]], "unchecked", true), true),
+  ).rejects.toThrow(
     "the SSH agent at /nowhere/agent does not answer (Failed to connect to agent); expected a running one.",
   );
   vi.unstubAllEnvs();

@@ -45,7 +45,10 @@ export class TestStack {
   constructor(folder: string) {
     this.folder = folder;
     mkdirSync(join(folder, "state"), { recursive: true });
-    writeFileSync(join(folder, "Pulumi.yaml"), "name: contract\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n");
+    writeFileSync(
+      join(folder, "Pulumi.yaml"),
+      "name: contract\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n",
+    );
     writeFileSync(join(folder, "package.json"), '{ "type": "module", "main": "program.ts" }\n');
     copyFileSync(join(import.meta.dirname, "program.ts"), join(folder, "program.ts"));
     copyFileSync(join(import.meta.dirname, "spec.ts"), join(folder, "spec.ts"));
@@ -109,13 +112,18 @@ export class TestStack {
     this.#runs += 1;
     const eventLog = join(this.folder, `events-${this.#runs}.jsonl`);
     const logs = args[0] !== "stack";
-    const child = spawn(this.#pulumi, [...args, ...(logs ? ["--event-log", eventLog] : []), "--non-interactive"], {
-      cwd: this.folder,
-      env: this.#env,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(
+      this.#pulumi,
+      [...args, ...(logs ? ["--event-log", eventLog] : []), "--non-interactive"],
+      {
+        cwd: this.folder,
+        env: this.#env,
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     const log = () => (existsSync(eventLog) ? readFileSync(eventLog, "utf8") : "");
-    const timer = onEvents === undefined ? undefined : setInterval(() => onEvents(parseEvents(log()), child), 50);
+    const timer =
+      onEvents === undefined ? undefined : setInterval(() => onEvents(parseEvents(log()), child), 50);
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text;

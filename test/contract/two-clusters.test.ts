@@ -9,13 +9,24 @@ import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 // The example on the real engine, with the real providers and real SSH on loopback; the masters' answers are made up.
 
 const folder = mkdtempSync(join(tmpdir(), "two clusters "));
-const stack = new ClusterStack(folder, join(import.meta.dirname, "..", "..", "examples", "two-clusters"), "two-clusters");
+const stack = new ClusterStack(
+  folder,
+  join(import.meta.dirname, "..", "..", "examples", "two-clusters"),
+  "two-clusters",
+);
 const [prodId, stagingId] = ["14841639068965178418", "9372538179322589801"];
-const untouched = (clusterId: string) => foundAs(makePems("by-hand", "shared"), { clusterId, receipt: undefined, backups: [] });
-const [prod, staging] = await Promise.all([FakeCluster.start(untouched(prodId)), FakeCluster.start(untouched(stagingId))]);
+const untouched = (clusterId: string) =>
+  foundAs(makePems("by-hand", "shared"), { clusterId, receipt: undefined, backups: [] });
+const [prod, staging] = await Promise.all([
+  FakeCluster.start(untouched(prodId)),
+  FakeCluster.start(untouched(stagingId)),
+]);
 
 function configure(stagingRotation: string): void {
-  stack.configure({ "two-clusters:prod": prod.settings(folder, "2026-11"), "two-clusters:staging": staging.settings(folder, stagingRotation) });
+  stack.configure({
+    "two-clusters:prod": prod.settings(folder, "2026-11"),
+    "two-clusters:staging": staging.settings(folder, stagingRotation),
+  });
 }
 
 let up: ProgramResult;
@@ -25,13 +36,21 @@ beforeAll(async () => {
   await stack.init();
   configure("2026-11");
   up = await stack.run("up", "--yes", "--skip-preview");
-  prod.found = await stack.foundAfter("two-clusters/dev/prod", { rotation: "2026-11", cluster: prodId, prefix: "prod-" });
+  prod.found = await stack.foundAfter("two-clusters/dev/prod", {
+    rotation: "2026-11",
+    cluster: prodId,
+    prefix: "prod-",
+  });
 });
 
 /** As after the take-over, whatever a test has made of it. */
 beforeEach(async () => {
   configure("2026-11");
-  staging.found = await stack.foundAfter("two-clusters/dev/staging", { rotation: "2026-11", cluster: stagingId, prefix: "staging-" });
+  staging.found = await stack.foundAfter("two-clusters/dev/staging", {
+    rotation: "2026-11",
+    cluster: stagingId,
+    prefix: "staging-",
+  });
 });
 
 afterAll(async () => {
@@ -47,14 +66,20 @@ test("two clusters in one stack: taken over, steady, and rotated one without the
   expect(steady.stdout + steady.stderr).toMatch(/125 unchanged/);
   expect(steady.code).toBe(0);
   for (const name of ["prod", "staging"]) {
-    expect(steady.stdout).toMatch(new RegExp(`Rollout \\(${name}-rollout\\):\\s+Nothing to do: every master serves the wanted certificates`));
+    expect(steady.stdout).toMatch(
+      new RegExp(
+        `Rollout \\(${name}-rollout\\):\\s+Nothing to do: every master serves the wanted certificates`,
+      ),
+    );
   }
 
   configure("2027-05");
   const rotation = await stack.run("preview", "--diff");
   expect(rotation.code).toBe(0);
   expect(rotation.stdout).toMatch(/\+-49 to replace\s+76 unchanged/);
-  const replaced = [...rotation.stdout.matchAll(/\(replace\)\n.*\n\s+\[urn=.*::(\w+)-.*\]/g)].map(([, cluster]) => cluster);
+  const replaced = [...rotation.stdout.matchAll(/\(replace\)\n.*\n\s+\[urn=.*::(\w+)-.*\]/g)].map(
+    ([, cluster]) => cluster,
+  );
   expect(replaced).toEqual(Array(49).fill("staging"));
 });
 
@@ -73,13 +98,18 @@ test("one file for two rows that want different contents is refused, before anyt
     masters: staging.found.masters.map((master) => ({
       ...master,
       files: Object.fromEntries(
-        Object.entries(master.files).map(([id, file]) => [id, id === "etcd-peer-ca" ? { ...file, realPath: "/var/lib/etcd/cert/ca.pem" } : file]),
+        Object.entries(master.files).map(([id, file]) => [
+          id,
+          id === "etcd-peer-ca" ? { ...file, realPath: "/var/lib/etcd/cert/ca.pem" } : file,
+        ]),
       ),
     })),
   };
   const refused = await stack.run("up", "--yes", "--skip-preview");
   expect(refused.code).not.toBe(0);
   const text = refused.stdout + refused.stderr;
-  expect(text).toContain("staging: Cannot rotate master-1: layout.paths.etcd-ca and layout.paths.etcd-peer-ca are one file, /var/lib/etcd/cert/ca.pem");
+  expect(text).toContain(
+    "staging: Cannot rotate master-1: layout.paths.etcd-ca and layout.paths.etcd-peer-ca are one file, /var/lib/etcd/cert/ca.pem",
+  );
   expect(text).not.toMatch(/\d+ (created|replaced|updated)/);
 });

@@ -9,7 +9,9 @@ import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "window "));
 const stack = new ClusterStack(folder, join(import.meta.dirname, "..", ".."), "etcd-rotation");
-const masters = await FakeCluster.start(foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }));
+const masters = await FakeCluster.start(
+  foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }),
+);
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -23,13 +25,20 @@ afterAll(async () => {
 /** Shut now, whatever the hour. */
 function inThreeDays() {
   const day = new Date(Date.now() + 3 * 86_400_000).getUTCDay();
-  return { days: [["sun", "mon", "tue", "wed", "thu", "fri", "sat"][day]], from: "01:00", to: "02:00", timeZone: "UTC" };
+  return {
+    days: [["sun", "mon", "tue", "wed", "thu", "fri", "sat"][day]],
+    from: "01:00",
+    to: "02:00",
+    timeZone: "UTC",
+  };
 }
 
 test("up begins outside its window only when the variable names this stack", async () => {
   await stack.init();
   const settings = { ...masters.settings(folder, "2026-11"), window: inThreeDays() };
-  stack.configure(Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value])));
+  stack.configure(
+    Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value])),
+  );
   const up = () => stack.run("up", "--yes", "--skip-preview");
   for (const value of ["", "1", "prod"]) {
     vi.stubEnv("ETCD_ROTATION_IGNORE_WINDOW", value);

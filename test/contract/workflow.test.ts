@@ -20,7 +20,9 @@ const origin = join(folder, "origin");
 const clone = join(folder, "clone");
 const home = join(folder, "home");
 const programs = join(folder, "programs");
-const masters = await FakeCluster.start(foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }));
+const masters = await FakeCluster.start(
+  foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }),
+);
 
 const step = z.object({
   id: z.string().optional(),
@@ -65,17 +67,24 @@ function filledIn(variables: Readonly<Record<string, string>> = {}): Record<stri
 }
 
 /** A shell as the runner has it: no variable of this process but PATH, and a home of its own. */
-async function inClone(script: string, variables: Readonly<Record<string, string>> = {}): Promise<ProgramResult> {
-  return runProgram("bash", ["-c", 'cd "$1" && exec bash --noprofile --norc -eo pipefail -c "$2"', "bash", clone, script], {
-    environment: {
-      ...filledIn(workflow.env),
-      ...filledIn(variables),
-      PATH: `${programs}${delimiter}${process.env["PATH"]}`,
-      HOME: home,
-      ETCD_ROTATION_CACHE: cacheFolder(),
-      GITHUB_OUTPUT: join(folder, "outputs"),
+async function inClone(
+  script: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<ProgramResult> {
+  return runProgram(
+    "bash",
+    ["-c", 'cd "$1" && exec bash --noprofile --norc -eo pipefail -c "$2"', "bash", clone, script],
+    {
+      environment: {
+        ...filledIn(workflow.env),
+        ...filledIn(variables),
+        PATH: `${programs}${delimiter}${process.env["PATH"]}`,
+        HOME: home,
+        ETCD_ROTATION_CACHE: cacheFolder(),
+        GITHUB_OUTPUT: join(folder, "outputs"),
+      },
     },
-  });
+  );
 }
 
 async function must(script: string): Promise<void> {
@@ -101,12 +110,19 @@ async function runJob(name: string): Promise<{ failed: string | undefined; outpu
 
 function configure(settings: Readonly<Record<string, unknown>>): void {
   const file = join(clone, "stacks", "Pulumi.dev.yaml");
-  const { encryptionsalt } = z.object({ encryptionsalt: z.string() }).parse(parse(readFileSync(file, "utf8")));
-  const config = Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]));
+  const { encryptionsalt } = z
+    .object({ encryptionsalt: z.string() })
+    .parse(parse(readFileSync(file, "utf8")));
+  const config = Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]),
+  );
   writeFileSync(file, JSON.stringify({ encryptionsalt, config }));
 }
 
-const settings = () => ({ ...masters.settings(folder, "2026-11"), ssh: { privateKeyPath: "~/.ssh/etcd-rotation" } });
+const settings = () => ({
+  ...masters.settings(folder, "2026-11"),
+  ssh: { privateKeyPath: "~/.ssh/etcd-rotation" },
+});
 const note = (name: string) => readFileSync(join(folder, name), "utf8");
 
 beforeAll(async () => {
@@ -114,12 +130,19 @@ beforeAll(async () => {
     mkdirSync(each);
   }
   for (const file of ["Pulumi.yaml", "package.json", "index.ts", "stacks"]) {
-    cpSync(join(project, file), join(origin, file), { recursive: true, filter: (path) => !/Pulumi\.(?!example)[^/]*\.yaml$/.test(path) });
+    cpSync(join(project, file), join(origin, file), {
+      recursive: true,
+      filter: (path) => !/Pulumi\.(?!example)[^/]*\.yaml$/.test(path),
+    });
   }
   for (const part of ["cli", "components", "tools", "node_modules"]) {
     symlinkSync(join(project, part), join(origin, part));
   }
-  writeFileSync(join(programs, "gh"), `#!/bin/bash\nprintf '%s\\n' "$*" >'${folder}/asked'\ncat >'${folder}/comment'\n`, { mode: 0o755 });
+  writeFileSync(
+    join(programs, "gh"),
+    `#!/bin/bash\nprintf '%s\\n' "$*" >'${folder}/asked'\ncat >'${folder}/comment'\n`,
+    { mode: 0o755 },
+  );
   const git = "git -c user.name=somebody -c user.email=somebody@example.com";
   const made = await runProgram("bash", [
     "-ec",
@@ -152,7 +175,9 @@ test("a pull request gets the plan as a comment, and the key is gone afterwards"
   const { failed, output } = await runJob("preview");
   expect([failed, output]).toEqual([undefined, ""]);
   expect(note("asked")).toBe("pr comment 12 --edit-last --create-if-none --body-file -\n");
-  expect(note("comment")).toMatch(/^### dev\n\n~~~~\n.*Rollout 1 \(rotation "2026-11", rolling\):.*\n~~~~\n/s);
+  expect(note("comment")).toMatch(
+    /^### dev\n\n~~~~\n.*Rollout 1 \(rotation "2026-11", rolling\):.*\n~~~~\n/s,
+  );
   await must("test -d ~/.ssh && test ! -e ~/.ssh/etcd-rotation");
 });
 

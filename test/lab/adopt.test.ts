@@ -47,7 +47,10 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
     lab = await startLab({ ...options, name: labName });
     stack = LabStack.unmade(lab);
     // without quorum nothing can be written; of kubeadm's layout kubeadm.test.ts is the judge
-    baseline = options.expired === undefined && options.layout !== "kubeadm" ? await takeBaseline(lab) : { owners: await ownersIn(lab), data: "" };
+    baseline =
+      options.expired === undefined && options.layout !== "kubeadm"
+        ? await takeBaseline(lab)
+        : { owners: await ownersIn(lab), data: "" };
   }, 10 * minutes);
 
   afterAll(async () => {
@@ -59,7 +62,10 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
     "adopt writes the stack file and previews the whole plan; up then does it",
     async () => {
       onTestFailed(() => saveEvidence(lab, `adopt ${label}`), 2 * minutes);
-      const files = async () => Object.fromEntries(Object.entries(await readAllFacts(lab)).map(([name, facts]) => [name, facts.files]));
+      const files = async () =>
+        Object.fromEntries(
+          Object.entries(await readAllFacts(lab)).map(([name, facts]) => [name, facts.files]),
+        );
       const before = await files();
       const run = await adopt(lab, stack, dice.pick(lab.masters).address);
       expect(run.code, `${run.stdout}${run.stderr}`).toBe(0);
@@ -78,7 +84,9 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
         // `stack init` writes the file anew, with plain values as text
         ...(lab.masters.length < 3 ? { "etcd-rotation:allowOutage": "true" } : {}),
       });
-      expect(run.stdout).toContain(`Rollout 1 (rotation "${rotation}", ${options.expired === undefined ? "rolling" : "recovery"}):`);
+      expect(run.stdout).toContain(
+        `Rollout 1 (rotation "${rotation}", ${options.expired === undefined ? "rolling" : "recovery"}):`,
+      );
       for (const step of lab.masters.flatMap(({ name }) => phases.map((phase) => `${phase}-${name}`))) {
         expect(run.stdout).toMatch(new RegExp(`${step} +create`));
       }
@@ -86,7 +94,15 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
 
       stack.settings = { rotation };
       for (const [index, client] of scrapers(lab).entries()) {
-        const set = await stack.run("config", "set", "--stack", stack.name, "--path", `etcd-rotation:clients.ignore[${index}]`, client);
+        const set = await stack.run(
+          "config",
+          "set",
+          "--stack",
+          stack.name,
+          "--path",
+          `etcd-rotation:clients.ignore[${index}]`,
+          client,
+        );
         expect(set.code, set.output).toBe(0);
       }
       const up = async () => {
@@ -113,7 +129,18 @@ describe.each(isWholeMatrix() ? shapes : dice.sample(shapes, 1))("$label", ({ la
 /** The command as a person runs it, in the lab's network, with the lab's known_hosts. */
 function adopt(lab: Lab, stack: LabStack, host: string) {
   const program = join(stack.project, "cli", "etcd-rotation.js");
-  const words = ["adopt", stack.name, "--host", host, "--key", lab.sshKeyPath, "--known-hosts", join(lab.folder, "known_hosts")];
+  const words = [
+    "adopt",
+    stack.name,
+    "--host",
+    host,
+    "--key",
+    lab.sshKeyPath,
+    "--known-hosts",
+    join(lab.folder, "known_hosts"),
+  ];
   const { env } = stack.command();
-  return runProgram("ip", ["netns", "exec", lab.namespace, process.execPath, program, ...words], { environment: { ...env, NO_COLOR: "1" } });
+  return runProgram("ip", ["netns", "exec", lab.namespace, process.execPath, program, ...words], {
+    environment: { ...env, NO_COLOR: "1" },
+  });
 }

@@ -28,7 +28,9 @@ function ask(script: string): Promise<string> {
 
 /** Writes values until etcd takes no more; the newer etcdctl then calls every member unhealthy. */
 async function fill(): Promise<void> {
-  await ask("head -c 700000 /dev/zero | base64 -w 0 >/root/filler; n=0; while e put /filler/$n </root/filler >/dev/null 2>&1; do n=$((n + 1)); done");
+  await ask(
+    "head -c 700000 /dev/zero | base64 -w 0 >/root/filler; n=0; while e put /filler/$n </root/filler >/dev/null 2>&1; do n=$((n + 1)); done",
+  );
   expect(await ask("e alarm list")).toContain("alarm:NOSPACE");
   expect(await ask("e endpoint health --cluster -w json 2>/dev/null || :")).not.toContain('"health":true');
 }
@@ -37,19 +39,32 @@ async function fill(): Promise<void> {
 async function clear(): Promise<void> {
   await ask("e del --prefix /filler/ >/dev/null");
   const [block = ""] = documentedBlocks("recovery.md", "An alarm is raised");
-  await ask(here.lab.masters.reduce((text, { address }, index) => text.replaceAll(`10.0.0.${index + 1}`, address), `set -e\n${block}`));
+  await ask(
+    here.lab.masters.reduce(
+      (text, { address }, index) => text.replaceAll(`10.0.0.${index + 1}`, address),
+      `set -e\n${block}`,
+    ),
+  );
   expect(await ask("e alarm list")).toBe("");
 }
 
 /** Files, and the processes that serve: the controllers end by themselves, since they cannot renew their leases. */
 async function filesAndServers() {
-  return Object.entries(await readAllFacts(here.lab)).map(([name, { files, processes }]) => [name, files, processes["etcd"], processes["kube-apiserver"]]);
+  return Object.entries(await readAllFacts(here.lab)).map(([name, { files, processes }]) => [
+    name,
+    files,
+    processes["etcd"],
+    processes["kube-apiserver"],
+  ]);
 }
 
 beforeAll(async () => {
   await installNewerEtcdctl(here.lab);
   for (const name of names) {
-    await inside(masterNamed(here.lab, name), "printf 'ETCD_QUOTA_BACKEND_BYTES=16777216\\n' >>/etc/etcd.env && systemctl restart etcd");
+    await inside(
+      masterNamed(here.lab, name),
+      "printf 'ETCD_QUOTA_BACKEND_BYTES=16777216\\n' >>/etc/etcd.env && systemctl restart etcd",
+    );
     await until(`${name} serves`, () => isServing(here.lab));
   }
   const { code, output } = await here.stack.up();
@@ -83,7 +98,11 @@ test(
     await fill();
     const { code, output } = await running.done;
     expect(code, output).not.toBe(0);
-    expect(output).toMatch(new RegExp(`Cannot start \\w+: etcd is not healthy: ${raised.replace(/[()]/g, "\\$&")}; nothing was changed`));
+    expect(output).toMatch(
+      new RegExp(
+        `Cannot start \\w+: etcd is not healthy: ${raised.replace(/[()]/g, "\\$&")}; nothing was changed`,
+      ),
+    );
     expect(output).not.toContain("putting back");
     await assertServing(here.lab, names);
     expect(await insideAll(here.lab, () => "ls -d /var/lib/etcd-rotation/journal 2>/dev/null || :")).toEqual(

@@ -29,7 +29,11 @@ function rotate(): void {
 
 /** Starts a rotation and kills the engine in a phase; resolves when no script is at work any more. */
 async function failIn(phase: "trust" | "issue"): Promise<void> {
-  const { running } = await startStruckUp(here.stack, rotate, drawHit(dice, "pulumi", phase, here.lab.masters));
+  const { running } = await startStruckUp(
+    here.stack,
+    rotate,
+    drawHit(dice, "pulumi", phase, here.lab.masters),
+  );
   expect((await running.done).code).not.toBe(0);
   await untilIdle(here.lab.masters);
 }
@@ -44,7 +48,8 @@ async function expectFinished(): Promise<void> {
 async function highestRollout(): Promise<number> {
   const numbers = await insideAll(
     here.lab,
-    () => "{ ls /var/lib/etcd-rotation/backups | sed -n 's/^rollout-//p'; sed -n 's/^rollout=//p' /var/lib/etcd-rotation/receipt; } | sort -n | tail -n 1",
+    () =>
+      "{ ls /var/lib/etcd-rotation/backups | sed -n 's/^rollout-//p'; sed -n 's/^rollout=//p' /var/lib/etcd-rotation/receipt; } | sort -n | tail -n 1",
   );
   return Math.max(...Object.values(numbers).map(Number));
 }
@@ -61,7 +66,9 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     here.stack.addName("later.example.org", "master-2");
     await expectFinished();
     const [, second] = here.lab.masters;
-    expect(second && (await inside(second, `openssl x509 -in ${certificates}/etcd-server.pem -noout -text`))).toContain("DNS:later.example.org");
+    expect(
+      second && (await inside(second, `openssl x509 -in ${certificates}/etcd-server.pem -noout -text`)),
+    ).toContain("DNS:later.example.org");
   },
 
   "a trust file is replaced by hand": async () => {
@@ -86,7 +93,9 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     await until(
       "every receipt is complete",
       async () =>
-        (await Promise.all(here.lab.masters.map(readReceipt))).every((receipt) => receipt["complete"] === "1" && !known.includes(receipt["attempt"] ?? "")),
+        (await Promise.all(here.lab.masters.map(readReceipt))).every(
+          (receipt) => receipt["complete"] === "1" && !known.includes(receipt["attempt"] ?? ""),
+        ),
       1800,
     );
     if (running.child.pid !== undefined) {
@@ -105,17 +114,23 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
     expect(first.code, first.output).toBe(0);
     const old = await outputsOf(here.stack);
     const file = join(here.lab.folder, "older-state.json");
-    expect((await here.stack.run("stack", "export", "--stack", here.stack.name, "--file", file)).code).toBe(0);
+    expect((await here.stack.run("stack", "export", "--stack", here.stack.name, "--file", file)).code).toBe(
+      0,
+    );
     const rotation = here.stack.settings["rotation"];
     rotate();
     const second = await here.stack.up();
     expect(second.code, second.output).toBe(0);
     const highest = await highestRollout();
 
-    expect((await here.stack.run("stack", "import", "--stack", here.stack.name, "--file", file)).code).toBe(0);
+    expect((await here.stack.run("stack", "import", "--stack", here.stack.name, "--file", file)).code).toBe(
+      0,
+    );
     rmSync(file);
     const trap = await here.stack.preview();
-    expect(trap.output).toContain(`this state is an older one, of rotation "${String(rotation)}": up makes a third set of authorities.`);
+    expect(trap.output).toContain(
+      `this state is an older one, of rotation "${String(rotation)}": up makes a third set of authorities.`,
+    );
     here.stack.configure({ rotation });
     const { code, output } = await here.stack.preview();
     expect(code, output).toBe(0);
@@ -140,7 +155,11 @@ const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   },
 
   "a master is reinstalled with the files it had before": async () => {
-    await insideAll(here.lab, () => `rm -rf /root/before && mkdir /root/before && cp -a --parents ${certificates} ${pki} /root/before`);
+    await insideAll(
+      here.lab,
+      () =>
+        `rm -rf /root/before && mkdir /root/before && cp -a --parents ${certificates} ${pki} /root/before`,
+    );
     await failIn("issue");
     await inside(dice.pick(here.lab.masters), "cp -a /root/before/. / && rm -rf /var/lib/etcd-rotation");
     await expectFinished();
@@ -174,7 +193,11 @@ until [ -e /run/release ]; do sleep 0.1; done; rm -f /run/release /run/held`,
       1800,
     );
     try {
-      await until("the lock is held", async () => (await inside(victim, "ls /run/held 2>/dev/null || true")) !== "", 60);
+      await until(
+        "the lock is held",
+        async () => (await inside(victim, "ls /run/held 2>/dev/null || true")) !== "",
+        60,
+      );
       const { code, output } = await here.stack.up();
       expect(code).not.toBe(0);
       expect(output).toMatch(/exit(ed with)? status 3/);

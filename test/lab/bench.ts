@@ -100,7 +100,10 @@ async function measureRotation(lab: Lab, stack: LabStack, rotation: string): Pro
     // 1: something is due, as Kubernetes' own certificates are in the lab
     return { code: code === 1 ? 0 : code, output: `${stdout}${stderr}` };
   });
-  stack.configure({ rotation, ...(stack.settings["kubernetes"] === undefined ? { kubernetes: { rotation } } : {}) });
+  stack.configure({
+    rotation,
+    ...(stack.settings["kubernetes"] === undefined ? { kubernetes: { rotation } } : {}),
+  });
   const planned = await timed(() => stack.preview());
   const log = join(lab.folder, `${rotation}.events`);
   const { result, seconds } = await measureUnderTraffic(lab, async () => {
@@ -110,7 +113,10 @@ async function measureRotation(lab: Lab, stack: LabStack, rotation: string): Pro
     mustPass(await up.done);
     return { ...timesOf(events, phases), "up, three masters": (performance.now() - started) / 1000 };
   });
-  return { ...result, seconds: { "preview, steady": steady, status, "preview of a rotation": planned, ...seconds } };
+  return {
+    ...result,
+    seconds: { "preview, steady": steady, status, "preview of a rotation": planned, ...seconds },
+  };
 }
 
 /** What a script does that knows one step only: on each master in turn everything new, and a restart. */
@@ -130,7 +136,10 @@ async function measureOneStep(lab: Lab): Promise<Result> {
 }
 
 /** Restarts are counted from systemd's journal and the pods' log files, not from what the steps say. */
-async function measureUnderTraffic(lab: Lab, work: () => Promise<Figures>): Promise<{ result: Omit<Result, "seconds">; seconds: Figures }> {
+async function measureUnderTraffic(
+  lab: Lab,
+  work: () => Promise<Figures>,
+): Promise<{ result: Omit<Result, "seconds">; seconds: Figures }> {
   const starts = () => Promise.all(lab.masters.map((master) => startsOn(lab, master)));
   const record = join(lab.folder, "bench.jsonl");
   const before = await starts();
@@ -138,7 +147,8 @@ async function measureUnderTraffic(lab: Lab, work: () => Promise<Figures>): Prom
   const seconds = await work();
   await traffic.stop();
   const after = await starts();
-  const most = (component: "etcd" | "api") => Math.max(...after.map((each, index) => each[component] - (before[index]?.[component] ?? 0)));
+  const most = (component: "etcd" | "api") =>
+    Math.max(...after.map((each, index) => each[component] - (before[index]?.[component] ?? 0)));
   const { measures } = judge(await readRecord(record), rolling);
   rmSync(record);
   return {
@@ -149,7 +159,10 @@ async function measureUnderTraffic(lab: Lab, work: () => Promise<Figures>): Prom
         "longest etcd write gap": measures.longestWriteGapMilliseconds,
         "longest API gap through the load balancer": measures.longestApiGapMilliseconds,
       },
-      failures: { "failed etcd write rounds": measures.failedWriteRounds, "API requests that failed twice in a row": measures.apiDoubleFailures },
+      failures: {
+        "failed etcd write rounds": measures.failedWriteRounds,
+        "API requests that failed twice in a row": measures.apiDoubleFailures,
+      },
     },
   };
 }
@@ -161,13 +174,21 @@ async function measureRecovery(isJson: boolean): Promise<void> {
     const preview = await timed(() => stack.preview());
     const started = performance.now();
     const up = stack.startUp();
-    await until("every member answers", async () => (await readStatus(lab)).every(({ etcd }) => etcd === "healthy"));
+    await until("every member answers", async () =>
+      (await readStatus(lab)).every(({ etcd }) => etcd === "healthy"),
+    );
     const quorum = (performance.now() - started) / 1000;
     mustPass(await up.done);
     const whole = (performance.now() - started) / 1000;
-    const seconds = { "preview of a recovery": preview, "up until quorum": quorum, "up, three masters": whole };
+    const seconds = {
+      "preview of a recovery": preview,
+      "up until quorum": quorum,
+      "up, three masters": whole,
+    };
     process.stdout.write(
-      isJson ? `${JSON.stringify({ seconds }, null, 2)}\n` : rowsOf(Object.entries(seconds).map(([what, each]) => [what, `${each.toFixed(1)} s`])),
+      isJson
+        ? `${JSON.stringify({ seconds }, null, 2)}\n`
+        : rowsOf(Object.entries(seconds).map(([what, each]) => [what, `${each.toFixed(1)} s`])),
     );
   } finally {
     stack.remove();
@@ -200,11 +221,20 @@ function inAll(runs: readonly Result[]): Readonly<Record<keyof Result, Readonly<
     Object.fromEntries(
       Object.keys(runs[0]?.[kind] ?? {}).map((what) => {
         const sorted = runs.map((run) => run[kind][what] ?? Number.NaN).toSorted((a, b) => a - b);
-        const [least = Number.NaN, most = Number.NaN, median = Number.NaN] = [sorted[0], sorted.at(-1), sorted[(sorted.length - 1) >> 1]];
+        const [least = Number.NaN, most = Number.NaN, median = Number.NaN] = [
+          sorted[0],
+          sorted.at(-1),
+          sorted[(sorted.length - 1) >> 1],
+        ];
         return [what, { median, least, most }];
       }),
     );
-  return { seconds: spread("seconds"), restarts: spread("restarts"), milliseconds: spread("milliseconds"), failures: spread("failures") };
+  return {
+    seconds: spread("seconds"),
+    restarts: spread("restarts"),
+    milliseconds: spread("milliseconds"),
+    failures: spread("failures"),
+  };
 }
 
 function printResult(result: ReturnType<typeof inAll>): void {

@@ -17,7 +17,9 @@ const scraper = "process curl in etcd-scraper.service on master-1";
 async function scrapes(): Promise<void> {
   await onFirst(": >/var/log/etcd-scraper.log");
   await until("the scraper has an answer of every member", async () => {
-    const answered = await onFirst("awk '$3 == 200 { print $2 }' /var/log/etcd-scraper.log | sort -u | wc -l");
+    const answered = await onFirst(
+      "awk '$3 == 200 { print $2 }' /var/log/etcd-scraper.log | sort -u | wc -l",
+    );
     return answered.trim() === "3";
   });
 }
@@ -34,9 +36,13 @@ ${kubectl} --namespace tenant create secret generic public --from-file=/run/tls.
       new RegExp(
         `notice: client of etcd besides Kubernetes: ${secret}: ca.pem until \\d{4}-\\d\\d-\\d\\d .*; ca.pem, etcd-client.pem of an authority that goes in retire; by ca.pem alone it refuses`,
       ),
-      new RegExp(`notice: client of etcd besides Kubernetes: ${scraper}: .*ca.pem until .*etcd-client-key.pem until .* of an authority that goes in retire`),
+      new RegExp(
+        `notice: client of etcd besides Kubernetes: ${scraper}: .*ca.pem until .*etcd-client-key.pem until .* of an authority that goes in retire`,
+      ),
       /notice: client of etcd besides Kubernetes: Secret tenant\/public: tls.crt until .*; nothing waits for it/,
-      new RegExp(`retire, verify: held until ${scraper} has the files of the new authority, .*, and ${secret} has the files`),
+      new RegExp(
+        `retire, verify: held until ${scraper} has the files of the new authority, .*, and ${secret} has the files`,
+      ),
     ]) {
       expect(preview).toMatch(line);
     }
@@ -46,7 +52,10 @@ ${kubectl} --namespace tenant create secret generic public --from-file=/run/tls.
     expect(held.output).toContain("Held before retire: every master serves the wanted certificates");
     expect(held.output).not.toContain("successfully rotated");
 
-    const [, command = "exit 1"] = new RegExp(`${secret} needs the files of the new authority; run on master-1, as root: (.*)`).exec(held.output) ?? [];
+    const [, command = "exit 1"] =
+      new RegExp(`${secret} needs the files of the new authority; run on master-1, as root: (.*)`).exec(
+        held.output,
+      ) ?? [];
     await onFirst(`export PATH=$PATH:/usr/local/bin; ${command}`);
     expect((await here.stack.preview()).output).toContain(
       `Run pulumi up again when ${scraper} has the files of the new authority, or clients.ignore lists it.`,

@@ -17,7 +17,8 @@ import type { LabMaster } from "./topology.ts";
 const minutes = 60_000;
 const here = useLab("disaster", "d-1");
 const data = "/var/lib/etcd/data.etcd";
-const kubectl = (args: string) => `/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s ${args}`;
+const kubectl = (args: string) =>
+  `/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s ${args}`;
 
 /** The documented block with the lab's names in place of the document's. */
 function onMaster(block: string, { address, etcdName }: LabMaster): string {
@@ -30,7 +31,10 @@ async function onThisMachine(block: string): Promise<string> {
   let said = "";
   for (const line of block.trim().split("\n")) {
     const words = line.replaceAll("<c>", here.stack.name).replace("npx etcd-rotation pulumi ", "").split(" ");
-    const { code, output } = await here.stack.run(...words, ...(words[0] === "up" ? ["--yes", "--skip-preview"] : []));
+    const { code, output } = await here.stack.run(
+      ...words,
+      ...(words[0] === "up" ? ["--yes", "--skip-preview"] : []),
+    );
     expect(code, output).toBe(0);
     said += output;
   }
@@ -38,12 +42,21 @@ async function onThisMachine(block: string): Promise<string> {
 }
 
 /** The master that has the newest snapshot, and what the program says of it. */
-async function newestSnapshot(): Promise<{ readonly master: LabMaster; readonly rollout: number; readonly revision: number }> {
+async function newestSnapshot(): Promise<{
+  readonly master: LabMaster;
+  readonly rollout: number;
+  readonly revision: number;
+}> {
   const { code, stdout, stderr } = await runCli(here.stack, "backups", "--json");
   expect(code, stderr).toBe(0);
-  const { masters }: { masters: { name: string; backups: { rollout: number; snapshot?: { revision?: number } }[] }[] } = JSON.parse(stdout);
+  const {
+    masters,
+  }: { masters: { name: string; backups: { rollout: number; snapshot?: { revision?: number } }[] }[] } =
+    JSON.parse(stdout);
   const [newest] = masters
-    .flatMap(({ name, backups }) => backups.map(({ rollout, snapshot }) => ({ name, rollout, revision: snapshot?.revision ?? 0 })))
+    .flatMap(({ name, backups }) =>
+      backups.map(({ rollout, snapshot }) => ({ name, rollout, revision: snapshot?.revision ?? 0 })),
+    )
     .filter(({ revision }) => revision > 0)
     .toSorted((a, b) => b.rollout - a.rollout);
   if (newest === undefined) {
@@ -67,19 +80,28 @@ test(
     const lost = Object.values(await readHealth(here.lab)).map((health) => health["etcd"]);
     expect(lost).toEqual(["unhealthy", "unhealthy", "unhealthy"]);
 
-    const [choose = "", stop = "", restore = "", startEtcd = "", startKubernetes = "", takeOver = "", ...more] = documentedBlocks(
-      "restore.md",
-      "Restore etcd's data from a snapshot",
-    );
+    const [
+      choose = "",
+      stop = "",
+      restore = "",
+      startEtcd = "",
+      startKubernetes = "",
+      takeOver = "",
+      ...more
+    ] = documentedBlocks("restore.md", "Restore etcd's data from a snapshot");
     expect(more).toEqual([]);
-    expect(await inside(holder, onMaster(choose.replace("rollout-2", `rollout-${rollout}`), holder))).toContain(` ${revision} `);
+    expect(
+      await inside(holder, onMaster(choose.replace("rollout-2", `rollout-${rollout}`), holder)),
+    ).toContain(` ${revision} `);
     for (const master of here.lab.masters.filter((each) => each !== holder)) {
       copyFileSync(join(holder.root, "root/restore.db"), join(master.root, "root/restore.db"));
     }
     await insideAll(here.lab, (master) => onMaster(stop, master));
     await insideAll(here.lab, (master) => onMaster(restore, master));
     await insideAll(here.lab, (master) => onMaster(startEtcd, master));
-    await until("every member is healthy", async () => Object.values(await readHealth(here.lab)).every((health) => health["etcd"] === "healthy"));
+    await until("every member is healthy", async () =>
+      Object.values(await readHealth(here.lab)).every((health) => health["etcd"] === "healthy"),
+    );
     await insideAll(here.lab, (master) => onMaster(startKubernetes, master));
     await until("every member and every API server serves", () => isServing(here.lab));
 
@@ -91,14 +113,20 @@ test(
       "master-3": "configmap/before\n",
     });
     await ask(kubectl("create namespace restored"));
-    await until("a controller serves the new namespace", async () => (await ask(kubectl("get serviceaccounts -n restored -o name"))).includes("default"));
+    await until("a controller serves the new namespace", async () =>
+      (await ask(kubectl("get serviceaccounts -n restored -o name"))).includes("default"),
+    );
 
     const refused = await here.stack.preview();
     expect(refused.code).not.toBe(0);
-    expect(refused.output.replace(/\s+/g, " ")).toContain(`If etcd's data was restored from a snapshot: set takeOver: etcd-rotation/${here.stack.name}`);
+    expect(refused.output.replace(/\s+/g, " ")).toContain(
+      `If etcd's data was restored from a snapshot: set takeOver: etcd-rotation/${here.stack.name}`,
+    );
     const starts = () => Promise.all(here.lab.masters.map((master) => startsOn(here.lab, master)));
     const before = await starts();
-    expect(await onThisMachine(takeOver)).toContain("Nothing to do: every master serves the wanted certificates.");
+    expect(await onThisMachine(takeOver)).toContain(
+      "Nothing to do: every master serves the wanted certificates.",
+    );
     expect(await starts()).toEqual(before);
     await assertWell(here.lab, here.stack, here.baseline);
   },

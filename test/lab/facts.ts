@@ -28,22 +28,32 @@ done
 
 /** Reads the facts of one master. */
 export async function readFacts(lab: Lab, master: LabMaster): Promise<MasterFacts> {
-  const { code, stdout, stderr } = await runOn(lab, master, "bash -s", { stdin: probe.replaceAll("ADDRESS", master.address) });
+  const { code, stdout, stderr } = await runOn(lab, master, "bash -s", {
+    stdin: probe.replaceAll("ADDRESS", master.address),
+  });
   if (code !== 0) {
     throw new Error(`Cannot read the facts of ${master.name}: ${stderr}`);
   }
   const words = stdout.split("\n").map((line) => line.split(" "));
   const of = (kind: string) => words.filter(([first]) => first === kind);
   return {
-    files: Object.fromEntries(of("file").map(([, owner = "", hash = "", ...path]) => [path.join(" "), { owner, hash }])),
-    processes: Object.fromEntries(of("process").map(([, component = "", ...identity]) => [component, identity.join(" ")])),
+    files: Object.fromEntries(
+      of("file").map(([, owner = "", hash = "", ...path]) => [path.join(" "), { owner, hash }]),
+    ),
+    processes: Object.fromEntries(
+      of("process").map(([, component = "", ...identity]) => [component, identity.join(" ")]),
+    ),
     served: Object.fromEntries(of("served").map(([, port = "", fingerprint = ""]) => [port, fingerprint])),
   };
 }
 
 /** The facts of all masters, by name. */
 export async function readAllFacts(lab: Lab): Promise<Record<string, MasterFacts>> {
-  return Object.fromEntries(await Promise.all(lab.masters.map(async (master) => [master.name, await readFacts(lab, master)] as const)));
+  return Object.fromEntries(
+    await Promise.all(
+      lab.masters.map(async (master) => [master.name, await readFacts(lab, master)] as const),
+    ),
+  );
 }
 
 /** Runs a command on a master; its standard output. @throws when it fails */
@@ -56,7 +66,10 @@ export async function shellOn(lab: Lab, master: LabMaster, command: string): Pro
 }
 
 /** How often etcd and kube-apiserver have been started on a master, by systemd's journal and the kubelet's numbering of log files. */
-export async function startsOn(lab: Lab, master: LabMaster): Promise<{ readonly etcd: number; readonly api: number }> {
+export async function startsOn(
+  lab: Lab,
+  master: LabMaster,
+): Promise<{ readonly etcd: number; readonly api: number }> {
   const text = await shellOn(
     lab,
     master,

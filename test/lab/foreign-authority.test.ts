@@ -25,12 +25,28 @@ const trustFile = (master: LabMaster) => join(master.root, "var/lib/etcd/cert/ca
 /** What each member answers to the client; 000 without an answer. */
 function answers(): Promise<string[]> {
   const folder = join(here.lab.folder, "backup-job");
-  const words = ["-sk", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", "--cert", join(folder, "client.pem"), "--key", join(folder, "key.pem")];
+  const words = [
+    "-sk",
+    "--max-time",
+    "5",
+    "-o",
+    "/dev/null",
+    "-w",
+    "%{http_code}",
+    "--cert",
+    join(folder, "client.pem"),
+    "--key",
+    join(folder, "key.pem"),
+  ];
   return Promise.all(
     here.lab.masters.map(async ({ address }) => {
-      const { stdout } = await runProgram("ip", ["netns", "exec", here.lab.namespace, "curl", ...words, `https://${address}:2379/version`], {
-        timeoutSeconds: 10,
-      });
+      const { stdout } = await runProgram(
+        "ip",
+        ["netns", "exec", here.lab.namespace, "curl", ...words, `https://${address}:2379/version`],
+        {
+          timeoutSeconds: 10,
+        },
+      );
       return stdout;
     }),
   );
@@ -99,7 +115,9 @@ test(
     here.stack.configure({ foreignAuthorities: "drop" });
     const preview = await here.stack.preview();
     expect(preview.output).toContain("because master-2: etcd-ca is not the wanted one");
-    expect(preview.output).toMatch(/it goes in retire, and whoever has a certificate of it is refused from then on \(foreignAuthorities: drop\)/);
+    expect(preview.output).toMatch(
+      /it goes in retire, and whoever has a certificate of it is refused from then on \(foreignAuthorities: drop\)/,
+    );
     const before = await Promise.all(here.lab.masters.map((master) => startsOn(here.lab, master)));
     const { code, output } = await here.stack.up();
     expect(code, output).toBe(0);

@@ -55,7 +55,8 @@ async function end(ending: Ending, second: string): Promise<void> {
 async function failAtSecond(fault: Fault): Promise<FailedRun> {
   rotate({ gate: "45s" });
   const { output } = await here.stack.preview();
-  const [, first = "", second = "", third = ""] = /trust: {2}(\S+), then (\S+), then (\S+):/.exec(output) ?? [];
+  const [, first = "", second = "", third = ""] =
+    /trust: {2}(\S+), then (\S+), then (\S+):/.exec(output) ?? [];
   const before = await readAllFacts(here.lab);
   const running = here.stack.startUp();
   await running.saw(`${first} trust: wrote`);
@@ -81,7 +82,9 @@ const failures: Readonly<Record<(typeof kinds)[number], () => Promise<FailedRun>
     const { run, second } = failed;
     await expectStoppedAtSecond(failed);
     expect(run.output).toMatch(
-      new RegExp(`${second} trust: Cannot finish trust: etcd: no new process: the unit etcd is \\S+, its last result \\S+; putting back what was there before`),
+      new RegExp(
+        `${second} trust: Cannot finish trust: etcd: no new process: the unit etcd is \\S+, its last result \\S+; putting back what was there before`,
+      ),
     );
     expect(run.output).toContain(
       `the previous files are back and ${second} is healthy. See journalctl -u etcd there, mend the cause, then run pulumi up again`,
@@ -91,7 +94,9 @@ const failures: Readonly<Record<(typeof kinds)[number], () => Promise<FailedRun>
       here.lab,
       here.lab.masters.map(({ name }) => name),
     );
-    expect(await insideAll(here.lab, () => "ls -d /var/lib/etcd-rotation/journal 2>/dev/null || true")).toEqual({
+    expect(
+      await insideAll(here.lab, () => "ls -d /var/lib/etcd-rotation/journal 2>/dev/null || true"),
+    ).toEqual({
       "master-1": "",
       "master-2": "",
       "master-3": "",
@@ -109,7 +114,10 @@ const failures: Readonly<Record<(typeof kinds)[number], () => Promise<FailedRun>
     );
     expect(run.output).toMatch(/exit(ed with)? status 6/);
     await assertServing(here.lab, [first, third]);
-    const journal = await insideAll(here.lab, () => "cat /var/lib/etcd-rotation/journal/phase 2>/dev/null || true");
+    const journal = await insideAll(
+      here.lab,
+      () => "cat /var/lib/etcd-rotation/journal/phase 2>/dev/null || true",
+    );
     expect(journal).toEqual({ [first]: "", [second]: "trust\n", [third]: "" });
     expect((await readReceipt(masterNamed(here.lab, second)))["complete"]).toBe("0");
     return failed;

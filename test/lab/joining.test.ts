@@ -23,9 +23,16 @@ rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_e
 cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub`;
 
 /** Changes what the stack file says of a master; undefined takes a key away. */
-function describeMaster(name: string, changes: { readonly hostKey?: string; readonly joining?: boolean }): void {
+function describeMaster(
+  name: string,
+  changes: { readonly hostKey?: string; readonly joining?: boolean },
+): void {
   const { masters } = here.stack.settings;
-  here.stack.configure({ masters: Array.isArray(masters) ? masters.map((each) => (each.name === name ? { ...each, ...changes } : each)) : [] });
+  here.stack.configure({
+    masters: Array.isArray(masters)
+      ? masters.map((each) => (each.name === name ? { ...each, ...changes } : each))
+      : [],
+  });
 }
 
 /** For the lab's own look at the masters, which is another SSH client than the program's. */
@@ -51,7 +58,8 @@ function filled(block: string, { address, etcdName }: LabMaster, memberId = ""):
  * may read, and nothing else that an installer had left beside them.
  */
 function asMade(before: Readonly<Record<string, string>>, { etcdName }: LabMaster): Record<string, string> {
-  const isForeign = (path: string) => /(?:^|\/)(?:(?:peer-)?ca-key|[\d.]+-name-\d(?:-key)?)\.pem$/.test(path) && !path.includes(`/${etcdName}`);
+  const isForeign = (path: string) =>
+    /(?:^|\/)(?:(?:peer-)?ca-key|[\d.]+-name-\d(?:-key)?)\.pem$/.test(path) && !path.includes(`/${etcdName}`);
   const isEtcdCertificate = (path: string) => path.endsWith(".pem") && !path.endsWith("-key.pem");
   return Object.fromEntries(
     Object.entries(before)
@@ -64,11 +72,12 @@ test(
   "a new machine gets its files, joins, and the next up finds nothing wrong with it; the data are what they were",
   async () => {
     const [first, third] = [masterNamed(here.lab, "master-1"), masterNamed(here.lab, "master-3")];
-    const [members = "", makeFolders = "", bringFiles = "", addMember = "", start = "", ...more] = documentedBlocks(
-      "masters.md",
-      "A master was replaced by a new machine",
-    );
-    expect([bringFiles.split(" #")[0]?.trim(), more]).toEqual(["npx etcd-rotation pulumi up --stack <c>", []]);
+    const [members = "", makeFolders = "", bringFiles = "", addMember = "", start = "", ...more] =
+      documentedBlocks("masters.md", "A master was replaced by a new machine");
+    expect([bringFiles.split(" #")[0]?.trim(), more]).toEqual([
+      "npx etcd-rotation pulumi up --stack <c>",
+      [],
+    ]);
     const [variables = "", list = "", remove = ""] = members.split("\n");
     const begun = await here.stack.up();
     expect(begun.code, begun.output).toBe(0);
@@ -76,7 +85,9 @@ test(
     const hostKey = (await inside(third, replaceMachine)).trim();
     trustInLab(third, hostKey);
     const listed = await inside(first, filled(`${variables}\n${list}`, third));
-    const [id] = listed.split("\n").flatMap((line) => (line.includes(third.etcdName) ? (line.split(",")[0] ?? "") : []));
+    const [id] = listed
+      .split("\n")
+      .flatMap((line) => (line.includes(third.etcdName) ? (line.split(",")[0] ?? "") : []));
     await inside(first, filled(`${variables}\n${remove}`, third, id));
     const violations = await underTraffic(here.lab, "joining", async () => {
       await inside(third, filled(makeFolders, third));
@@ -89,10 +100,14 @@ test(
       describeMaster(third.name, { hostKey });
       const preview = await here.stack.preview();
       expect(preview.code, preview.output).toBe(0);
-      expect(preview.output).toContain("notice: master-3 is joining: it gets its files in issue, and nothing is started there");
+      expect(preview.output).toContain(
+        "notice: master-3 is joining: it gets its files in issue, and nothing is started there",
+      );
       const files = await here.stack.up();
       expect(files.code, files.output).toBe(0);
-      expect(files.output).toContain("Run pulumi up again when master-3 has joined and masters[master-3].joining is removed.");
+      expect(files.output).toContain(
+        "Run pulumi up again when master-3 has joined and masters[master-3].joining is removed.",
+      );
       expect(files.output).not.toContain("restarting");
 
       await inside(first, filled(`${variables}\n${addMember}`, third));
@@ -107,7 +122,10 @@ test(
       expect(output).not.toContain("restarting");
       expect(output).toContain("etcd CA and certs have successfully rotated!");
     });
-    const owners = { ...here.baseline.owners, [third.name]: asMade(here.baseline.owners[third.name] ?? {}, third) };
+    const owners = {
+      ...here.baseline.owners,
+      [third.name]: asMade(here.baseline.owners[third.name] ?? {}, third),
+    };
     await assertWell(here.lab, here.stack, { ...here.baseline, owners });
     expect(violations).toEqual([]);
   },

@@ -20,8 +20,16 @@ const minutes = 60_000;
 const seed = readSeed("kills.test.ts");
 const dice = new Dice(seed);
 // the official plug-in waits for a frozen connection until somebody interrupts it twice
-const kinds: readonly Kill[] = ["pulumi", "session", "script", ...(hasOfficialPlugin("command") ? [] : (["freeze"] as const))];
-const kills = [...phases.flatMap((phase) => kinds.map((kill) => ({ kill, phase }))), { kill: "interrupt" as const, phase: dice.pick(phases) }];
+const kinds: readonly Kill[] = [
+  "pulumi",
+  "session",
+  "script",
+  ...(hasOfficialPlugin("command") ? [] : (["freeze"] as const)),
+];
+const kills = [
+  ...phases.flatMap((phase) => kinds.map((kill) => ({ kill, phase }))),
+  { kill: "interrupt" as const, phase: dice.pick(phases) },
+];
 const cuts = (["trust", "issue", "retire"] as const).map((phase) => ({ phase }));
 /** what happens to a whole master while a step works on it */
 const reboots = phases.map((phase) => ({ blow: "reboot" as const, phase }));
@@ -96,30 +104,33 @@ async function strikeMaster(blow: "reboot" | "network", master: LabMaster): Prom
   }
 }
 
-describe.each([...reboots, ...networks].filter(isChosen))("$blow of a master in $phase", ({ blow, phase }) => {
-  test(
-    "the others serve, and one more up finishes",
-    async () => {
-      const hit = drawHit(new Dice(`${seed}/${blow}/${phase}`), "none", phase, here.lab.masters);
-      const struck = await underTraffic(here.lab, `${blow}-${phase}`, async () => {
-        const { running } = await startStruckUp(here.stack, rotate, hit);
-        await strikeMaster(blow, masterNamed(here.lab, hit.master));
-        await running.done;
-      });
-      if (blow === "network") {
-        // not judged: etcd 3.4 votes without asking first, so a member that was cut off disturbs the others when it is back
-        await mendNetwork(here.lab, masterNamed(here.lab, hit.master));
-      }
-      await untilIdle(here.lab.masters);
-      await until("all masters serve", () => isServing(here.lab));
-      const finished = await underTraffic(here.lab, `${blow}-${phase}-up`, async () => {
-        const { code, output } = await finish(here.stack);
-        expect(code, output).toBe(0);
-      });
-      await assertWell(here.lab, here.stack, here.baseline);
-      // an API server that was just talking to that master's member is not ready for a moment; no rollout can change that
-      expect([...struck, ...finished].filter(({ rule }) => rule !== "api-servers")).toEqual([]);
-    },
-    40 * minutes,
-  );
-});
+describe.each([...reboots, ...networks].filter(isChosen))(
+  "$blow of a master in $phase",
+  ({ blow, phase }) => {
+    test(
+      "the others serve, and one more up finishes",
+      async () => {
+        const hit = drawHit(new Dice(`${seed}/${blow}/${phase}`), "none", phase, here.lab.masters);
+        const struck = await underTraffic(here.lab, `${blow}-${phase}`, async () => {
+          const { running } = await startStruckUp(here.stack, rotate, hit);
+          await strikeMaster(blow, masterNamed(here.lab, hit.master));
+          await running.done;
+        });
+        if (blow === "network") {
+          // not judged: etcd 3.4 votes without asking first, so a member that was cut off disturbs the others when it is back
+          await mendNetwork(here.lab, masterNamed(here.lab, hit.master));
+        }
+        await untilIdle(here.lab.masters);
+        await until("all masters serve", () => isServing(here.lab));
+        const finished = await underTraffic(here.lab, `${blow}-${phase}-up`, async () => {
+          const { code, output } = await finish(here.stack);
+          expect(code, output).toBe(0);
+        });
+        await assertWell(here.lab, here.stack, here.baseline);
+        // an API server that was just talking to that master's member is not ready for a moment; no rollout can change that
+        expect([...struck, ...finished].filter(({ rule }) => rule !== "api-servers")).toEqual([]);
+      },
+      40 * minutes,
+    );
+  },
+);

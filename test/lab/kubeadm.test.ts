@@ -86,7 +86,11 @@ test(
           `curl -sk --max-time 5 -o /dev/null -w '%{http_code}' --cert ${files}/apiserver-etcd-client.crt --key ${files}/apiserver-etcd-client.key https://${address}:2379/version || :`,
       );
     expect(await ask("/root/before")).toEqual({ "master-1": "000", "master-2": "000", "master-3": "000" });
-    expect(await ask("/etc/kubernetes/pki")).toEqual({ "master-1": "200", "master-2": "200", "master-3": "200" });
+    expect(await ask("/etc/kubernetes/pki")).toEqual({
+      "master-1": "200",
+      "master-2": "200",
+      "master-3": "200",
+    });
     const { code, output } = await stack.preview("--expect-no-changes");
     expect(code, output).toBe(0);
     expect(output).toContain("Nothing to do: every master serves the wanted certificates.");
@@ -113,12 +117,15 @@ test(
     await stopLab(labName);
     lab = await startLab({ name: expiredName, layout: "kubeadm", expired: "all" });
     stack = await LabStack.create(lab, "2026-11");
-    await until("the kubelet runs etcd on every master", async () => Object.values(await insideAll(lab, () => etcdPid)).every((pid) => pid !== ""));
+    await until("the kubelet runs etcd on every master", async () =>
+      Object.values(await insideAll(lab, () => etcdPid)).every((pid) => pid !== ""),
+    );
     for (const wait of [60, 60, 0]) {
       // the first start after an end is at once, the second after 10 s, the third after 20 s
       await insideAll(
         lab,
-        () => `old=$(${etcdPid}); kill -KILL $old; for n in $(seq ${wait}); do new=$(${etcdPid}); [ "\${new:-$old}" = "$old" ] || break; sleep 0.5; done`,
+        () =>
+          `old=$(${etcdPid}); kill -KILL $old; for n in $(seq ${wait}); do new=$(${etcdPid}); [ "\${new:-$old}" = "$old" ] || break; sleep 0.5; done`,
       );
     }
     const before = await readAllFacts(lab);
@@ -132,7 +139,8 @@ test(
 );
 
 /** How often the kubelet has started etcd and kube-apiserver again: it numbers their log files. */
-const starts = "for c in etcd kube-apiserver; do { ls /var/log/pods/kube-system_$c-*/$c | sort -n | tail -n 1 | cut -d . -f 1; } 2>/dev/null; done";
+const starts =
+  "for c in etcd kube-apiserver; do { ls /var/log/pods/kube-system_$c-*/$c | sort -n | tail -n 1 | cut -d . -f 1; } 2>/dev/null; done";
 
 const etcdPid = "{ grep -lx etcd /proc/[0-9]*/comm | cut -d / -f 3 | head -n 1; } 2>/dev/null";
 
@@ -145,15 +153,27 @@ async function expectRotated(before: Record<string, MasterFacts>): Promise<void>
   const after = await readAllFacts(lab);
   for (const { name } of lab.masters) {
     const [old, now] = [before[name], after[name]];
-    for (const file of ["ca.crt", "server.crt", "server.key", "peer.crt", "peer.key", "healthcheck-client.crt", "healthcheck-client.key"]) {
-      expect(now?.files[`${folder}/${file}`]?.hash, `${name} ${file}`).not.toBe(old?.files[`${folder}/${file}`]?.hash);
+    for (const file of [
+      "ca.crt",
+      "server.crt",
+      "server.key",
+      "peer.crt",
+      "peer.key",
+      "healthcheck-client.crt",
+      "healthcheck-client.key",
+    ]) {
+      expect(now?.files[`${folder}/${file}`]?.hash, `${name} ${file}`).not.toBe(
+        old?.files[`${folder}/${file}`]?.hash,
+      );
     }
     // of the authority's key kubeadm's copy is left
     expect(now?.files[`${folder}/ca.key`]).toEqual(old?.files[`${folder}/ca.key`]);
     expect(ownersOf(now)).toEqual(ownersOf(old));
   }
   const [first] = Object.values(after);
-  expect(Object.values(after).map(({ files }) => files[ca]?.hash)).toEqual(lab.masters.map(() => first?.files[ca]?.hash));
+  expect(Object.values(after).map(({ files }) => files[ca]?.hash)).toEqual(
+    lab.masters.map(() => first?.files[ca]?.hash),
+  );
   const question = ({ address }: { readonly address: string }) => `
 grep -c 'BEGIN CERTIFICATE' ${ca}
 for port in 2379 2380; do : | openssl s_client -connect ${address}:$port 2>/dev/null | openssl x509 | openssl verify -CAfile ${ca} 2>/dev/null; done
@@ -163,7 +183,9 @@ done
 ETCDCTL_API=3 ${etcdFolder}/etcdctl --endpoints=https://${address}:2379 --cacert=${ca} --cert=${cert} --key=${key} endpoint health 2>&1 | grep -o 'is healthy'
 curl --silent --insecure --max-time 10 https://${address}:6443/readyz`;
   const well = "1\nstdin: OK\nstdin: OK\npair\npair\npair\npair\nis healthy\nok";
-  expect(await insideAll(lab, question)).toEqual(Object.fromEntries(lab.masters.map(({ name }) => [name, well])));
+  expect(await insideAll(lab, question)).toEqual(
+    Object.fromEntries(lab.masters.map(({ name }) => [name, well])),
+  );
 }
 
 function ownersOf(facts: MasterFacts | undefined) {

@@ -49,16 +49,23 @@ for f in ${kubeconfigs.map((name) => `/etc/kubernetes/${name}`).join(" ")} /root
 done`;
 
 beforeAll(async () => {
-  await insideAll(here.lab, () => "cp -a /etc/kubernetes /root/before; cp -a /var/lib/kubelet/pki /root/before/kubelet");
+  await insideAll(
+    here.lab,
+    () => "cp -a /etc/kubernetes /root/before; cp -a /var/lib/kubelet/pki /root/before/kubelet",
+  );
   before = await readAllFacts(here.lab);
   described = await insideAll(here.lab, () => description);
   // controller manager makes the account, soon after its start
   const request = `for n in $(seq 120); do ${kubectl("create token default --duration 24h")} 2>/dev/null && exit; sleep 0.5; done; exit 1`;
   token = (await inside(masterNamed(here.lab, "master-1"), request)).trim();
-  workloads = await insideAll(here.lab, ({ name, nodeName }) => `${startWorkload(name, nodeName)}\n${workload(name)}`);
+  workloads = await insideAll(
+    here.lab,
+    ({ name, nodeName }) => `${startWorkload(name, nodeName)}\n${workload(name)}`,
+  );
 }, 10 * minutes);
 
-const kubectl = (args: string, config = "/etc/kubernetes/admin.conf") => `/usr/local/bin/kubectl --kubeconfig ${config} --request-timeout=20s ${args}`;
+const kubectl = (args: string, config = "/etc/kubernetes/admin.conf") =>
+  `/usr/local/bin/kubectl --kubeconfig ${config} --request-timeout=20s ${args}`;
 
 test(
   "preview says what is renewed, and why; nothing changes",
@@ -77,7 +84,11 @@ test(
 test(
   "every certificate ends in fifty years, with the same subject, names and uses; nothing restarts once more for it; old clients go on",
   async () => {
-    const started = Object.fromEntries(await Promise.all(here.lab.masters.map(async (master) => [master.name, await startsOn(here.lab, master)] as const)));
+    const started = Object.fromEntries(
+      await Promise.all(
+        here.lab.masters.map(async (master) => [master.name, await startsOn(here.lab, master)] as const),
+      ),
+    );
     const restarts = () => insideAll(here.lab, () => controllerStarts);
     const controllersBefore = await restarts();
     const kubeletsBefore = await insideAll(here.lab, () => kubeletStarts);
@@ -95,16 +106,31 @@ test(
       expect(text.match(/^==/gm)).toHaveLength(12);
     }
     expect(await insideAll(here.lab, () => description)).toEqual(described);
-    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
-    const authorities = await insideAll(here.lab, () => "sha256sum </etc/kubernetes/pki/ca.crt; sha256sum </etc/kubernetes/pki/front-proxy-ca.crt");
+    expect(await insideAll(here.lab, () => pairs)).toEqual({
+      "master-1": "",
+      "master-2": "",
+      "master-3": "",
+    });
+    const authorities = await insideAll(
+      here.lab,
+      () => "sha256sum </etc/kubernetes/pki/ca.crt; sha256sum </etc/kubernetes/pki/front-proxy-ca.crt",
+    );
     expect(new Set(Object.values(authorities)).size).toBe(1);
     const after = await readAllFacts(here.lab);
     for (const { name } of here.lab.masters) {
       expect(ownersOf(after[name])).toEqual(ownersOf(before[name]));
-      for (const path of ["/etc/kubernetes/pki/sa.key", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/front-proxy-ca.key"]) {
+      for (const path of [
+        "/etc/kubernetes/pki/sa.key",
+        "/etc/kubernetes/pki/ca.key",
+        "/etc/kubernetes/pki/front-proxy-ca.key",
+      ]) {
         expect(after[name]?.files[path]).toEqual(before[name]?.files[path]);
       }
-      for (const path of ["/etc/kubernetes/pki/apiserver.key", "/etc/kubernetes/pki/front-proxy-client.key", "/etc/kubernetes/scheduler.conf"]) {
+      for (const path of [
+        "/etc/kubernetes/pki/apiserver.key",
+        "/etc/kubernetes/pki/front-proxy-client.key",
+        "/etc/kubernetes/scheduler.conf",
+      ]) {
         expect(after[name]?.files[path]?.hash).not.toBe(before[name]?.files[path]?.hash);
       }
     }
@@ -118,12 +144,20 @@ test(
       expect({ name, kubelet: Number(text) - Number(kubeletsBefore[name]) }).toEqual({ name, kubelet: 1 });
     }
     // every container that was there runs on
-    expect(Object.values(workloads).every((text) => /^containerd:\/\/[0-9a-f]{64} 0\n$/.test(text))).toBe(true);
+    expect(Object.values(workloads).every((text) => /^containerd:\/\/[0-9a-f]{64} 0\n$/.test(text))).toBe(
+      true,
+    );
     expect(await insideAll(here.lab, ({ name }) => workload(name))).toEqual(workloads);
     for (const [name, text] of Object.entries(await restarts())) {
       const [manager = 0, scheduler = 0] = text.split("\n").map(Number);
-      const [managerBefore = 0, schedulerBefore = 0] = (controllersBefore[name] ?? "").split("\n").map(Number);
-      expect({ name, manager: manager - managerBefore, scheduler: scheduler - schedulerBefore }).toEqual({ name, manager: 1, scheduler: 1 });
+      const [managerBefore = 0, schedulerBefore = 0] = (controllersBefore[name] ?? "")
+        .split("\n")
+        .map(Number);
+      expect({ name, manager: manager - managerBefore, scheduler: scheduler - schedulerBefore }).toEqual({
+        name,
+        manager: 1,
+        scheduler: 1,
+      });
     }
   },
   20 * minutes,
@@ -134,8 +168,12 @@ test(
   async () => {
     for (const { name, address, nodeName } of here.lab.masters) {
       const master = masterNamed(here.lab, name);
-      expect(await inside(master, kubectl("get namespace default -o name", "/root/before/admin.conf"))).toBe("namespace/default\n");
-      expect(await inside(master, kubectl(`get node ${nodeName} -o name`, "/root/before/kubelet.conf"))).toBe(`node/${nodeName}\n`);
+      expect(await inside(master, kubectl("get namespace default -o name", "/root/before/admin.conf"))).toBe(
+        "namespace/default\n",
+      );
+      expect(await inside(master, kubectl(`get node ${nodeName} -o name`, "/root/before/kubelet.conf"))).toBe(
+        `node/${nodeName}\n`,
+      );
       const asToken = `curl --silent --cacert /root/before/pki/apiserver-ca.crt --header @- https://${address}:6443/api <<<'Authorization: Bearer ${token}'`;
       expect(await inside(master, asToken)).toContain('"kind": "APIVersions"');
       // what is served: the new files, by openssl's word
@@ -154,7 +192,9 @@ test(
     const first = masterNamed(here.lab, "master-1");
     const leases = `for lease in kube-controller-manager kube-scheduler; do t=$(${kubectl('get lease -n kube-system $lease -o "jsonpath={.spec.renewTime}"')}); [ $(($(date +%s) - $(date -d "$t" +%s))) -lt 30 ] && echo "$lease held"; done`;
     expect(await inside(first, leases)).toBe("kube-controller-manager held\nkube-scheduler held\n");
-    const ready = kubectl(`get nodes -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'`);
+    const ready = kubectl(
+      `get nodes -o 'jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'`,
+    );
     expect(await inside(first, ready)).toBe("True\nTrue\nTrue\n");
     // controller manager gives every namespace the new certificate of the authority
     const published = `for n in $(seq 60); do ${kubectl(`get configmap kube-root-ca.crt -n default -o "jsonpath={.data.ca\\\\.crt}"`)} | diff -q - /etc/kubernetes/pki/ca.crt >/dev/null && echo same && exit; sleep 1; done`;
@@ -162,7 +202,14 @@ test(
     const { code, output } = await here.stack.preview("--expect-no-changes");
     expect(code, output).toBe(0);
     expect(output).toContain("Nothing to do");
-    const outputs = await here.stack.run("stack", "output", "kubernetes", "--json", "--stack", here.stack.name);
+    const outputs = await here.stack.run(
+      "stack",
+      "output",
+      "kubernetes",
+      "--json",
+      "--stack",
+      here.stack.name,
+    );
     expect(outputs.output).toMatch(
       /kubeconfigs that embed an earlier certificate of cluster-ca: valid until \d{4}-\d\d-\d\d; give them \/etc\/kubernetes\/pki\/apiserver-ca\.crt/,
     );
@@ -174,7 +221,13 @@ test(
   "kubernetes.rotation alone renews again and restarts neither etcd nor kube-apiserver, also when it is killed in the middle",
   async () => {
     const was = await readAllFacts(here.lab);
-    const hit = { kill: "script", phase: "retire", master: dice.pick(here.lab.masters).name, lines: 0, delayMilliseconds: dice.number(6000) } as const;
+    const hit = {
+      kill: "script",
+      phase: "retire",
+      master: dice.pick(here.lab.masters).name,
+      lines: 0,
+      delayMilliseconds: dice.number(6000),
+    } as const;
     let rotations = 0;
     const rotate = () => {
       rotations += 1;
@@ -182,16 +235,28 @@ test(
     };
     const { running } = await startStruckUp(here.stack, rotate, hit);
     expect((await running.done).code).not.toBe(0);
-    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
+    expect(await insideAll(here.lab, () => pairs)).toEqual({
+      "master-1": "",
+      "master-2": "",
+      "master-3": "",
+    });
     const { code, output } = await finish(here.stack);
     expect(code, output).toBe(0);
-    expect(await insideAll(here.lab, () => pairs)).toEqual({ "master-1": "", "master-2": "", "master-3": "" });
+    expect(await insideAll(here.lab, () => pairs)).toEqual({
+      "master-1": "",
+      "master-2": "",
+      "master-3": "",
+    });
     const now = await readAllFacts(here.lab);
     for (const { name } of here.lab.masters) {
       expect(now[name]?.processes["etcd"]).toBe(was[name]?.processes["etcd"]);
       expect(now[name]?.processes["kube-apiserver"]).toBe(was[name]?.processes["kube-apiserver"]);
-      expect(now[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash).not.toBe(was[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash);
-      expect(now[name]?.files["/var/lib/etcd/cert/etcd-server.pem"]).toEqual(was[name]?.files["/var/lib/etcd/cert/etcd-server.pem"]);
+      expect(now[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash).not.toBe(
+        was[name]?.files["/etc/kubernetes/pki/apiserver.crt"]?.hash,
+      );
+      expect(now[name]?.files["/var/lib/etcd/cert/etcd-server.pem"]).toEqual(
+        was[name]?.files["/var/lib/etcd/cert/etcd-server.pem"],
+      );
     }
     expect(await insideAll(here.lab, () => description)).toEqual(described);
     expect((await here.stack.preview("--expect-no-changes")).code).toBe(0);
@@ -209,12 +274,25 @@ test(
     const { code, output } = await here.stack.up();
     expect(code, output).toBe(0);
     const now = await readAllFacts(here.lab);
-    expect(now[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"]).toEqual(was[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"]);
+    expect(now[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"]).toEqual(
+      was[victim.name]?.files["/etc/kubernetes/pki/apiserver.crt"],
+    );
     expect(now[victim.name]?.files["/etc/kubernetes/pki/front-proxy-client.crt"]?.hash).not.toBe(
       was[victim.name]?.files["/etc/kubernetes/pki/front-proxy-client.crt"]?.hash,
     );
-    const outputs = await here.stack.run("stack", "output", "kubernetes", "--json", "--stack", here.stack.name);
-    expect(outputs.output).toMatch(new RegExp(`${victim.name}: apiserver stays until \\d{4}-\\d\\d-\\d\\d: the key of cluster-ca is not on this master`));
+    const outputs = await here.stack.run(
+      "stack",
+      "output",
+      "kubernetes",
+      "--json",
+      "--stack",
+      here.stack.name,
+    );
+    expect(outputs.output).toMatch(
+      new RegExp(
+        `${victim.name}: apiserver stays until \\d{4}-\\d\\d-\\d\\d: the key of cluster-ca is not on this master`,
+      ),
+    );
     const preview = await here.stack.preview("--expect-no-changes");
     expect(preview.code, preview.output).toBe(0);
     expect(preview.output).toContain(`notice: ${victim.name}: apiserver stays until`);
@@ -236,7 +314,13 @@ function startWorkload(name: string, nodeName: string): string {
       automountServiceAccountToken: false,
       hostNetwork: true,
       tolerations: [{ operator: "Exists" }],
-      containers: [{ name: "pause", image: "registry-vpc.cn-hangzhou.aliyuncs.com/acs/pause:3.9", imagePullPolicy: "IfNotPresent" }],
+      containers: [
+        {
+          name: "pause",
+          image: "registry-vpc.cn-hangzhou.aliyuncs.com/acs/pause:3.9",
+          imagePullPolicy: "IfNotPresent",
+        },
+      ],
     },
   };
   return `for n in $(seq 60); do echo '${JSON.stringify(pod)}' | ${kubectl("apply -f -")} >/dev/null && break; sleep 1; done
@@ -245,11 +329,14 @@ for n in $(seq 120); do [ "$(${kubectl(`get pod workload-${name} -o "jsonpath={.
 
 /** Its container and how often that was started again. */
 function workload(name: string): string {
-  return kubectl(`get pod workload-${name} -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{"\\n"}'`);
+  return kubectl(
+    `get pod workload-${name} -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{"\\n"}'`,
+  );
 }
 
 /** How often the kubelet has started each controller: it numbers their log files. */
-const controllerStarts = "for c in kube-controller-manager kube-scheduler; do ls /var/log/pods/kube-system_$c-*/$c | sort -n | tail -n 1 | cut -d . -f 1; done";
+const controllerStarts =
+  "for c in kube-controller-manager kube-scheduler; do ls /var/log/pods/kube-system_$c-*/$c | sort -n | tail -n 1 | cut -d . -f 1; done";
 
 function ownersOf(facts: MasterFacts | undefined) {
   return Object.fromEntries(Object.entries(facts?.files ?? {}).map(([path, { owner }]) => [path, owner]));

@@ -69,7 +69,9 @@ async function up(args: string[]): Promise<number> {
   const interruption = new AbortController();
   const interrupt = () => {
     process.stderr.write("Interrupted: removing the lab\n");
-    interruption.abort(new Error(`The start of the lab '${options.name}' was interrupted; nothing of it is left`));
+    interruption.abort(
+      new Error(`The start of the lab '${options.name}' was interrupted; nothing of it is left`),
+    );
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, interrupt);
@@ -109,7 +111,11 @@ async function status(args: string[]): Promise<number> {
   const masters = await readStatus(lab);
   print(
     values.json
-      ? JSON.stringify({ ...lab, masters: lab.masters.map((master, index) => ({ ...master, ...masters[index] })) }, undefined, 2)
+      ? JSON.stringify(
+          { ...lab, masters: lab.masters.map((master, index) => ({ ...master, ...masters[index] })) },
+          undefined,
+          2,
+        )
       : formatStatus(lab, masters),
   );
   return isHealthy(masters) ? 0 : 1;
@@ -117,7 +123,10 @@ async function status(args: string[]): Promise<number> {
 
 function ssh(args: string[]): Promise<number> {
   const { own, rest } = splitArgs(args, ["--name", "--user"]);
-  const { values } = parseArgs({ args: own, options: { name: { type: "string" }, user: { type: "string" } } });
+  const { values } = parseArgs({
+    args: own,
+    options: { name: { type: "string" }, user: { type: "string" } },
+  });
   const [name, ...command] = rest;
   const lab = loadLab(parseName(values.name ?? "lab"));
   const sshArgs = sshCommand(lab, findMachine(lab, name), values.user);
@@ -129,7 +138,11 @@ function ssh(args: string[]): Promise<number> {
 }
 
 async function logs(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({ args, options: { name: { type: "string" } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    args,
+    options: { name: { type: "string" } },
+    allowPositionals: true,
+  });
   const lab = loadLab(parseName(values.name ?? "lab"));
   const machines = positionals[0] === undefined ? machinesOf(lab) : [findMachine(lab, positionals[0])];
   for (const machine of machines) {
@@ -172,7 +185,9 @@ function findMachine(lab: Lab, name: string | undefined): LabMachine {
   const machine = machinesOf(lab).find((candidate) => candidate.name === name);
   if (machine === undefined) {
     const known = machinesOf(lab).map((candidate) => candidate.name);
-    throw new Error(`Cannot find the machine '${name ?? ""}' in the lab '${lab.name}'; expected one of ${known.join(", ")}`);
+    throw new Error(
+      `Cannot find the machine '${name ?? ""}' in the lab '${lab.name}'; expected one of ${known.join(", ")}`,
+    );
   }
   return machine;
 }
@@ -201,7 +216,9 @@ async function main([command, ...args]: string[]): Promise<number> {
   }
   const run = commands.get(command);
   if (run === undefined) {
-    throw new Error(`Cannot do '${command}'; expected one of ${[...commands.keys()].join(", ")}. Run: npm run lab -- --help`);
+    throw new Error(
+      `Cannot do '${command}'; expected one of ${[...commands.keys()].join(", ")}. Run: npm run lab -- --help`,
+    );
   }
   return await run(args);
 }

@@ -35,11 +35,25 @@ export interface LabLayout {
 }
 
 const pki = "/etc/kubernetes/pki";
-const ackFiles: ClientFiles = { ca: `${pki}/etcd/ca.pem`, cert: `${pki}/etcd/etcd-client.pem`, key: `${pki}/etcd/etcd-client-key.pem` };
-const kubeadmFiles: ClientFiles = { ca: `${pki}/etcd/ca.crt`, cert: `${pki}/apiserver-etcd-client.crt`, key: `${pki}/apiserver-etcd-client.key` };
-const labSubjects = { etcdCa: "/O=lab/CN=etcd-ca", peerCa: "/O=lab/CN=etcd-peer-ca", clusterCa: "/O=lab/CN=kubernetes" };
+const ackFiles: ClientFiles = {
+  ca: `${pki}/etcd/ca.pem`,
+  cert: `${pki}/etcd/etcd-client.pem`,
+  key: `${pki}/etcd/etcd-client-key.pem`,
+};
+const kubeadmFiles: ClientFiles = {
+  ca: `${pki}/etcd/ca.crt`,
+  cert: `${pki}/apiserver-etcd-client.crt`,
+  key: `${pki}/apiserver-etcd-client.key`,
+};
+const labSubjects = {
+  etcdCa: "/O=lab/CN=etcd-ca",
+  peerCa: "/O=lab/CN=etcd-peer-ca",
+  clusterCa: "/O=lab/CN=kubernetes",
+};
 const ownSans = "IP:127.0.0.1,IP:{address},DNS:localhost,DNS:{name},DNS:{etcdName}";
-const clusterCaPath = { "clientCAFile: /etc/kubernetes/pki/apiserver-ca.crt": "clientCAFile: /etc/kubernetes/pki/ca.crt" };
+const clusterCaPath = {
+  "clientCAFile: /etc/kubernetes/pki/apiserver-ca.crt": "clientCAFile: /etc/kubernetes/pki/ca.crt",
+};
 
 /** Written out here, not taken from the program's layout. */
 export const labLayouts: Readonly<Record<LabOptions["layout"], LabLayout>> = {
@@ -52,7 +66,11 @@ export const labLayouts: Readonly<Record<LabOptions["layout"], LabLayout>> = {
     hasPeerCa: true,
     leafYears: 50,
     isScraped: true,
-    subjects: { etcdCa: "/CN=CA", peerCa: "/CN=Peer-CA", clusterCa: "/O=alibaba cloud+O=hangzhou/CN=kubernetes" },
+    subjects: {
+      etcdCa: "/CN=CA",
+      peerCa: "/CN=Peer-CA",
+      clusterCa: "/O=alibaba cloud+O=hangzhou/CN=kubernetes",
+    },
     serverSans: "{masters},DNS:ext1.example.com,DNS:coreos1,DNS:coreos1.local",
     peerSans: ownSans,
     extraSans: ["{masters}", "ext1.example.com", "coreos1", "coreos1.local"],
@@ -60,8 +78,10 @@ export const labLayouts: Readonly<Record<LabOptions["layout"], LabLayout>> = {
     texts: {
       ...clusterCaPath,
       "--root-ca-file=/etc/kubernetes/pki/apiserver-ca.crt": "--root-ca-file=/etc/kubernetes/pki/ca.crt",
-      "--cluster-signing-cert-file=/etc/kubernetes/pki/apiserver-ca.crt": "--cluster-signing-cert-file=/etc/kubernetes/pki/ca.crt",
-      "--cluster-signing-key-file=/etc/kubernetes/pki/apiserver-ca.key": "--cluster-signing-key-file=/etc/kubernetes/pki/ca.key",
+      "--cluster-signing-cert-file=/etc/kubernetes/pki/apiserver-ca.crt":
+        "--cluster-signing-cert-file=/etc/kubernetes/pki/ca.crt",
+      "--cluster-signing-key-file=/etc/kubernetes/pki/apiserver-ca.key":
+        "--cluster-signing-key-file=/etc/kubernetes/pki/ca.key",
     },
   },
   // ACK's paths with a public key infrastructure as one would make it today

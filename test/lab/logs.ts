@@ -12,8 +12,21 @@ export interface LogSource {
 export async function readLogs(lab: { readonly folder: string }, master: LogSource): Promise<string> {
   const console = join(lab.folder, "masters", master.name, "console.log");
   const units = ["etcd", "kubelet", "containerd", "lab-prep"].flatMap((unit) => ["-u", unit]);
-  const journal = await runProgram("journalctl", [...["-D", join(master.root, "var/log/journal"), "--no-pager", "-o", "short-iso"], ...units]);
-  const pods = await runProgram("find", [join(master.root, "var/log/pods"), "-name", "*.log", "-exec", "tail", "-n", "100", "{}", "+"]);
+  const journal = await runProgram("journalctl", [
+    ...["-D", join(master.root, "var/log/journal"), "--no-pager", "-o", "short-iso"],
+    ...units,
+  ]);
+  const pods = await runProgram("find", [
+    join(master.root, "var/log/pods"),
+    "-name",
+    "*.log",
+    "-exec",
+    "tail",
+    "-n",
+    "100",
+    "{}",
+    "+",
+  ]);
   return [
     `== ${master.name}: console`,
     existsSync(console) ? readFileSync(console, "utf8").trimEnd() : "none",

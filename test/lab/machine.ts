@@ -24,7 +24,11 @@ export interface ProgramResult {
 export const machineFolder = join(import.meta.dirname, "machine");
 
 /** Runs a program and resolves with its result, whatever its exit code. */
-export async function runProgram(program: string, args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<ProgramResult> {
   options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     env: options.environment ?? process.env,
@@ -87,10 +91,16 @@ function collect(stream: Readable | null): () => string {
  * Runs a program that has to succeed and resolves with its stdout.
  * @throws when its exit code is not 0, with what it wrote to stderr.
  */
-export async function mustRun(program: string, args: readonly string[], options: ProgramOptions = {}): Promise<string> {
+export async function mustRun(
+  program: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<string> {
   const { code, stdout, stderr } = await runProgram(program, args, options);
   if (code !== 0) {
-    throw new Error(`Cannot run '${[program, ...args].join(" ")}': exit code ${code}; expected 0\n${stderr}`.trim());
+    throw new Error(
+      `Cannot run '${[program, ...args].join(" ")}': exit code ${code}; expected 0\n${stderr}`.trim(),
+    );
   }
   return stdout;
 }

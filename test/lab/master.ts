@@ -60,7 +60,9 @@ export async function rebootMaster(lab: Lab, master: LabMachine, { hard = false 
       })
     ).stdout;
   const before = await bootId();
-  await runOn(lab, master, hard ? "systemctl reboot --force --force" : "systemctl reboot", { timeoutSeconds: 8 });
+  await runOn(lab, master, hard ? "systemctl reboot --force --force" : "systemctl reboot", {
+    timeoutSeconds: 8,
+  });
   await waitUntil(`reach ${master.name} after its reboot`, async () => {
     await closeConnections(lab, master);
     const now = await bootId();
@@ -107,8 +109,12 @@ function controlPath(lab: Lab, master: LabMachine, user: string): string {
 
 async function closeConnections(lab: Lab, master: LabMachine): Promise<void> {
   for (const user of ["root", "ops"]) {
-    await runProgram("ssh", ["-O", "exit", "-o", `ControlPath=${controlPath(lab, master, user)}`, master.address], {
-      timeoutSeconds: 5,
-    });
+    await runProgram(
+      "ssh",
+      ["-O", "exit", "-o", `ControlPath=${controlPath(lab, master, user)}`, master.address],
+      {
+        timeoutSeconds: 5,
+      },
+    );
   }
 }

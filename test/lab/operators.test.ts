@@ -20,21 +20,41 @@ import type { LabMaster } from "./topology.ts";
 const minutes = 60_000;
 const here = useLab("operators", "o-0");
 /** the one of the two long ones that a sample leaves out; in the whole matrix none */
-const left = isWholeMatrix() ? undefined : new Dice(readSeed("operators.test.ts")).pick(["second person", "disk"] as const);
+const left = isWholeMatrix()
+  ? undefined
+  : new Dice(readSeed("operators.test.ts")).pick(["second person", "disk"] as const);
 const certificates = "/var/lib/etcd/cert";
 const pki = "/etc/kubernetes/pki/etcd";
 
-const filesOf = (facts: Record<string, MasterFacts>) => Object.fromEntries(Object.entries(facts).map(([name, { files }]) => [name, files]));
+const filesOf = (facts: Record<string, MasterFacts>) =>
+  Object.fromEntries(Object.entries(facts).map(([name, { files }]) => [name, files]));
 
 describe("another client of etcd, such as a backup job with its own copy of the certificates", () => {
   /** The job's copy of what it connects with. */
   const copy = () => join(here.lab.folder, "job");
 
   async function jobReads(): Promise<boolean> {
-    const files = ["--cacert", join(copy(), "ca.pem"), "--cert", join(copy(), "etcd-client.pem"), "--key", join(copy(), "etcd-client-key.pem")];
+    const files = [
+      "--cacert",
+      join(copy(), "ca.pem"),
+      "--cert",
+      join(copy(), "etcd-client.pem"),
+      "--key",
+      join(copy(), "etcd-client-key.pem"),
+    ];
     const answer = await runProgram(
       "ip",
-      ["netns", "exec", here.lab.namespace, "curl", "-s", "--max-time", "5", ...files, `https://${masterNamed(here.lab, "master-1").address}:2379/version`],
+      [
+        "netns",
+        "exec",
+        here.lab.namespace,
+        "curl",
+        "-s",
+        "--max-time",
+        "5",
+        ...files,
+        `https://${masterNamed(here.lab, "master-1").address}:2379/version`,
+      ],
       { timeoutSeconds: 10 },
     );
     return answer.code === 0;
@@ -51,20 +71,30 @@ describe("another client of etcd, such as a backup job with its own copy of the 
       here.stack.configure({ holdBefore: "retire" });
       const held = await here.stack.up();
       expect(held.code, held.output).toBe(0);
-      expect(held.output).toContain("Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too.");
+      expect(held.output).toContain(
+        "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too.",
+      );
       // it accepts the server by the authority that the job knows no more
       const clients = await insideAll(here.lab, ({ address }) => clientOf(address));
       expect(clients).toEqual({ "master-1": "200", "master-2": "200", "master-3": "200" });
       const pair = ["-cert", join(copy(), "etcd-client.pem"), "-key", join(copy(), "etcd-client-key.pem")];
       const server = `${masterNamed(here.lab, "master-1").address}:2379`;
-      const job = spawn("ip", ["netns", "exec", here.lab.namespace, "openssl", "s_client", "-quiet", "-connect", server, ...pair], {
-        stdio: ["pipe", "ignore", "ignore"],
-      });
+      const job = spawn(
+        "ip",
+        ["netns", "exec", here.lab.namespace, "openssl", "s_client", "-quiet", "-connect", server, ...pair],
+        {
+          stdio: ["pipe", "ignore", "ignore"],
+        },
+      );
       try {
         const { code, output } = await here.stack.preview("--expect-no-changes");
         expect(code, output).toBe(0);
-        expect(output).toContain("Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too.");
-        expect(output).toContain("notice: other clients of etcd, which must trust the new authority before retire: 10.77.0.1");
+        expect(output).toContain(
+          "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too.",
+        );
+        expect(output).toContain(
+          "notice: other clients of etcd, which must trust the new authority before retire: 10.77.0.1",
+        );
       } finally {
         job.kill("SIGKILL");
       }
@@ -72,7 +102,11 @@ describe("another client of etcd, such as a backup job with its own copy of the 
       const { code, output } = await here.stack.up();
       expect(code, output).toBe(0);
       await assertWell(here.lab, here.stack, here.baseline);
-      expect(await insideAll(here.lab, ({ address }) => clientOf(address))).toEqual({ "master-1": "000", "master-2": "000", "master-3": "000" });
+      expect(await insideAll(here.lab, ({ address }) => clientOf(address))).toEqual({
+        "master-1": "000",
+        "master-2": "000",
+        "master-3": "000",
+      });
     },
     20 * minutes,
   );
@@ -103,7 +137,9 @@ describe.skipIf(left === "second person")("a second person, with another backend
       );
       expect(refused.output).not.toContain("trust: ");
       const preview = await other.preview();
-      expect(preview.output).toMatch(new RegExp(`notice: master-2 is being worked on by etcd-rotation/${here.stack.name} root@`));
+      expect(preview.output).toMatch(
+        new RegExp(`notice: master-2 is being worked on by etcd-rotation/${here.stack.name} root@`),
+      );
       if (running.child.pid !== undefined) {
         killTree(running.child.pid);
       }
@@ -165,7 +201,10 @@ test(
     const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
     // three days from now, at this machine's time or another one's
     const day = days[(new Date().getUTCDay() + 3) % 7];
-    here.stack.configure({ rotation: "o-window", window: { days: [day], from: "10:00", to: "11:00", timeZone: "UTC" } });
+    here.stack.configure({
+      rotation: "o-window",
+      window: { days: [day], from: "10:00", to: "11:00", timeZone: "UTC" },
+    });
     const says = new RegExp(
       `Cannot begin a rollout of ${here.stack.name} now: it is .* UTC; expected a time inside the window ${day} 10:00 to 11:00 UTC, which opens next on `,
     );
@@ -192,7 +231,12 @@ describe.skipIf(left === "disk")("a disk that is full, or cannot be written to",
     expect(names.map((name) => after[name])).toEqual(names.map((name) => before[name]));
   }
 
-  async function mountOver(master: LabMaster, path: string, megabytes: number, act: () => Promise<void>): Promise<void> {
+  async function mountOver(
+    master: LabMaster,
+    path: string,
+    megabytes: number,
+    act: () => Promise<void>,
+  ): Promise<void> {
     await inside(
       master,
       `rm -rf /root/kept && cp -a ${path} /root/kept && mount -t tmpfs -o size=${megabytes}m,mode=700 tmpfs ${path} && cp -a /root/kept/. ${path}/`,
@@ -209,7 +253,9 @@ describe.skipIf(left === "disk")("a disk that is full, or cannot be written to",
     async () => {
       const violations = await underTraffic(here.lab, "disks", async () => {
         here.stack.configure({ rotation: "o-disks" });
-        const [first, second, third] = ["master-1", "master-2", "master-3"].map((name) => masterNamed(here.lab, name));
+        const [first, second, third] = ["master-1", "master-2", "master-3"].map((name) =>
+          masterNamed(here.lab, name),
+        );
         if (first === undefined || second === undefined || third === undefined) {
           throw new Error("Cannot find three masters");
         }
@@ -218,19 +264,29 @@ describe.skipIf(left === "disk")("a disk that is full, or cannot be written to",
           "mkdir -p -m 700 /var/lib/etcd-rotation/backups && rm -rf /root/kept && mkdir /root/kept && mount -t tmpfs -o size=1m tmpfs /var/lib/etcd-rotation/backups",
         );
         try {
-          const says = /Cannot back up to \/var\/lib\/etcd-rotation\/backups: \d+ KiB free; expected at least 65536 KiB/;
+          const says =
+            /Cannot back up to \/var\/lib\/etcd-rotation\/backups: \d+ KiB free; expected at least 65536 KiB/;
           await failsWith(says, ["master-1", "master-2", "master-3"]);
         } finally {
           await inside(third, "umount -l /var/lib/etcd-rotation/backups");
         }
-        await inside(second, `mount --bind ${certificates} ${certificates} && mount -o remount,bind,ro ${certificates}`);
+        await inside(
+          second,
+          `mount --bind ${certificates} ${certificates} && mount -o remount,bind,ro ${certificates}`,
+        );
         try {
-          await failsWith(/master-2 trust: Cannot write to \/var\/lib\/etcd\/cert: it is missing or read-only/, ["master-2", "master-3"]);
+          await failsWith(
+            /master-2 trust: Cannot write to \/var\/lib\/etcd\/cert: it is missing or read-only/,
+            ["master-2", "master-3"],
+          );
         } finally {
           await inside(second, `umount -l ${certificates}`);
         }
         await mountOver(third, pki, 8, () =>
-          failsWith(/master-3 trust: Cannot write to \/etc\/kubernetes\/pki\/etcd: \d+ KiB free; expected at least 16384 KiB/, ["master-3"]),
+          failsWith(
+            /master-3 trust: Cannot write to \/etc\/kubernetes\/pki\/etcd: \d+ KiB free; expected at least 16384 KiB/,
+            ["master-3"],
+          ),
         );
         const { code, output } = await here.stack.up();
         expect(code, output).toBe(0);
@@ -238,7 +294,11 @@ describe.skipIf(left === "disk")("a disk that is full, or cannot be written to",
       await assertWell(here.lab, here.stack, here.baseline);
       expect(violations).toEqual([]);
       const mounts = "mount | grep -c 'etcd/cert\\|pki/etcd\\|rotation/backups' || :";
-      expect(await insideAll(here.lab, () => mounts)).toEqual({ "master-1": "0\n", "master-2": "0\n", "master-3": "0\n" });
+      expect(await insideAll(here.lab, () => mounts)).toEqual({
+        "master-1": "0\n",
+        "master-2": "0\n",
+        "master-3": "0\n",
+      });
     },
     30 * minutes,
   );

@@ -68,7 +68,9 @@ export function parseSeconds(text: string): number {
   const [, count, unit] = /^(\d+)([smhdy])$/.exec(text) ?? [];
   const seconds = Number(count) * (unitSeconds.get(unit ?? "") ?? Number.NaN);
   if (!Number.isSafeInteger(seconds) || seconds <= 0) {
-    throw new Error(`Cannot read the duration '${text}'; expected a whole number and a unit, such as 20d or 90s`);
+    throw new Error(
+      `Cannot read the duration '${text}'; expected a whole number and a unit, such as 20d or 90s`,
+    );
   }
   return seconds;
 }
@@ -98,13 +100,21 @@ export function parseOptions(texts: LabOptionTexts): LabOptions {
     workers: oneOf("--workers", Number(texts.workers ?? defaultOptions.workers), [0, 1, 2, 3]),
     peerCa: texts["peer-ca"] ?? defaultOptions.peerCa,
     algorithm: oneOf("--algorithm", texts.algorithm ?? defaultOptions.algorithm, ["rsa", "ecdsa"]),
-    lifetimeSeconds: texts.lifetime === undefined ? defaultOptions.lifetimeSeconds : parseSeconds(texts.lifetime),
+    lifetimeSeconds:
+      texts.lifetime === undefined ? defaultOptions.lifetimeSeconds : parseSeconds(texts.lifetime),
     moved: texts.moved ?? defaultOptions.moved,
     layout: oneOf("--layout", texts.layout ?? defaultOptions.layout, ["ack", "tidy", "kubeadm"]),
-    etcdSettings: oneOf("--etcd-settings", texts["etcd-settings"] ?? defaultOptions.etcdSettings, ["flags", "environment"]),
+    etcdSettings: oneOf("--etcd-settings", texts["etcd-settings"] ?? defaultOptions.etcdSettings, [
+      "flags",
+      "environment",
+    ]),
     expired: oneOf("--expired", texts.expired ?? defaultOptions.expired, ["none", "leaves", "all"]),
     etcd: oneOf("--etcd", texts.etcd ?? defaultOptions.etcd, ["3.4", "3.5", "3.6"]),
-    kubernetes: oneOf("--kubernetes", texts.kubernetes ?? defaultOptions.kubernetes, ["1.24", "1.30", "1.37"]),
+    kubernetes: oneOf("--kubernetes", texts.kubernetes ?? defaultOptions.kubernetes, [
+      "1.24",
+      "1.30",
+      "1.37",
+    ]),
     programs: texts.programs === undefined ? defaultOptions.programs : parsePrograms(texts.programs),
   };
 }
@@ -136,7 +146,9 @@ function isProgram(path: string): boolean {
  */
 export function parseName(name: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,19}$/.test(name)) {
-    throw new Error(`Cannot use '${name}' as the name of a lab; expected up to 20 small letters, digits and hyphens, not starting with a hyphen`);
+    throw new Error(
+      `Cannot use '${name}' as the name of a lab; expected up to 20 small letters, digits and hyphens, not starting with a hyphen`,
+    );
   }
   return name;
 }

@@ -19,7 +19,8 @@ beforeAll(async () => {
   expect(code, output).toBe(0);
 }, 5 * minutes);
 
-const processesOf = (facts: Record<string, MasterFacts>) => Object.values(facts).map(({ processes }) => processes);
+const processesOf = (facts: Record<string, MasterFacts>) =>
+  Object.values(facts).map(({ processes }) => processes);
 
 /** Makes the keys and certificates of a new rotation, and runs these steps of it alone. */
 async function rotateBy(...steps: string[]) {
@@ -57,11 +58,21 @@ test(
     const after = await readAllFacts(here.lab);
     expect(processesOf(after)).toEqual(processesOf(before));
     expect({ ...after, "master-2": undefined }).toEqual({ ...before, "master-2": undefined });
-    const changed = Object.entries(after["master-2"]?.files ?? {}).filter(([path, { hash }]) => before["master-2"]?.files[path]?.hash !== hash);
+    const changed = Object.entries(after["master-2"]?.files ?? {}).filter(
+      ([path, { hash }]) => before["master-2"]?.files[path]?.hash !== hash,
+    );
     const { etcdName } = masterNamed(here.lab, "master-2");
-    expect(changed.map(([path]) => path).toSorted()).toEqual([`/var/lib/etcd/cert/${etcdName}.pem`, "/var/lib/etcd/cert/etcd-server.pem"]);
+    expect(changed.map(([path]) => path).toSorted()).toEqual([
+      `/var/lib/etcd/cert/${etcdName}.pem`,
+      "/var/lib/etcd/cert/etcd-server.pem",
+    ]);
     const second = masterNamed(here.lab, "master-2");
-    expect(await inside(second, `: | openssl s_client -connect ${second.address}:2379 2>/dev/null | openssl x509 -noout -text`)).toContain(`DNS:${name}`);
+    expect(
+      await inside(
+        second,
+        `: | openssl s_client -connect ${second.address}:2379 2>/dev/null | openssl x509 -noout -text`,
+      ),
+    ).toContain(`DNS:${name}`);
     await assertWell(here.lab, here.stack, here.baseline);
   },
   5 * minutes,
@@ -91,7 +102,9 @@ test(
       const { code, output } = await rotateBy("issue-master-1");
       expect(code).not.toBe(0);
       expect(output).toMatch(/exit status 3|Process exited with status 3/);
-      expect(output).toMatch(/Cannot issue: 10\.77\.0\.1[23]:2379 does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up/);
+      expect(output).toMatch(
+        /Cannot issue: 10\.77\.0\.1[23]:2379 does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up/,
+      );
       expect(await readAllFacts(here.lab)).toEqual(before);
     });
   },
@@ -109,7 +122,9 @@ test(
       const { code, output } = await rotateBy("retire-master-2");
       expect(code).not.toBe(0);
       expect(output).toMatch(/exit status 3|Process exited with status 3/);
-      expect(output).toMatch(/Cannot retire: 10\.77\.0\.1[13]:2379 does not serve a leaf of the wanted authority; run the whole rollout: pulumi up/);
+      expect(output).toMatch(
+        /Cannot retire: 10\.77\.0\.1[13]:2379 does not serve a leaf of the wanted authority; run the whole rollout: pulumi up/,
+      );
       expect(await readAllFacts(here.lab)).toEqual(before);
     });
   },

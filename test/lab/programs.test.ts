@@ -19,7 +19,10 @@ test("the programs of a folder are those that a take-over runs with", async () =
     ["openssl", "/usr/bin/openssl"],
   ] as const) {
     copyFileSync(path, join(programs, "own", name));
-    writeFileSync(join(programs, name), `#!/bin/sh\nprintf '%s\\n' ${name} >>/run/ran\nexec "\${0%/*}/own/${name}" "$@"\n`);
+    writeFileSync(
+      join(programs, name),
+      `#!/bin/sh\nprintf '%s\\n' ${name} >>/run/ran\nexec "\${0%/*}/own/${name}" "$@"\n`,
+    );
     chmodSync(join(programs, name), 0o755);
   }
   onTestFinished(async () => {
@@ -40,5 +43,7 @@ test("the programs of a folder are those that a take-over runs with", async () =
   }
   expect(up.code, up.output).toBe(0);
   // a claim, a survey and six steps
-  expect(await inside(master, "sort /run/ran | uniq -c | awk '{ print $2, ($1 >= 8) }'")).toBe("bash 1\nopenssl 1\n");
+  expect(await inside(master, "sort /run/ran | uniq -c | awk '{ print $2, ($1 >= 8) }'")).toBe(
+    "bash 1\nopenssl 1\n",
+  );
 });

@@ -7,7 +7,15 @@ import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
 import { recovery } from "./judge/verdict.ts";
 import { deal, isWholeMatrix, readSeed } from "./support/dice.ts";
-import { type ForeignOptions, type ForeignSet, layDown, makeForeignSet, past, restartEtcd, restartKubernetes } from "./support/foreign.ts";
+import {
+  type ForeignOptions,
+  type ForeignSet,
+  layDown,
+  makeForeignSet,
+  past,
+  restartEtcd,
+  restartKubernetes,
+} from "./support/foreign.ts";
 import { inside, insideAll, masterNamed } from "./support/inside.ts";
 import { untilIdle } from "./support/step-watch.ts";
 import { finish, type Kill, startStruckUp } from "./support/struck-up.ts";
@@ -26,7 +34,10 @@ const seed = readSeed("recovery.test.ts");
 const here = useLab("recovery", "r-0", (stack) => stack.configure({ kubernetes: undefined }));
 let sets = 0;
 
-const etcdHealth = async () => Object.fromEntries(Object.entries(await readHealth(here.lab)).map(([name, health]) => [name, health["etcd"]]));
+const etcdHealth = async () =>
+  Object.fromEntries(
+    Object.entries(await readHealth(here.lab)).map(([name, health]) => [name, health["etcd"]]),
+  );
 
 function makeSet(options: ForeignOptions = {}): Promise<ForeignSet> {
   sets += 1;
@@ -46,7 +57,11 @@ async function rotateByHand(options: ForeignOptions = {}): Promise<ForeignSet> {
 }
 
 /** Other leaves of the same authority, on these masters; etcd reads them at its next handshake. */
-async function replaceLeaves(authorities: ForeignSet, masters: readonly LabMaster[], options: ForeignOptions): Promise<void> {
+async function replaceLeaves(
+  authorities: ForeignSet,
+  masters: readonly LabMaster[],
+  options: ForeignOptions,
+): Promise<void> {
   const set = await makeSet({ authorities, ...options });
   for (const master of masters) {
     layDown(set, master, ["leaves"]);
@@ -54,7 +69,8 @@ async function replaceLeaves(authorities: ForeignSet, masters: readonly LabMaste
 }
 
 const file = (master: LabMaster, path: string) => join(master.root, path);
-const etcdPids = (facts: Record<string, MasterFacts>) => Object.fromEntries(Object.entries(facts).map(([name, { processes }]) => [name, processes["etcd"]]));
+const etcdPids = (facts: Record<string, MasterFacts>) =>
+  Object.fromEntries(Object.entries(facts).map(([name, { processes }]) => [name, processes["etcd"]]));
 
 interface Scenario {
   readonly name: string;
@@ -72,7 +88,8 @@ interface Scenario {
 const always = "Kubernetes' certificates and authorities expired as well: nodes not ready, kubectl refused";
 const clientOfKubelets =
   "kube-apiserver's own client certificate for kubelets has expired: no recovery, since it serves everybody else, and a rollout goes its way without renewing it";
-const killedAfterIssue = "killed after issue, with one of three members out: the other two accept each other, and one more up finishes";
+const killedAfterIssue =
+  "killed after issue, with one of three members out: the other two accept each other, and one more up finishes";
 const killedInSettle = "killed in settle, between etcd and the API server: one more up finishes";
 
 const scenarios: readonly Scenario[] = [
@@ -85,7 +102,11 @@ const scenarios: readonly Scenario[] = [
         "master-2": "ok",
         "master-3": "ok",
       });
-      expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
+      expect(await etcdHealth()).toEqual({
+        "master-1": "unhealthy",
+        "master-2": "unhealthy",
+        "master-3": "unhealthy",
+      });
     },
     says: /master-1: etcd-peer expired on /,
   },
@@ -103,7 +124,9 @@ const scenarios: readonly Scenario[] = [
     breakIt: async () => {
       await replaceLeaves(await rotateByHand(), here.lab.masters, { etcdLeaf: past() });
       await restartEtcd([masterNamed(here.lab, "master-1"), masterNamed(here.lab, "master-2")]);
-      await until("no API server is ready", async () => Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"));
+      await until("no API server is ready", async () =>
+        Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"),
+      );
     },
     says: /etcd has no quorum that answers: 0 of 3 members do/,
   },
@@ -113,7 +136,11 @@ const scenarios: readonly Scenario[] = [
       const soon = { start: Date.now() - 60_000, end: Date.now() + 75_000 };
       await rotateByHand({ etcdLeaf: soon, etcdCa: soon });
       await wait(Math.max(0, soon.end + 1000 - Date.now()));
-      expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
+      expect(await etcdHealth()).toEqual({
+        "master-1": "unhealthy",
+        "master-2": "unhealthy",
+        "master-3": "unhealthy",
+      });
     },
     says: /master-3: etcd-ca expired on /,
   },
@@ -127,37 +154,60 @@ const scenarios: readonly Scenario[] = [
       }
       await insideAll(here.lab, () => stopAndMoveLog);
       await restartKubernetes(here.lab.masters);
-      expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
+      expect(await etcdHealth()).toEqual({
+        "master-1": "unhealthy",
+        "master-2": "unhealthy",
+        "master-3": "unhealthy",
+      });
     },
     says: /master-2: etcd is not running/,
     // each stopped member's data is copied before its start
-    proveIt: async () => expect(Object.values(await insideAll(here.lab, () => keyInCopy))).toEqual(here.lab.masters.map(() => expect.stringMatching(/^\//))),
+    proveIt: async () =>
+      expect(Object.values(await insideAll(here.lab, () => keyInCopy))).toEqual(
+        here.lab.masters.map(() => expect.stringMatching(/^\//)),
+      ),
   },
   {
     name: always,
     breakIt: async () => {
       const authorities = await rotateByHand();
-      const expired = await makeSet({ authorities, etcdLeaf: past(), kubernetesLeaf: past(), kubernetesCa: past() });
+      const expired = await makeSet({
+        authorities,
+        etcdLeaf: past(),
+        kubernetesLeaf: past(),
+        kubernetesCa: past(),
+      });
       for (const master of here.lab.masters) {
         layDown(expired, master, ["kubernetes"]);
       }
       await restartKubernetes(here.lab.masters);
-      const ask = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes --request-timeout=5s 2>&1 || :";
+      const ask =
+        "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes --request-timeout=5s 2>&1 || :";
       await until("kubectl is refused everywhere", async () =>
-        Object.values(await insideAll(here.lab, () => ask)).every((text) => text.includes("certificate has expired")),
+        Object.values(await insideAll(here.lab, () => ask)).every((text) =>
+          text.includes("certificate has expired"),
+        ),
       );
       for (const master of here.lab.masters) {
         layDown(expired, master, ["leaves"]);
       }
       await restartEtcd(here.lab.masters);
-      await until("no API server is ready", async () => Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"));
+      await until("no API server is ready", async () =>
+        Object.values(await readHealth(here.lab)).every((health) => health["api"] !== "ok"),
+      );
     },
     says: /master-1: apiserver expired on /,
     proveIt: async () => {
       const kubectl = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s";
       await until(
         "all nodes are ready",
-        async () => (await inside(masterNamed(here.lab, "master-1"), `${kubectl} get nodes --no-headers 2>/dev/null || :`)).match(/ Ready /g)?.length === 3,
+        async () =>
+          (
+            await inside(
+              masterNamed(here.lab, "master-1"),
+              `${kubectl} get nodes --no-headers 2>/dev/null || :`,
+            )
+          ).match(/ Ready /g)?.length === 3,
       );
       const ends = await insideAll(
         here.lab,
@@ -175,7 +225,11 @@ const scenarios: readonly Scenario[] = [
       const first = masterNamed(here.lab, "master-1");
       layDown(next, first, ["trust", "leaves"]);
       await restartEtcd([first]);
-      expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "healthy", "master-3": "healthy" });
+      expect(await etcdHealth()).toEqual({
+        "master-1": "unhealthy",
+        "master-2": "healthy",
+        "master-3": "healthy",
+      });
     },
     says: /master-1: etcd-peer is not accepted by etcd-peer-ca of master-2, master-3/,
   },
@@ -202,13 +256,21 @@ const scenarios: readonly Scenario[] = [
       for (const master of here.lab.masters) {
         layDown(next, master, ["trust", "leaves"]);
       }
-      expect(await etcdHealth()).toEqual({ "master-1": "unhealthy", "master-2": "unhealthy", "master-3": "unhealthy" });
+      expect(await etcdHealth()).toEqual({
+        "master-1": "unhealthy",
+        "master-2": "unhealthy",
+        "master-3": "unhealthy",
+      });
     },
     says: /master-2: etcd does not answer, and runs with files that have changed since its start/,
   },
   {
     name: "a key that belongs to another certificate",
-    breakIt: () => breakOwn("master-2", (master) => `openssl ecparam -genkey -name prime256v1 -noout >${cert}/${master.etcdName}-key.pem`),
+    breakIt: () =>
+      breakOwn(
+        "master-2",
+        (master) => `openssl ecparam -genkey -name prime256v1 -noout >${cert}/${master.etcdName}-key.pem`,
+      ),
     says: /master-2: etcd-peer does not belong to its key/,
     untouched: ["master-1", "master-3"],
   },
@@ -288,7 +350,12 @@ async function breakOwn(name: string, command: (master: LabMaster) => string): P
   expect(Object.values(await etcdHealth()).filter((health) => health === "healthy")).toHaveLength(2);
 }
 
-const all = [...scenarios.map(({ name }) => name).filter((name) => name !== always), clientOfKubelets, killedAfterIssue, killedInSettle];
+const all = [
+  ...scenarios.map(({ name }) => name).filter((name) => name !== always),
+  clientOfKubelets,
+  killedAfterIssue,
+  killedInSettle,
+];
 const chosen = isWholeMatrix() ? [always, ...all] : [always, ...deal(seed, all, 8)];
 
 test.runIf(chosen.includes(clientOfKubelets))(
@@ -297,12 +364,21 @@ test.runIf(chosen.includes(clientOfKubelets))(
     const { folder } = await makeSet({ kubernetesLeaf: past() });
     for (const master of here.lab.masters) {
       for (const name of ["apiserver-kubelet-client.crt", "apiserver-kubelet-client.key"]) {
-        writeFileSync(file(master, `/etc/kubernetes/pki/${name}`), readFileSync(join(folder, "pki", master.name, "kubernetes/pki", name)));
+        writeFileSync(
+          file(master, `/etc/kubernetes/pki/${name}`),
+          readFileSync(join(folder, "pki", master.name, "kubernetes/pki", name)),
+        );
       }
     }
-    const pair = "--cert /etc/kubernetes/pki/apiserver-kubelet-client.crt --key /etc/kubernetes/pki/apiserver-kubelet-client.key";
-    const ask = ({ address }: LabMaster) => `curl -sk -o /dev/null -w '%{http_code}' ${pair} https://${address}:6443/readyz`;
-    expect(await insideAll(here.lab, ask)).toEqual({ "master-1": "401", "master-2": "401", "master-3": "401" });
+    const pair =
+      "--cert /etc/kubernetes/pki/apiserver-kubelet-client.crt --key /etc/kubernetes/pki/apiserver-kubelet-client.key";
+    const ask = ({ address }: LabMaster) =>
+      `curl -sk -o /dev/null -w '%{http_code}' ${pair} https://${address}:6443/readyz`;
+    expect(await insideAll(here.lab, ask)).toEqual({
+      "master-1": "401",
+      "master-2": "401",
+      "master-3": "401",
+    });
     const preview = await here.stack.preview();
     expect(preview.code, preview.output).toBe(0);
     expect(preview.output).not.toContain("This is a recovery");
@@ -315,40 +391,48 @@ test.runIf(chosen.includes(clientOfKubelets))(
   10 * minutes,
 );
 
-describe.each(scenarios.filter(({ name }) => chosen.includes(name)))("$name", ({ breakIt, says, untouched = [], proveIt = async () => undefined }) => {
-  test(
-    "one up, and everything is well, with all data",
-    async () => {
-      if ((await here.stack.preview("--expect-no-changes")).code !== 0 && untouched.length > 0) {
-        // what is broken here is this program's own set
-        const { code, output } = await here.stack.up();
-        expect(code, output).toBe(0);
-      }
-      await breakIt();
-      const before = await readAllFacts(here.lab);
-      const preview = await here.stack.preview();
-      expect(preview.code, preview.output).toBe(0);
-      expect(preview.output).toContain("This is a recovery");
-      expect(preview.output).toMatch(says);
-      expect((await readAllFacts(here.lab))["master-1"]?.files).toEqual(before["master-1"]?.files);
+describe.each(scenarios.filter(({ name }) => chosen.includes(name)))(
+  "$name",
+  ({ breakIt, says, untouched = [], proveIt = async () => undefined }) => {
+    test(
+      "one up, and everything is well, with all data",
+      async () => {
+        if ((await here.stack.preview("--expect-no-changes")).code !== 0 && untouched.length > 0) {
+          // what is broken here is this program's own set
+          const { code, output } = await here.stack.up();
+          expect(code, output).toBe(0);
+        }
+        await breakIt();
+        const before = await readAllFacts(here.lab);
+        const preview = await here.stack.preview();
+        expect(preview.code, preview.output).toBe(0);
+        expect(preview.output).toContain("This is a recovery");
+        expect(preview.output).toMatch(says);
+        expect((await readAllFacts(here.lab))["master-1"]?.files).toEqual(before["master-1"]?.files);
 
-      const started = Date.now();
-      const running = here.stack.startUp();
-      void until("etcd answers everywhere", async () => Object.values(await etcdHealth()).every((health) => health === "healthy")).then(
-        () => process.stdout.write(`quorum ${((Date.now() - started) / 1000).toFixed(1)} s after the start of up\n`),
-        () => undefined,
-      );
-      const { code, output } = await running.done;
-      process.stdout.write(`up took ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
-      expect(code, output).toBe(0);
-      await assertWell(here.lab, here.stack, here.baseline);
-      const pids = etcdPids(await readAllFacts(here.lab));
-      await proveIt();
-      expect(untouched.map((name) => pids[name])).toEqual(untouched.map((name) => etcdPids(before)[name]));
-    },
-    20 * minutes,
-  );
-});
+        const started = Date.now();
+        const running = here.stack.startUp();
+        void until("etcd answers everywhere", async () =>
+          Object.values(await etcdHealth()).every((health) => health === "healthy"),
+        ).then(
+          () =>
+            process.stdout.write(
+              `quorum ${((Date.now() - started) / 1000).toFixed(1)} s after the start of up\n`,
+            ),
+          () => undefined,
+        );
+        const { code, output } = await running.done;
+        process.stdout.write(`up took ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+        expect(code, output).toBe(0);
+        await assertWell(here.lab, here.stack, here.baseline);
+        const pids = etcdPids(await readAllFacts(here.lab));
+        await proveIt();
+        expect(untouched.map((name) => pids[name])).toEqual(untouched.map((name) => etcdPids(before)[name]));
+      },
+      20 * minutes,
+    );
+  },
+);
 
 const strikeNow = (kill: Kill, phase: Phase, master: string, lines = 0) =>
   startStruckUp(here.stack, () => undefined, { kill, phase, master, lines, delayMilliseconds: 0 });
@@ -362,7 +446,9 @@ test.runIf(chosen.includes(killedAfterIssue))(
     await restartEtcd([out]);
     await until("master-3 is out", async () => (await etcdHealth())["master-3"] === "unhealthy");
     const preview = await here.stack.preview();
-    expect(preview.output).toContain("This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue");
+    expect(preview.output).toContain(
+      "This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue",
+    );
     expect(preview.output).toContain("CAUTION: 2 of 3 members answer");
 
     // the last one that issue comes to
@@ -377,7 +463,10 @@ test.runIf(chosen.includes(killedAfterIssue))(
       await restartEtcd([master]);
       await until(`${master.name} answers`, async () => (await etcdHealth())[master.name] === "healthy");
       await restartKubernetes([master]);
-      await until(`the API server of ${master.name} is ready`, async () => (await readHealth(here.lab))[master.name]?.["api"] === "ok");
+      await until(
+        `the API server of ${master.name} is ready`,
+        async () => (await readHealth(here.lab))[master.name]?.["api"] === "ok",
+      );
     }
     await wait(10_000);
     await traffic.stop();
@@ -401,7 +490,9 @@ test.runIf(chosen.includes(killedInSettle))(
     await until("master-1 answers", async () => (await etcdHealth())["master-1"] === "healthy");
     expect((await readHealth(here.lab))["master-1"]?.["api"]).not.toBe("ok");
     const preview = await here.stack.preview();
-    expect(preview.output).toContain("master-1: kube-apiserver is not ready, and runs with files that have changed since its start");
+    expect(preview.output).toContain(
+      "master-1: kube-apiserver is not ready, and runs with files that have changed since its start",
+    );
 
     const { code, output } = await finish(here.stack);
     expect(code, output).toBe(0);

@@ -28,26 +28,38 @@ const otherHostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Qm0T4U0V5o1vWmD2Jm8
 
 /** Settings that look right and are not: each gets one clear error before anything changes. */
 const cases: readonly Case[] = [
-  { name: "an unknown key", change: () => ({ rotations: "2026-12" }), error: /stack file: Unrecognized key: "rotations"/ },
+  {
+    name: "an unknown key",
+    change: () => ({ rotations: "2026-12" }),
+    error: /stack file: Unrecognized key: "rotations"/,
+  },
   {
     name: "a master twice",
     change: (masters) => ({ masters: [...masters, masters[0]] }),
-    error: /etcd-rotation:masters\[3\]\.name: expected a value that no other master has; masters\[0\] has it too; saw "master-1"/,
+    error:
+      /etcd-rotation:masters\[3\]\.name: expected a value that no other master has; masters\[0\] has it too; saw "master-1"/,
   },
   {
     name: "another host key",
-    change: (masters) => ({ masters: masters.map((each, index) => (index === 1 ? { ...each, hostKey: otherHostKey } : each)) }),
-    error: /Cannot connect to 10\.77\.0\.12:22 as root: its host key is SHA256:\S+, expected the hostKey of the stack file \(ssh-ed25519\)/,
+    change: (masters) => ({
+      masters: masters.map((each, index) => (index === 1 ? { ...each, hostKey: otherHostKey } : each)),
+    }),
+    error:
+      /Cannot connect to 10\.77\.0\.12:22 as root: its host key is SHA256:\S+, expected the hostKey of the stack file \(ssh-ed25519\)/,
   },
   {
     name: "a malformed key",
     change: () => ({ ssh: { privateKey: "-----BEGIN PRIVATE KEY-----\n????\n-----END PRIVATE KEY-----\n" } }),
-    error: /etcd-rotation:ssh\.privateKey: expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format/,
+    error:
+      /etcd-rotation:ssh\.privateKey: expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format/,
   },
   {
     name: "an unreachable master",
-    change: (masters) => ({ masters: masters.map((each, index) => (index === 2 ? { ...each, port: 2222 } : each)) }),
-    error: /Cannot connect to 10\.77\.0\.13:2222 as root: connect ECONNREFUSED.*Try: ssh -p 2222 root@10\.77\.0\.13 true/,
+    change: (masters) => ({
+      masters: masters.map((each, index) => (index === 2 ? { ...each, port: 2222 } : each)),
+    }),
+    error:
+      /Cannot connect to 10\.77\.0\.13:2222 as root: connect ECONNREFUSED.*Try: ssh -p 2222 root@10\.77\.0\.13 true/,
   },
   {
     name: "a layout that disagrees with the running process",
@@ -64,7 +76,8 @@ const cases: readonly Case[] = [
   {
     name: "a member that is not listed",
     change: (masters) => ({ masters: masters.slice(0, 2), allowOutage: true }),
-    error: /Cannot rotate: etcd has a member at 10\.77\.0\.13 \(3 members\) that masters does not list \(2\); add it to masters/,
+    error:
+      /Cannot rotate: etcd has a member at 10\.77\.0\.13 \(3 members\) that masters does not list \(2\); add it to masters/,
   },
 ];
 
@@ -157,7 +170,11 @@ const names: string[] = [];
 function oneMoreName(san: string, copy: string): void {
   names.push(san);
   const { masters } = labSettings(here.lab, "2026-11");
-  here.stack.configure({ masters: Array.isArray(masters) ? masters.map((each) => ({ ...each, extraSans: [...each.extraSans, ...names] })) : [] });
+  here.stack.configure({
+    masters: Array.isArray(masters)
+      ? masters.map((each) => ({ ...each, extraSans: [...each.extraSans, ...names] }))
+      : [],
+  });
   cpSync(join(import.meta.dirname, "..", "..", "stacks"), join(copy, "stacks"), { recursive: true });
 }
 
@@ -173,13 +190,23 @@ describe("a step that has lost its trigger", () => {
     async (name) => {
       const copy = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
       try {
-        for (const part of ["Pulumi.yaml", "package.json", "tsconfig.json", "index.ts", "components", "stacks"]) {
+        for (const part of [
+          "Pulumi.yaml",
+          "package.json",
+          "tsconfig.json",
+          "index.ts",
+          "components",
+          "stacks",
+        ]) {
           cpSync(join(here.stack.project, part), join(copy, part), { recursive: true });
         }
         symlinkSync(join(here.stack.project, "node_modules"), join(copy, "node_modules"));
         const file = join(copy, "components", "step.ts");
         const source = readFileSync(file, "utf8");
-        const broken = source.replace("triggers: [args.attempt]", `triggers: name === "${name}" ? [] : [args.attempt]`);
+        const broken = source.replace(
+          "triggers: [args.attempt]",
+          `triggers: name === "${name}" ? [] : [args.attempt]`,
+        );
         expect(broken).not.toBe(source);
         writeFileSync(file, broken);
         const original = here.stack.project;

@@ -28,7 +28,11 @@ test(
         "/etc/kubernetes/pki/apiserver.crt",
         "/etc/kubernetes/admin.conf",
       ]) {
-        expect({ name, path, hash: after[name]?.files[path]?.hash }).not.toEqual({ name, path, hash: original[name]?.files[path]?.hash });
+        expect({ name, path, hash: after[name]?.files[path]?.hash }).not.toEqual({
+          name,
+          path,
+          hash: original[name]?.files[path]?.hash,
+        });
       }
     }
   },
@@ -39,16 +43,29 @@ test(
   "a preview of the way back says what is restored, and changes nothing",
   async () => {
     const [before, file] = [await readAllFacts(its.lab), readFileSync(stackFile(its.stack.name), "utf8")];
-    const { code, stdout, stderr } = await runCli(its.stack, "rollback", "--to", "original", "--preview-only");
+    const { code, stdout, stderr } = await runCli(
+      its.stack,
+      "rollback",
+      "--to",
+      "original",
+      "--preview-only",
+    );
     expect(code, stderr).toBe(0);
-    expect(stdout).toContain("The masters' own files from before rollout 1\nstack file: etcd-rotation:restore: nothing -> 1\n");
+    expect(stdout).toContain(
+      "The masters' own files from before rollout 1\nstack file: etcd-rotation:restore: nothing -> 1\n",
+    );
     expect(stdout).toContain('Rollout 2 (rotation "restore-1", rolling):');
     expect(stdout).toContain("because master-2: etcd-server-key is not the wanted one");
     expect(stdout).toContain("because master-2: scheduler.conf is not the one of the backup");
-    expect(stdout).toMatch(/notice: \S+ of master-1 is the first to end of what is restored, on \d{4}-\d\d-\d\d, within certificates\.renewBefore;/);
+    expect(stdout).toMatch(
+      /notice: \S+ of master-1 is the first to end of what is restored, on \d{4}-\d\d-\d\d, within certificates\.renewBefore;/,
+    );
     // no key is made, and none is replaced
     expect(stdout).not.toContain("tls:index");
-    expect([await readAllFacts(its.lab), readFileSync(stackFile(its.stack.name), "utf8")]).toEqual([before, file]);
+    expect([await readAllFacts(its.lab), readFileSync(stackFile(its.stack.name), "utf8")]).toEqual([
+      before,
+      file,
+    ]);
   },
   5 * minutes,
 );
@@ -58,7 +75,14 @@ test(
   async () => {
     const keys = its.stack.keys();
     const violations = await underTraffic(its.lab, "original", async () => {
-      const { code, stdout, stderr } = await runCli(its.stack, "rollback", "--to", "original", "--yes", "--json");
+      const { code, stdout, stderr } = await runCli(
+        its.stack,
+        "rollback",
+        "--to",
+        "original",
+        "--yes",
+        "--json",
+      );
       expect(code, stderr).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({ outcome: "done", to: { number: "original", rollout: 1 } });
     });
@@ -81,7 +105,10 @@ test(
     expect(output).toContain("Nothing to do: every master serves the wanted certificates.");
     expect(output).toContain("to go forward to the certificates of this stack, remove restore");
     const purge = await runCli(its.stack, "backups", "purge", "1", "--yes", "--original");
-    expect([purge.code, purge.stderr]).toEqual([6, expect.stringContaining("Cannot remove backup 1: restore in the stack file names it")]);
+    expect([purge.code, purge.stderr]).toEqual([
+      6,
+      expect.stringContaining("Cannot remove backup 1: restore in the stack file names it"),
+    ]);
   },
   10 * minutes,
 );

@@ -54,7 +54,10 @@ function hashesOf(facts: Record<string, MasterFacts>): CertificateSet["hashes"] 
       name,
       Object.fromEntries(
         Object.entries(files)
-          .filter(([path]) => path.startsWith("/var/lib/etcd/cert/") || path.startsWith("/etc/kubernetes/pki/etcd/"))
+          .filter(
+            ([path]) =>
+              path.startsWith("/var/lib/etcd/cert/") || path.startsWith("/etc/kubernetes/pki/etcd/"),
+          )
           .map(([path, { hash }]) => [path, hash]),
       ),
     ]),
@@ -64,7 +67,9 @@ function hashesOf(facts: Record<string, MasterFacts>): CertificateSet["hashes"] 
 async function expectSet(rotation: string): Promise<void> {
   // the command has changed the stack file; this object still has what the test wrote
   here.stack.settings = { ...here.stack.settings, rotation };
-  expect(readFileSync(stackFile(here.stack.name), "utf8")).toContain(`"etcd-rotation:rotation": "${rotation}"`);
+  expect(readFileSync(stackFile(here.stack.name), "utf8")).toContain(
+    `"etcd-rotation:rotation": "${rotation}"`,
+  );
   expect(await readSet()).toEqual(sets.get(rotation));
   await assertWell(here.lab, here.stack, here.baseline);
 }
@@ -150,13 +155,24 @@ test(
       const { code, stdout, stderr } = await runCli(here.stack, "backups", "--json");
       expect(code, stderr).toBe(0);
       const parsed: {
-        masters: { name: string; backups: { rollout: number; rotation?: string; kind: string; damaged: string[]; snapshot?: { revision?: number } }[] }[];
+        masters: {
+          name: string;
+          backups: {
+            rollout: number;
+            rotation?: string;
+            kind: string;
+            damaged: string[];
+            snapshot?: { revision?: number };
+          }[];
+        }[];
       } = JSON.parse(stdout);
       return parsed.masters;
     };
     const before = await list();
     expect(before.map(({ name }) => name)).toEqual(["master-1", "master-2", "master-3"]);
-    const kinds = before.map(({ backups }) => backups.map(({ rollout, rotation, kind, damaged }) => [rollout, rotation, kind, damaged]));
+    const kinds = before.map(({ backups }) =>
+      backups.map(({ rollout, rotation, kind, damaged }) => [rollout, rotation, kind, damaged]),
+    );
     expect(kinds[1]).toEqual(kinds[0]);
     expect(kinds[2]).toEqual(kinds[0]);
     const expected = isWholeMatrix()
@@ -169,18 +185,39 @@ test(
           [3, "back-2"],
           [2, "back-1"],
         ];
-    expect(kinds[0]).toEqual([...expected.map(([rollout, rotation]) => [rollout, rotation, "complete", []]), [1, undefined, "original", []]]);
+    expect(kinds[0]).toEqual([
+      ...expected.map(([rollout, rotation]) => [rollout, rotation, "complete", []]),
+      [1, undefined, "original", []],
+    ]);
     const numbers = before[0]?.backups.map(({ rollout }) => rollout) ?? [];
     const [newest = 0, middle = 0] = numbers;
     // one master has given each snapshot
-    expect(before.flatMap(({ backups }) => backups.filter(({ rollout, snapshot }) => rollout === newest && (snapshot?.revision ?? 0) > 0))).toHaveLength(1);
+    expect(
+      before.flatMap(({ backups }) =>
+        backups.filter(({ rollout, snapshot }) => rollout === newest && (snapshot?.revision ?? 0) > 0),
+      ),
+    ).toHaveLength(1);
     expect((await runCli(here.stack, "backups", "purge", String(newest), "--yes")).code).toBe(6);
     expect((await runCli(here.stack, "backups", "purge", "1", "--yes")).code).toBe(6);
-    const { code, stdout, stderr } = await runCli(here.stack, "backups", "purge", String(middle), "--yes", "--json");
+    const { code, stdout, stderr } = await runCli(
+      here.stack,
+      "backups",
+      "purge",
+      String(middle),
+      "--yes",
+      "--json",
+    );
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ rollout: middle, masters: { "master-1": "removed", "master-2": "removed", "master-3": "removed" } });
+    expect(JSON.parse(stdout)).toEqual({
+      rollout: middle,
+      masters: { "master-1": "removed", "master-2": "removed", "master-3": "removed" },
+    });
     const left = numbers.filter((number) => number !== middle);
-    expect((await list()).map(({ backups }) => backups.map(({ rollout }) => rollout))).toEqual([left, left, left]);
+    expect((await list()).map(({ backups }) => backups.map(({ rollout }) => rollout))).toEqual([
+      left,
+      left,
+      left,
+    ]);
     await assertWell(here.lab, here.stack, here.baseline);
   },
   5 * minutes,
@@ -197,7 +234,11 @@ test.each(isWholeMatrix() ? phases : new Dice(seed).sample(phases, 1))(
       here.stack.configure({ rotation: `back-${asked}` });
     };
     const violations = await underTraffic(here.lab, `abort-${phase}`, async () => {
-      const { running } = await startStruckUp(here.stack, rotate, drawHit(new Dice(`${seed}/abort/${phase}`), "pulumi", phase, here.lab.masters));
+      const { running } = await startStruckUp(
+        here.stack,
+        rotate,
+        drawHit(new Dice(`${seed}/abort/${phase}`), "pulumi", phase, here.lab.masters),
+      );
       expect((await running.done).code).not.toBe(0);
       await untilIdle(here.lab.masters);
       await cancel(here.stack);
@@ -207,7 +248,10 @@ test.each(isWholeMatrix() ? phases : new Dice(seed).sample(phases, 1))(
     await expectSet(before);
     expect(violations).toEqual([]);
     const again = await runCli(here.stack, "rollback", "--abort", "--yes");
-    expect([again.code, again.stderr]).toEqual([6, expect.stringContaining("Cannot abort: the last update that changed certificates has ended well")]);
+    expect([again.code, again.stderr]).toEqual([
+      6,
+      expect.stringContaining("Cannot abort: the last update that changed certificates has ended well"),
+    ]);
   },
   15 * minutes,
 );

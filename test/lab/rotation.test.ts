@@ -51,7 +51,9 @@ const steps = ["backup", "trust", "issue", "settle", "retire", "verify"].flatMap
   ["master-1", "master-2", "master-3"].map((master) => `${phase}-${master}`),
 );
 const authorities = ["etcd-ca", "etcd-peer-ca"];
-const leaves = ["master-1", "master-2", "master-3"].flatMap((master) => ["etcd-server", "etcd-peer", "etcd-client"].map((role) => `${master}-${role}`));
+const leaves = ["master-1", "master-2", "master-3"].flatMap((master) =>
+  ["etcd-server", "etcd-peer", "etcd-client"].map((role) => `${master}-${role}`),
+);
 
 /** Names of the resources that a preview would treat so, read from the engine's own JSON. */
 async function planned(operation: string): Promise<string[]> {
@@ -61,7 +63,9 @@ async function planned(operation: string): Promise<string[]> {
   if (typeof json !== "object" || json === null || !("steps" in json) || !Array.isArray(json.steps)) {
     throw new Error(`No plan in ${run.output}`);
   }
-  return json.steps.filter((step: { op: string }) => step.op === operation).map((step: { urn: string }) => step.urn.split("::").at(-1) ?? "");
+  return json.steps
+    .filter((step: { op: string }) => step.op === operation)
+    .map((step: { urn: string }) => step.urn.split("::").at(-1) ?? "");
 }
 
 describe("a cluster that no state has ever seen", () => {
@@ -72,8 +76,12 @@ describe("a cluster that no state has ever seen", () => {
       const { output, code } = await stack.preview();
       expect(code, output).toBe(0);
       expect(output).toContain('Rollout 1 (rotation "2026-11", rolling):');
-      expect(output).toMatch(/trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd, then kube-apiserver restart on each/);
-      expect(output).toMatch(/master-1: first to expire is etcd-(ca|peer-ca|server|peer|client), on \d{4}-\d\d-\d\d/);
+      expect(output).toMatch(
+        /trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd, then kube-apiserver restart on each/,
+      );
+      expect(output).toMatch(
+        /master-1: first to expire is etcd-(ca|peer-ca|server|peer|client), on \d{4}-\d\d-\d\d/,
+      );
       expect(await readAllFacts(lab)).toEqual(original);
     },
     2 * minutes,
@@ -85,7 +93,11 @@ describe("a cluster that no state has ever seen", () => {
       for (let index = 0; index < 50; index++) {
         await etcd(`put /data/${index} ${"x".repeat(index + 1)}`);
       }
-      const started = Object.fromEntries(await Promise.all(lab.masters.map(async (master) => [master.name, await startsOn(lab, master)] as const)));
+      const started = Object.fromEntries(
+        await Promise.all(
+          lab.masters.map(async (master) => [master.name, await startsOn(lab, master)] as const),
+        ),
+      );
       // Looks at every process's arguments and environment on the masters for as long as the rollout runs. The first
       // line of a key, since a script that looks for keys has "PRIVATE KEY" in its pattern, as this one has.
       const watch = `rm -f /root/arguments.seen; (while [ ! -e /root/arguments.stop ]; do grep -lE 'BEGIN ([A-Z]+ )?PRIVATE KEY' /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null >> /root/arguments.seen; sleep 0.5; done) </dev/null >/dev/null 2>&1 &`;
@@ -105,7 +117,9 @@ describe("a cluster that no state has ever seen", () => {
         expect(starts.etcd - (started[master.name]?.etcd ?? 0)).toBeLessThanOrEqual(2);
         expect(starts.api - (started[master.name]?.api ?? 0)).toBeLessThanOrEqual(2);
       }
-      expect((await etcd("get /data/ --prefix --keys-only")).split("\n").filter((line) => line !== "")).toHaveLength(50);
+      expect(
+        (await etcd("get /data/ --prefix --keys-only")).split("\n").filter((line) => line !== ""),
+      ).toHaveLength(50);
       await expectNoKeyIn(stack.state(), run.output);
       const { code, output } = await stack.preview("--expect-no-changes");
       expect(code, output).toBe(0);
@@ -140,7 +154,14 @@ describe("a cluster that this stack has taken over", () => {
     async () => {
       await etcd("put /data/kept xx");
       const before = await readAllFacts(lab);
-      const run = await stack.run("destroy", "--stack", stack.name, "--yes", "--skip-preview", "--non-interactive");
+      const run = await stack.run(
+        "destroy",
+        "--stack",
+        stack.name,
+        "--yes",
+        "--skip-preview",
+        "--non-interactive",
+      );
       expect(run.code, run.output).toBe(0);
       expect(await readAllFacts(lab)).toEqual(before);
       expect((await etcd("get /data/kept --print-value-only")).trim()).toBe("xx");
@@ -162,7 +183,11 @@ async function expectNoKeyIn(...texts: string[]): Promise<void> {
   const logs = cliLogsSince(started);
   expect(logs.filter(({ name }) => name.includes(stack.name))).not.toHaveLength(0);
   for (const each of lab.masters) {
-    const keys = await shellOn(lab, each, `cat ${certificates}/*-key.pem /etc/kubernetes/pki/etcd/*-key.pem | grep -v -e -----`);
+    const keys = await shellOn(
+      lab,
+      each,
+      `cat ${certificates}/*-key.pem /etc/kubernetes/pki/etcd/*-key.pem | grep -v -e -----`,
+    );
     const bodies = keys.split("\n").filter((line) => line.length > 40);
     expect(bodies).not.toHaveLength(0);
     for (const text of [...texts, ...logs.map((log) => log.text)]) {
@@ -211,7 +236,9 @@ async function expectRotated(before: Record<string, MasterFacts>): Promise<void>
       "etcd-client.pem",
       "etcd-client-key.pem",
     ]) {
-      expect(now?.files[`${certificates}/${file}`]?.hash).not.toBe(old?.files[`${certificates}/${file}`]?.hash);
+      expect(now?.files[`${certificates}/${file}`]?.hash).not.toBe(
+        old?.files[`${certificates}/${file}`]?.hash,
+      );
     }
     const ends = await shellOn(
       lab,

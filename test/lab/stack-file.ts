@@ -42,6 +42,12 @@ export function scrapers({ options }: Pick<Lab, "options">): string[] {
 
 /** Writes a stack file; JSON is YAML. The encryption salt of an existing stack stays. */
 export function writeStackFile(stack: string, settings: Overrides, salt?: string): void {
-  const config = Object.fromEntries(Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]));
-  writeFileSync(stackFile(stack), `${JSON.stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), config }, null, 2)}\n`, { mode: 0o600 });
+  const config = Object.fromEntries(
+    Object.entries(settings).map(([key, value]) => [`etcd-rotation:${key}`, value]),
+  );
+  writeFileSync(
+    stackFile(stack),
+    `${JSON.stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), config }, null, 2)}\n`,
+    { mode: 0o600 },
+  );
 }

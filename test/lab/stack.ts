@@ -32,7 +32,12 @@ export class LabStack {
   project = join(import.meta.dirname, "..", "..");
   #runs = 0;
 
-  private constructor(lab: Lab, name: string, settings: Overrides, backend = join(lab.folder, `state-${name}`)) {
+  private constructor(
+    lab: Lab,
+    name: string,
+    settings: Overrides,
+    backend = join(lab.folder, `state-${name}`),
+  ) {
     this.lab = lab;
     this.name = name;
     this.backend = backend;
@@ -80,15 +85,28 @@ export class LabStack {
 
   /** Merges settings over the present ones; undefined takes a key away. */
   configure(overrides: Overrides): void {
-    this.settings = Object.fromEntries(Object.entries({ ...this.settings, ...overrides }).filter(([, value]) => value !== undefined));
-    writeStackFile(this.name, this.settings, /encryptionsalt"?: ["']?([^"'\n]+)/.exec(readFileSync(stackFile(this.name), "utf8"))?.[1]);
+    this.settings = Object.fromEntries(
+      Object.entries({ ...this.settings, ...overrides }).filter(([, value]) => value !== undefined),
+    );
+    writeStackFile(
+      this.name,
+      this.settings,
+      /encryptionsalt"?: ["']?([^"'\n]+)/.exec(readFileSync(stackFile(this.name), "utf8"))?.[1],
+    );
   }
 
   /** One more name for the leaves of that master, or of every one. */
   addName(san: string, only?: string): void {
     const masters = this.settings["masters"];
-    const named = (each: { name: string; extraSans: string[] }) => ({ ...each, extraSans: [...each.extraSans, san] });
-    this.configure({ masters: Array.isArray(masters) ? masters.map((each) => (only === undefined || each.name === only ? named(each) : each)) : [] });
+    const named = (each: { name: string; extraSans: string[] }) => ({
+      ...each,
+      extraSans: [...each.extraSans, san],
+    });
+    this.configure({
+      masters: Array.isArray(masters)
+        ? masters.map((each) => (only === undefined || each.name === only ? named(each) : each))
+        : [],
+    });
   }
 
   preview(...args: string[]): Promise<Run> {
@@ -100,7 +118,17 @@ export class LabStack {
   }
 
   startUp(...args: string[]): RunningUp {
-    return this.start("up", "--stack", this.name, "--yes", "--skip-preview", "--non-interactive", "--color", "never", ...args);
+    return this.start(
+      "up",
+      "--stack",
+      this.name,
+      "--yes",
+      "--skip-preview",
+      "--non-interactive",
+      "--color",
+      "never",
+      ...args,
+    );
   }
 
   run(...args: string[]): Promise<Run> {
@@ -109,12 +137,19 @@ export class LabStack {
 
   /** The state file's text. */
   state(): string {
-    return readFileSync(join(this.backend, ".pulumi", "stacks", "etcd-rotation", `${this.name}.json`), "utf8");
+    return readFileSync(
+      join(this.backend, ".pulumi", "stacks", "etcd-rotation", `${this.name}.json`),
+      "utf8",
+    );
   }
 
   /** The keys and certificates in the state, as `urn id`, sorted: the engine's order is that of the moment. The provider takes the id of a key from its public key. */
   keys(): string[] {
-    const { checkpoint }: { checkpoint: { latest?: { resources?: { urn: string; id?: string; type: string }[] } } } = JSON.parse(this.state());
+    const {
+      checkpoint,
+    }: { checkpoint: { latest?: { resources?: { urn: string; id?: string; type: string }[] } } } = JSON.parse(
+      this.state(),
+    );
     return (checkpoint.latest?.resources ?? [])
       .filter(({ type }) => type.startsWith("tls:"))
       .map(({ urn, id }) => `${urn} ${id}`)
@@ -127,7 +162,11 @@ export class LabStack {
   }
 
   /** The CLI in the lab's network, with this stack's backend. */
-  command(...args: string[]): { readonly program: string; readonly argv: string[]; readonly env: NodeJS.ProcessEnv } {
+  command(...args: string[]): {
+    readonly program: string;
+    readonly argv: string[];
+    readonly env: NodeJS.ProcessEnv;
+  } {
     const engine = engineEnvironment();
     return {
       program: "ip",

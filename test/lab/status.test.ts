@@ -19,7 +19,12 @@ interface Status {
     readonly rotation: string | null;
     readonly lastBackup: number | null;
     readonly masters: readonly { readonly name: string; readonly state: string }[];
-    readonly certificates: readonly { readonly master: string; readonly file: string; readonly state: string; readonly port: number | null }[];
+    readonly certificates: readonly {
+      readonly master: string;
+      readonly file: string;
+      readonly state: string;
+      readonly port: number | null;
+    }[];
     readonly findings: readonly { readonly state: string; readonly master?: string; readonly what: string }[];
   }[];
 }
@@ -42,7 +47,9 @@ async function status(stack: LabStack) {
     rotation: cluster.rotation,
     lastBackup: cluster.lastBackup,
     counts: Object.fromEntries(Object.entries(cells).map(([state, own = []]) => [state, own.length])),
-    odd: cluster.certificates.filter(({ state }) => state !== "ok").map(({ master, file, state }) => `${master} ${file} ${state}`),
+    odd: cluster.certificates
+      .filter(({ state }) => state !== "ok")
+      .map(({ master, file, state }) => `${master} ${file} ${state}`),
     findings: cluster.findings.map(({ state, master = "-", what }) => `${state} ${master} ${what}`),
   };
 }
@@ -93,13 +100,21 @@ describe("three masters after a rollout", () => {
   test("one leaf replaced by hand: drifted, and only there", async () => {
     const master = masterNamed(lab, "master-2");
     const file = "/var/lib/etcd/cert/etcd-client.pem";
-    await inside(master, `cp -a ${file} /root/kept.pem && cat /etc/kubernetes/pki/apiserver-kubelet-client.crt >${file}`);
+    await inside(
+      master,
+      `cp -a ${file} /root/kept.pem && cat /etc/kubernetes/pki/apiserver-kubelet-client.crt >${file}`,
+    );
     const { code, state, odd, masters, findings } = await status(stack);
     await inside(master, `cp -a /root/kept.pem ${file}`);
     expect({ code, state, odd, masters, findings }).toEqual({
       code: 2,
       state: "drifted",
-      odd: [`master-1 ${consoles}`, "master-2 etcd-client drifted", `master-2 ${consoles}`, `master-3 ${consoles}`],
+      odd: [
+        `master-1 ${consoles}`,
+        "master-2 etcd-client drifted",
+        `master-2 ${consoles}`,
+        `master-3 ${consoles}`,
+      ],
       masters: { "master-1": "ok", "master-2": "drifted", "master-3": "ok" },
       findings: [
         "drifted master-2 etcd-client does not belong to its key",
@@ -120,7 +135,9 @@ describe("three masters after a rollout", () => {
       counts: { ok: 44, other: 2 },
       masters: { "master-1": "ok", "master-2": "ok", "master-3": "unreachable" },
     });
-    expect(findings).toEqual([expect.stringMatching(/^unreachable master-3 Cannot connect to 10\.77\.0\.13:22 as root: /)]);
+    expect(findings).toEqual([
+      expect.stringMatching(/^unreachable master-3 Cannot connect to 10\.77\.0\.13:22 as root: /),
+    ]);
   });
 });
 
@@ -143,7 +160,16 @@ describe("leaves that have expired", () => {
   test("expired, by name, on every master", async () => {
     const { code, state, odd, masters } = await status(stack);
     const files = ["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"];
-    expect({ code, state, masters }).toEqual({ code: 2, state: "expired", masters: { "master-1": "expired", "master-2": "expired", "master-3": "expired" } });
-    expect(odd).toEqual(masterNames.flatMap((name) => [...files.map((file) => `${name} ${file} expired`), `${name} ${consoles}`]));
+    expect({ code, state, masters }).toEqual({
+      code: 2,
+      state: "expired",
+      masters: { "master-1": "expired", "master-2": "expired", "master-3": "expired" },
+    });
+    expect(odd).toEqual(
+      masterNames.flatMap((name) => [
+        ...files.map((file) => `${name} ${file} expired`),
+        `${name} ${consoles}`,
+      ]),
+    );
   });
 });

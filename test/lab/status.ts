@@ -71,7 +71,9 @@ async function readMaster(lab: Lab, master: LabMaster): Promise<MasterStatus> {
     stdin: questionFor(labLayouts[lab.options.layout].clientFiles, master.address),
     timeoutSeconds: 25,
   });
-  const answers = new Map(stdout.split("\n").map((line) => [line.split("=")[0] ?? "", line.slice(line.indexOf("=") + 1)]));
+  const answers = new Map(
+    stdout.split("\n").map((line) => [line.split("=")[0] ?? "", line.slice(line.indexOf("=") + 1)]),
+  );
   const etcd = answers.get("etcd");
   const api = answers.get("api");
   const end = answers.get("notAfter");

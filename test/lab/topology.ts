@@ -82,7 +82,13 @@ export function planLab(options: LabOptions): Lab {
     kubeconfigPath: join(folder, "kubeconfig"),
     masters: numbersTo(options.masters).map((number) => {
       const master = machine("master", number);
-      return { ...master, etcdName: labLayouts[options.layout].kind === "kubeadm" ? master.nodeName : `${master.address}-name-${number}` };
+      return {
+        ...master,
+        etcdName:
+          labLayouts[options.layout].kind === "kubeadm"
+            ? master.nodeName
+            : `${master.address}-name-${number}`,
+      };
     }),
     workers: numbersTo(options.workers).map((number) => machine("worker", number)),
     options,
@@ -94,18 +100,24 @@ export function planLab(options: LabOptions): Lab {
  * when the masters answer over SSH. Builds the image first when there is none.
  * @throws when a lab of that name is up, or the start failed or was aborted; then nothing of it is left.
  */
-export async function startLab(options: Partial<LabOptions> = {}, { signal }: StartOptions = {}): Promise<Lab> {
+export async function startLab(
+  options: Partial<LabOptions> = {},
+  { signal }: StartOptions = {},
+): Promise<Lab> {
   await requireLabMachine();
   const plan = planLab({ ...defaultOptions, ...options });
   const { PATH = "" } = process.env;
   const environment = { ...process.env, PATH: `${PATH}:/usr/sbin:/sbin` };
-  const run = (script: string, ...args: string[]) => mustRun(join(machineFolder, script), args, { stderr: "show", environment, signal });
+  const run = (script: string, ...args: string[]) =>
+    mustRun(join(machineFolder, script), args, { stderr: "show", environment, signal });
   const { etcd, kubernetes } = plan.options;
   const image = readPairs(await run("../image/build", kubernetesVersions[kubernetes], etcdVersions[etcd]));
   await mkdir(dirname(plan.folder), { recursive: true });
   await mkdir(plan.folder, { mode: 0o755 }).catch((error: unknown) => {
     throw existsSync(plan.folder)
-      ? new Error(`Cannot start the lab '${plan.name}': '${plan.folder}' exists; expected none of that name. Run: npm run lab -- down --name ${plan.name}`)
+      ? new Error(
+          `Cannot start the lab '${plan.name}': '${plan.folder}' exists; expected none of that name. Run: npm run lab -- down --name ${plan.name}`,
+        )
       : error;
   });
   try {
@@ -118,7 +130,17 @@ export async function startLab(options: Partial<LabOptions> = {}, { signal }: St
     });
     await writeFile(join(lab.folder, "lab.json"), `${JSON.stringify(lab, undefined, 2)}\n`);
     const { debian = "", system = "", containerd = "" } = image;
-    await run("start", lab.name, lab.folder, debian, system, containerd, lab.options.moved ? "yes" : "no", lab.options.layout, lab.options.programs);
+    await run(
+      "start",
+      lab.name,
+      lab.folder,
+      debian,
+      system,
+      containerd,
+      lab.options.moved ? "yes" : "no",
+      lab.options.layout,
+      lab.options.programs,
+    );
     await run("wait-ready", lab.name, lab.folder, "300", lab.options.expired === "none" ? "api" : "ssh");
     await rm(failedLogPath(lab), { force: true });
     if (labLayouts[lab.options.layout].isScraped && lab.options.expired === "none") {
@@ -131,7 +153,10 @@ export async function startLab(options: Partial<LabOptions> = {}, { signal }: St
     if (logs === undefined) {
       throw error;
     }
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\nThe masters' logs are kept in '${logs}'`, { cause: error });
+    throw new Error(
+      `${error instanceof Error ? error.message : String(error)}\nThe masters' logs are kept in '${logs}'`,
+      { cause: error },
+    );
   }
 }
 
@@ -142,7 +167,9 @@ export async function startLab(options: Partial<LabOptions> = {}, { signal }: St
 export function loadLab(name: string): Lab {
   const folder = labFolder(name);
   if (!isLabPresent(name)) {
-    throw new Error(`Cannot find the lab '${name}': no '${join(folder, "lab.json")}'; expected a lab that is up. Run: npm run lab -- up --name ${name}`);
+    throw new Error(
+      `Cannot find the lab '${name}': no '${join(folder, "lab.json")}'; expected a lab that is up. Run: npm run lab -- up --name ${name}`,
+    );
   }
   const lab: Lab = JSON.parse(readFileSync(join(folder, "lab.json"), "utf8"));
   const withPid = <T extends LabMachine>(machine: T): T => ({ ...machine, pid: readPid(lab, machine) });
@@ -235,23 +262,36 @@ export function certificateSettings(
 }
 
 async function writeFiles(lab: Lab): Promise<void> {
-  const masters = lab.masters.map(({ name, address, nodeName, etcdName }) => `${[name, address, nodeName, etcdName].join("\t")}\n`);
-  const workers = lab.workers.map(({ name, address, nodeName }) => `${[name, address, nodeName].join("\t")}\n`);
+  const masters = lab.masters.map(
+    ({ name, address, nodeName, etcdName }) => `${[name, address, nodeName, etcdName].join("\t")}\n`,
+  );
+  const workers = lab.workers.map(
+    ({ name, address, nodeName }) => `${[name, address, nodeName].join("\t")}\n`,
+  );
   await writeFile(join(lab.folder, "masters.tsv"), masters.join(""));
   await writeFile(join(lab.folder, "workers.tsv"), workers.join(""));
   await Promise.all(lab.masters.map(async (master) => writeConfig(lab, master, await configOf(lab, master))));
-  await Promise.all(lab.workers.map(async (worker) => writeConfig(lab, worker, new Map([await kubeletFile(workerTexts)]))));
+  await Promise.all(
+    lab.workers.map(async (worker) => writeConfig(lab, worker, new Map([await kubeletFile(workerTexts)]))),
+  );
 }
 
 /** What differs between machines besides keys, as a tree that is laid over the machine's root. */
 async function writeConfig(lab: Lab, machine: LabMachine, own: ReadonlyMap<string, string>): Promise<void> {
   const config = join(lab.folder, "masters", machine.name, "config");
-  const hosts = [...lab.masters, ...lab.workers].map(({ address, name, nodeName }) => `${address} ${name} ${nodeName}\n`).join("");
+  const hosts = [...lab.masters, ...lab.workers]
+    .map(({ address, name, nodeName }) => `${address} ${name} ${nodeName}\n`)
+    .join("");
   const files = new Map([
     ["etc/hostname", `${machine.name}\n`],
     ["etc/hosts", `127.0.0.1 localhost\n${hosts}`],
     ["etc/resolv.conf", ""],
-    ["etc/ssh/sshd_config.d/host-keys.conf", labLayouts[lab.options.layout].hostKeys.map((type) => `HostKey /etc/ssh/ssh_host_${type}_key\n`).join("")],
+    [
+      "etc/ssh/sshd_config.d/host-keys.conf",
+      labLayouts[lab.options.layout].hostKeys
+        .map((type) => `HostKey /etc/ssh/ssh_host_${type}_key\n`)
+        .join(""),
+    ],
     ["etc/kubelet.env", `NODE_NAME=${machine.nodeName}\nNODE_IP=${machine.address}\n`],
     ...own,
   ]);
@@ -264,24 +304,38 @@ async function writeConfig(lab: Lab, machine: LabMachine, own: ReadonlyMap<strin
 const kubeletSettings = "var/lib/kubelet/config.yaml";
 
 async function kubeletFile(texts: Readonly<Record<string, string>>): Promise<[string, string]> {
-  return [kubeletSettings, replaced(await readFile(join(machineFolder, "..", "image", "root", kubeletSettings), "utf8"), texts)];
+  return [
+    kubeletSettings,
+    replaced(await readFile(join(machineFolder, "..", "image", "root", kubeletSettings), "utf8"), texts),
+  ];
 }
 
 async function configOf(lab: Lab, master: LabMaster): Promise<Map<string, string>> {
   const { etcdName } = master;
   const layout = labLayouts[lab.options.layout];
   // kubeadm's API servers ask their own master's etcd only
-  const servers = layout.kind === "kubeadm" ? "https://127.0.0.1:2379" : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
+  const servers =
+    layout.kind === "kubeadm"
+      ? "https://127.0.0.1:2379"
+      : lab.masters.map(({ address }) => `https://${address}:2379`).join(",");
   const values = {
     "{{ADDRESS}}": master.address,
     "{{KUBERNETES}}": kubernetesVersions[lab.options.kubernetes],
     "{{ETCD_SERVERS}}": servers,
     "{{ETCD_NAME}}": etcdName,
-    "{{ETCD_CLUSTER}}": lab.masters.map(({ etcdName: name, address }) => `${name}=https://${address}:2380`).join(","),
+    "{{ETCD_CLUSTER}}": lab.masters
+      .map(({ etcdName: name, address }) => `${name}=https://${address}:2380`)
+      .join(","),
   };
-  const filled = async (...path: string[]) => replaced(await readFile(join(machineFolder, ...path), "utf8"), { ...values, ...layout.texts });
+  const filled = async (...path: string[]) =>
+    replaced(await readFile(join(machineFolder, ...path), "utf8"), { ...values, ...layout.texts });
   const files = new Map([await kubeletFile(layout.texts)]);
-  for (const component of [...(layout.unit === undefined ? ["etcd"] : []), "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
+  for (const component of [
+    ...(layout.unit === undefined ? ["etcd"] : []),
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+  ]) {
     files.set(`etc/kubernetes/manifests/${component}.yaml`, await filled("manifests", `${component}.yaml`));
   }
   if (layout.unit !== undefined) {
@@ -295,7 +349,10 @@ async function configOf(lab: Lab, master: LabMaster): Promise<Map<string, string
 function withVariables(unit: string): string {
   return unit.replace(/^(ExecStart=\S+) (.*)$/m, (_, program: string, flags: string) => {
     const settings = [...flags.matchAll(/--([a-z-]+)(?:[= ]([^-\s]\S*))?/g)];
-    const variables = settings.map(([, name = "", value = "true"]) => `Environment=ETCD_${name.toUpperCase().replaceAll("-", "_")}=${value}`);
+    const variables = settings.map(
+      ([, name = "", value = "true"]) =>
+        `Environment=ETCD_${name.toUpperCase().replaceAll("-", "_")}=${value}`,
+    );
     return [...variables, program].join("\n");
   });
 }
@@ -305,10 +362,24 @@ function replaced(text: string, texts: Readonly<Record<string, string>>): string
 }
 
 /** On the first master. */
-async function startScraper({ folder, namespace, sshKeyPath, masters: [first] }: Lab, signal: AbortSignal | undefined): Promise<void> {
-  const options = ["-F", "/dev/null", "-i", sshKeyPath, "-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`];
+async function startScraper(
+  { folder, namespace, sshKeyPath, masters: [first] }: Lab,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const options = [
+    "-F",
+    "/dev/null",
+    "-i",
+    sshKeyPath,
+    "-o",
+    `UserKnownHostsFile=${join(folder, "known_hosts")}`,
+  ];
   const stdin = await readFile(join(machineFolder, "scraper"), "utf8");
-  await mustRun("ip", ["netns", "exec", namespace, "ssh", ...options, `root@${first?.address}`, "bash -s"], { stdin, stderr: "show", signal });
+  await mustRun("ip", ["netns", "exec", namespace, "ssh", ...options, `root@${first?.address}`, "bash -s"], {
+    stdin,
+    stderr: "show",
+    signal,
+  });
 }
 
 /** One key pair for the clients, host keys for each machine; what a stack file names is the first kind. */
@@ -322,11 +393,16 @@ async function makeSshKeys(plan: Lab, signal: AbortSignal | undefined): Promise<
   const withHostKey = async <T extends LabMachine>(machine: T): Promise<T> => {
     const { name, address } = machine;
     const path = (type: string) => join(plan.folder, "masters", name, `ssh_host_${type}_key`);
-    const keys = await Promise.all(labLayouts[plan.options.layout].hostKeys.map((type) => make(path(type), type, name)));
+    const keys = await Promise.all(
+      labLayouts[plan.options.layout].hostKeys.map((type) => make(path(type), type, name)),
+    );
     known.push(...keys.map((key) => `${name},${address} ${key}\n`));
     return { ...machine, hostKey: keys[0] ?? "" };
   };
-  const [masters, workers] = await Promise.all([Promise.all(plan.masters.map(withHostKey)), Promise.all(plan.workers.map(withHostKey))]);
+  const [masters, workers] = await Promise.all([
+    Promise.all(plan.masters.map(withHostKey)),
+    Promise.all(plan.workers.map(withHostKey)),
+  ]);
   await rm(join(plan.folder, "known_hosts"), { force: true });
   await writeFile(join(plan.folder, "known_hosts"), known.join(""));
   return { ...plan, masters, workers };

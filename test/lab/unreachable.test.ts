@@ -38,11 +38,15 @@ describe("a master without SSH whose etcd serves", () => {
           );
           const held = await here.stack.up();
           expect(held.code, held.output).toBe(0);
-          expect(held.output).toContain("Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too.");
+          expect(held.output).toContain(
+            "Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too.",
+          );
           await assertServing(here.lab, ["master-1", "master-2", "master-3"]);
           const again = await here.stack.preview("--expect-no-changes");
           expect(again.code, again.output).toBe(0);
-          expect(again.output).toContain("Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too.");
+          expect(again.output).toContain(
+            "Held before issue: every master that could be reached trusts the wanted authorities and the earlier ones too.",
+          );
         } finally {
           await ssh(third, "mend");
         }

@@ -44,9 +44,15 @@ test(
 
 /** The program of a commit, with this one's packages and the stack file of the test. @throws where the history is not there */
 function takeOut(commit: string): void {
-  const taken = spawnSync("bash", ["-c", 'set -o pipefail; git archive "$1" | tar -x -C "$2"', "bash", commit, folder], { cwd: project, encoding: "utf8" });
+  const taken = spawnSync(
+    "bash",
+    ["-c", 'set -o pipefail; git archive "$1" | tar -x -C "$2"', "bash", commit, folder],
+    { cwd: project, encoding: "utf8" },
+  );
   if (taken.status !== 0) {
-    throw new Error(`Cannot take commit ${commit} out of the history: ${taken.stderr}; expected a clone with all of it: run git fetch --unshallow`);
+    throw new Error(
+      `Cannot take commit ${commit} out of the history: ${taken.stderr}; expected a clone with all of it: run git fetch --unshallow`,
+    );
   }
   symlinkSync(join(project, "node_modules"), join(folder, "node_modules"));
   const file = stackFile(here.stack.name);

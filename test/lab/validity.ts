@@ -17,15 +17,29 @@ export interface Period {
 const day = 86_400_000;
 
 /** Decides every validity of a lab that starts at `now`. */
-export function decideValidity({ expired, lifetimeSeconds, layout }: Pick<LabOptions, "expired" | "lifetimeSeconds" | "layout">, now: number): Validity {
+export function decideValidity(
+  { expired, lifetimeSeconds, layout }: Pick<LabOptions, "expired" | "lifetimeSeconds" | "layout">,
+  now: number,
+): Validity {
   const lifetime = lifetimeSeconds * 1000;
   const { leafYears } = labLayouts[layout];
   // Started early enough for a leaf that has expired to have been valid for a month.
   const start = now - 32 * day;
   const current = { start, end: now + lifetime };
   return {
-    etcdLeaf: { start, end: expired !== "none" ? now - day : leafYears === undefined ? current.end : start + leafYears * 365 * day },
-    etcdCa: { start, end: expired === "all" ? now - day / 2 : now + (leafYears === undefined ? 1.5 : 1) * lifetime },
+    etcdLeaf: {
+      start,
+      end:
+        expired !== "none"
+          ? now - day
+          : leafYears === undefined
+            ? current.end
+            : start + leafYears * 365 * day,
+    },
+    etcdCa: {
+      start,
+      end: expired === "all" ? now - day / 2 : now + (leafYears === undefined ? 1.5 : 1) * lifetime,
+    },
     kubernetesLeaf: current,
     kubernetesCa: { start, end: now + 3650 * day },
   };

@@ -20,43 +20,48 @@ const pairs: readonly Pick<LabOptions, "etcd" | "kubernetes">[] = [
 ];
 
 // a Kubernetes that nothing else needs takes minutes to build
-describe.each(isWholeMatrix() ? pairs : pairs.slice(0, 1))("etcd $etcd, Kubernetes $kubernetes", ({ etcd, kubernetes }) => {
-  let lab: Lab;
-  let stack: LabStack;
-  let baseline: Baseline;
+describe.each(isWholeMatrix() ? pairs : pairs.slice(0, 1))(
+  "etcd $etcd, Kubernetes $kubernetes",
+  ({ etcd, kubernetes }) => {
+    let lab: Lab;
+    let stack: LabStack;
+    let baseline: Baseline;
 
-  beforeAll(async () => {
-    lab = await startLab({ name: labName, etcd, kubernetes });
-    stack = await LabStack.create(lab, "n-0");
-    stack.configure({ kubernetes: undefined });
-    baseline = await takeBaseline(lab);
-  }, 30 * minutes);
+    beforeAll(async () => {
+      lab = await startLab({ name: labName, etcd, kubernetes });
+      stack = await LabStack.create(lab, "n-0");
+      stack.configure({ kubernetes: undefined });
+      baseline = await takeBaseline(lab);
+    }, 30 * minutes);
 
-  afterAll(async () => {
-    await stopLab(labName);
-    stack?.remove();
-  }, 5 * minutes);
+    afterAll(async () => {
+      await stopLab(labName);
+      stack?.remove();
+    }, 5 * minutes);
 
-  test(
-    "take-over and rotation, Kubernetes' certificates with them, under traffic",
-    async () => {
-      onTestFailed(() => saveEvidence(lab, `versions ${etcd} ${kubernetes}`), 2 * minutes);
-      for (const master of lab.masters) {
-        expect(await shellOn(lab, master, "etcd --version; kubelet --version")).toMatch(
-          new RegExp(`^etcd Version: ${etcdVersions[etcd].slice(1) || etcd}[^]*\nKubernetes ${kubernetesVersions[kubernetes]}\n$`),
-        );
-      }
-      for (const rotation of ["n-1", "n-2"]) {
-        stack.configure({ rotation, kubernetes: { rotation } });
-        const up = async () => {
-          const { code, output } = await stack.up();
-          expect(code, output).toBe(0);
-          expect(output).toContain("etcd CA and certs have successfully rotated!");
-        };
-        expect(await underTraffic(lab, rotation, up)).toEqual([]);
-        await assertWell(lab, stack, baseline);
-      }
-    },
-    30 * minutes,
-  );
-});
+    test(
+      "take-over and rotation, Kubernetes' certificates with them, under traffic",
+      async () => {
+        onTestFailed(() => saveEvidence(lab, `versions ${etcd} ${kubernetes}`), 2 * minutes);
+        for (const master of lab.masters) {
+          expect(await shellOn(lab, master, "etcd --version; kubelet --version")).toMatch(
+            new RegExp(
+              `^etcd Version: ${etcdVersions[etcd].slice(1) || etcd}[^]*\nKubernetes ${kubernetesVersions[kubernetes]}\n$`,
+            ),
+          );
+        }
+        for (const rotation of ["n-1", "n-2"]) {
+          stack.configure({ rotation, kubernetes: { rotation } });
+          const up = async () => {
+            const { code, output } = await stack.up();
+            expect(code, output).toBe(0);
+            expect(output).toContain("etcd CA and certs have successfully rotated!");
+          };
+          expect(await underTraffic(lab, rotation, up)).toEqual([]);
+          await assertWell(lab, stack, baseline);
+        }
+      },
+      30 * minutes,
+    );
+  },
+);

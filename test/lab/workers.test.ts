@@ -28,13 +28,23 @@ function worker(): LabMachine {
   return found;
 }
 
-const kubectl = (args: string) => inside(first(), `/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s ${args}`);
+const kubectl = (args: string) =>
+  inside(
+    first(),
+    `/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout=20s ${args}`,
+  );
 /** Whether the node is ready, and since when. */
 const readiness = () =>
-  kubectl(`get node ${node} -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}'`);
+  kubectl(
+    `get node ${node} -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}'`,
+  );
 /** The pod's container, and how often that was started again. */
-const container = () => kubectl("get pod workload -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'");
-const kubeletStarts = async () => Number(await inside(worker(), "journalctl -u kubelet --no-pager -o cat | grep -c '^Started kubelet'"));
+const container = () =>
+  kubectl(
+    "get pod workload -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'",
+  );
+const kubeletStarts = async () =>
+  Number(await inside(worker(), "journalctl -u kubelet --no-pager -o cat | grep -c '^Started kubelet'"));
 /** Fingerprints of what the worker's kubelet is told to trust, and of the masters' certificate. */
 const held = () =>
   inside(
@@ -48,18 +58,32 @@ const renewed = async () => {
 };
 
 async function isReady(): Promise<boolean> {
-  const { stdout } = await runOn(here.lab, first(), `kubectl --kubeconfig /etc/kubernetes/admin.conf get node ${node} --no-headers`);
+  const { stdout } = await runOn(
+    here.lab,
+    first(),
+    `kubectl --kubeconfig /etc/kubernetes/admin.conf get node ${node} --no-headers`,
+  );
   return / Ready /.test(stdout);
 }
 
 /** By way of its kubelet, which has to accept kube-apiserver's certificate. */
 async function hasLogs(): Promise<boolean> {
-  return (await runOn(here.lab, first(), "kubectl --kubeconfig /etc/kubernetes/admin.conf logs workload")).code === 0;
+  return (
+    (await runOn(here.lab, first(), "kubectl --kubeconfig /etc/kubernetes/admin.conf logs workload")).code ===
+    0
+  );
 }
 
 /** The stack's list of who holds an earlier certificate. */
 async function carriers(): Promise<string[]> {
-  const { code, output } = await here.stack.run("stack", "output", "kubernetes", "--json", "--stack", here.stack.name);
+  const { code, output } = await here.stack.run(
+    "stack",
+    "output",
+    "kubernetes",
+    "--json",
+    "--stack",
+    here.stack.name,
+  );
   expect(code, output).toBe(0);
   const { carriers: list }: { carriers: string[] } = JSON.parse(output.slice(output.indexOf("{")));
   return list;
@@ -87,7 +111,13 @@ const pod = {
     automountServiceAccountToken: false,
     hostNetwork: true,
     tolerations: [{ operator: "Exists" }],
-    containers: [{ name: "pause", image: "registry-vpc.cn-hangzhou.aliyuncs.com/acs/pause:3.9", imagePullPolicy: "IfNotPresent" }],
+    containers: [
+      {
+        name: "pause",
+        image: "registry-vpc.cn-hangzhou.aliyuncs.com/acs/pause:3.9",
+        imagePullPolicy: "IfNotPresent",
+      },
+    ],
   },
 };
 
@@ -115,11 +145,17 @@ test(
     await until("the node is ready", isReady);
     // the account that admits pods comes soon after controller manager's start
     await until("the pod can be made", async () =>
-      (await inside(first(), `echo '${JSON.stringify(pod)}' | /usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - 2>&1 || :`)).startsWith(
-        "pod/workload ",
-      ),
+      (
+        await inside(
+          first(),
+          `echo '${JSON.stringify(pod)}' | /usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - 2>&1 || :`,
+        )
+      ).startsWith("pod/workload "),
     );
-    await until("the pod runs", async () => (await kubectl("get pod workload -o 'jsonpath={.status.phase}'")) === "Running");
+    await until(
+      "the pod runs",
+      async () => (await kubectl("get pod workload -o 'jsonpath={.status.phase}'")) === "Running",
+    );
     await inside(
       first(),
       `echo '${clusterInfo}' | sed "s#AUTHORITY#$(base64 -w 0 <${authority})#" | /usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -`,
@@ -131,7 +167,9 @@ test(
     const up = async () => {
       const { code, output } = await here.stack.up();
       expect(code, output).toBe(0);
-      expect(output).toMatch(/worker cn-lab\.10\.77\.0\.21: valid until \d{4}-\d\d-\d\d; run on master-1: ssh root@10\.77\.0\.21 /);
+      expect(output).toMatch(
+        /worker cn-lab\.10\.77\.0\.21: valid until \d{4}-\d\d-\d\d; run on master-1: ssh root@10\.77\.0\.21 /,
+      );
     };
     const violations = await underTraffic(here.lab, "workers", up, "every request");
     expect(violations).toEqual([]);
@@ -170,10 +208,14 @@ test(
     expect(await kubeletStarts()).toBe(starts + 1);
 
     await runPrinted(await lineOf("ConfigMap kube-public/cluster-info"));
-    const published = await kubectl("get configmap cluster-info -n kube-public -o 'jsonpath={.data.kubeconfig}'");
+    const published = await kubectl(
+      "get configmap cluster-info -n kube-public -o 'jsonpath={.data.kubeconfig}'",
+    );
     const [, data = ""] = /certificate-authority-data: (\S+)/.exec(published) ?? [];
     expect(Buffer.from(data, "base64").toString()).toBe(readFileSync(join(first().root, authority), "utf8"));
-    expect(published.replace(data, "AUTHORITY")).toBe(clusterInfo.split("kubeconfig: |\n")[1]?.replaceAll(/^ {4}/gm, ""));
+    expect(published.replace(data, "AUTHORITY")).toBe(
+      clusterInfo.split("kubeconfig: |\n")[1]?.replaceAll(/^ {4}/gm, ""),
+    );
 
     const after = await here.stack.preview("--expect-no-changes");
     expect(after.output).not.toContain("an earlier certificate of cluster-ca is still held");
@@ -188,11 +230,18 @@ test(
   "where the authority has expired: one up, and the masters are ready; the worker is not, and is named as such; its command makes it ready",
   async () => {
     const period = past();
-    const expired = await makeForeignSet(here.lab, "expired", { etcdLeaf: period, kubernetesLeaf: period, kubernetesCa: period });
+    const expired = await makeForeignSet(here.lab, "expired", {
+      etcdLeaf: period,
+      kubernetesLeaf: period,
+      kubernetesCa: period,
+    });
     for (const master of here.lab.masters) {
       layDown(expired, master, ["trust", "leaves", "kubernetes"]);
     }
-    copyFileSync(join(expired.folder, "pki/ca/apiserver-ca.crt"), join(worker().root, "etc/kubernetes/pki/ca.crt"));
+    copyFileSync(
+      join(expired.folder, "pki/ca/apiserver-ca.crt"),
+      join(worker().root, "etc/kubernetes/pki/ca.crt"),
+    );
     await inside(
       worker(),
       'sed -i "s#certificate-authority-data: [A-Za-z0-9+/=]*#certificate-authority-data: $(base64 -w 0 </etc/kubernetes/pki/ca.crt)#" /etc/kubernetes/kubelet.conf; systemctl restart kubelet',
@@ -204,12 +253,16 @@ test(
     const { code, output } = await here.stack.up();
     expect(code, output).toBe(0);
     const nodes = () => kubectl("get nodes --no-headers");
-    await until("the masters are ready, and the worker is not", async () => /^(cn-lab\S+ +Ready .*\n){3}cn-lab\S+ +NotReady .*\n$/.test(await nodes()));
+    await until("the masters are ready, and the worker is not", async () =>
+      /^(cn-lab\S+ +Ready .*\n){3}cn-lab\S+ +NotReady .*\n$/.test(await nodes()),
+    );
     const yesterday = new Date(period.end).toISOString().slice(0, 10);
     const line = await lineOf(`worker ${node}`);
     expect(output).toContain(line);
     expect(line).toContain(`worker ${node}: expired on ${yesterday}; run on master-1: `);
-    expect((await here.stack.preview("--expect-no-changes")).output).toContain(`still held by worker ${node} (expired on ${yesterday})`);
+    expect((await here.stack.preview("--expect-no-changes")).output).toContain(
+      `still held by worker ${node} (expired on ${yesterday})`,
+    );
     expect(await hasLogs()).toBe(false);
 
     await runPrinted(line);
@@ -218,7 +271,9 @@ test(
     await until("the pod's logs can be read", hasLogs);
     expect(await container()).toBe(workload);
     // the ConfigMap has one of before, which has not expired
-    expect((await here.stack.preview("--expect-no-changes")).output).toContain("still held by ConfigMap kube-public/cluster-info (valid until ");
+    expect((await here.stack.preview("--expect-no-changes")).output).toContain(
+      "still held by ConfigMap kube-public/cluster-info (valid until ",
+    );
   },
   15 * minutes,
 );

@@ -4,7 +4,15 @@ import { carrierNotices, carriersNow, type Report } from "../../components/model
 import { foundAs, makePems, receipt } from "./cluster.ts";
 
 const pems = makePems("carriers");
-const report: Report = { rollout: 4, attempt: "a4", served: {}, carriers: ["as verify saw it"], listings: [], isHeld: false, expires: "2076-11-10" };
+const report: Report = {
+  rollout: 4,
+  attempt: "a4",
+  served: {},
+  carriers: ["as verify saw it"],
+  listings: [],
+  isHeld: false,
+  expires: "2076-11-10",
+};
 
 /** The first master is asked. */
 function foundWith(carriers: readonly Carrier[], change = {}): Found {
@@ -21,8 +29,12 @@ describe("carriersNow", () => {
   });
 
   test("is verify's after a rollout: the survey is from before it", () => {
-    expect(carriersNow(foundWith([saying("as it was")]), { ...report, attempt: "a5" })).toEqual(["as verify saw it"]);
-    expect(carriersNow(foundWith([saying("as it was")], { receipt: { ...receipt, isComplete: false } }), report)).toEqual(["as verify saw it"]);
+    expect(carriersNow(foundWith([saying("as it was")]), { ...report, attempt: "a5" })).toEqual([
+      "as verify saw it",
+    ]);
+    expect(
+      carriersNow(foundWith([saying("as it was")], { receipt: { ...receipt, isComplete: false } }), report),
+    ).toEqual(["as verify saw it"]);
     expect(carriersNow({ masters: [] }, report)).toEqual(["as verify saw it"]);
     // the one that is asked may be the one that is left out
     const left = { ...foundWith([]), missing: [{ name: "master-9", isAlive: true }] };
@@ -32,14 +44,26 @@ describe("carriersNow", () => {
 
 describe("carrierNotices", () => {
   const noon = (day: string) => Date.parse(`${day}T12:00:00Z`) / 1000;
-  const worker = (name: string, day: string): Carrier => ({ kind: "worker", name, end: noon(day), words: `worker ${name}: a command` });
+  const worker = (name: string, day: string): Carrier => ({
+    kind: "worker",
+    name,
+    end: noon(day),
+    words: `worker ${name}: a command`,
+  });
 
   test("names workers and ConfigMaps in a line, those whose certificate has expired first; nothing of kubeconfigs, of which nothing is known", () => {
     const carriers = [
-      saying("kubeconfigs that embed an earlier certificate of cluster-ca: valid until 2026-12-01; give them /etc/kubernetes/pki/ca.crt"),
+      saying(
+        "kubeconfigs that embed an earlier certificate of cluster-ca: valid until 2026-12-01; give them /etc/kubernetes/pki/ca.crt",
+      ),
       worker("w1", "2026-12-01"),
       worker("w2", "2026-11-01"),
-      { kind: "config-map", name: "kube-public/cluster-info", end: noon("2026-12-02"), words: "ConfigMap" } as const,
+      {
+        kind: "config-map",
+        name: "kube-public/cluster-info",
+        end: noon("2026-12-02"),
+        words: "ConfigMap",
+      } as const,
     ];
     expect(carrierNotices(foundWith(carriers))).toEqual([
       "an earlier certificate of cluster-ca is still held by worker w2 (expired on 2026-11-01), worker w1 (valid until 2026-12-01), ConfigMap kube-public/cluster-info (valid until 2026-12-02); pulumi stack output kubernetes has the commands",

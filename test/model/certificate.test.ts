@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { certificatesIn, commonNameOf, hasIssued, normalAddress, publicKeyOf } from "../../components/model/certificate.ts";
+import {
+  certificatesIn,
+  commonNameOf,
+  hasIssued,
+  normalAddress,
+  publicKeyOf,
+} from "../../components/model/certificate.ts";
 import { type Issued, makeAuthority, makeLeaf, openssl } from "./openssl.ts";
 
 const authority = makeAuthority("/O=Lab/CN=etcd-ca");
@@ -30,16 +36,27 @@ describe("certificatesIn", () => {
     expect(certificate.sans).toEqual(["DNS:localhost", "DNS:master-1", "IP:10.77.0.11", "IP:fd00::1"]);
     expect(certificate.notAfter).toBe(Date.parse(tell("-enddate", leaf.certPem)));
     expect(certificate.notBefore).toBe(Date.parse(tell("-startdate", leaf.certPem)));
-    const fingerprint = openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], { "c.pem": leaf.certPem });
-    expect(certificate.fingerprint).toBe(fingerprint.trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase());
+    const fingerprint = openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], {
+      "c.pem": leaf.certPem,
+    });
+    expect(certificate.fingerprint).toBe(
+      fingerprint.trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase(),
+    );
     expect(certificate.pem).toBe(leaf.certPem);
   });
 
   test("leaves out one whose public key nobody can read, and tells what is beside it", () => {
     const der = Buffer.from(leaf.certPem.replaceAll(/-----.*-----/g, ""), "base64").toString("latin1");
     // of a curve that there is none of: prime256v1 is 1.2.840.10045.3.1.7
-    const odd = Buffer.from(der.replaceAll("\x2a\x86\x48\xce\x3d\x03\x01\x07", "\x2a\x86\x48\xce\x3d\x03\x01\x7f"), "latin1");
-    expect(certificatesIn(`-----BEGIN CERTIFICATE-----\n${odd.toString("base64")}\n-----END CERTIFICATE-----\n${leaf.certPem}`)).toEqual([read(leaf)]);
+    const odd = Buffer.from(
+      der.replaceAll("\x2a\x86\x48\xce\x3d\x03\x01\x07", "\x2a\x86\x48\xce\x3d\x03\x01\x7f"),
+      "latin1",
+    );
+    expect(
+      certificatesIn(
+        `-----BEGIN CERTIFICATE-----\n${odd.toString("base64")}\n-----END CERTIFICATE-----\n${leaf.certPem}`,
+      ),
+    ).toEqual([read(leaf)]);
   });
 
   test("keeps several values of one RDN together, in the subject and in the issuer", () => {

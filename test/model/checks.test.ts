@@ -1,28 +1,52 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { type Identity, isAddress, type MasterSpec, refusals, sansOf, subjectOf } from "../../components/model/checks.ts";
+import {
+  type Identity,
+  isAddress,
+  type MasterSpec,
+  refusals,
+  sansOf,
+  subjectOf,
+} from "../../components/model/checks.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { changed, fileOf, foundAs, makePems, receipt, specs } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
 
 const found = foundAs(makePems("current"));
-const identity: Identity = { owner: "etcd-rotation/test", takeOver: undefined, lastClusterId: receipt.cluster };
+const identity: Identity = {
+  owner: "etcd-rotation/test",
+  takeOver: undefined,
+  lastClusterId: receipt.cluster,
+};
 const authority = makeAuthority("/CN=any");
 
-function reasons(of: Found = found, masters = specs, as = identity, outage = false, renewed: readonly string[] = ["apiserver"]): string[] {
-  return refusals(of, masters, ackLayout, as, { outage, renewals: Object.fromEntries(masters.map(({ name }) => [name, renewed.map((group) => ({ group }))])) });
+function reasons(
+  of: Found = found,
+  masters = specs,
+  as = identity,
+  outage = false,
+  renewed: readonly string[] = ["apiserver"],
+): string[] {
+  return refusals(of, masters, ackLayout, as, {
+    outage,
+    renewals: Object.fromEntries(masters.map(({ name }) => [name, renewed.map((group) => ({ group }))])),
+  });
 }
 
 function withLeaf(id: string, subject: string, sans: string): (master: FoundMaster) => Partial<FoundMaster> {
   const row = ackLayout.find((each) => each.id === id);
   const { certPem } = makeLeaf(authority, { subject, sans });
-  return (master) => ({ files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, certPem) }) } });
+  return (master) => ({
+    files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, certPem) }) },
+  });
 }
 
 const flags =
   (...words: string[]) =>
-  (master: FoundMaster) => ({ processes: { ...master.processes, etcd: { identity: "x", isStale: false, flags: words } } });
+  (master: FoundMaster) => ({
+    processes: { ...master.processes, etcd: { identity: "x", isStale: false, flags: words } },
+  });
 const ownSans = "DNS:localhost,DNS:master-2,DNS:10.77.0.12-name-2,IP:127.0.0.1,IP:10.77.0.12";
 
 test("masters that are well are no reason not to begin", () => {
@@ -30,10 +54,17 @@ test("masters that are well are no reason not to begin", () => {
 });
 
 test("an API server whose certificate has expired, where it is not to be renewed", () => {
-  const [served] = certificatesIn(authority.certPem).map((certificate) => ({ ...certificate, notAfter: Date.UTC(2026, 10, 20) }));
+  const [served] = certificatesIn(authority.certPem).map((certificate) => ({
+    ...certificate,
+    notAfter: Date.UTC(2026, 10, 20),
+  }));
   const clock = Date.UTC(2026, 10, 20) / 1000;
   const at = (operatorClock: number) =>
-    changed(found, "master-2", () => ({ clock: operatorClock, operatorClock, ...(served === undefined ? {} : { served: { 6443: served } }) }));
+    changed(found, "master-2", () => ({
+      clock: operatorClock,
+      operatorClock,
+      ...(served === undefined ? {} : { served: { 6443: served } }),
+    }));
   expect(reasons(at(clock), specs, identity, false, ["scheduler.conf"])).toEqual([
     "Cannot rotate master-2: kube-apiserver serves a certificate that expired on 2026-11-20, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again",
   ]);
@@ -50,7 +81,11 @@ test("a version of Kubernetes that is known not to be supported, with those that
 });
 
 test("an alarm of etcd, told once", () => {
-  expect(reasons(foundAs(makePems("current"), { etcd: "alarm", etcdProblem: "an alarm is raised (etcdctl alarm list)" }))).toEqual([
+  expect(
+    reasons(
+      foundAs(makePems("current"), { etcd: "alarm", etcdProblem: "an alarm is raised (etcdctl alarm list)" }),
+    ),
+  ).toEqual([
     "Cannot start a rollout: an alarm is raised (etcdctl alarm list); expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again",
   ]);
 });
@@ -105,8 +140,18 @@ describe("one reason for one thing that is wrong", () => {
   test("another cluster on all of them", () => {
     const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: etcd-rotation/test`;
     expect(reasons(foundAs(makePems("x"), { clusterId: "7" }))).toEqual([reason]);
-    expect(reasons(foundAs(makePems("x"), { clusterId: "7" }), specs, { ...identity, takeOver: "etcd-rotation/test" })).toEqual([]);
-    expect(reasons(foundAs(makePems("x"), { clusterId: "7", receipt: undefined }), specs, { ...identity, lastClusterId: undefined })).toEqual([]);
+    expect(
+      reasons(foundAs(makePems("x"), { clusterId: "7" }), specs, {
+        ...identity,
+        takeOver: "etcd-rotation/test",
+      }),
+    ).toEqual([]);
+    expect(
+      reasons(foundAs(makePems("x"), { clusterId: "7", receipt: undefined }), specs, {
+        ...identity,
+        lastClusterId: undefined,
+      }),
+    ).toEqual([]);
   });
 
   test("a member that the stack file does not list", () => {
@@ -127,7 +172,11 @@ describe("one reason for one thing that is wrong", () => {
     [1, "a single master"],
     [2, "2 masters"],
   ])("%d masters without leave for an outage", (count, words) => {
-    const few = { masters: found.masters.slice(0, count).map((master) => ({ ...master, members: master.members.slice(0, count) })) };
+    const few = {
+      masters: found.masters
+        .slice(0, count)
+        .map((master) => ({ ...master, members: master.members.slice(0, count) })),
+    };
     expect(reasons(few, specs.slice(0, count))).toEqual([
       `Cannot rotate ${words} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`,
     ]);
@@ -135,15 +184,29 @@ describe("one reason for one thing that is wrong", () => {
   });
 
   test("several things at once are all said", () => {
-    const bads = bad.slice(0, 4).reduce((of, [, change]) => changed(of, "master-2", (master) => ({ ...master, ...change(master) })), found);
+    const bads = bad
+      .slice(0, 4)
+      .reduce(
+        (of, [, change]) => changed(of, "master-2", (master) => ({ ...master, ...change(master) })),
+        found,
+      );
     expect(reasons(bads)).toHaveLength(4);
   });
 });
 
 describe("no reason", () => {
   test.each<[string, (master: FoundMaster) => Partial<FoundMaster>]>([
-    ["for the path behind a link", (master) => ({ ...flags("--trusted-ca-file=/data/ca.pem")(master), files: moved(master) })],
-    ["for a flag of the layout", flags("--trusted-ca-file=/var/lib/etcd/cert/ca.pem", "--peer-cert-file=/var/lib/etcd/cert/10.77.0.12-name-2.pem")],
+    [
+      "for the path behind a link",
+      (master) => ({ ...flags("--trusted-ca-file=/data/ca.pem")(master), files: moved(master) }),
+    ],
+    [
+      "for a flag of the layout",
+      flags(
+        "--trusted-ca-file=/var/lib/etcd/cert/ca.pem",
+        "--peer-cert-file=/var/lib/etcd/cert/10.77.0.12-name-2.pem",
+      ),
+    ],
     ["for the names of a client", withLeaf("etcd-client", "/CN=etcd-client", "DNS:whatever")],
     ["for a clock that is 30 s off", (master) => ({ clock: master.operatorClock - 30 })],
     ["without a receipt", () => ({ receipt: undefined })],
@@ -158,30 +221,49 @@ describe("no reason", () => {
   });
 
   test("for another cluster that is taken over from the stack that its receipts name, and for no other", () => {
-    const theirs = (owner: string) => foundAs(makePems("x"), { receipt: { ...receipt, owner }, clusterId: "77" });
+    const theirs = (owner: string) =>
+      foundAs(makePems("x"), { receipt: { ...receipt, owner }, clusterId: "77" });
     const as: Identity = { ...identity, takeOver: "etcd-rotation/prod" };
     expect(reasons(theirs("etcd-rotation/prod"), specs, as)).toEqual([]);
     // a takeOver that was left in the stack file
-    expect(reasons(theirs("etcd-rotation/test"), specs, as)).toEqual([expect.stringContaining("the masters belong to etcd cluster 77, this stack to")]);
-    expect(reasons(foundAs(makePems("x"), { receipt: undefined, clusterId: "77" }), specs, as)).toHaveLength(1);
+    expect(reasons(theirs("etcd-rotation/test"), specs, as)).toEqual([
+      expect.stringContaining("the masters belong to etcd cluster 77, this stack to"),
+    ]);
+    expect(reasons(foundAs(makePems("x"), { receipt: undefined, clusterId: "77" }), specs, as)).toHaveLength(
+      1,
+    );
   });
 
   test("for members whose IPv6 addresses are spelled otherwise", () => {
-    const masters = specs.map((spec, index) => ({ ...spec, address: `fd00:0::${index + 1}`, extraSans: [spec.address] }));
-    const members = specs.map((_, index) => `${index}a, started, x, https://[fd00::${index + 1}]:2380, https://[fd00::${index + 1}]:2379, false`);
-    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members })) }, masters)).toEqual([]);
+    const masters = specs.map((spec, index) => ({
+      ...spec,
+      address: `fd00:0::${index + 1}`,
+      extraSans: [spec.address],
+    }));
+    const members = specs.map(
+      (_, index) =>
+        `${index}a, started, x, https://[fd00::${index + 1}]:2380, https://[fd00::${index + 1}]:2379, false`,
+    );
+    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members })) }, masters)).toEqual(
+      [],
+    );
   });
 
   test("for two spellings of one IPv6 address", () => {
     const sans = `${ownSans},IP:fd00:0:0:0:0:0:0:12`;
     const masters = specs.map((spec) => ({ ...spec, extraSans: ["FD00::12"] }));
-    expect(reasons(changed(found, "master-2", withLeaf("etcd-server", "/CN=etcd-server", sans)), masters)).toEqual([]);
+    expect(
+      reasons(changed(found, "master-2", withLeaf("etcd-server", "/CN=etcd-server", sans)), masters),
+    ).toEqual([]);
   });
 });
 
 function moved(master: FoundMaster): FoundMaster["files"] {
   const file = master.files["etcd-ca"];
-  return { ...master.files, ...(file === undefined ? {} : { "etcd-ca": { ...file, realPath: "/data/ca.pem" } }) };
+  return {
+    ...master.files,
+    ...(file === undefined ? {} : { "etcd-ca": { ...file, realPath: "/data/ca.pem" } }),
+  };
 }
 
 describe("the new leaves", () => {
@@ -204,7 +286,11 @@ describe("the new leaves", () => {
       "IP:127.0.0.1",
       "IP:fd00::1",
     ];
-    expect([sansOf("etcd-server", spec), sansOf("etcd-peer", spec), sansOf("etcd-client", spec)]).toEqual([sans, sans, []]);
+    expect([sansOf("etcd-server", spec), sansOf("etcd-peer", spec), sansOf("etcd-client", spec)]).toEqual([
+      sans,
+      sans,
+      [],
+    ]);
   });
 
   test("have the subject of the stack file, else the current one, else the default", () => {

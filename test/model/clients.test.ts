@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
-import { type ClientsQuestion, clientCommands, clientNotices, clientsOf } from "../../components/model/clients.ts";
+import {
+  type ClientsQuestion,
+  clientCommands,
+  clientNotices,
+  clientsOf,
+} from "../../components/model/clients.ts";
 import type { Found, FoundMaster, Holder, Holding } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
 import { holdOf, obstaclesOf } from "../../components/model/missing.ts";
@@ -13,25 +18,45 @@ const next = makePems("next");
 type Pems = typeof current;
 const clientOf = (pems: Pems) => pems.leaves["master-1"]?.["etcd-client"] ?? { certPem: "", keyPem: "" };
 const authorityOf = (pems: Pems) => pems.authorities.etcd;
-const fingerprints = (pems: Pems) => Object.values(pems.authorities).flatMap((pem) => certificatesIn(pem).map(({ fingerprint }) => fingerprint));
+const fingerprints = (pems: Pems) =>
+  Object.values(pems.authorities).flatMap((pem) => certificatesIn(pem).map(({ fingerprint }) => fingerprint));
 const question: ClientsQuestion = { rows: ackLayout, authorities: fingerprints(next), kept: {}, ignored: [] };
 
 const secretNamed = (name: string): Holder => ({ kind: "Secret", namespace: "monitoring", name });
 const secret = secretNamed("etcd-client");
 /** `pems` is the text of a value, certificates before a key. */
 function holding(name: string, certPem: string, keyPem = "", holder = secret): Holding {
-  return { holder, name, publicKey: keyPem === "" ? "-" : publicKeyOf(keyPem), certificates: certificatesIn(certPem) };
+  return {
+    holder,
+    name,
+    publicKey: keyPem === "" ? "-" : publicKeyOf(keyPem),
+    certificates: certificatesIn(certPem),
+  };
 }
-const pair = (pems: Pems, holder = secret) => [holding("tls.crt", clientOf(pems).certPem, "", holder), holding("tls.key", "", clientOf(pems).keyPem, holder)];
+const pair = (pems: Pems, holder = secret) => [
+  holding("tls.crt", clientOf(pems).certPem, "", holder),
+  holding("tls.key", "", clientOf(pems).keyPem, holder),
+];
 const ca = (...pems: Pems[]) => holding("ca.pem", pems.map(authorityOf).join(""));
 
 /** The cluster while both sets of authorities are trusted. */
 function trusting(holdings: readonly Holding[], change: Partial<FoundMaster> = {}): Found {
   const disk = { ...diskOf(next, "master-1"), "etcd-ca": authorityOf(next) + authorityOf(current) };
-  return { masters: [masterWith("master-1", disk, { holdings, kubeconfig: "/etc/kubernetes/admin.conf", ...change })] };
+  return {
+    masters: [
+      masterWith("master-1", disk, { holdings, kubeconfig: "/etc/kubernetes/admin.conf", ...change }),
+    ],
+  };
 }
-const fatesOf = (holdings: readonly Holding[], asked: Partial<ClientsQuestion> = {}, change: Partial<FoundMaster> = {}) =>
-  clientsOf(trusting(holdings, change), { ...question, ...asked }).map(({ isBehind, isCutOff }) => [isBehind, isCutOff]);
+const fatesOf = (
+  holdings: readonly Holding[],
+  asked: Partial<ClientsQuestion> = {},
+  change: Partial<FoundMaster> = {},
+) =>
+  clientsOf(trusting(holdings, change), { ...question, ...asked }).map(({ isBehind, isCutOff }) => [
+    isBehind,
+    isCutOff,
+  ]);
 const behind = [[true, true]];
 const listed = [[true, false]];
 const well = [[false, false]];
@@ -42,10 +67,18 @@ describe("a Secret", () => {
     ["a pair of the wanted one", [...pair(next), ca(next)], well],
     ["a new pair beside the authority that goes alone", [...pair(next), ca(current)], behind],
     ["a new pair and both authorities", [...pair(next), ca(current, next)], well],
-    ["an earlier leaf with the new authority behind it", [holding("all.pem", clientOf(current).certPem + authorityOf(next), clientOf(current).keyPem)], behind],
+    [
+      "an earlier leaf with the new authority behind it",
+      [holding("all.pem", clientOf(current).certPem + authorityOf(next), clientOf(current).keyPem)],
+      behind,
+    ],
     ["the authority that goes, alone", [ca(current)], listed],
     ["a leaf without its key", [holding("tls.crt", clientOf(current).certPem)], listed],
-    ["a leaf with another key", [holding("tls.crt", clientOf(current).certPem), holding("tls.key", "", clientOf(next).keyPem)], listed],
+    [
+      "a leaf with another key",
+      [holding("tls.crt", clientOf(current).certPem), holding("tls.key", "", clientOf(next).keyPem)],
+      listed,
+    ],
   ])("with %s", (_, holdings, fates) => {
     expect(fatesOf(holdings)).toEqual(fates);
   });
@@ -62,7 +95,9 @@ describe("a Secret", () => {
     const other = makeLeaf(makeAuthority(name), { subject: "/CN=other" });
     expect(fatesOf([holding("tls.crt", other.certPem, other.keyPem)])).toEqual([]);
     expect(fatesOf(pair(current), { ignored: ["monitoring/etcd-client"] })).toEqual([]);
-    expect(fatesOf(pair(current), { kept: { "master-1": { "etcd-ca": certificatesIn(authorityOf(current)) } } })).toEqual(well);
+    expect(
+      fatesOf(pair(current), { kept: { "master-1": { "etcd-ca": certificatesIn(authorityOf(current)) } } }),
+    ).toEqual(well);
   });
 
   test("is waited for only while its authority has not ended", () => {
@@ -76,7 +111,8 @@ describe("the command", () => {
   test("has each file of the master by the key whose value it replaces", () => {
     const pki = "/etc/kubernetes/pki/etcd";
     const kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf";
-    const edit = (regex: string, key: string, path: string) => `printf 's#"${regex}": "[^"]*"#"${key}": "%s"#\\n' "$(base64 -w 0 <${pki}/${path})"`;
+    const edit = (regex: string, key: string, path: string) =>
+      `printf 's#"${regex}": "[^"]*"#"${key}": "%s"#\\n' "$(base64 -w 0 <${pki}/${path})"`;
     expect(commandOf([ca(current), ...pair(current)])).toBe(
       `run on master-1, as root: cat ${pki}/ca.pem ${pki}/etcd-client.pem ${pki}/etcd-client-key.pem >/dev/null && ${kubectl} get secret etcd-client -n monitoring -o json | ` +
         `sed -e '/^    "data": {/,/^    }/!b' -f <(${edit("ca[.]pem", "ca.pem", "ca.pem")}; ${edit("tls[.]crt", "tls.crt", "etcd-client.pem")}; ${edit("tls[.]key", "tls.key", "etcd-client-key.pem")}) | ${kubectl} replace -f -`,
@@ -84,15 +120,26 @@ describe("the command", () => {
   });
 
   test("brings an authority alone to a Secret that has no more", () => {
-    expect(commandOf([ca(current)])).toMatch(/^run on master-1, as root: cat \/etc\/kubernetes\/pki\/etcd\/ca\.pem >\/dev\/null && /);
+    expect(commandOf([ca(current)])).toMatch(
+      /^run on master-1, as root: cat \/etc\/kubernetes\/pki\/etcd\/ca\.pem >\/dev\/null && /,
+    );
     expect(commandOf([ca(current)])).not.toContain("-key.pem");
   });
 
   test.each([
-    ["the pair's key is not there: whoever may write a Secret could ask for the cluster's", [holding("tls.crt", clientOf(current).certPem)]],
-    ["another key is", [holding("tls.crt", clientOf(current).certPem), holding("tls.key", "", clientOf(next).keyPem)]],
+    [
+      "the pair's key is not there: whoever may write a Secret could ask for the cluster's",
+      [holding("tls.crt", clientOf(current).certPem)],
+    ],
+    [
+      "another key is",
+      [holding("tls.crt", clientOf(current).certPem), holding("tls.key", "", clientOf(next).keyPem)],
+    ],
     ["it has two pairs", [...pair(current), holding("b.crt", clientOf(current).certPem)]],
-    ["the key lies with its certificate", [holding("both.pem", clientOf(current).certPem, clientOf(current).keyPem)]],
+    [
+      "the key lies with its certificate",
+      [holding("both.pem", clientOf(current).certPem, clientOf(current).keyPem)],
+    ],
     ["its name is none that Kubernetes allows", pair(current, secretNamed("a;id"))],
     ["a key's name is none", [{ ...ca(current), name: "ca' #" }]],
     ["a process has it", pair(current, { kind: "process", name: "scraper", unit: "a.service" })],
@@ -114,7 +161,9 @@ describe("a process with a connection", () => {
     // curl removes the certificate from its arguments
     expect(fatesOf([holding("key.pem", "", clientOf(next).keyPem, holder)], {}, { connected })).toEqual(well);
     const earlier = certificatesIn(clientOf(current).certPem);
-    expect(fatesOf([holding("key.pem", "", clientOf(current).keyPem, holder)], {}, { connected, earlier })).toEqual(behind);
+    expect(
+      fatesOf([holding("key.pem", "", clientOf(current).keyPem, holder)], {}, { connected, earlier }),
+    ).toEqual(behind);
     const unknown = trusting([], { connected });
     expect(clientNotices(unknown, clientsOf(unknown, question))).toEqual([
       "client of etcd besides Kubernetes: process scraper in node-exporter.service on master-1: connected; which certificate it has is not known",
@@ -130,13 +179,16 @@ test("retire waits for a client that it would cut off, issue does not, and words
   const found = trusting([ca(current), ...pair(current)]);
   const clients = clientsOf(found, question);
   const digest = (pem: string) =>
-    certificatesIn(pem).map(({ notAfter, fingerprint }) => `until ${new Date(notAfter).toISOString().slice(0, 10)} (SHA-256 ${fingerprint.slice(0, 16)})`);
-  expect([holdOf(found, undefined, clients), holdOf(found, undefined, []), holdOf(found, "issue", clients), holdOf(found, "retire", clients)]).toEqual([
-    "retire",
-    undefined,
-    "issue",
-    "retire",
-  ]);
+    certificatesIn(pem).map(
+      ({ notAfter, fingerprint }) =>
+        `until ${new Date(notAfter).toISOString().slice(0, 10)} (SHA-256 ${fingerprint.slice(0, 16)})`,
+    );
+  expect([
+    holdOf(found, undefined, clients),
+    holdOf(found, undefined, []),
+    holdOf(found, "issue", clients),
+    holdOf(found, "retire", clients),
+  ]).toEqual(["retire", undefined, "issue", "retire"]);
   expect(obstaclesOf(found, "issue", clients)).toEqual([]);
   expect(describeHold({ found, heldBefore: "retire", clients })).toBe(
     "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. Run pulumi up again when Secret monitoring/etcd-client has the files of the new authority, or clients.ignore lists it.",
@@ -145,5 +197,7 @@ test("retire waits for a client that it would cut off, issue does not, and words
     `client of etcd besides Kubernetes: Secret monitoring/etcd-client: ca.pem ${digest(authorityOf(current))}, tls.crt ${digest(clientOf(current).certPem)}; ` +
       "ca.pem, tls.crt of an authority that goes in retire; by ca.pem alone it refuses etcd from issue on",
   ]);
-  expect(clientNotices(trusting([], { holdersCut: "after 10 s" }), [])).toEqual(["not every client of etcd could be looked for on master-1, after 10 s"]);
+  expect(clientNotices(trusting([], { holdersCut: "after 10 s" }), [])).toEqual([
+    "not every client of etcd could be looked for on master-1, after 10 s",
+  ]);
 });

@@ -2,13 +2,20 @@ import { expect, test } from "vitest";
 import { cloudRefusals, diskRefusals, diskSnapshotName, typeRefusal } from "../../components/model/cloud.ts";
 
 const place = { clusterId: "c1", region: "cn-hangzhou" };
-const known = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map((address, index) => ({ instanceId: `i-${index + 1}`, address, systemDisk: `d-${index + 1}` }));
+const known = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map((address, index) => ({
+  instanceId: `i-${index + 1}`,
+  address,
+  systemDisk: `d-${index + 1}`,
+}));
 const masters = known.map(({ address }, index) => ({ name: `master-${index + 1}`, address }));
 
 test("the same masters on both sides are no reason to refuse; one that is joining may be known, or not yet", () => {
   expect(cloudRefusals(place, known, masters)).toEqual([]);
   const joining = masters.map((master) => ({ ...master, joining: master.name === "master-3" }));
-  expect([cloudRefusals(place, known, joining), cloudRefusals(place, known.slice(0, 2), joining)]).toEqual([[], []]);
+  expect([cloudRefusals(place, known, joining), cloudRefusals(place, known.slice(0, 2), joining)]).toEqual([
+    [],
+    [],
+  ]);
 });
 
 test("a master that one side alone knows is named", () => {

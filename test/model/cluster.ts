@@ -20,7 +20,10 @@ export const names = specs.map((spec) => spec.name);
 
 /** All authorities and leaves of one stack state; `shared` uses one authority for both roles, as ACK does at first. */
 export function makePems(label: string, shape: "shared" | "separate" = "separate"): WantedPems {
-  return issuedBy(makeOwnAuthority(`etcd-ca ${label}`), shape === "shared" ? undefined : makeOwnAuthority(`etcd-peer-ca ${label}`));
+  return issuedBy(
+    makeOwnAuthority(`etcd-ca ${label}`),
+    shape === "shared" ? undefined : makeOwnAuthority(`etcd-peer-ca ${label}`),
+  );
 }
 
 /** The same by authorities that this program has not made: what a cluster has before it is taken over. */
@@ -55,8 +58,16 @@ export function diskOf(pems: WantedPems, master: string): Disk {
 
 /** What the survey reads of a row's file. */
 export function fileOf(row: Row, text: string): FoundFile {
-  const common = { isPresent: true, ownerAndMode: `${row.owner} ${row.mode}`, isReadable: true, path: row.path, realPath: row.path };
-  return row.kind === "key" ? { ...common, publicKey: publicKeyOf(text), certificates: [] } : { ...common, publicKey: "-", certificates: certificatesIn(text) };
+  const common = {
+    isPresent: true,
+    ownerAndMode: `${row.owner} ${row.mode}`,
+    isReadable: true,
+    path: row.path,
+    realPath: row.path,
+  };
+  return row.kind === "key"
+    ? { ...common, publicKey: publicKeyOf(text), certificates: [] }
+    : { ...common, publicKey: "-", certificates: certificatesIn(text) };
 }
 
 export const receipt: Receipt = {
@@ -74,7 +85,11 @@ export const receipt: Receipt = {
 /** A healthy master with these files, all of them read by its processes. */
 export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster> = {}): FoundMaster {
   const number = names.indexOf(name) + 1;
-  const files = Object.fromEntries(ackLayout.flatMap((row) => (disk[row.id] === undefined ? [] : [[row.id, fileOf(row, disk[row.id] ?? "")]])));
+  const files = Object.fromEntries(
+    ackLayout.flatMap((row) =>
+      disk[row.id] === undefined ? [] : [[row.id, fileOf(row, disk[row.id] ?? "")]],
+    ),
+  );
   const leaf = (id: string) => certificatesIn(disk[id] ?? "")[0];
   const [server, peer] = [leaf("etcd-server"), leaf("etcd-peer")];
   return {
@@ -86,7 +101,10 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
       etcd: { identity: `boot-${number} 101 5000`, isStale: false, flags: [] },
       "kube-apiserver": { identity: `boot-${number} 202 6000`, isStale: false, flags: [] },
     },
-    served: { ...(server === undefined ? {} : { 2379: server }), ...(peer === undefined ? {} : { 2380: peer }) },
+    served: {
+      ...(server === undefined ? {} : { 2379: server }),
+      ...(peer === undefined ? {} : { 2380: peer }),
+    },
     etcd: "healthy",
     etcdProblem: "",
     doesAnswer: true,
@@ -94,7 +112,10 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     clusterId: receipt.cluster,
     version: "3.5.21",
     kubernetes: "v1.30.14",
-    members: specs.map((spec, index) => `${index + 1}a, started, ${spec.etcdName}, https://${spec.address}:2380, https://${spec.address}:2379, false`),
+    members: specs.map(
+      (spec, index) =>
+        `${index + 1}a, started, ${spec.etcdName}, https://${spec.address}:2380, https://${spec.address}:2379, false`,
+    ),
     isApiReady: true,
     receipt,
     backups: [3, 4],
@@ -125,16 +146,33 @@ export function foundAs(pems: WantedPems, change: Partial<FoundMaster> = {}): Fo
 export function withOldKey(found: Found): Found {
   const hash = found.masters[1]?.files["etcd-peer-key"]?.publicKey ?? "";
   const [leaf] = found.masters[1]?.files["etcd-peer"]?.certificates ?? [];
-  const pem = new X509Certificate(leaf?.pem ?? "").publicKey.export({ type: "spki", format: "pem" }).toString();
-  return changed(found, "master-1", () => ({ strangerKeys: [{ path: "/cert/two-key.pem", key: { pem, hash } }] }));
+  const pem = new X509Certificate(leaf?.pem ?? "").publicKey
+    .export({ type: "spki", format: "pem" })
+    .toString();
+  return changed(found, "master-1", () => ({
+    strangerKeys: [{ path: "/cert/two-key.pem", key: { pem, hash } }],
+  }));
 }
 
 /** `found` with one master changed. */
-export function changed(found: Found, name: string, change: (master: FoundMaster) => Partial<FoundMaster>): Found {
-  return { masters: found.masters.map((master) => (master.name === name ? { ...master, ...change(master) } : master)) };
+export function changed(
+  found: Found,
+  name: string,
+  change: (master: FoundMaster) => Partial<FoundMaster>,
+): Found {
+  return {
+    masters: found.masters.map((master) =>
+      master.name === name ? { ...master, ...change(master) } : master,
+    ),
+  };
 }
 
 /** @param kept of the plan: somebody else's authorities */
 export function wantedOf(pems: WantedPems, kept: Trusted = {}): Wanted {
-  return fingerprintsOf(pems, ackLayout, { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined }, kept);
+  return fingerprintsOf(
+    pems,
+    ackLayout,
+    { rotation: receipt.rotation, owner: receipt.owner, heldBefore: undefined },
+    kept,
+  );
 }

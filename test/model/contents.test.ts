@@ -15,7 +15,11 @@ function contents(phase: Phase, pems = next) {
   return contentsFor(phase, "master-2", ackLayout, plan, pems);
 }
 
-const trustFiles = { "etcd-ca": next.authorities.etcd, "etcd-peer-ca": next.authorities["etcd-peer"], "apiserver-etcd-ca": next.authorities.etcd };
+const trustFiles = {
+  "etcd-ca": next.authorities.etcd,
+  "etcd-peer-ca": next.authorities["etcd-peer"],
+  "apiserver-etcd-ca": next.authorities.etcd,
+};
 const leafFiles = {
   "etcd-server": leaves?.["etcd-server"].certPem,
   "etcd-server-key": leaves?.["etcd-server"].keyPem,
@@ -75,11 +79,23 @@ describe("contentsFor", () => {
 
 describe("what is wanted", () => {
   test("is named by fingerprints as openssl gives them, and shows no key", () => {
-    const wanted = fingerprintsOf(next, ackLayout, { rotation: "2026-11", owner: "p/s", heldBefore: undefined }, {});
+    const wanted = fingerprintsOf(
+      next,
+      ackLayout,
+      { rotation: "2026-11", owner: "p/s", heldBefore: undefined },
+      {},
+    );
     const fingerprint = (pem: string) =>
-      openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], { "c.pem": pem }).trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase();
+      openssl(["x509", "-in", "c.pem", "-noout", "-fingerprint", "-sha256"], { "c.pem": pem })
+        .trim()
+        .replace(/^.*=/, "")
+        .replaceAll(":", "")
+        .toLowerCase();
     expect(wanted.rotation).toBe("2026-11");
-    expect(wanted.authorities).toEqual({ etcd: fingerprint(next.authorities.etcd), "etcd-peer": fingerprint(next.authorities["etcd-peer"]) });
+    expect(wanted.authorities).toEqual({
+      etcd: fingerprint(next.authorities.etcd),
+      "etcd-peer": fingerprint(next.authorities["etcd-peer"]),
+    });
     expect(Object.keys(wanted.files)).toEqual(["master-1", "master-2", "master-3"]);
     expect(wanted.files["master-2"]?.["etcd-server"]).toBe(fingerprint(leafFiles["etcd-server"] ?? ""));
     expect(wanted.files["master-2"]?.["etcd-peer-ca"]).toBe(fingerprint(next.authorities["etcd-peer"]));
@@ -88,7 +104,9 @@ describe("what is wanted", () => {
 
   test("is an error for a master without leaves", () => {
     const row = ackLayout.find(({ id }) => id === "etcd-server");
-    expect(() => (row === undefined ? "" : wantedPem(next, "master-9", row, {}))).toThrow(new Error("Cannot find the etcd-server leaf of master-9"));
+    expect(() => (row === undefined ? "" : wantedPem(next, "master-9", row, {}))).toThrow(
+      new Error("Cannot find the etcd-server leaf of master-9"),
+    );
   });
 });
 
@@ -96,13 +114,19 @@ describe("in kubeadm's layout", () => {
   const { rows } = layouts.kubeadm;
   // one that is half done: issuers of leaves on other masters are trusted too
   const abandoned = makePems("abandoned", "shared");
-  const disk = (pems: WantedPems, name: string) => Object.fromEntries(rows.map((row) => [row.id, wantedPem(pems, name, row, {})]));
+  const disk = (pems: WantedPems, name: string) =>
+    Object.fromEntries(rows.map((row) => [row.id, wantedPem(pems, name, row, {})]));
   const from = makePems("from", "shared");
   const to = makePems("to", "shared");
   const found = {
     masters: names.map((name) => {
       const leavesFrom = name === "master-3" ? abandoned : from;
-      const files = Object.fromEntries(rows.map((row) => [row.id, fileOf(row, disk(row.kind === "trust" ? from : leavesFrom, name)[row.id] ?? "")]));
+      const files = Object.fromEntries(
+        rows.map((row) => [
+          row.id,
+          fileOf(row, disk(row.kind === "trust" ? from : leavesFrom, name)[row.id] ?? ""),
+        ]),
+      );
       return masterWith(name, {}, { files, served: {} });
     }),
   };
@@ -119,7 +143,11 @@ describe("in kubeadm's layout", () => {
 
   test("trust keeps what is there, and both kinds of client get the one client's leaf", () => {
     const both = `${to.authorities.etcd}${from.authorities.etcd}`;
-    expect(contentsFor("trust", "master-2", rows, planned, to)).toEqual({ "etcd-ca": both, "etcd-peer-ca": both, "apiserver-etcd-ca": both });
+    expect(contentsFor("trust", "master-2", rows, planned, to)).toEqual({
+      "etcd-ca": both,
+      "etcd-peer-ca": both,
+      "apiserver-etcd-ca": both,
+    });
     const issued = contentsFor("issue", "master-2", rows, planned, to);
     expect(issued["etcd-healthcheck-client"]).toBe(to.leaves["master-2"]?.["etcd-client"].certPem);
     expect(issued["apiserver-etcd-client"]).toBe(to.leaves["master-2"]?.["etcd-client"].certPem);

@@ -33,13 +33,21 @@ test("what a rollout cannot or need not change is no difference", () => {
 type Change = (master: FoundMaster) => Partial<FoundMaster>;
 const processes =
   (component: string, isStale: boolean): Change =>
-  (master) => ({ processes: { ...master.processes, [component]: { identity: "x 1 2", isStale, flags: [] } } });
+  (master) => ({
+    processes: { ...master.processes, [component]: { identity: "x 1 2", isStale, flags: [] } },
+  });
 
 /** Deviations that show whatever is wanted. */
 const always: readonly [string, Change][] = [
   ["no rollout has been recorded yet", () => ({ receipt: undefined })],
-  ["rollout 4 was interrupted in phase issue", () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } })],
-  ["/var/lib/etcd-rotation/journal is left over from an interrupted step", () => ({ leftovers: ["/var/lib/etcd-rotation/journal"] })],
+  [
+    "rollout 4 was interrupted in phase issue",
+    () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } }),
+  ],
+  [
+    "/var/lib/etcd-rotation/journal is left over from an interrupted step",
+    () => ({ leftovers: ["/var/lib/etcd-rotation/journal"] }),
+  ],
   ["etcd is not running", (master) => ({ processes: without(master.processes, "etcd") })],
   ["kube-apiserver is not running", (master) => ({ processes: without(master.processes, "kube-apiserver") })],
   ["etcd runs with files that have changed since its start", processes("etcd", true)],
@@ -59,7 +67,10 @@ function only(master: FoundMaster, port: number): FoundMaster["served"] {
 /** Deviations that show only when it is known what is wanted. */
 const againstWanted: readonly [string, Change][] = [
   ['rotation was "2025-01"', () => ({ receipt: { ...receipt, rotation: "2025-01" } })],
-  ["the receipt belongs to etcd-rotation/before", () => ({ receipt: { ...receipt, owner: "etcd-rotation/before" } })],
+  [
+    "the receipt belongs to etcd-rotation/before",
+    () => ({ receipt: { ...receipt, owner: "etcd-rotation/before" } }),
+  ],
   [
     "2379 serves another certificate than the wanted one",
     (master) => ({ served: { ...master.served, ...(otherLeaf === undefined ? {} : { 2379: otherLeaf }) } }),
@@ -79,12 +90,22 @@ const kinds: Readonly<Record<string, object>> = {
 describe("one deviation is one difference", () => {
   test.each([...always, ...againstWanted])("%s", (what, change) => {
     const found = changed(asWanted, "master-2", change);
-    const between = found.masters[1]?.receipt === undefined ? [{ master: "master-1", what: "the masters' receipts name different attempts" }] : [];
-    expect(differences(found, wanted, ackLayout)).toEqual([{ ...kinds[what], master: "master-2", what }, ...between]);
+    const between =
+      found.masters[1]?.receipt === undefined
+        ? [{ master: "master-1", what: "the masters' receipts name different attempts" }]
+        : [];
+    expect(differences(found, wanted, ackLayout)).toEqual([
+      { ...kinds[what], master: "master-2", what },
+      ...between,
+    ]);
   });
 
   test.each(always)("%s, also before it is known what is wanted", (what, change) => {
-    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toContainEqual({ ...kinds[what], master: "master-2", what });
+    expect(differences(changed(asWanted, "master-2", change), undefined, ackLayout)).toContainEqual({
+      ...kinds[what],
+      master: "master-2",
+      what,
+    });
   });
 
   test.each(againstWanted)("%s, only once it is known what is wanted", (_, change) => {
@@ -92,8 +113,12 @@ describe("one deviation is one difference", () => {
   });
 
   test.each(ackLayout.map((row) => row.id))("%s is missing", (id) => {
-    const found = changed(asWanted, "master-3", (master) => ({ files: Object.fromEntries(Object.entries(master.files).filter(([each]) => each !== id)) }));
-    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${id} is missing`, missing: id }]);
+    const found = changed(asWanted, "master-3", (master) => ({
+      files: Object.fromEntries(Object.entries(master.files).filter(([each]) => each !== id)),
+    }));
+    expect(differences(found, wanted, ackLayout)).toEqual([
+      { master: "master-3", what: `${id} is missing`, missing: id },
+    ]);
   });
 
   test.each(ackLayout)("$id is not the wanted one", (row) => {
@@ -102,20 +127,33 @@ describe("one deviation is one difference", () => {
       cert: other.leaves["master-1"]?.["etcd-peer"].certPem ?? "",
       key: other.leaves["master-1"]?.["etcd-peer"].keyPem ?? "",
     }[row.kind];
-    const found = changed(asWanted, "master-3", (master) => ({ files: { ...master.files, [row.id]: fileOf(row, text) } }));
-    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-3", what: `${row.id} is not the wanted one` }]);
+    const found = changed(asWanted, "master-3", (master) => ({
+      files: { ...master.files, [row.id]: fileOf(row, text) },
+    }));
+    expect(differences(found, wanted, ackLayout)).toEqual([
+      { master: "master-3", what: `${row.id} is not the wanted one` },
+    ]);
   });
 
-  test.each(ackLayout.filter((row) => row.kind === "trust"))("$id that trusts one authority more is not the wanted one", (row) => {
-    const text = `${pems.authorities[row.authority]}${other.authorities.etcd}`;
-    const found = changed(asWanted, "master-1", (master) => ({ files: { ...master.files, [row.id]: fileOf(row, text) } }));
-    expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: `${row.id} is not the wanted one` }]);
-  });
+  test.each(ackLayout.filter((row) => row.kind === "trust"))(
+    "$id that trusts one authority more is not the wanted one",
+    (row) => {
+      const text = `${pems.authorities[row.authority]}${other.authorities.etcd}`;
+      const found = changed(asWanted, "master-1", (master) => ({
+        files: { ...master.files, [row.id]: fileOf(row, text) },
+      }));
+      expect(differences(found, wanted, ackLayout)).toEqual([
+        { master: "master-1", what: `${row.id} is not the wanted one` },
+      ]);
+    },
+  );
 });
 
 test("complete receipts of different attempts are a difference", () => {
   const found = changed(asWanted, "master-3", () => ({ receipt: { ...receipt, attempt: "a3", rollout: 3 } }));
-  expect(differences(found, wanted, ackLayout)).toEqual([{ master: "master-1", what: "the masters' receipts name different attempts" }]);
+  expect(differences(found, wanted, ackLayout)).toEqual([
+    { master: "master-1", what: "the masters' receipts name different attempts" },
+  ]);
 });
 
 test("a process of Kubernetes that has not read its files is a difference, one that does not run is none", () => {
@@ -133,10 +171,14 @@ test("a process of Kubernetes that has not read its files is a difference, one t
 
 test("a file that its reader cannot read is a difference, whatever it holds", () => {
   const shut = changed(asWanted, "master-2", ({ files }) => ({
-    files: Object.fromEntries(Object.entries(files).map(([id, file]) => [id, { ...file, isReadable: id !== "apiserver-etcd-ca" }])),
+    files: Object.fromEntries(
+      Object.entries(files).map(([id, file]) => [id, { ...file, isReadable: id !== "apiserver-etcd-ca" }]),
+    ),
   }));
   for (const known of [wanted, undefined]) {
-    expect(differences(shut, known, ackLayout)).toEqual([{ master: "master-2", what: "apiserver-etcd-ca cannot be read by kube-apiserver" }]);
+    expect(differences(shut, known, ackLayout)).toEqual([
+      { master: "master-2", what: "apiserver-etcd-ca cannot be read by kube-apiserver" },
+    ]);
   }
 });
 
@@ -149,7 +191,10 @@ describe("while a rollout is held before issue", () => {
       expect(differences(at(phase), held, ackLayout)).toEqual([]);
     }
     for (const phase of ["backup", "retire"]) {
-      expect(differences(at(phase), held, ackLayout)).toContainEqual({ master: "master-1", what: `rollout 4 was interrupted in phase ${phase}` });
+      expect(differences(at(phase), held, ackLayout)).toContainEqual({
+        master: "master-1",
+        what: `rollout 4 was interrupted in phase ${phase}`,
+      });
     }
   });
 
@@ -166,14 +211,19 @@ describe("while a rollout is held before issue", () => {
     const restored = { ...held, restored: { "master-1": { apiserver: "ab" } } };
     const renewals = {
       leaves: { "master-1": [{ group: "apiserver", reason: "it ends" }] },
-      authorities: { "cluster-ca": { kind: "sign" as const, on: "master-1" }, "front-proxy-ca": { kind: "keep" as const } },
+      authorities: {
+        "cluster-ca": { kind: "sign" as const, on: "master-1" },
+        "front-proxy-ca": { kind: "keep" as const },
+      },
       notices: [],
       kept: [],
       purpose: "",
     };
     expect(differences({ ...earlier, joining }, restored, ackLayout, renewals)).toEqual([]);
     const later = { ...restored, heldBefore: undefined };
-    const told = differences({ ...earlier, joining }, later, ackLayout, renewals).map(({ master, what }) => `${master} ${what}`);
+    const told = differences({ ...earlier, joining }, later, ackLayout, renewals).map(
+      ({ master, what }) => `${master} ${what}`,
+    );
     expect(told).toEqual(
       expect.arrayContaining([
         "master-4 etcd-ca is missing (joining)",
@@ -191,7 +241,9 @@ describe("while a rollout is held before retire", () => {
   const held = { ...wanted, heldBefore: "retire" as const };
   const settled = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "settle" } });
   const trusting = (row: string, text: string) =>
-    changed(settled, "master-2", (master) => ({ files: { ...master.files, [row]: { ...master.files[row], ...fileOf(rowOf(row), text) } } }));
+    changed(settled, "master-2", (master) => ({
+      files: { ...master.files, [row]: { ...master.files[row], ...fileOf(rowOf(row), text) } },
+    }));
   const rowOf = (id: string) => {
     const row = ackLayout.find((each) => each.id === id);
     if (row === undefined) {
@@ -212,8 +264,12 @@ describe("while a rollout is held before retire", () => {
   });
 
   test("a trust file without the wanted authority differs, and so does a rollout that ended earlier", () => {
-    expect(differences(trusting("etcd-ca", other.authorities.etcd), held, ackLayout)).toEqual([{ master: "master-2", what: "etcd-ca is not the wanted one" }]);
+    expect(differences(trusting("etcd-ca", other.authorities.etcd), held, ackLayout)).toEqual([
+      { master: "master-2", what: "etcd-ca is not the wanted one" },
+    ]);
     const early = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "issue" } });
-    expect(differences(early, held, ackLayout).map(({ what }) => what)).toContain("rollout 4 was interrupted in phase issue");
+    expect(differences(early, held, ackLayout).map(({ what }) => what)).toContain(
+      "rollout 4 was interrupted in phase issue",
+    );
   });
 });

@@ -14,13 +14,22 @@ describe("durationSeconds", () => {
     expect(durationSeconds(text)).toBe(seconds);
   });
 
-  test.each(["", "10", "s", "-1s", "1.5h", "10 s", "10S", "10s ", "1w", "10s10m", "１s"])("refuses %j", (text) => {
-    expect(() => durationSeconds(text)).toThrow(new RangeError(`Cannot read duration "${text}": expected a whole number and s, m, h, d or y, such as "60d"`));
-  });
+  test.each(["", "10", "s", "-1s", "1.5h", "10 s", "10S", "10s ", "1w", "10s10m", "１s"])(
+    "refuses %j",
+    (text) => {
+      expect(() => durationSeconds(text)).toThrow(
+        new RangeError(
+          `Cannot read duration "${text}": expected a whole number and s, m, h, d or y, such as "60d"`,
+        ),
+      );
+    },
+  );
 
   test("grows with the number", () => {
     const property = fc.property(fc.nat(), fc.constantFrom("s", "m", "h", "d", "y"), (count, unit) => {
-      expect(durationSeconds(`${count + 1}${unit}`) - durationSeconds(`${count}${unit}`)).toBe(durationSeconds(`1${unit}`));
+      expect(durationSeconds(`${count + 1}${unit}`) - durationSeconds(`${count}${unit}`)).toBe(
+        durationSeconds(`1${unit}`),
+      );
     });
     fc.assert(property);
   });

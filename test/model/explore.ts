@@ -85,8 +85,13 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     if (world === undefined || starts > limit) {
       throw new Error(`Cannot come to an end after ${starts} runs`);
     }
-    const ways: readonly Ways[] = [...[undefined, ...names].map((ill) => ({ ...others, ill })), ...(missing === undefined ? [] : [{ ...others, missing }])];
-    const begins = ways.flatMap((way) => (world.out.length === 0 ? [world] : [world, withOutStarted(world)]).map((begin) => ({ way, begin })));
+    const ways: readonly Ways[] = [
+      ...[undefined, ...names].map((ill) => ({ ...others, ill })),
+      ...(missing === undefined ? [] : [{ ...others, missing }]),
+    ];
+    const begins = ways.flatMap((way) =>
+      (world.out.length === 0 ? [world] : [world, withOutStarted(world)]).map((begin) => ({ way, begin })),
+    );
     for (const { way, begin } of begins) {
       const start = surveyed(begin, issuers, way.ill);
       const operations = runFrom(start, way);
@@ -94,7 +99,8 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
       let [current, beforeStep] = [start, start];
       operations.forEach((operation, at) => {
         const previous = operations[at - 1];
-        beforeStep = previous?.phase === operation.phase && previous.master === operation.master ? beforeStep : current;
+        beforeStep =
+          previous?.phase === operation.phase && previous.master === operation.master ? beforeStep : current;
         current = visit(current, operation, isDead);
         // a gate is at the end of a step; a step that ends earlier leaves what an interrupted one leaves
         const next = operations[at + 1];

@@ -15,13 +15,17 @@ const end = Date.UTC(2026, 10, 20);
 function faults(id: string, change: (file: FoundFile) => Partial<FoundFile>, of: Found = found): string[] {
   const masters = changed(of, "master-1", (master) => {
     const file = master.files[id];
-    return { files: { ...master.files, ...(file === undefined ? {} : { [id]: { ...file, ...change(file) } }) } };
+    return {
+      files: { ...master.files, ...(file === undefined ? {} : { [id]: { ...file, ...change(file) } }) },
+    };
   }).masters;
   const [first] = masters;
   return first === undefined ? [] : certificateFaults(first, masters, ackLayout, end);
 }
 
-const ending = (file: FoundFile) => ({ certificates: file.certificates.map((certificate) => ({ ...certificate, notAfter: end })) });
+const ending = (file: FoundFile) => ({
+  certificates: file.certificates.map((certificate) => ({ ...certificate, notAfter: end })),
+});
 
 describe("the faults of a master's files", () => {
   test("are none on a good one", () => {
@@ -37,14 +41,24 @@ describe("the faults of a master's files", () => {
       () => ({ isPresent: false, publicKey: "" }),
       ["master-1: etcd-server does not belong to its key", "master-1: etcd-server-key is missing"],
     ],
-    ["an empty trust file", "etcd-peer-ca", () => ({ certificates: [] }), ["master-1: etcd-peer-ca holds no certificate"]],
+    [
+      "an empty trust file",
+      "etcd-peer-ca",
+      () => ({ certificates: [] }),
+      ["master-1: etcd-peer-ca holds no certificate"],
+    ],
     [
       "a file of another owner",
       "etcd-server-key",
       () => ({ isReadable: false, ownerAndMode: "root:root 600" }),
       ["master-1: etcd-server-key cannot be read by etcd (root:root 600)"],
     ],
-    ["a key of another leaf", "etcd-server-key", () => ({ publicKey: "another" }), ["master-1: etcd-server does not belong to its key"]],
+    [
+      "a key of another leaf",
+      "etcd-server-key",
+      () => ({ publicKey: "another" }),
+      ["master-1: etcd-server does not belong to its key"],
+    ],
   ])("%s", (_, id, change, expected) => {
     expect(faults(id, change)).toEqual(expected);
   });
@@ -53,26 +67,38 @@ describe("the faults of a master's files", () => {
     const authority = makeAuthority("/CN=uses");
     const [limited] = certificatesIn(makeLeaf(authority, { subject: "/CN=x", uses: "serverAuth" }).certPem);
     const withUses = (uses: readonly string[]) =>
-      faults("etcd-peer", (file) => ({ certificates: file.certificates.map((certificate) => ({ ...certificate, uses })) }));
+      faults("etcd-peer", (file) => ({
+        certificates: file.certificates.map((certificate) => ({ ...certificate, uses })),
+      }));
     expect(limited?.uses).toEqual(["1.3.6.1.5.5.7.3.1"]);
     expect(withUses(limited?.uses ?? [])).toEqual(["master-1: etcd-peer may not be used for client_auth"]);
     expect(withUses([])).toEqual([]);
     // a server that may not be a client serves
-    expect(faults("etcd-server", (file) => ({ certificates: file.certificates.map((each) => ({ ...each, uses: limited?.uses ?? [] })) }))).toEqual([]);
+    expect(
+      faults("etcd-server", (file) => ({
+        certificates: file.certificates.map((each) => ({ ...each, uses: limited?.uses ?? [] })),
+      })),
+    ).toEqual([]);
   });
 
   test("a trust file has expired when all have that the cluster hangs on, whatever somebody else's there does; a leaf by itself, whatever stands behind it", () => {
     const [foreign] = certificatesIn(makeAuthority("/CN=elsewhere").certPem);
     const [later] = certificatesIn(other.authorities.etcd);
-    const beside = (more: typeof foreign) => (file: FoundFile) => ({ certificates: [...ending(file).certificates, ...(more === undefined ? [] : [more])] });
+    const beside = (more: typeof foreign) => (file: FoundFile) => ({
+      certificates: [...ending(file).certificates, ...(more === undefined ? [] : [more])],
+    });
     expect(faults("etcd-ca", beside(foreign))).toEqual(["master-1: etcd-ca expired on 2026-11-20"]);
     expect(faults("etcd-ca", beside(later))).toEqual([]);
     expect(faults("etcd-peer", beside(later))).toEqual(["master-1: etcd-peer expired on 2026-11-20"]);
-    expect(faults("etcd-peer", (file) => ({ certificates: [...file.certificates, ...ending(file).certificates] }))).toEqual([]);
+    expect(
+      faults("etcd-peer", (file) => ({ certificates: [...file.certificates, ...ending(file).certificates] })),
+    ).toEqual([]);
   });
 
   test("a leaf that holds no certificate", () => {
-    expect(faults("etcd-peer", () => ({ certificates: [] }))).toEqual(["master-1: etcd-peer holds no certificate"]);
+    expect(faults("etcd-peer", () => ({ certificates: [] }))).toEqual([
+      "master-1: etcd-peer holds no certificate",
+    ]);
   });
 
   test("a master with another set: neither side accepts the other", () => {
@@ -90,16 +116,33 @@ describe("the faults of a master's files", () => {
 });
 
 test("an API server that is not ready: certificates of its own that have expired", () => {
-  const certificates = certificatesIn(makeLeaf(makeAuthority("/CN=kubernetes"), { subject: "/CN=kube-apiserver" }).certPem).map((leaf) => ({
+  const certificates = certificatesIn(
+    makeLeaf(makeAuthority("/CN=kubernetes"), { subject: "/CN=kube-apiserver" }).certPem,
+  ).map((leaf) => ({
     ...leaf,
     notAfter: end,
   }));
-  const file = { isPresent: true, ownerAndMode: "root:root 644", isReadable: true, publicKey: "-", path: "", realPath: "", certificates };
+  const file = {
+    isPresent: true,
+    ownerAndMode: "root:root 644",
+    isReadable: true,
+    publicKey: "-",
+    path: "",
+    realPath: "",
+    certificates,
+  };
   const [first] = changed(found, "master-1", () => ({
     isApiReady: false,
-    files: { apiserver: file, "scheduler.conf": file, "apiserver-kubelet-client": file, "front-proxy-ca": file },
+    files: {
+      apiserver: file,
+      "scheduler.conf": file,
+      "apiserver-kubelet-client": file,
+      "front-proxy-ca": file,
+    },
   })).masters;
-  expect(first && apiFaults(first, ackKubernetes, end)).toEqual(["master-1: apiserver expired on 2026-11-20"]);
+  expect(first && apiFaults(first, ackKubernetes, end)).toEqual([
+    "master-1: apiserver expired on 2026-11-20",
+  ]);
   expect(first && apiFaults(first, ackKubernetes, end - 1)).toEqual([]);
   expect(first && apiFaults({ ...first, isApiReady: true }, ackKubernetes, end)).toEqual([]);
 });

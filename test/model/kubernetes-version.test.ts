@@ -3,13 +3,21 @@ import { ackKubernetes, ackLayout, asReadBy, layouts, minorOf } from "../../comp
 
 /** What kube-apiserver of that version reads only when it starts, keys and etcd's files left out. */
 function readOnce(version: string, table = ackKubernetes): string[] {
-  return table.flatMap((row) => (row.kind.endsWith("key") || !asReadBy(row, version).restarts.includes("kube-apiserver") ? [] : [row.id]));
+  return table.flatMap((row) =>
+    row.kind.endsWith("key") || !asReadBy(row, version).restarts.includes("kube-apiserver") ? [] : [row.id],
+  );
 }
 
 describe("kube-apiserver reads only when it starts", () => {
   test.each([
-    ["v1.15.12", ["cluster-ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client"]],
-    ["v1.16.9-aliyun.1", ["cluster-ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client"]],
+    [
+      "v1.15.12",
+      ["cluster-ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client"],
+    ],
+    [
+      "v1.16.9-aliyun.1",
+      ["cluster-ca", "front-proxy-ca", "apiserver", "apiserver-kubelet-client", "front-proxy-client"],
+    ],
     ["v1.17.0", ["cluster-ca", "front-proxy-ca", "apiserver-kubelet-client", "front-proxy-client"]],
     ["v1.18.8-aliyun.1", ["cluster-ca", "front-proxy-ca", "front-proxy-client"]],
     ["v1.19.0", []],
@@ -31,7 +39,11 @@ describe("kube-apiserver reads only when it starts", () => {
 
   test("in addition to what others read only then, and etcd's files are as ever", () => {
     const [authority] = ackKubernetes;
-    expect(authority && asReadBy(authority, "v1.18.8").restarts).toEqual(["kube-apiserver", "kubelet", "kube-controller-manager"]);
+    expect(authority && asReadBy(authority, "v1.18.8").restarts).toEqual([
+      "kube-apiserver",
+      "kubelet",
+      "kube-controller-manager",
+    ]);
     for (const row of ackLayout) {
       expect(asReadBy(row, "v1.15.12")).toBe(row);
     }
@@ -39,5 +51,13 @@ describe("kube-apiserver reads only when it starts", () => {
 });
 
 test("a minor version is told from whatever a vendor makes of it", () => {
-  expect(["v1.9.1", "v1.18.8-aliyun.1", "v1.30", "v1.x", "1.30.1", "v2.1.0", ""].map(minorOf)).toEqual([9, 18, 30, undefined, undefined, undefined, undefined]);
+  expect(["v1.9.1", "v1.18.8-aliyun.1", "v1.30", "v1.x", "1.30.1", "v2.1.0", ""].map(minorOf)).toEqual([
+    9,
+    18,
+    30,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });

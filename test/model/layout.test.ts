@@ -15,7 +15,8 @@ import {
 } from "../../components/model/layout.ts";
 
 const master = { etcdName: "10.77.0.11-name-1", address: "10.77.0.11" };
-const brief = (row: Row) => `${row.id} ${row.kind} ${row.authority} ${row.reader} ${row.reload} ${row.owner} ${row.mode} ${pathOn(master, row)}`;
+const brief = (row: Row) =>
+  `${row.id} ${row.kind} ${row.authority} ${row.reader} ${row.reload} ${row.owner} ${row.mode} ${pathOn(master, row)}`;
 
 describe("the layout of an ACK master", () => {
   test("is these files", () => {
@@ -51,7 +52,11 @@ describe("the layout of an ACK master", () => {
   });
 
   test("has no two rows of one id, path or kind within a group", () => {
-    for (const key of [(row: Row) => row.id, (row: Row) => row.path, (row: Row) => `${row.group} ${row.kind}`]) {
+    for (const key of [
+      (row: Row) => row.id,
+      (row: Row) => row.path,
+      (row: Row) => `${row.group} ${row.kind}`,
+    ]) {
       expect(new Set(ackLayout.map(key)).size).toBe(ackLayout.length);
     }
   });
@@ -67,7 +72,11 @@ describe("the layout of an ACK master", () => {
   });
 
   test("restarts for trust only", () => {
-    expect(ackLayout.filter((row) => row.reload === "restart").map((row) => row.kind)).toEqual(["trust", "trust", "trust"]);
+    expect(ackLayout.filter((row) => row.reload === "restart").map((row) => row.kind)).toEqual([
+      "trust",
+      "trust",
+      "trust",
+    ]);
   });
 
   test("lets nobody but the owner read a key", () => {
@@ -75,10 +84,18 @@ describe("the layout of an ACK master", () => {
   });
 
   test("checks every leaf against a trust file of the authority that issues it", () => {
-    const accepted = Object.fromEntries(ackLayout.filter((row) => row.kind === "trust").map((row) => [row.id, row.accepts]));
-    expect(accepted).toEqual({ "etcd-ca": ["etcd-client", "etcd-server"], "etcd-peer-ca": ["etcd-peer"], "apiserver-etcd-ca": ["etcd-server"] });
+    const accepted = Object.fromEntries(
+      ackLayout.filter((row) => row.kind === "trust").map((row) => [row.id, row.accepts]),
+    );
+    expect(accepted).toEqual({
+      "etcd-ca": ["etcd-client", "etcd-server"],
+      "etcd-peer-ca": ["etcd-peer"],
+      "apiserver-etcd-ca": ["etcd-server"],
+    });
     for (const row of ackLayout.filter(({ kind }) => kind === "trust")) {
-      expect(row.accepts?.map((leaf) => leafProfiles[leaf].authority)).toEqual(row.accepts?.map(() => row.authority));
+      expect(row.accepts?.map((leaf) => leafProfiles[leaf].authority)).toEqual(
+        row.accepts?.map(() => row.authority),
+      );
     }
     for (const row of ackLayout.filter(({ leaf }) => leaf !== undefined)) {
       expect(row.leaf === undefined ? undefined : leafProfiles[row.leaf].authority).toBe(row.authority);
@@ -87,8 +104,18 @@ describe("the layout of an ACK master", () => {
 
   test("asks for these uses", () => {
     expect(leafProfiles).toEqual({
-      "etcd-server": { authority: "etcd", commonName: "etcd-server", uses: ["server_auth", "client_auth"], sans: "server" },
-      "etcd-peer": { authority: "etcd-peer", commonName: "{etcdName}", uses: ["server_auth", "client_auth"], sans: "server" },
+      "etcd-server": {
+        authority: "etcd",
+        commonName: "etcd-server",
+        uses: ["server_auth", "client_auth"],
+        sans: "server",
+      },
+      "etcd-peer": {
+        authority: "etcd-peer",
+        commonName: "{etcdName}",
+        uses: ["server_auth", "client_auth"],
+        sans: "server",
+      },
       "etcd-client": { authority: "etcd", commonName: "etcd-client", uses: ["client_auth"], sans: "none" },
     });
   });
@@ -123,7 +150,8 @@ describe("the layout of a kubeadm master", () => {
   });
 
   test("names the paths by the same flags", () => {
-    const flags = (of: readonly Row[]) => Object.fromEntries(of.filter((row) => row.reader !== "none").map((row) => [row.id, row.flag]));
+    const flags = (of: readonly Row[]) =>
+      Object.fromEntries(of.filter((row) => row.reader !== "none").map((row) => [row.id, row.flag]));
     expect(flags(rows)).toEqual(flags(ackLayout));
   });
 
@@ -137,26 +165,39 @@ describe("the layout of a kubeadm master", () => {
   });
 
   test("has one authority, and etcd in a static pod", () => {
-    expect([hasPeerAuthority, surroundings.etcdUnit, surroundings.etcdManifest]).toEqual([false, "", "/etc/kubernetes/manifests/etcd.yaml"]);
+    expect([hasPeerAuthority, surroundings.etcdUnit, surroundings.etcdManifest]).toEqual([
+      false,
+      "",
+      "/etc/kubernetes/manifests/etcd.yaml",
+    ]);
   });
 
   test("accepts the same leaves wherever the one trust file is used, so that its text does not depend on the use", () => {
     const trust = rows.filter(({ kind }) => kind === "trust");
-    expect(trust.map(({ accepts }) => accepts)).toEqual(trust.map(() => ["etcd-server", "etcd-peer", "etcd-client"]));
+    expect(trust.map(({ accepts }) => accepts)).toEqual(
+      trust.map(() => ["etcd-server", "etcd-peer", "etcd-client"]),
+    );
     expect(new Set(trust.map(({ path }) => path)).size).toBe(1);
   });
 });
 
-test.each(layoutKinds)("%s: each certificate has its key in one group, in one folder, and no key is for others to read", (kind) => {
-  const { rows, kubernetes } = layouts[kind];
-  const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
-  for (const row of [...rows, ...kubernetes].filter((each) => each.kind === "cert")) {
-    const key = [...rows, ...kubernetes].filter((other) => other.kind === "key" && other.group === row.group);
-    expect(key.map((other) => folderOf(other.path))).toEqual([folderOf(row.path)]);
-  }
-  expect([...rows, ...kubernetes].filter((row) => row.kind.endsWith("key") && row.mode !== "600")).toEqual([]);
-  expect(new Set([...rows, ...kubernetes].map(({ id }) => id)).size).toBe(rows.length + kubernetes.length);
-});
+test.each(layoutKinds)(
+  "%s: each certificate has its key in one group, in one folder, and no key is for others to read",
+  (kind) => {
+    const { rows, kubernetes } = layouts[kind];
+    const folderOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
+    for (const row of [...rows, ...kubernetes].filter((each) => each.kind === "cert")) {
+      const key = [...rows, ...kubernetes].filter(
+        (other) => other.kind === "key" && other.group === row.group,
+      );
+      expect(key.map((other) => folderOf(other.path))).toEqual([folderOf(row.path)]);
+    }
+    expect([...rows, ...kubernetes].filter((row) => row.kind.endsWith("key") && row.mode !== "600")).toEqual(
+      [],
+    );
+    expect(new Set([...rows, ...kubernetes].map(({ id }) => id)).size).toBe(rows.length + kubernetes.length);
+  },
+);
 
 test("withPaths replaces the paths of a cluster and nothing else", () => {
   const rows = withPaths(ackLayout, { "etcd-ca": "/data/{address}/ca.pem" });
@@ -167,5 +208,7 @@ test("withPaths replaces the paths of a cluster and nothing else", () => {
 });
 
 test("fillIn replaces each of its words wherever it stands", () => {
-  expect(fillIn("{etcdName}-{address}-{etcdName}-{other}", master)).toBe("10.77.0.11-name-1-10.77.0.11-10.77.0.11-name-1-{other}");
+  expect(fillIn("{etcdName}-{address}-{etcdName}-{other}", master)).toBe(
+    "10.77.0.11-name-1-10.77.0.11-10.77.0.11-name-1-{other}",
+  );
 });

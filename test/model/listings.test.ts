@@ -26,7 +26,11 @@ function read(pem: string): Certificate {
   return certificate;
 }
 
-const file = (realPath: string, certificates: readonly (Certificate | undefined)[], publicKey = "-"): FoundFile => ({
+const file = (
+  realPath: string,
+  certificates: readonly (Certificate | undefined)[],
+  publicKey = "-",
+): FoundFile => ({
   isPresent: true,
   ownerAndMode: "root:root 600",
   isReadable: true,
@@ -45,13 +49,23 @@ function before(kept: readonly Kept[] = []): Before {
       "root-ca": file("/pki/root.crt", [console, own]),
       apiserver: file("/pki/apiserver.crt", [leaf]),
     },
-    strangers: [leaf, foreign].flatMap((certificate, index) => (certificate === undefined ? [] : [{ path: `/strange/${index}`, certificate }])),
+    strangers: [leaf, foreign].flatMap((certificate, index) =>
+      certificate === undefined ? [] : [{ path: `/strange/${index}`, certificate }],
+    ),
   }));
   return { found, rows: ackLayout, kubernetes: ackKubernetes, renewals: noRenewals({ notices: [], kept }) };
 }
 
-const verdict = (realPath: string, certificate: Certificate | undefined, kept: readonly Kept[] = [], master = "master-1") =>
-  judge({ master, path: "/shown", realPath, fingerprint: certificate?.fingerprint ?? "", end: "" }, before(kept));
+const verdict = (
+  realPath: string,
+  certificate: Certificate | undefined,
+  kept: readonly Kept[] = [],
+  master = "master-1",
+) =>
+  judge(
+    { master, path: "/shown", realPath, fingerprint: certificate?.fingerprint ?? "", end: "" },
+    before(kept),
+  );
 
 describe("a file of Kubernetes", () => {
   test("with another certificate than before was renewed", () => {
@@ -65,7 +79,10 @@ describe("a file of Kubernetes", () => {
       { master: "master-1", file: "apiserver-kubelet-client", why: "stays: no key" },
       { master: "master-1", file: "apiserver", why: "stays until 2027-01-01: no key" },
     ];
-    expect(verdict("/pki/apiserver.crt", leaf, kept)).toEqual({ verdict: "stays until 2027-01-01: no key", isOpen: false });
+    expect(verdict("/pki/apiserver.crt", leaf, kept)).toEqual({
+      verdict: "stays until 2027-01-01: no key",
+      isOpen: false,
+    });
     expect(verdict("/pki/apiserver.crt", leaf, kept.slice(0, 2)).verdict).toBe("not due");
   });
 
@@ -77,7 +94,11 @@ describe("a file of Kubernetes", () => {
 
 test("a file that held nothing before, or is at its place since, was renewed; an authority without the cluster's own beside it was not due", () => {
   const { found, ...others } = before();
-  const judgeOn = (files: Record<string, FoundFile>, realPath: string, certificate: Certificate | undefined) =>
+  const judgeOn = (
+    files: Record<string, FoundFile>,
+    realPath: string,
+    certificate: Certificate | undefined,
+  ) =>
     judge(
       { master: "master-1", path: "", realPath, fingerprint: certificate?.fingerprint ?? "", end: "" },
       { ...others, found: changed(found, "master-1", () => ({ files })) },
@@ -90,7 +111,10 @@ test("a file that held nothing before, or is at its place since, was renewed; an
 describe("a file that nobody looks after", () => {
   test("is open when an authority of this cluster has issued it, or when nothing is known of it", () => {
     expect(verdict("/strange/0", leaf)).toEqual({ verdict: "not looked after", isOpen: true });
-    expect(verdict("/strange/1", foreign)).toEqual({ verdict: "of no authority that is looked after", isOpen: false });
+    expect(verdict("/strange/1", foreign)).toEqual({
+      verdict: "of no authority that is looked after",
+      isOpen: false,
+    });
     // it was written since
     expect(verdict("/strange/1", leaf)).toEqual({ verdict: "not looked after", isOpen: true });
     expect(verdict("/nowhere", foreign).isOpen).toBe(true);
@@ -100,7 +124,13 @@ describe("a file that nobody looks after", () => {
   test("is looked for on a new machine as well", () => {
     const { found, ...others } = before();
     const joining = found.masters.slice(0, 1).map((master) => ({ ...master, name: "master-4" }));
-    const listing = { master: "master-4", path: "", realPath: "/pki/apiserver.crt", fingerprint: leaf?.fingerprint ?? "", end: "" };
+    const listing = {
+      master: "master-4",
+      path: "",
+      realPath: "/pki/apiserver.crt",
+      fingerprint: leaf?.fingerprint ?? "",
+      end: "",
+    };
     expect(judge(listing, { ...others, found: { ...found, joining } }).verdict).toBe("not due");
   });
 });

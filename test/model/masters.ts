@@ -3,7 +3,13 @@ import { contentsFor } from "../../components/model/contents.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout, type Component, components } from "../../components/model/layout.ts";
 import { holdOf, isHeldAt, missingRefusals } from "../../components/model/missing.ts";
-import { isTogether, type Phase, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import {
+  isTogether,
+  type Phase,
+  planRollout,
+  type RolloutPlan,
+  stepsOf,
+} from "../../components/model/plan.ts";
 import type { ForeignPolicy } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { type Disk, diskOf, masterWith, names } from "./cluster.ts";
@@ -26,7 +32,12 @@ export interface World {
 /** The smallest change: one group of files renamed into place, or one process restarted. */
 export type Operation =
   | { readonly kind: "write"; readonly phase: Phase; readonly master: string; readonly texts: Disk }
-  | { readonly kind: "restart"; readonly phase: Phase; readonly master: string; readonly component: Component };
+  | {
+      readonly kind: "restart";
+      readonly phase: Phase;
+      readonly master: string;
+      readonly component: Component;
+    };
 
 /** How a rollout runs, so that a test can show what goes wrong otherwise. */
 export interface Ways {
@@ -50,15 +61,21 @@ export interface Ways {
 
 const trustRows = ackLayout.filter((row) => row.kind === "trust");
 /** Kubernetes' other components read no file of these. */
-export const restarted = components.filter((component) => component === "etcd" || component === "kube-apiserver");
+export const restarted = components.filter(
+  (component) => component === "etcd" || component === "kube-apiserver",
+);
 /** Milliseconds since 1970 when nothing has expired. */
 const now = 0;
 
 /** Masters that have run with these files for long. */
 export function settled(pems: WantedPems): World {
   const disks = Object.fromEntries(names.map((name) => [name, diskOf(pems, name)]));
-  const loaded = Object.fromEntries(names.flatMap((name) => trustRows.map((row) => [`${name} ${row.id}`, [disks[name]?.[row.id] ?? ""]])));
-  const backups = Object.values(pems.leaves).flatMap((own) => Object.values(own).map(({ certPem }) => certPem));
+  const loaded = Object.fromEntries(
+    names.flatMap((name) => trustRows.map((row) => [`${name} ${row.id}`, [disks[name]?.[row.id] ?? ""]])),
+  );
+  const backups = Object.values(pems.leaves).flatMap((own) =>
+    Object.values(own).map(({ certPem }) => certPem),
+  );
   return { disks, loaded, backups: backups.join(""), out: [] };
 }
 
@@ -66,24 +83,42 @@ export function settled(pems: WantedPems): World {
 export function withTrust(world: World, name: string, id: string, more: string): World {
   const disk = world.disks[name] ?? {};
   const text = `${disk[id]}${more}`;
-  return { ...world, disks: { ...world.disks, [name]: { ...disk, [id]: text } }, loaded: { ...world.loaded, [`${name} ${id}`]: [text] } };
+  return {
+    ...world,
+    disks: { ...world.disks, [name]: { ...disk, [id]: text } },
+    loaded: { ...world.loaded, [`${name} ${id}`]: [text] },
+  };
 }
 
 export function foundIn(world: World, ill?: string, missing?: Missing, joining?: string): Found {
   const masters = names.map((name) => {
-    const isStale = (component: Component) => trustRows.some((row) => row.reader === component && (world.loaded[`${name} ${row.id}`] ?? []).length > 1);
+    const isStale = (component: Component) =>
+      trustRows.some(
+        (row) => row.reader === component && (world.loaded[`${name} ${row.id}`] ?? []).length > 1,
+      );
     return masterWith(name, world.disks[name] ?? {}, {
       earlier: certificatesIn(world.backups),
-      ...(name === ill || world.out.includes(`etcd@${name}`) ? { etcd: "silent" as const, doesAnswer: false } : {}),
+      ...(name === ill || world.out.includes(`etcd@${name}`)
+        ? { etcd: "silent" as const, doesAnswer: false }
+        : {}),
       isApiReady: !world.out.includes(`kube-apiserver@${name}`),
-      processes: Object.fromEntries(restarted.map((component) => [component, { identity: component, isStale: isStale(component), flags: [] }])),
+      processes: Object.fromEntries(
+        restarted.map((component) => [
+          component,
+          { identity: component, isStale: isStale(component), flags: [] },
+        ]),
+      ),
     });
   });
   if (joining !== undefined) {
-    const present = masters.filter(({ name }) => name !== joining).map((master) => ({ ...master, members: master.members.slice(0, 2) }));
+    const present = masters
+      .filter(({ name }) => name !== joining)
+      .map((master) => ({ ...master, members: master.members.slice(0, 2) }));
     return { masters: present, joining: masters.filter(({ name }) => name === joining) };
   }
-  return missing === undefined ? { masters } : { masters: masters.filter(({ name }) => name !== missing.name), missing: [missing] };
+  return missing === undefined
+    ? { masters }
+    : { masters: masters.filter(({ name }) => name !== missing.name), missing: [missing] };
 }
 
 /**
@@ -92,12 +127,15 @@ export function foundIn(world: World, ill?: string, missing?: Missing, joining?:
  */
 export function surveyed(world: World, issuers: Issuers, ill?: string): World {
   const refused = allRefusedIn(world, issuers);
-  const isOut = (each: string) => world.out.includes(each) && refused.some(({ between }) => between.includes(each));
+  const isOut = (each: string) =>
+    world.out.includes(each) && refused.some(({ between }) => between.includes(each));
   const all = names.flatMap((name) => restarted.map((component) => `${component}@${name}`));
   // an API server may have no other member than its own
   const out = all.filter((each) => isOut(each) || isOut(each.replace("kube-apiserver@", "etcd@")));
   const planned = ill === undefined ? [] : (planOf({ ...world, out }, { ill }).out[ill] ?? []);
-  const known = all.filter((each) => out.includes(each) || planned.some((component) => each === `${component}@${ill}`));
+  const known = all.filter(
+    (each) => out.includes(each) || planned.some((component) => each === `${component}@${ill}`),
+  );
   return { ...world, out: known.filter((each) => each.startsWith("etcd@")).length > 1 ? all : known };
 }
 
@@ -106,9 +144,20 @@ const plans = new Map<string, RolloutPlan>();
 /** The plan of a run that begins here, computed once for all worlds in which a survey sees the same. */
 function planOf(world: World, { ill, missing, joining, foreignAuthorities }: Ways): RolloutPlan {
   const stale = Object.values(world.loaded).map((texts) => (texts.length > 1 ? 1 : 0));
-  const seen = [diskNameOf(world), stale.join(""), numberOf(world.backups), ill, missing?.name, missing?.isAlive, joining, JSON.stringify(foreignAuthorities)];
+  const seen = [
+    diskNameOf(world),
+    stale.join(""),
+    numberOf(world.backups),
+    ill,
+    missing?.name,
+    missing?.isAlive,
+    joining,
+    JSON.stringify(foreignAuthorities),
+  ];
   const key = seen.join(" ");
-  const plan = plans.get(key) ?? planRollout(foundIn(world, ill, missing, joining), ackLayout, [], now, foreignAuthorities);
+  const plan =
+    plans.get(key) ??
+    planRollout(foundIn(world, ill, missing, joining), ackLayout, [], now, foreignAuthorities);
   plans.set(key, plan);
   return plan;
 }
@@ -116,7 +165,9 @@ function planOf(world: World, { ill, missing, joining, foreignAuthorities }: Way
 /** The masters when whatever was out has been started by something else; whether it works then is another matter. */
 export function withOutStarted(world: World): World {
   const started = names
-    .flatMap((master) => restarted.map((component) => ({ kind: "restart", phase: "settle", master, component }) as const))
+    .flatMap((master) =>
+      restarted.map((component) => ({ kind: "restart", phase: "settle", master, component }) as const),
+    )
     .filter(({ master, component }) => world.out.includes(`${component}@${master}`))
     .reduce(apply, world);
   return { ...started, out: world.out };
@@ -127,7 +178,8 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
   const found = foundIn(world, ways.ill, ways.missing, ways.joining);
   const plan = ways.plan ?? planOf(world, ways);
   const authorities = Object.values(pems.authorities).map((pem) => certificatesIn(pem)[0]?.fingerprint ?? "");
-  const isPlannedOut = (each: string) => names.some((name) => plan.out[name]?.some((component) => each === `${component}@${name}`));
+  const isPlannedOut = (each: string) =>
+    names.some((name) => plan.out[name]?.some((component) => each === `${component}@${name}`));
   // what is out for another reason ends it in backup
   if (missingRefusals(found, ackLayout, plan, authorities).length > 0 || !world.out.every(isPlannedOut)) {
     return [];
@@ -138,20 +190,41 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
     found.masters.map(({ name }) => name),
     found.joining?.map(({ name }) => name),
   ).filter(({ phase }) => !isHeldAt(phase, hold));
-  const ordered = ways.order === undefined ? steps : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
+  const ordered =
+    ways.order === undefined
+      ? steps
+      : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
   const restarting = ways.restarts ?? ["trust", "retire"];
   return ordered
     .filter((step) => step.phase !== "verify")
     .flatMap(({ phase, master }): Operation[] => {
-      const contents = (ways.contents ?? contentsFor)(master === ways.joining ? "verify" : phase, master, ackLayout, plan, pems);
-      const groups = [...new Set(ackLayout.filter((row) => contents[row.id] !== undefined).map((row) => row.group))];
+      const contents = (ways.contents ?? contentsFor)(
+        master === ways.joining ? "verify" : phase,
+        master,
+        ackLayout,
+        plan,
+        pems,
+      );
+      const groups = [
+        ...new Set(ackLayout.filter((row) => contents[row.id] !== undefined).map((row) => row.group)),
+      ];
       const writes = groups.map((group): Operation => {
         const rows = ackLayout.filter((row) => row.group === group && contents[row.id] !== undefined);
-        return { kind: "write", phase, master, texts: Object.fromEntries(rows.map((row) => [row.id, contents[row.id] ?? ""])) };
+        return {
+          kind: "write",
+          phase,
+          master,
+          texts: Object.fromEntries(rows.map((row) => [row.id, contents[row.id] ?? ""])),
+        };
       });
       const isOut = (component: Component) => plan.out[master]?.includes(component) === true;
-      const restarts = restarted.filter((component) => restarting.includes(phase) && (phase === "retire" || !isOut(component)));
-      const starts = restarted.filter((component) => phase === (ways.startsIn ?? (isTogether(plan) ? "settle" : "issue")) && isOut(component));
+      const restarts = restarted.filter(
+        (component) => restarting.includes(phase) && (phase === "retire" || !isOut(component)),
+      );
+      const starts = restarted.filter(
+        (component) =>
+          phase === (ways.startsIn ?? (isTogether(plan) ? "settle" : "issue")) && isOut(component),
+      );
       return [
         ...writes,
         ...restarts.map((component): Operation => ({ kind: "restart", phase, master, component })),
@@ -168,11 +241,20 @@ export function apply(world: World, operation: Operation): World {
   switch (operation.kind) {
     case "write": {
       const changed = Object.entries(operation.texts).filter(([id, text]) => disk[id] !== text);
-      const read = changed.filter(([id, text]) => trustRows.some((row) => row.id === id) && !held(id).includes(text));
-      const loaded = read.map(([id, text]): [string, string[]] => [`${master} ${id}`, [...held(id), text].sort()]);
+      const read = changed.filter(
+        ([id, text]) => trustRows.some((row) => row.id === id) && !held(id).includes(text),
+      );
+      const loaded = read.map(([id, text]): [string, string[]] => [
+        `${master} ${id}`,
+        [...held(id), text].sort(),
+      ]);
       return changed.length === 0
         ? world
-        : { ...world, disks: { ...world.disks, [master]: { ...disk, ...operation.texts } }, loaded: { ...world.loaded, ...Object.fromEntries(loaded) } };
+        : {
+            ...world,
+            disks: { ...world.disks, [master]: { ...disk, ...operation.texts } },
+            loaded: { ...world.loaded, ...Object.fromEntries(loaded) },
+          };
     }
     case "restart": {
       const stale = trustRows.filter((row) => row.reader === operation.component && held(row.id).length > 1);
@@ -181,7 +263,10 @@ export function apply(world: World, operation: Operation): World {
         ? world
         : {
             ...world,
-            loaded: { ...world.loaded, ...Object.fromEntries(stale.map((row) => [`${master} ${row.id}`, [disk[row.id] ?? ""]])) },
+            loaded: {
+              ...world.loaded,
+              ...Object.fromEntries(stale.map((row) => [`${master} ${row.id}`, [disk[row.id] ?? ""]])),
+            },
             out: world.out.filter((each) => each !== own),
           };
     }
@@ -193,12 +278,24 @@ export function apply(world: World, operation: Operation): World {
 /** The step that `operations[at]` belongs to, undone as the journal does it, when its gate fails there. */
 export function putBack(before: World, operations: readonly Operation[], at: number): Operation[] {
   const { phase, master } = operations[at] ?? { phase: "backup", master: "" };
-  const written = operations.slice(0, at + 1).filter((each) => each.phase === phase && each.master === master && each.kind === "write");
+  const written = operations
+    .slice(0, at + 1)
+    .filter((each) => each.phase === phase && each.master === master && each.kind === "write");
   const undone = written
     .toReversed()
-    .map((each): Operation => ({ kind: "write", phase, master, texts: texts(before, master, each.kind === "write" ? each.texts : {}) }));
+    .map(
+      (each): Operation => ({
+        kind: "write",
+        phase,
+        master,
+        texts: texts(before, master, each.kind === "write" ? each.texts : {}),
+      }),
+    );
   const running = restarted.filter((component) => !before.out.includes(`${component}@${master}`));
-  return [...undone, ...running.map((component): Operation => ({ kind: "restart", phase, master, component }))];
+  return [
+    ...undone,
+    ...running.map((component): Operation => ({ kind: "restart", phase, master, component })),
+  ];
 }
 
 function texts(world: World, master: string, of: Disk): Disk {
@@ -251,12 +348,24 @@ function shortName(value: Disk | readonly string[]): string {
 
 /** Who must be accepted by what a process on a master has read; written out here, not taken from the layout. */
 const mustAccept = [
-  { trust: "etcd-ca", reader: "etcd", leaf: "apiserver-etcd-client", holder: "kube-apiserver", of: "every master" },
+  {
+    trust: "etcd-ca",
+    reader: "etcd",
+    leaf: "apiserver-etcd-client",
+    holder: "kube-apiserver",
+    of: "every master",
+  },
   { trust: "etcd-ca", reader: "etcd", leaf: "etcd-client", holder: "a person", of: "every master" },
   // etcd's gateway is a client of its own server
   { trust: "etcd-ca", reader: "etcd", leaf: "etcd-server", holder: "etcd", of: "itself" },
   { trust: "etcd-peer-ca", reader: "etcd", leaf: "etcd-peer", holder: "etcd", of: "every master" },
-  { trust: "apiserver-etcd-ca", reader: "kube-apiserver", leaf: "etcd-server", holder: "etcd", of: "every master" },
+  {
+    trust: "apiserver-etcd-ca",
+    reader: "kube-apiserver",
+    leaf: "etcd-server",
+    holder: "etcd",
+    of: "every master",
+  },
 ] as const;
 
 /**
@@ -266,15 +375,21 @@ const mustAccept = [
 export function refusedIn(world: World, issuers: Issuers): string[] {
   const all = allRefusedIn(world, issuers);
   const isQuorumLeft = names.some((name) => !world.out.includes(`etcd@${name}`));
-  const isAway = (each: string) => world.out.includes(each) && !(isQuorumLeft && each.startsWith("etcd@") && isLinked(each, all));
+  const isAway = (each: string) =>
+    world.out.includes(each) && !(isQuorumLeft && each.startsWith("etcd@") && isLinked(each, all));
   // what is out on a master has nobody there to refuse
-  const isAlone = ([one, other]: Refused["between"]) => world.out.includes(one) && one.split("@")[1] === other.split("@")[1];
+  const isAlone = ([one, other]: Refused["between"]) =>
+    world.out.includes(one) && one.split("@")[1] === other.split("@")[1];
   return all.flatMap(({ what, between }) => (between.some(isAway) || isAlone(between) ? [] : [what]));
 }
 
 /** Whether it and another member accept each other. */
 function isLinked(member: string, refused: readonly Refused[]): boolean {
-  return names.some((name) => `etcd@${name}` !== member && !refused.some(({ between }) => between.includes(member) && between.includes(`etcd@${name}`)));
+  return names.some(
+    (name) =>
+      `etcd@${name}` !== member &&
+      !refused.some(({ between }) => between.includes(member) && between.includes(`etcd@${name}`)),
+  );
 }
 
 interface Refused {
@@ -293,8 +408,17 @@ function allRefusedIn(world: World, issuers: Issuers): Refused[] {
       const held = [...(world.loaded[`${master} ${trust}`] ?? []), world.disks[master]?.[trust] ?? ""];
       return names.flatMap((other) => {
         const issuer = issuers.get(world.disks[other]?.[leaf] ?? "");
-        const isAccepted = (of === "itself" && other !== master) || (issuer !== undefined && held.every((text) => isIssuerIn(issuer, text)));
-        return isAccepted ? [] : [{ what: `${trust} on ${master} refuses ${leaf} of ${other}`, between: [`${reader}@${master}`, `${holder}@${other}`] }];
+        const isAccepted =
+          (of === "itself" && other !== master) ||
+          (issuer !== undefined && held.every((text) => isIssuerIn(issuer, text)));
+        return isAccepted
+          ? []
+          : [
+              {
+                what: `${trust} on ${master} refuses ${leaf} of ${other}`,
+                between: [`${reader}@${master}`, `${holder}@${other}`],
+              },
+            ];
       });
     }),
   );

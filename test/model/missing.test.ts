@@ -4,7 +4,14 @@ import { refusals } from "../../components/model/checks.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout.ts";
-import { deadIn, foundOf, holdOf, isHeldAt, missingRefusals, obstaclesOf } from "../../components/model/missing.ts";
+import {
+  deadIn,
+  foundOf,
+  holdOf,
+  isHeldAt,
+  missingRefusals,
+  obstaclesOf,
+} from "../../components/model/missing.ts";
 import { phases, planRollout, stepsOf } from "../../components/model/plan.ts";
 import { describeHold } from "../../components/model/words.ts";
 import { changed, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
@@ -30,7 +37,9 @@ describe("a master that was not looked at is alive when another one reads throug
     ["one does", [], ["10.77.0.13"], true],
     ["none does", [], [], false],
   ])("%s", (_, first, second, isAlive) => {
-    const masters = whole.masters.slice(0, 2).map((master, index) => ({ ...master, reaches: index === 0 ? first : second }));
+    const masters = whole.masters
+      .slice(0, 2)
+      .map((master, index) => ({ ...master, reaches: index === 0 ? first : second }));
     expect(foundOf(masters, specs).missing).toEqual([{ name: "master-3", isAlive }]);
   });
 
@@ -40,24 +49,29 @@ describe("a master that was not looked at is alive when another one reads throug
 });
 
 test("a rollout stops before the phase that would refuse a living member, or before the one that needs a dead one", () => {
-  expect([holdOf(whole, undefined, []), holdOf(whole, "retire", []), holdOf(without(true), "retire", []), holdOf(without(false), undefined, [])]).toEqual([
-    undefined,
-    "retire",
-    "issue",
-    "retire",
-  ]);
+  expect([
+    holdOf(whole, undefined, []),
+    holdOf(whole, "retire", []),
+    holdOf(without(true), "retire", []),
+    holdOf(without(false), undefined, []),
+  ]).toEqual([undefined, "retire", "issue", "retire"]);
   expect(phases.filter((phase) => isHeldAt(phase, "issue"))).toEqual(["issue", "settle", "retire", "verify"]);
   expect(phases.filter((phase) => isHeldAt(phase, undefined))).toEqual([]);
   expect([deadIn(whole), deadIn(without(true)), deadIn(without(false))]).toEqual([[], [], ["master-3"]]);
 });
 
 test("words say what it waits for", () => {
-  expect([whole, without(true), without(false)].map((each) => obstaclesOf(each, "retire", []).join(", and "))).toEqual([
+  expect(
+    [whole, without(true), without(false)].map((each) => obstaclesOf(each, "retire", []).join(", and ")),
+  ).toEqual([
     "",
     "master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves)",
     "master-3 is back (it cannot be reached over SSH, and its etcd does not answer)",
   ]);
-  const many = ["master-2", "master-3", "master-4", "master-5"].map((name, index) => ({ name, isAlive: index < 2 }));
+  const many = ["master-2", "master-3", "master-4", "master-5"].map((name, index) => ({
+    name,
+    isAlive: index < 2,
+  }));
   expect(obstaclesOf({ masters: [], missing: many }, "retire", []).join(", and ")).toBe(
     "master-2, master-3 can be reached over SSH (its etcd serves, and would refuse the new leaves), and master-4, master-5 is back (it cannot be reached over SSH, and its etcd does not answer)",
   );
@@ -85,18 +99,24 @@ describe("refused before anything is changed", () => {
     const stale = changed(without(false), "master-2", (master) => ({
       processes: { ...master.processes, etcd: { identity: "boot-2 101 5000", isStale: true, flags: [] } },
     }));
-    expect(refusalsOf({ ...stale, missing: without(false).missing ?? [] }, authorities)[0]).toContain("a restart of etcd on master-2 would leave 1;");
+    expect(refusalsOf({ ...stale, missing: without(false).missing ?? [] }, authorities)[0]).toContain(
+      "a restart of etcd on master-2 would leave 1;",
+    );
   });
 
   test("a restart for a trust file of etcd that lacks a wanted authority, and for no other file", () => {
     const [etcd = ""] = authorities;
     const ofNext = foundAs(next).masters[0]?.files ?? {};
-    const withFiles = (change: (files: Found["masters"][number]["files"]) => Found["masters"][number]["files"]) => ({
+    const withFiles = (
+      change: (files: Found["masters"][number]["files"]) => Found["masters"][number]["files"],
+    ) => ({
       ...without(false),
       masters: without(false).masters.map((master) => ({ ...master, files: change(master.files) })),
     });
     // etcd-peer-ca alone
-    expect(refusalsOf(without(false), [etcd])[0]).toContain("a restart of etcd on master-1, master-2 would leave 1;");
+    expect(refusalsOf(without(false), [etcd])[0]).toContain(
+      "a restart of etcd on master-1, master-2 would leave 1;",
+    );
     expect(
       refusalsOf(
         withFiles(() => ({})),
@@ -114,21 +134,32 @@ describe("refused before anything is changed", () => {
     // one more beside it
     const both = withFiles((files) =>
       Object.fromEntries(
-        Object.entries(files).map(([id, file]) => [id, { ...file, certificates: [...file.certificates, ...(ofNext[id]?.certificates ?? [])] }]),
+        Object.entries(files).map(([id, file]) => [
+          id,
+          { ...file, certificates: [...file.certificates, ...(ofNext[id]?.certificates ?? [])] },
+        ]),
       ),
     );
     expect(refusalsOf(both, authorities)).toEqual([]);
   });
 
   test("by the members that answer, of those that etcd has: other masters have not", () => {
-    const dumb = changed({ masters: without(true).masters }, "master-2", () => ({ doesAnswer: false, etcd: "silent", processes: {} }));
+    const dumb = changed({ masters: without(true).masters }, "master-2", () => ({
+      doesAnswer: false,
+      etcd: "silent",
+      processes: {},
+    }));
     expect(refusalsOf({ ...dumb, missing: without(true).missing ?? [] }, undefined)[0]).toContain(
       "2 of 3 members answer, so a restart of etcd on master-1 would leave 1; expected a quorum of 2",
     );
     expect(refusalsOf({ ...dumb, missing: without(true).missing ?? [] }, authorities)).toEqual([]);
     const [member] = whole.masters.flatMap(({ members }) => members);
-    const five = (_: unknown, index: number) => ({ members: index === 0 || member === undefined ? [] : Array.from({ length: 5 }, () => member) });
-    const withMembers = (change: (_: unknown, index: number) => { members: Found["masters"][number]["members"] }) => ({
+    const five = (_: unknown, index: number) => ({
+      members: index === 0 || member === undefined ? [] : Array.from({ length: 5 }, () => member),
+    });
+    const withMembers = (
+      change: (_: unknown, index: number) => { members: Found["masters"][number]["members"] },
+    ) => ({
       ...without(false),
       masters: without(false).masters.map((master, index) => ({ ...master, ...change(master, index) })),
     });
@@ -148,7 +179,9 @@ describe("refused before anything is changed", () => {
 
   test("a recovery, with all that is missing and all causes", () => {
     const stale = { etcd: { identity: "x", isStale: true, flags: [] } };
-    const masters = whole.masters.slice(0, 1).map((master) => ({ ...master, doesAnswer: false, etcd: "silent" as const, processes: stale }));
+    const masters = whole.masters
+      .slice(0, 1)
+      .map((master) => ({ ...master, doesAnswer: false, etcd: "silent" as const, processes: stale }));
     const gone = ["master-2", "master-3"].map((name) => ({ name, isAlive: false }));
     expect(refusalsOf({ masters, missing: gone }, authorities)[0]).toContain(
       "Cannot recover without master-2, master-3: etcd has no quorum that answers: 0 of 3 members do; master-1: etcd does not answer, and",
@@ -156,7 +189,14 @@ describe("refused before anything is changed", () => {
   });
 
   test("a recovery", () => {
-    const down = { ...without(false), masters: without(false).masters.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })) };
+    const down = {
+      ...without(false),
+      masters: without(false).masters.map((master) => ({
+        ...master,
+        etcd: "silent" as const,
+        doesAnswer: false,
+      })),
+    };
     expect(refusalsOf(down, authorities)).toEqual([
       "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since all that is out is started together. Mend SSH to master-3, then run pulumi up again",
     ]);
@@ -168,9 +208,16 @@ describe("while a rollout is held before issue", () => {
   const trusting = foundAs(pems, { receipt: { ...receipt, isComplete: false, phase: "trust" } });
 
   test("earlier leaves are no difference, a trust file without the wanted authority is one", () => {
-    const both = { masters: trusting.masters.map((master) => ({ ...master, files: { ...master.files, ...unionOf(master.files) } })) };
+    const both = {
+      masters: trusting.masters.map((master) => ({
+        ...master,
+        files: { ...master.files, ...unionOf(master.files) },
+      })),
+    };
     expect(differences(both, held, ackLayout)).toEqual([]);
-    expect(differences(trusting, held, ackLayout).map(({ master, what }) => `${master}: ${what}`)).toContain("master-1: etcd-ca is not the wanted one");
+    expect(differences(trusting, held, ackLayout).map(({ master, what }) => `${master}: ${what}`)).toContain(
+      "master-1: etcd-ca is not the wanted one",
+    );
   });
 
   function unionOf(files: Found["masters"][number]["files"]) {
@@ -180,7 +227,9 @@ describe("while a rollout is held before issue", () => {
         .filter((row) => row.kind === "trust")
         .flatMap((row) => {
           const [file, other] = [files[row.id], nextFiles[row.id]];
-          return file === undefined || other === undefined ? [] : [[row.id, { ...file, certificates: [...other.certificates, ...file.certificates] }]];
+          return file === undefined || other === undefined
+            ? []
+            : [[row.id, { ...file, certificates: [...other.certificates, ...file.certificates] }]];
         }),
     );
   }
@@ -198,11 +247,15 @@ describe("a new machine that is still to join", () => {
     expect(foundOf([...two, ...joining], masters)).toEqual(found);
     expect(refusals(found, masters, ackLayout, identity, allowed)).toEqual([]);
     const late = { ...found, joining: joining.map((master) => ({ ...master, clock: master.clock - 60 })) };
-    expect(refusals(late, masters, ackLayout, identity, allowed)[0]).toContain("Cannot issue certificates for master-3: its clock is 60 s behind");
+    expect(refusals(late, masters, ackLayout, identity, allowed)[0]).toContain(
+      "Cannot issue certificates for master-3: its clock is 60 s behind",
+    );
   });
 
   test("is refused while etcd has a member at its address", () => {
-    expect(refusals({ ...found, masters: whole.masters.slice(0, 2) }, masters, ackLayout, identity, allowed)).toEqual([
+    expect(
+      refusals({ ...found, masters: whole.masters.slice(0, 2) }, masters, ackLayout, identity, allowed),
+    ).toEqual([
       "Cannot treat master-3 as joining: etcd has a member at 10.77.0.13; expected none yet. When it is the machine that was replaced: etcdctl member remove; when it is the new one and its etcd runs: remove masters[master-3].joining",
     ]);
   });
@@ -212,22 +265,44 @@ describe("a new machine that is still to join", () => {
     expect(refusalsOf(found, undefined)).toEqual([
       "Cannot rotate without master-3: 2 of 2 members answer, so a restart of etcd on master-1, master-2 would leave 1; expected a quorum of 2 beside it. Nothing was changed. First let master-3 join with the certificates that the others have (docs/masters.md), then run pulumi up again",
     ]);
-    expect(refusalsOf({ masters: two.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })), joining }, undefined)).toEqual([]);
+    expect(
+      refusalsOf(
+        {
+          masters: two.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })),
+          joining,
+        },
+        undefined,
+      ),
+    ).toEqual([]);
   });
 
   test("differs by its files alone", () => {
-    const bare = joining.map((master) => ({ ...master, files: {}, processes: {}, served: {}, receipt: undefined }));
+    const bare = joining.map((master) => ({
+      ...master,
+      files: {},
+      processes: {},
+      served: {},
+      receipt: undefined,
+    }));
     const wanted = { ...wantedOf(pems), heldBefore: "retire" as const };
-    expect(differences({ masters: two, joining: bare }, wanted, ackLayout).map(({ master, what }) => `${master} ${what}`)).toEqual(
-      ackLayout.map(({ id }) => `master-3 ${id} is missing (joining)`),
-    );
+    expect(
+      differences({ masters: two, joining: bare }, wanted, ackLayout).map(
+        ({ master, what }) => `${master} ${what}`,
+      ),
+    ).toEqual(ackLayout.map(({ id }) => `master-3 ${id} is missing (joining)`));
     const there = joining.map((master) => ({ ...master, processes: {}, served: {}, receipt: undefined }));
     expect(differences({ masters: two, joining: there }, wanted, ackLayout)).toEqual([]);
   });
 
   test("gets one step, after the others trust what its leaves are issued by", () => {
-    const steps = stepsOf(planRollout(found, ackLayout, [], 0), ["master-1", "master-2"], ["master-3"]).filter(({ master }) => master === "master-3");
-    expect(steps).toEqual([{ phase: "issue", master: "master-3", after: ["trust-master-1", "trust-master-2"], heirs: [] }]);
+    const steps = stepsOf(
+      planRollout(found, ackLayout, [], 0),
+      ["master-1", "master-2"],
+      ["master-3"],
+    ).filter(({ master }) => master === "master-3");
+    expect(steps).toEqual([
+      { phase: "issue", master: "master-3", after: ["trust-master-1", "trust-master-2"], heirs: [] },
+    ]);
     expect([holdOf(found, undefined, []), ...obstaclesOf(found, "retire", [])]).toEqual([
       "retire",
       "master-3 has joined and masters[master-3].joining is removed",

@@ -20,22 +20,70 @@ export interface LeafRequest {
   readonly authority?: true;
 }
 
-const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve", "-nodes", "-keyout", "-", "-out", "-"];
+const newKey = [
+  "-newkey",
+  "ec",
+  "-pkeyopt",
+  "ec_paramgen_curve:P-256",
+  "-pkeyopt",
+  "ec_param_enc:named_curve",
+  "-nodes",
+  "-keyout",
+  "-",
+  "-out",
+  "-",
+];
 
 /** A self-signed authority with a key identifier. */
 export function makeAuthority(subject: string, days = 3650): Issued {
   return split(
-    openssl(["req", "-x509", ...newKey, "-subj", subject, "-days", String(days), "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"], {}),
+    openssl(
+      [
+        "req",
+        "-x509",
+        ...newKey,
+        "-subj",
+        subject,
+        "-days",
+        String(days),
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+      ],
+      {},
+    ),
   );
 }
 
 /** The same as this program makes it: the subject has a serialNumber, 16 hexadecimal digits of the public key's SHA-256. */
 export function makeOwnAuthority(commonName: string): Issued {
-  const keyPem = openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"], {});
+  const keyPem = openssl(
+    [
+      "genpkey",
+      "-algorithm",
+      "EC",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+      "-pkeyopt",
+      "ec_param_enc:named_curve",
+    ],
+    {},
+  );
   const publicKeyPem = openssl(["pkey", "-in", "key.pem", "-pubout"], { "key.pem": keyPem });
   const serial = createHash("sha256").update(publicKeyPem).digest("hex").slice(0, 16);
   const usage = "keyUsage=critical,keyCertSign,cRLSign,digitalSignature";
-  const words = ["req", "-x509", "-new", "-key", "key.pem", "-subj", `/CN=${commonName}/serialNumber=${serial}`, "-days", "3650", "-addext", usage];
+  const words = [
+    "req",
+    "-x509",
+    "-new",
+    "-key",
+    "key.pem",
+    "-subj",
+    `/CN=${commonName}/serialNumber=${serial}`,
+    "-days",
+    "3650",
+    "-addext",
+    usage,
+  ];
   return { certPem: openssl(words, { "key.pem": keyPem }), keyPem };
 }
 
@@ -49,10 +97,26 @@ export function makeLeaf(authority: Issued, request: LeafRequest): Issued {
   ];
   const asked = extensions.flatMap((extension) => ["-addext", extension]);
   return split(
-    openssl(["req", "-x509", ...newKey, "-subj", subject, "-days", String(days), ...asked, "-CA", "ca.pem", "-CAkey", "ca-key.pem"], {
-      "ca.pem": authority.certPem,
-      "ca-key.pem": authority.keyPem,
-    }),
+    openssl(
+      [
+        "req",
+        "-x509",
+        ...newKey,
+        "-subj",
+        subject,
+        "-days",
+        String(days),
+        ...asked,
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca-key.pem",
+      ],
+      {
+        "ca.pem": authority.certPem,
+        "ca-key.pem": authority.keyPem,
+      },
+    ),
   );
 }
 
@@ -87,13 +151,18 @@ function runOpenssl(words: readonly string[], files: Readonly<Record<string, str
     for (const [name, text] of Object.entries(files)) {
       writeFileSync(join(folder, name), text, { mode: 0o600 });
     }
-    return execFileSync("openssl", words, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    return execFileSync("openssl", words, {
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 function split(output: string): Issued {
-  const block = (kind: string) => new RegExp(`-----BEGIN ${kind}-----[^-]+-----END ${kind}-----\n`).exec(output)?.[0] ?? "";
+  const block = (kind: string) =>
+    new RegExp(`-----BEGIN ${kind}-----[^-]+-----END ${kind}-----\n`).exec(output)?.[0] ?? "";
   return { certPem: block("CERTIFICATE"), keyPem: block("PRIVATE KEY") };
 }

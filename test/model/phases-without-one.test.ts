@@ -3,7 +3,16 @@ import { ackLayout } from "../../components/model/layout.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { diskOf, makePems, names } from "./cluster.ts";
 import { explore, finish, refusedDuring } from "./explore.ts";
-import { apply, foundIn, issuersOf, operationsOf, refusedIn, restarted, settled, type World } from "./masters.ts";
+import {
+  apply,
+  foundIn,
+  issuersOf,
+  operationsOf,
+  refusedIn,
+  restarted,
+  settled,
+  type World,
+} from "./masters.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {
   const { withMemory } = await import("./remembered.ts");
@@ -19,30 +28,51 @@ const stranger = makePems("stranger");
 const issuers = issuersOf([shared, separate, next, stranger]);
 
 describe("a master that cannot be reached in some of the runs, and can be in others", () => {
-  test.each(names)("%s, alive: every connection is accepted in every state, and each of them can be finished", (name) => {
-    const { refused, worlds } = explore(settled(shared), next, issuers, { missing: { name, isAlive: true } });
-    expect(refused).toEqual([]);
-    expect(worlds.length).toBeGreaterThan(100);
-    const ends = worlds.map((world) => finish(world, next, issuers));
-    expect(ends.filter((end) => refusedIn(end, issuers).length > 0 || names.some((each) => end.disks[each]?.["etcd-ca"] !== next.authorities.etcd))).toEqual(
-      [],
-    );
-  });
+  test.each(names)(
+    "%s, alive: every connection is accepted in every state, and each of them can be finished",
+    (name) => {
+      const { refused, worlds } = explore(settled(shared), next, issuers, {
+        missing: { name, isAlive: true },
+      });
+      expect(refused).toEqual([]);
+      expect(worlds.length).toBeGreaterThan(100);
+      const ends = worlds.map((world) => finish(world, next, issuers));
+      expect(
+        ends.filter(
+          (end) =>
+            refusedIn(end, issuers).length > 0 ||
+            names.some((each) => end.disks[each]?.["etcd-ca"] !== next.authorities.etcd),
+        ),
+      ).toEqual([]);
+    },
+  );
 
-  test.each(names)("%s, dead: the others accept each other, none of them restarts meanwhile, and with it back each state can be finished", (name) => {
-    const { refused, worlds } = explore(settled(separate), next, issuers, { missing: { name, isAlive: false } });
-    expect(refused).toEqual([]);
-    const wanted = Object.fromEntries(names.map((each) => [each, diskOf(next, each)]));
-    // what it starts with is what lies there
-    const back = worlds.map((world) =>
-      restarted.reduce((begun, component) => apply(begun, { kind: "restart", phase: "settle", master: name, component }), world),
-    );
-    for (const ill of [undefined, name]) {
-      const ends = back.map((world) => finish(world, next, issuers, { ill }));
-      expect(ends.filter((end) => refusedIn(end, issuers).length > 0)).toEqual([]);
-      expect(ends.every((end) => names.every((each) => JSON.stringify(end.disks[each]) === JSON.stringify(wanted[each])))).toBe(true);
-    }
-  });
+  test.each(names)(
+    "%s, dead: the others accept each other, none of them restarts meanwhile, and with it back each state can be finished",
+    (name) => {
+      const { refused, worlds } = explore(settled(separate), next, issuers, {
+        missing: { name, isAlive: false },
+      });
+      expect(refused).toEqual([]);
+      const wanted = Object.fromEntries(names.map((each) => [each, diskOf(next, each)]));
+      // what it starts with is what lies there
+      const back = worlds.map((world) =>
+        restarted.reduce(
+          (begun, component) => apply(begun, { kind: "restart", phase: "settle", master: name, component }),
+          world,
+        ),
+      );
+      for (const ill of [undefined, name]) {
+        const ends = back.map((world) => finish(world, next, issuers, { ill }));
+        expect(ends.filter((end) => refusedIn(end, issuers).length > 0)).toEqual([]);
+        expect(
+          ends.every((end) =>
+            names.every((each) => JSON.stringify(end.disks[each]) === JSON.stringify(wanted[each])),
+          ),
+        ).toBe(true);
+      }
+    },
+  );
 
   test("going on after trust without one that is alive refuses it", () => {
     const missing = { name: "master-3", isAlive: true };
@@ -67,7 +97,9 @@ describe("a member that is out from the beginning", () => {
     const text = diskOf(stranger, "master-3")[id] ?? "";
     return {
       disks: { ...disks, "master-3": { ...disks["master-3"], [id]: text } },
-      loaded: Object.fromEntries(Object.entries(loaded).map(([key, texts]) => [key, key === `master-3 ${id}` ? [text] : texts])),
+      loaded: Object.fromEntries(
+        Object.entries(loaded).map(([key, texts]) => [key, key === `master-3 ${id}` ? [text] : texts]),
+      ),
       backups: backups + settled(stranger).backups,
       out: ["etcd@master-3", "kube-apiserver@master-3"],
     };
@@ -77,14 +109,21 @@ describe("a member that is out from the beginning", () => {
     ["a trust file that accepts nobody", broken("etcd-peer-ca")],
   ] as const;
 
-  test.each(fromBroken)("%s: in every state those that answer accept each other, and one more run finishes", (_, start) => {
-    const { refused, worlds } = explore(start, next, issuers);
-    expect(refused).toEqual([]);
-    expect(worlds.length).toBeGreaterThan(100);
-    const ends = worlds.map((world) => finish(world, next, issuers));
-    const { disks, loaded } = settled(next);
-    expect(ends.filter((end) => JSON.stringify([end.disks, end.loaded, end.out]) !== JSON.stringify([disks, loaded, []]))).toEqual([]);
-  });
+  test.each(fromBroken)(
+    "%s: in every state those that answer accept each other, and one more run finishes",
+    (_, start) => {
+      const { refused, worlds } = explore(start, next, issuers);
+      expect(refused).toEqual([]);
+      expect(worlds.length).toBeGreaterThan(100);
+      const ends = worlds.map((world) => finish(world, next, issuers));
+      const { disks, loaded } = settled(next);
+      expect(
+        ends.filter(
+          (end) => JSON.stringify([end.disks, end.loaded, end.out]) !== JSON.stringify([disks, loaded, []]),
+        ),
+      ).toEqual([]);
+    },
+  );
 
   test("started in settle, it refuses the new leaves of those that it has links to by then", () => {
     const [, start] = fromBroken[0];
@@ -107,7 +146,12 @@ describe("a new machine that is still to join", () => {
   const replaced = (world: World, name: string): World => ({
     ...world,
     disks: { ...world.disks, [name]: {} },
-    loaded: { ...world.loaded, ...Object.fromEntries(Object.keys(world.loaded).flatMap((key) => (key.startsWith(`${name} `) ? [[key, []]] : []))) },
+    loaded: {
+      ...world.loaded,
+      ...Object.fromEntries(
+        Object.keys(world.loaded).flatMap((key) => (key.startsWith(`${name} `) ? [[key, []]] : [])),
+      ),
+    },
   });
   // master-3 was lost when the others had the trust files of the new authorities, or after the rollout
   const afterTrust = operationsOf(settled(separate), next)

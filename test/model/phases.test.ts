@@ -6,7 +6,18 @@ import { type PlannedStep, planRollout, stepName, stepsOf } from "../../componen
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, makeOriginalPems, makePems, names } from "./cluster.ts";
 import { explore, finish, refusedDuring } from "./explore.ts";
-import { apply, foundIn, issuersOf, operationsOf, refusedIn, settled, surveyed, type Ways, type World, withTrust } from "./masters.ts";
+import {
+  apply,
+  foundIn,
+  issuersOf,
+  operationsOf,
+  refusedIn,
+  settled,
+  surveyed,
+  type Ways,
+  type World,
+  withTrust,
+} from "./masters.ts";
 import { makeAuthority } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {
@@ -34,9 +45,21 @@ describe("in every state that interrupted runs can reach, all connections are ac
     ["adoption of a shared authority", settled(shared), next],
     ["adoption of separate authorities", settled(separate), next],
     ["rollback to a shared authority", settled(next), shared],
-    ["an earlier run towards another authority, stopped in trust", halfDone(settled(shared), abandoned, 7), next],
-    ["an earlier run towards another authority, stopped in issue", halfDone(settled(shared), abandoned, 21), next],
-    ["an earlier run towards another authority, stopped in retire", halfDone(settled(separate), abandoned, 34), next],
+    [
+      "an earlier run towards another authority, stopped in trust",
+      halfDone(settled(shared), abandoned, 7),
+      next,
+    ],
+    [
+      "an earlier run towards another authority, stopped in issue",
+      halfDone(settled(shared), abandoned, 21),
+      next,
+    ],
+    [
+      "an earlier run towards another authority, stopped in retire",
+      halfDone(settled(separate), abandoned, 34),
+      next,
+    ],
   ])("%s", (_, start, wanted) => {
     const { refused, disks } = explore(start, wanted, issuers);
     expect(refused).toEqual([]);
@@ -46,33 +69,55 @@ describe("in every state that interrupted runs can reach, all connections are ac
 
   test("those by somebody else's authority too, from a take-over on; the cluster's earlier one never stays", () => {
     const foreign = makeAuthority("/O=Elsewhere/CN=backup-ca", 30).certPem;
-    const joined = withTrust(withTrust(settled(original), "master-1", "etcd-ca", foreign), "master-2", "etcd-ca", foreign);
+    const joined = withTrust(
+      withTrust(settled(original), "master-1", "etcd-ca", foreign),
+      "master-2",
+      "etcd-ca",
+      foreign,
+    );
     const { refused, worlds } = explore(joined, next, issuers);
     expect(refused).toEqual([]);
     expect(worlds.length).toBeGreaterThan(100);
     const texts = worlds.flatMap(({ disks, loaded }) =>
-      ["master-1", "master-2"].flatMap((name) => [disks[name]?.["etcd-ca"] ?? "", ...(loaded[`${name} etcd-ca`] ?? [])]),
+      ["master-1", "master-2"].flatMap((name) => [
+        disks[name]?.["etcd-ca"] ?? "",
+        ...(loaded[`${name} etcd-ca`] ?? []),
+      ]),
     );
     expect(texts.filter((text) => !text.includes(foreign))).toEqual([]);
     const wanted = `${next.authorities.etcd}${foreign}`;
     for (const end of worlds.map((world) => finish(world, next, issuers))) {
-      expect(names.map((name) => end.disks[name]?.["etcd-ca"])).toEqual([wanted, wanted, next.authorities.etcd]);
-      expect(names.map((name) => end.disks[name]?.["etcd-peer-ca"])).toEqual(names.map(() => next.authorities["etcd-peer"]));
+      expect(names.map((name) => end.disks[name]?.["etcd-ca"])).toEqual([
+        wanted,
+        wanted,
+        next.authorities.etcd,
+      ]);
+      expect(names.map((name) => end.disks[name]?.["etcd-peer-ca"])).toEqual(
+        names.map(() => next.authorities["etcd-peer"]),
+      );
     }
   });
 
   test("any sequence of targets, interruptions and masters that are out", () => {
-    const run = fc.record({ wanted: fc.constantFrom(shared, separate, abandoned, next), count: fc.nat(50), ill: fc.constantFrom(undefined, ...names) });
-    const property = fc.property(fc.constantFrom(shared, separate), fc.array(run, { minLength: 1, maxLength: 6 }), (first, runs) => {
-      let world = settled(first);
-      for (const { wanted, count, ill } of runs) {
-        world = surveyed(world, issuers, ill);
-        for (const operation of operationsOf(world, wanted, { ill }).slice(0, count)) {
-          world = apply(world, operation);
-          expect(refusedIn(world, issuers)).toEqual([]);
-        }
-      }
+    const run = fc.record({
+      wanted: fc.constantFrom(shared, separate, abandoned, next),
+      count: fc.nat(50),
+      ill: fc.constantFrom(undefined, ...names),
     });
+    const property = fc.property(
+      fc.constantFrom(shared, separate),
+      fc.array(run, { minLength: 1, maxLength: 6 }),
+      (first, runs) => {
+        let world = settled(first);
+        for (const { wanted, count, ill } of runs) {
+          world = surveyed(world, issuers, ill);
+          for (const operation of operationsOf(world, wanted, { ill }).slice(0, count)) {
+            world = apply(world, operation);
+            expect(refusedIn(world, issuers)).toEqual([]);
+          }
+        }
+      },
+    );
     fc.assert(property, { numRuns: 60 });
   });
 });
@@ -100,8 +145,16 @@ test("as it is, the way of those below refuses none", () => {
 
 describe("other ways refuse connections", () => {
   const ways: readonly [string, Ways, string][] = [
-    ["issue before trust", { order: ["issue", "trust", "retire"] }, "etcd-ca on master-2 refuses apiserver-etcd-client of master-1"],
-    ["retire before issue", { order: ["trust", "retire", "issue"] }, "etcd-ca on master-1 refuses apiserver-etcd-client of master-2"],
+    [
+      "issue before trust",
+      { order: ["issue", "trust", "retire"] },
+      "etcd-ca on master-2 refuses apiserver-etcd-client of master-1",
+    ],
+    [
+      "retire before issue",
+      { order: ["trust", "retire", "issue"] },
+      "etcd-ca on master-1 refuses apiserver-etcd-client of master-2",
+    ],
     [
       "trust without the union",
       { contents: (phase, ...rest) => contentsFor(phase === "trust" ? "retire" : phase, ...rest) },
@@ -112,7 +165,11 @@ describe("other ways refuse connections", () => {
       { contents: (phase, ...rest) => (phase === "trust" ? {} : contentsFor(phase, ...rest)) },
       "etcd-peer-ca on master-1 refuses etcd-peer of master-2",
     ],
-    ["trust without restarts", { restarts: ["retire"] }, "apiserver-etcd-ca on master-1 refuses etcd-server of master-2"],
+    [
+      "trust without restarts",
+      { restarts: ["retire"] },
+      "apiserver-etcd-ca on master-1 refuses etcd-server of master-2",
+    ],
   ];
   test.each(ways)("%s", (_, way, expected) => {
     expect(refusedDuring(settled(separate), next, issuers, way)).toContain(expected);
@@ -121,7 +178,9 @@ describe("other ways refuse connections", () => {
   test("a union from an earlier survey", () => {
     const start = halfDone(settled(separate), abandoned, 21);
     const plan = planRollout(foundIn(settled(separate)), ackLayout, [], 0);
-    expect(refusedDuring(start, next, issuers, { plan })).toContain("etcd-peer-ca on master-3 refuses etcd-peer of master-1");
+    expect(refusedDuring(start, next, issuers, { plan })).toContain(
+      "etcd-peer-ca on master-3 refuses etcd-peer of master-1",
+    );
   });
 });
 
@@ -129,7 +188,8 @@ describe("the steps that write follow one another", () => {
   test.each([undefined, ...names])("with %s out", (ill) => {
     const steps = stepsOf(planRollout(foundIn(settled(separate), ill), ackLayout, [], 0), names);
     const byName = new Map(steps.map((step) => [stepName(step), step]));
-    const allBefore = (step: PlannedStep | undefined): string[] => (step?.after ?? []).flatMap((name) => [name, ...allBefore(byName.get(name))]);
+    const allBefore = (step: PlannedStep | undefined): string[] =>
+      (step?.after ?? []).flatMap((name) => [name, ...allBefore(byName.get(name))]);
     const changing = steps.filter((step) => ["trust", "issue", "retire"].includes(step.phase));
     expect(changing).toHaveLength(9);
     changing.slice(1).forEach((step, index) => {

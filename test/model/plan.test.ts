@@ -17,7 +17,12 @@ function plan(of: Found = found, at = now): RolloutPlan {
 
 /** The common names of what stays trusted, by trust row. */
 function trusted(of: Found, master: string): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(plan(of).trusted[master] ?? {}).map(([row, list]) => [row, list.map(({ subject: [name = ""] }) => name)]));
+  return Object.fromEntries(
+    Object.entries(plan(of).trusted[master] ?? {}).map(([row, list]) => [
+      row,
+      list.map(({ subject: [name = ""] }) => name),
+    ]),
+  );
 }
 
 describe("the order of masters", () => {
@@ -59,26 +64,47 @@ describe("the snapshot", () => {
       isLeader: false,
       files: { ...files, "etcd-peer": endingAt(files["etcd-peer"], now) },
     }));
-    expect(plan(out)).toMatchObject({ out: { "master-1": ["etcd", "kube-apiserver"] }, snapshotFrom: "master-2" });
+    expect(plan(out)).toMatchObject({
+      out: { "master-1": ["etcd", "kube-apiserver"] },
+      snapshotFrom: "master-2",
+    });
   });
 });
 
 describe("what stays trusted", () => {
   test("with separate authorities is each role's own, so that no client can pose as a member", () => {
-    const own = { "etcd-ca": ["CN=etcd-ca separate"], "etcd-peer-ca": ["CN=etcd-peer-ca separate"], "apiserver-etcd-ca": ["CN=etcd-ca separate"] };
+    const own = {
+      "etcd-ca": ["CN=etcd-ca separate"],
+      "etcd-peer-ca": ["CN=etcd-peer-ca separate"],
+      "apiserver-etcd-ca": ["CN=etcd-ca separate"],
+    };
     expect(names.map((name) => trusted(found, name))).toEqual([own, own, own]);
   });
 
   test("with a shared authority is that one everywhere", () => {
-    const own = { "etcd-ca": ["CN=etcd-ca shared"], "etcd-peer-ca": ["CN=etcd-ca shared"], "apiserver-etcd-ca": ["CN=etcd-ca shared"] };
+    const own = {
+      "etcd-ca": ["CN=etcd-ca shared"],
+      "etcd-peer-ca": ["CN=etcd-ca shared"],
+      "apiserver-etcd-ca": ["CN=etcd-ca shared"],
+    };
     expect(trusted(foundAs(shared), "master-3")).toEqual(own);
   });
 
   test("includes whoever issued a leaf on another master's disk, for that leaf's role alone", () => {
-    const disk = { ...diskOf(separate, "master-3"), "etcd-peer": half.leaves["master-3"]?.["etcd-peer"].certPem ?? "" };
+    const disk = {
+      ...diskOf(separate, "master-3"),
+      "etcd-peer": half.leaves["master-3"]?.["etcd-peer"].certPem ?? "",
+    };
     const known = `${separate.authorities["etcd-peer"]}${half.authorities["etcd-peer"]}${half.authorities.etcd}`;
     const mixed = {
-      masters: [...found.masters.slice(0, 2), masterWith("master-3", { ...disk, "etcd-peer-ca": known }, { served: found.masters[2]?.served ?? {} })],
+      masters: [
+        ...found.masters.slice(0, 2),
+        masterWith(
+          "master-3",
+          { ...disk, "etcd-peer-ca": known },
+          { served: found.masters[2]?.served ?? {} },
+        ),
+      ],
     };
     expect(trusted(mixed, "master-1")).toEqual({
       "etcd-ca": ["CN=etcd-ca separate"],
@@ -86,7 +112,11 @@ describe("what stays trusted", () => {
       "apiserver-etcd-ca": ["CN=etcd-ca separate"],
     });
     // what the file itself holds stays, needed or not
-    expect(trusted(mixed, "master-3")["etcd-peer-ca"]).toEqual(["CN=etcd-peer-ca separate", "CN=etcd-peer-ca half", "CN=etcd-ca half"]);
+    expect(trusted(mixed, "master-3")["etcd-peer-ca"]).toEqual([
+      "CN=etcd-peer-ca separate",
+      "CN=etcd-peer-ca half",
+      "CN=etcd-ca half",
+    ]);
   });
 
   test.each([
@@ -110,9 +140,16 @@ describe("what stays trusted", () => {
     ],
   ] as const)("includes whoever issued what is still served on %d", (port, leaf, expected) => {
     const [served] = certificatesIn(half.leaves["master-3"]?.[leaf].certPem ?? "");
-    const known = { "etcd-ca": `${separate.authorities.etcd}${half.authorities.etcd}${half.authorities["etcd-peer"]}` };
+    const known = {
+      "etcd-ca": `${separate.authorities.etcd}${half.authorities.etcd}${half.authorities["etcd-peer"]}`,
+    };
     const third = masterWith("master-3", { ...diskOf(separate, "master-3"), ...known });
-    const mixed = { masters: [...found.masters.slice(0, 2), { ...third, served: { ...third.served, ...(served === undefined ? {} : { [port]: served }) } }] };
+    const mixed = {
+      masters: [
+        ...found.masters.slice(0, 2),
+        { ...third, served: { ...third.served, ...(served === undefined ? {} : { [port]: served }) } },
+      ],
+    };
     expect(trusted(mixed, "master-1")).toEqual(expected);
   });
 });
@@ -159,12 +196,17 @@ describe("the mode", () => {
       "master-2",
       () => ({ etcd: "silent", doesAnswer: false }),
     );
-    expect([plan(ill).mode, plan(ill).causes]).toEqual(["recovery", ["etcd has no quorum that answers: 1 of 3 members do"]]);
+    expect([plan(ill).mode, plan(ill).causes]).toEqual([
+      "recovery",
+      ["etcd has no quorum that answers: 1 of 3 members do"],
+    ]);
   });
 
   test("counts a member that cannot be reached over SSH: by whether it answers the others", () => {
     const with3 = (isAlive: boolean): Found => ({
-      masters: found.masters.slice(0, 2).map((master, index) => (index === 0 ? { ...master, etcd: "silent", doesAnswer: false } : master)),
+      masters: found.masters
+        .slice(0, 2)
+        .map((master, index) => (index === 0 ? { ...master, etcd: "silent", doesAnswer: false } : master)),
       missing: [{ name: "master-3", isAlive }],
     });
     expect(plan(with3(false)).causes).toEqual(["etcd has no quorum that answers: 1 of 3 members do"]);
@@ -177,12 +219,21 @@ describe("the mode", () => {
 
   test("is rolling when a member that does not answer has only begun to start, and recovery when it serves with files that have changed", () => {
     const stale = { etcd: { identity: "x", isStale: true, flags: [] } };
-    const starting = changed(found, "master-1", () => ({ etcd: "stopped", doesAnswer: false, processes: stale, served: {} }));
+    const starting = changed(found, "master-1", () => ({
+      etcd: "stopped",
+      doesAnswer: false,
+      processes: stale,
+      served: {},
+    }));
     const old = changed(found, "master-1", () => ({ etcd: "silent", doesAnswer: false, processes: stale }));
     expect(plan(starting).causes).toEqual([]);
-    expect(plan(old).causes).toEqual(["master-1: etcd does not answer, and runs with files that have changed since its start"]);
+    expect(plan(old).causes).toEqual([
+      "master-1: etcd does not answer, and runs with files that have changed since its start",
+    ]);
     // on one port is enough
-    const half = changed(old, "master-1", ({ served: { 2379: client } }) => ({ served: client === undefined ? {} : { 2379: client } }));
+    const half = changed(old, "master-1", ({ served: { 2379: client } }) => ({
+      served: client === undefined ? {} : { 2379: client },
+    }));
     expect(plan(half).causes).toEqual(plan(old).causes);
     expect(plan(changed(old, "master-1", () => ({ processes: {} }))).causes).toEqual([]);
   });
@@ -200,17 +251,28 @@ describe("the mode", () => {
 
   const end = Date.UTC(2026, 10, 20);
   const out = changed(found, "master-2", () => ({ etcd: "silent", doesAnswer: false }));
-  const expired = (of: Found, id: string) => changed(of, "master-2", (master) => ({ files: { ...master.files, [id]: endingAt(master.files[id], end) } }));
+  const expired = (of: Found, id: string) =>
+    changed(of, "master-2", (master) => ({
+      files: { ...master.files, [id]: endingAt(master.files[id], end) },
+    }));
 
   test("is recovery when a member is out and its leaf has ended, from its very end on", () => {
     expect(plan(expired(out, "etcd-peer"), end - 1).causes).toEqual([]);
-    expect(plan(expired(out, "etcd-peer"), end)).toMatchObject({ mode: "recovery", causes: ["master-2: etcd-peer expired on 2026-11-20"] });
+    expect(plan(expired(out, "etcd-peer"), end)).toMatchObject({
+      mode: "recovery",
+      causes: ["master-2: etcd-peer expired on 2026-11-20"],
+    });
   });
 
   test("is recovery when a member is out and a leaf does not belong to its key", () => {
     const key = found.masters[0]?.files["etcd-server-key"];
-    const mixed = changed(out, "master-2", (master) => ({ files: { ...master.files, ...(key === undefined ? {} : { "etcd-server-key": key }) } }));
-    expect(plan(mixed)).toMatchObject({ mode: "recovery", causes: ["master-2: etcd-server does not belong to its key"] });
+    const mixed = changed(out, "master-2", (master) => ({
+      files: { ...master.files, ...(key === undefined ? {} : { "etcd-server-key": key }) },
+    }));
+    expect(plan(mixed)).toMatchObject({
+      mode: "recovery",
+      causes: ["master-2: etcd-server does not belong to its key"],
+    });
   });
 
   test("is rolling when a leaf has ended and its member still works", () => {
@@ -227,12 +289,18 @@ describe("the mode", () => {
 });
 
 describe("what is out", () => {
-  const down = (of: Found, name: string) => changed(of, name, () => ({ etcd: "silent", doesAnswer: false, processes: staleEtcd }));
-  const staleEtcd = { etcd: { identity: "x", isStale: true, flags: [] }, "kube-apiserver": { identity: "y", isStale: false, flags: [] } };
+  const down = (of: Found, name: string) =>
+    changed(of, name, () => ({ etcd: "silent", doesAnswer: false, processes: staleEtcd }));
+  const staleEtcd = {
+    etcd: { identity: "x", isStale: true, flags: [] },
+    "kube-apiserver": { identity: "y", isStale: false, flags: [] },
+  };
   const both = ["etcd", "kube-apiserver"];
   /** How many steps of a phase wait for no other of the same phase. */
   const sideBySide = (of: Found, phase: string) =>
-    stepsOf(plan(of), names).filter((step) => step.phase === phase && !step.after.some((each) => each.startsWith(phase))).length;
+    stepsOf(plan(of), names).filter(
+      (step) => step.phase === phase && !step.after.some((each) => each.startsWith(phase)),
+    ).length;
 
   test("is nothing in rolling mode", () => {
     expect(plan().out).toEqual({});
@@ -242,7 +310,9 @@ describe("what is out", () => {
     const one = down(found, "master-3");
     expect(plan(one).out).toEqual({ "master-3": both });
     expect(plan(one).order.trust).toEqual(["master-3", "master-1", "master-2"]);
-    expect([sideBySide(one, "trust"), sideBySide(one, "issue"), sideBySide(one, "retire")]).toEqual([1, 1, 1]);
+    expect([sideBySide(one, "trust"), sideBySide(one, "issue"), sideBySide(one, "retire")]).toEqual([
+      1, 1, 1,
+    ]);
   });
 
   test("comes first although it answers, gives no snapshot and gets no leadership; the others are ill only because of it", () => {
@@ -253,12 +323,22 @@ describe("what is out", () => {
         isLeader: master.name === "master-1",
       })),
     };
-    const one = changed(linked, "master-3", ({ files }) => ({ files: { ...files, "etcd-peer": endingAt(files["etcd-peer"], end) } }));
-    expect(plan(one)).toMatchObject({ out: { "master-3": both }, order: { trust: ["master-3", "master-1", "master-2"] }, snapshotFrom: "master-1" });
-    const heirs = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) => (phase === "trust" ? own : []));
+    const one = changed(linked, "master-3", ({ files }) => ({
+      files: { ...files, "etcd-peer": endingAt(files["etcd-peer"], end) },
+    }));
+    expect(plan(one)).toMatchObject({
+      out: { "master-3": both },
+      order: { trust: ["master-3", "master-1", "master-2"] },
+      snapshotFrom: "master-1",
+    });
+    const heirs = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) =>
+      phase === "trust" ? own : [],
+    );
     expect(heirs).not.toContain("master-3");
     // by then it has been started
-    const later = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) => (phase === "retire" ? own : []));
+    const later = stepsOf(plan(one), names).flatMap(({ phase, heirs: own }) =>
+      phase === "retire" ? own : [],
+    );
     expect(later).toContain("master-3");
     // it would not let a restarted one back in
     const leading = changed(one, "master-3", () => ({ isLeader: true }));
@@ -268,7 +348,9 @@ describe("what is out", () => {
   test("is everything without quorum, and files are written side by side", () => {
     const two = down(down(found, "master-3"), "master-1");
     expect(plan(two).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
-    expect([sideBySide(two, "trust"), sideBySide(two, "issue"), sideBySide(two, "retire")]).toEqual([3, 3, 1]);
+    expect([sideBySide(two, "trust"), sideBySide(two, "issue"), sideBySide(two, "retire")]).toEqual([
+      3, 3, 1,
+    ]);
   });
 
   test("is everything when members answer by the connections that they have, and no restart would bring a quorum back", () => {
@@ -283,21 +365,34 @@ describe("what is out", () => {
   });
 
   test("is everything when the one that is out leaves one that answers beside one that has only begun to start", () => {
-    const starting = changed(down(found, "master-3"), "master-1", () => ({ etcd: "stopped", doesAnswer: false, served: {} }));
+    const starting = changed(down(found, "master-3"), "master-1", () => ({
+      etcd: "stopped",
+      doesAnswer: false,
+      served: {},
+    }));
     expect(plan(starting).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
   });
 
   test("is one alone when another that cannot be reached over SSH answers", () => {
-    const two: Found = { masters: down(found, "master-2").masters.slice(0, 2), missing: [{ name: "master-3", isAlive: true }] };
+    const two: Found = {
+      masters: down(found, "master-2").masters.slice(0, 2),
+      missing: [{ name: "master-3", isAlive: true }],
+    };
     expect(plan(two).out).toEqual({ "master-2": both });
   });
 
   test("is an API server that is not ready and has not read its files, as when settle was killed before its turn", () => {
-    const stale = { ...staleEtcd, etcd: { identity: "x", isStale: false, flags: [] }, "kube-apiserver": { identity: "y", isStale: true, flags: [] } };
+    const stale = {
+      ...staleEtcd,
+      etcd: { identity: "x", isStale: false, flags: [] },
+      "kube-apiserver": { identity: "y", isStale: true, flags: [] },
+    };
     const killed = changed(found, "master-2", () => ({ isApiReady: false, processes: stale }));
     expect(plan(killed)).toMatchObject({
       mode: "recovery",
-      causes: ["master-2: kube-apiserver is not ready, and runs with files that have changed since its start"],
+      causes: [
+        "master-2: kube-apiserver is not ready, and runs with files that have changed since its start",
+      ],
       out: { "master-2": ["kube-apiserver"] },
     });
     expect(plan(changed(found, "master-2", () => ({ isApiReady: false }))).causes).toEqual([]);
@@ -306,7 +401,14 @@ describe("what is out", () => {
 
   test("is what does not run since an interrupted recovery wrote its files, and nothing that a journal, or nobody, tells of", () => {
     const stopped = (change: Partial<Found["masters"][number]>) =>
-      changed(found, "master-2", () => ({ etcd: "stopped", doesAnswer: false, isApiReady: false, processes: {}, served: {}, ...change }));
+      changed(found, "master-2", () => ({
+        etcd: "stopped",
+        doesAnswer: false,
+        isApiReady: false,
+        processes: {},
+        served: {},
+        ...change,
+      }));
     const interrupted = { ...receipt, phase: "issue", isComplete: false };
     expect(plan(stopped({ receipt: interrupted })).causes).toEqual([
       "master-2: etcd does not run since rollout 4 was interrupted",
@@ -320,7 +422,9 @@ describe("what is out", () => {
     expect(plan(stopped({ receipt: interrupted, processes: running })).causes).toEqual([]);
     expect(plan(stopped({})).causes).toEqual([]);
     expect(plan(stopped({ receipt: { ...interrupted, phase: "backup" } })).causes).toEqual([]);
-    expect(plan(stopped({ receipt: interrupted, leftovers: ["/var/lib/etcd-rotation/journal"] })).causes).toEqual([]);
+    expect(
+      plan(stopped({ receipt: interrupted, leftovers: ["/var/lib/etcd-rotation/journal"] })).causes,
+    ).toEqual([]);
   });
 });
 
@@ -337,7 +441,10 @@ test("the longest rollout waits at each gate of each phase to its end", () => {
 
 describe("the steps", () => {
   test("of three masters", () => {
-    const lines = stepsOf(plan(), names).map((step) => `${step.phase} ${step.master} after [${step.after.join(" ")}] heirs [${step.heirs.join(" ")}]`);
+    const lines = stepsOf(plan(), names).map(
+      (step) =>
+        `${step.phase} ${step.master} after [${step.after.join(" ")}] heirs [${step.heirs.join(" ")}]`,
+    );
     expect(lines).toEqual([
       "backup master-1 after [] heirs []",
       "backup master-2 after [] heirs []",
@@ -362,7 +469,12 @@ describe("the steps", () => {
 
   test("of one master", () => {
     const alone = plan({ masters: found.masters.slice(0, 1) });
-    expect(stepsOf(alone, ["master-1"]).map((step) => `${step.phase} ${step.master} after [${step.after.join(" ")}] heirs [${step.heirs.join(" ")}]`)).toEqual([
+    expect(
+      stepsOf(alone, ["master-1"]).map(
+        (step) =>
+          `${step.phase} ${step.master} after [${step.after.join(" ")}] heirs [${step.heirs.join(" ")}]`,
+      ),
+    ).toEqual([
       "backup master-1 after [] heirs []",
       "trust master-1 after [backup-master-1] heirs []",
       "issue master-1 after [trust-master-1] heirs []",

@@ -64,18 +64,57 @@ function expectPrintableOrRefused(read: () => unknown): void {
 }
 
 /** An answer in which any record may hold anything: such as it is, or as `result` (components/node/output.sh) prints it, one line each. */
-function answerWith(first: string, kinds: readonly string[], last: string, isPrinted = false): fc.Arbitrary<string> {
-  const record = fc.tuple(fc.constantFrom(...kinds), hostile).map(([kind, text]) => `${kind} ${isPrinted ? text.replaceAll("\n", " ") : text}`);
-  return fc.array(record, { minLength: 1, maxLength: 20 }).map((records) => [first, ...records, last].join("\n"));
+function answerWith(
+  first: string,
+  kinds: readonly string[],
+  last: string,
+  isPrinted = false,
+): fc.Arbitrary<string> {
+  const record = fc
+    .tuple(fc.constantFrom(...kinds), hostile)
+    .map(([kind, text]) => `${kind} ${isPrinted ? text.replaceAll("\n", " ") : text}`);
+  return fc
+    .array(record, { minLength: 1, maxLength: 20 })
+    .map((records) => [first, ...records, last].join("\n"));
 }
 
 /** Up to a field that may hold anything. */
 const surveyKinds = [
-  ...["file etcd-ca root:root 644 readable -", "pem etcd-ca", "path etcd-ca", "leftover", "process etcd stale", "arguments etcd", "etcd silent", "cluster"],
-  ...["version", "member", "served 2379", "receipt owner=", "receipt", "saved etcd-ca -", "lock", "claim 17", "client", "reaches", "kubernetes"],
+  ...[
+    "file etcd-ca root:root 644 readable -",
+    "pem etcd-ca",
+    "path etcd-ca",
+    "leftover",
+    "process etcd stale",
+    "arguments etcd",
+    "etcd silent",
+    "cluster",
+  ],
+  ...[
+    "version",
+    "member",
+    "served 2379",
+    "receipt owner=",
+    "receipt",
+    "saved etcd-ca -",
+    "lock",
+    "claim 17",
+    "client",
+    "reaches",
+    "kubernetes",
+  ],
   ...["carrier worker w1 17", "holders-cut", "kubeconfig", "earlier"],
 ];
-const backupsKinds = ["leftover", "damaged 3", "receipt 3 1", "snapshot-hash 3", "present 3 1", "backup", "files 3", "snapshot 3"];
+const backupsKinds = [
+  "leftover",
+  "damaged 3",
+  "receipt 3 1",
+  "snapshot-hash 3",
+  "present 3 1",
+  "backup",
+  "files 3",
+  "snapshot 3",
+];
 const lookKinds = ["hostname", "arguments etcd", "member"];
 const whole = "survey 1\nclock 1\netcd healthy\napi ready";
 
@@ -112,13 +151,18 @@ describe("what is read of an answer", () => {
   });
 
   test("a list of backups", () => {
-    fc.assert(fc.property(answerWith("", backupsKinds, "end master-1"), (text) => expectPrintableOrRefused(() => parseBackups("master-1", text))));
+    fc.assert(
+      fc.property(answerWith("", backupsKinds, "end master-1"), (text) =>
+        expectPrintableOrRefused(() => parseBackups("master-1", text)),
+      ),
+    );
   });
 
   test("the reports of steps", () => {
     const planned = [{ phase: "verify", master: "master-1", after: [], heirs: [] }] as const;
     const kinds = ["served master-1 etcd-server", "listing master-1", "carrier", "refused", "held"];
-    const read = (text: string) => readReports({ rollout: 1, id: "a1" }, planned, { "verify-master-1": text });
+    const read = (text: string) =>
+      readReports({ rollout: 1, id: "a1" }, planned, { "verify-master-1": text });
     fc.assert(
       fc.property(answerWith("", kinds, "done a1 verify master-1\n"), hostile, (text, odd) => {
         expectPrintable(read(text));
@@ -128,7 +172,11 @@ describe("what is read of an answer", () => {
   });
 
   test("why a run of fleet has failed", () => {
-    fc.assert(fc.property(fc.array(hostile), hostile, (diagnostics, output) => expectPrintable(reasonOf(diagnostics, output))));
+    fc.assert(
+      fc.property(fc.array(hostile), hostile, (diagnostics, output) =>
+        expectPrintable(reasonOf(diagnostics, output)),
+      ),
+    );
   });
 
   test("the names in a certificate", () => {
@@ -136,8 +184,10 @@ describe("what is read of an answer", () => {
     expect(certificatesIn(certPem)[0]?.subject).toEqual(["CN=a\x1b]52;c;cm0gLXJmIC8=\x07"]);
     const found = { masters: [masterWith("master-1", { "etcd-ca": certPem })] };
     const input = { found, rows: ackLayout, kubernetes: [], drift: [], renewBefore: 0, now: 0 };
-    expect(found.masters.flatMap((master) => certificatesOf(master, input)).map(({ subject, issuer }) => [subject, issuer.name])).toEqual([
-      ["a ]52;c;cm0gLXJmIC8= ", "a ]52;c;cm0gLXJmIC8= "],
-    ]);
+    expect(
+      found.masters
+        .flatMap((master) => certificatesOf(master, input))
+        .map(({ subject, issuer }) => [subject, issuer.name]),
+    ).toEqual([["a ]52;c;cm0gLXJmIC8= ", "a ]52;c;cm0gLXJmIC8= "]]);
   });
 });

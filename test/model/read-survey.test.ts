@@ -7,9 +7,13 @@ import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";
 
 const { certPem } = makeAuthority("/CN=etcd-ca");
-const publicKeyPem = new X509Certificate(certPem).publicKey.export({ type: "spki", format: "pem" }).toString();
+const publicKeyPem = new X509Certificate(certPem).publicKey
+  .export({ type: "spki", format: "pem" })
+  .toString();
 const other = makeAuthority("/CN=other").certPem;
-const rows = ackLayout.slice(0, 5).filter(({ id }) => ["etcd-ca", "etcd-server", "etcd-server-key"].includes(id));
+const rows = ackLayout
+  .slice(0, 5)
+  .filter(({ id }) => ["etcd-ca", "etcd-server", "etcd-server-key"].includes(id));
 
 const lines = [
   "survey 1",
@@ -72,7 +76,15 @@ describe("parseSurvey", () => {
       operatorClock: 1_795_000_003,
       files: {
         "etcd-ca": file,
-        "etcd-server": { isPresent: false, ownerAndMode: "", isReadable: false, path: "", publicKey: "", realPath: "", certificates: [] },
+        "etcd-server": {
+          isPresent: false,
+          ownerAndMode: "",
+          isReadable: false,
+          path: "",
+          publicKey: "",
+          realPath: "",
+          certificates: [],
+        },
         "etcd-server-key": {
           isPresent: true,
           ownerAndMode: "etcd:etcd 600",
@@ -87,7 +99,12 @@ describe("parseSurvey", () => {
         etcd: {
           identity: "boot-1 101 5000",
           isStale: true,
-          flags: ["--name=x-name-1", "--cert-file=/a b.pem", "--client-cert-auth", "--trusted-ca-file=/ca.pem"],
+          flags: [
+            "--name=x-name-1",
+            "--cert-file=/a b.pem",
+            "--client-cert-auth",
+            "--trusted-ca-file=/ca.pem",
+          ],
         },
       },
       served: { 2379: certificatesIn(certPem)[0] },
@@ -112,17 +129,39 @@ describe("parseSurvey", () => {
         renewed: { apiserver: "ab/1 kept" },
       },
       backups: [3, 4],
-      saved: { "etcd-ca": { publicKey: "-", certificates: certificatesIn(other + certPem) }, "etcd-server-key": { publicKey: "ccdd", certificates: [] } },
+      saved: {
+        "etcd-ca": { publicKey: "-", certificates: certificatesIn(other + certPem) },
+        "etcd-server-key": { publicKey: "ccdd", certificates: [] },
+      },
       earlier: certificatesIn(other),
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
       claim: "p/s me@here pid 7",
       clients: ["10.77.0.11", "10.0.0.9"],
       reaches: ["10.77.0.13"],
-      carriers: [{ kind: "worker", name: "w1", end: 1_796_083_200, words: "worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash" }],
+      carriers: [
+        {
+          kind: "worker",
+          name: "w1",
+          end: 1_796_083_200,
+          words: "worker w1: valid until 2026-12-01; run on master-1: ssh root@w1 bash",
+        },
+      ],
       strangers: [{ path: "/etc/kubernetes/a b.crt", certificate: certificatesIn(certPem)[0] }],
-      strangerKeys: [{ path: "/etc/x -key.pem", key: { pem: publicKeyPem.trimEnd(), hash: certificatesIn(certPem)[0]?.publicKey } }],
-      holdings: [{ holder: { kind: "Secret", namespace: "ns", name: "a" }, name: "tls.crt", publicKey: "aabb", certificates: certificatesIn(certPem) }],
+      strangerKeys: [
+        {
+          path: "/etc/x -key.pem",
+          key: { pem: publicKeyPem.trimEnd(), hash: certificatesIn(certPem)[0]?.publicKey },
+        },
+      ],
+      holdings: [
+        {
+          holder: { kind: "Secret", namespace: "ns", name: "a" },
+          name: "tls.crt",
+          publicKey: "aabb",
+          certificates: certificatesIn(certPem),
+        },
+      ],
       connected: [{ kind: "process", name: " [2Jx", unit: "x.service" }],
       holdersCut: "after 10 s",
       kubeconfig: "/a b.conf",
@@ -130,20 +169,29 @@ describe("parseSurvey", () => {
   });
 
   test("a new master has no receipt, no backup, no lock", () => {
-    const found = parseSurvey("master-1", "survey 1\nclock 1\netcd stopped no unit\napi not-ready\nend\n", rows, 1);
-    expect([found.receipt, found.backups, found.lock, found.isApiReady, found.isLeader, found.files["etcd-ca"]?.isPresent]).toEqual([
-      undefined,
-      [],
-      undefined,
-      false,
-      false,
-      false,
-    ]);
+    const found = parseSurvey(
+      "master-1",
+      "survey 1\nclock 1\netcd stopped no unit\napi not-ready\nend\n",
+      rows,
+      1,
+    );
+    expect([
+      found.receipt,
+      found.backups,
+      found.lock,
+      found.isApiReady,
+      found.isLeader,
+      found.files["etcd-ca"]?.isPresent,
+    ]).toEqual([undefined, [], undefined, false, false, false]);
   });
 
   test("an unfinished rollout is not complete", () => {
     const text = `survey 1\nclock 1\netcd healthy\napi ready\nreceipt ${oneLine("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
-    expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({ rollout: 4, phase: "trust", isComplete: false });
+    expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({
+      rollout: 4,
+      phase: "trust",
+      isComplete: false,
+    });
   });
 
   test("no part of a survey passes for one", () => {
@@ -155,24 +203,35 @@ describe("parseSurvey", () => {
     }
   });
 
-  test.each(["etcd broken it is", "etcd", "clock", "file etcd-ca etcd:etcd 644", "carrier worker w1", "surprise 1", "constructor"])(
-    "a record that is not known, or lacks a field, is an error: %s",
-    (line) => {
-      const text = ["survey 1", "clock 1", "etcd healthy", "api ready", line, "end"].join("\n");
-      expect(() => parseSurvey("master-1", text, rows, 1)).toThrow(
-        new Error(`Cannot survey master-1: saw "${line}"; expected a record of a survey, with all its fields`),
-      );
-    },
-  );
+  test.each([
+    "etcd broken it is",
+    "etcd",
+    "clock",
+    "file etcd-ca etcd:etcd 644",
+    "carrier worker w1",
+    "surprise 1",
+    "constructor",
+  ])("a record that is not known, or lacks a field, is an error: %s", (line) => {
+    const text = ["survey 1", "clock 1", "etcd healthy", "api ready", line, "end"].join("\n");
+    expect(() => parseSurvey("master-1", text, rows, 1)).toThrow(
+      new Error(`Cannot survey master-1: saw "${line}"; expected a record of a survey, with all its fields`),
+    );
+  });
 
   test.each(["clock 1", "etcd healthy", "api ready"])("a survey without %s is an error", (line) => {
-    const text = ["survey 1", "clock 1", "etcd healthy", "api ready", "end"].filter((each) => each !== line).join("\n");
-    expect(() => parseSurvey("master-1", text, rows, 1)).toThrow("Cannot survey master-1: the answer lacks a record of clock, etcd or api");
+    const text = ["survey 1", "clock 1", "etcd healthy", "api ready", "end"]
+      .filter((each) => each !== line)
+      .join("\n");
+    expect(() => parseSurvey("master-1", text, rows, 1)).toThrow(
+      "Cannot survey master-1: the answer lacks a record of clock, etcd or api",
+    );
   });
 
   test("what comes before a survey is an error, such as a banner", () => {
     expect(() => parseSurvey("master-1", "Welcome\nsurvey 1\nend\n", rows, 1)).toThrow(
-      new Error('Cannot survey master-1: the answer is not complete; saw "Welcome\\nsurvey 1\\nend\\n", expected a survey'),
+      new Error(
+        'Cannot survey master-1: the answer is not complete; saw "Welcome\\nsurvey 1\\nend\\n", expected a survey',
+      ),
     );
   });
 });

@@ -2,7 +2,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { etcdStates } from "../../components/model/found.ts";
-import { backupsRecords, claimRecords, lookRecords, stepRecords, surveyRecords, type Table } from "../../components/model/records.ts";
+import {
+  backupsRecords,
+  claimRecords,
+  lookRecords,
+  stepRecords,
+  surveyRecords,
+  type Table,
+} from "../../components/model/records.ts";
 
 // Each record that a script prints is in its table, with all its fields, and each of a table is printed.
 
@@ -15,7 +22,9 @@ const value = "0".repeat(64);
 
 /** What a script's `result`s print, with `value` in place of what is found only when it runs. */
 function printedBy(script: string): string[] {
-  return [...script.matchAll(/\bresult (?=["'a-z])/g)].map(({ index, 0: { length } }) => wordAt(script, index + length));
+  return [...script.matchAll(/\bresult (?=["'a-z])/g)].map(({ index, 0: { length } }) =>
+    wordAt(script, index + length),
+  );
 }
 
 /** The word of bash that begins there. */
@@ -54,7 +63,9 @@ function endOfExpansion(script: string, start: number): number {
 function isIn(table: Table, line: string): boolean {
   const [name = ""] = line.split(" ", 1);
   const fields = Object.values(table[name] ?? { none: { pattern: "(?!)", read: String } });
-  const parts = fields.map(({ pattern, isOptional }) => `(?:[ \\x1f](?:${pattern}|${value}))${isOptional ? "?" : ""}`);
+  const parts = fields.map(
+    ({ pattern, isOptional }) => `(?:[ \\x1f](?:${pattern}|${value}))${isOptional ? "?" : ""}`,
+  );
   return new RegExp(`^${name}${parts.join("")}$`, "s").test(line);
 }
 
@@ -63,21 +74,34 @@ test.each([
   { of: "claim", files: ["components/node/claim.sh"], table: claimRecords },
   { of: "look", files: ["cli/node/look.sh"], table: lookRecords },
   { of: "list of backups", files: ["cli/node/backups.sh"], table: backupsRecords },
-  { of: "step", files: ["components/node/phases.sh", "components/node/verify.sh", "components/node/renewal.sh"], table: stepRecords },
+  {
+    of: "step",
+    files: ["components/node/phases.sh", "components/node/verify.sh", "components/node/renewal.sh"],
+    table: stepRecords,
+  },
 ])("the records of a $of are those of its table, with all fields", ({ files, table }) => {
   const script = files.map(text).join("\n");
   // what connected_files and secret_values print reaches `result` as it is, and what etcdutl prints does so by sed
-  const indirect = [...script.matchAll(/(?:%s\\037|%s)(connected|kubeconfig|holders-cut) ([^\n'\\]*)|\/(snapshot-\w+ \$2) /g)].map(([, name, words, line]) =>
-    (line === undefined ? `${name} ${words}` : `${line} ${value}`).replaceAll("connected %s", `connected process ${value} in ${value}`).replaceAll("$2", value),
+  const indirect = [
+    ...script.matchAll(/(?:%s\\037|%s)(connected|kubeconfig|holders-cut) ([^\n'\\]*)|\/(snapshot-\w+ \$2) /g),
+  ].map(([, name, words, line]) =>
+    (line === undefined ? `${name} ${words}` : `${line} ${value}`)
+      .replaceAll("connected %s", `connected process ${value} in ${value}`)
+      .replaceAll("$2", value),
   );
-  const printed = [...printedBy(script).filter((line) => line !== value), ...indirect.map((line) => line.replaceAll("%s", value))];
+  const printed = [
+    ...printedBy(script).filter((line) => line !== value),
+    ...indirect.map((line) => line.replaceAll("%s", value)),
+  ];
   expect(printed.filter((line) => !isIn(table, line))).toEqual([]);
   const names = new Set(printed.map((line) => line.split(" ", 1)[0]));
   expect(Object.keys(table).filter((name) => !names.has(name))).toEqual([]);
 });
 
 test("no other script prints any", () => {
-  const others = readdirSync(common).filter((file) => file.endsWith(".sh") && !/^(survey|clients|claim|phases|verify|renewal|output)\.sh$/.test(file));
+  const others = readdirSync(common).filter(
+    (file) => file.endsWith(".sh") && !/^(survey|clients|claim|phases|verify|renewal|output)\.sh$/.test(file),
+  );
   expect(others.filter((file) => printedBy(text(join("components", "node", file))).length > 0)).toEqual([]);
 });
 

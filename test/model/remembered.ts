@@ -1,7 +1,10 @@
 import type { Certificate } from "../../components/model/certificate.ts";
 
 /** The same function, computing each answer once: thousands of plans look at the same few certificates. */
-function remembered<Argument, Result>(of: (argument: Argument) => Result, key: (argument: Argument) => string): (argument: Argument) => Result {
+function remembered<Argument, Result>(
+  of: (argument: Argument) => Result,
+  key: (argument: Argument) => string,
+): (argument: Argument) => Result {
   const answers = new Map<string, Result>();
   return (argument) => {
     const name = key(argument);
@@ -25,7 +28,9 @@ export function rememberedForPairs<Argument, Result>(
 }
 
 /** components/model/certificate.ts with a memory. */
-export function withMemory<Module extends typeof import("../../components/model/certificate.ts")>(real: Module): Module {
+export function withMemory<Module extends typeof import("../../components/model/certificate.ts")>(
+  real: Module,
+): Module {
   return {
     ...real,
     certificatesIn: remembered(real.certificatesIn, (pem) => pem),

@@ -11,7 +11,9 @@ const planned: readonly PlannedStep[] = (["backup", "trust", "verify"] as const)
   ["master-1", "master-2"].map((master) => ({ phase, master, after: [], heirs: [] })),
 );
 const attempt = { rollout: 5, id: "a5" };
-const done = Object.fromEntries(planned.map((step) => [stepName(step), `done a5 ${step.phase} ${step.master}\n`]));
+const done = Object.fromEntries(
+  planned.map((step) => [stepName(step), `done a5 ${step.phase} ${step.master}\n`]),
+);
 const hash = "ab".repeat(32);
 const verified = {
   ...done,
@@ -24,10 +26,21 @@ describe("readReports", () => {
     expect(readReports(attempt, planned, verified)).toEqual({
       rollout: 5,
       attempt: "a5",
-      served: { "master-1 etcd-server": `${hash} until 2076-11-10`, "master-2 etcd-peer": `${hash} until 2076-11-09` },
+      served: {
+        "master-1 etcd-server": `${hash} until 2076-11-10`,
+        "master-2 etcd-peer": `${hash} until 2076-11-09`,
+      },
       carriers: ["master-1 kubeconfigs until 2036-11-12"],
       // the second line is an earlier program's
-      listings: [{ master: "master-1", path: "/etc/kubernetes/pki/ca.crt", realPath: "/pki/ca.crt", fingerprint: hash, end: "Nov 12 12:00:00 2036 GMT" }],
+      listings: [
+        {
+          master: "master-1",
+          path: "/etc/kubernetes/pki/ca.crt",
+          realPath: "/pki/ca.crt",
+          fingerprint: hash,
+          end: "Nov 12 12:00:00 2036 GMT",
+        },
+      ],
       isHeld: false,
       expires: "2076-11-09",
     });
@@ -54,7 +67,9 @@ describe("readReports", () => {
     ["a word more", "done a5 trust master-1 x\n"],
     ["something after it", "done a5 trust master-1\nrestarted\n"],
   ])("is an error for %s", (_, text) => {
-    expect(() => readReports(attempt, planned, { ...done, "trust-master-1": text })).toThrow("Cannot finish rollout 5: trust-master-1 ended with");
+    expect(() => readReports(attempt, planned, { ...done, "trust-master-1": text })).toThrow(
+      "Cannot finish rollout 5: trust-master-1 ended with",
+    );
   });
 });
 
@@ -96,10 +111,15 @@ test("a copy of another member's certificate has a reason, and so has somebody e
   if (peer === undefined || own === undefined || foreign === undefined) {
     throw new Error("Cannot find the test's certificates");
   }
-  const strangers = Object.entries({ peer, own, foreign }).map(([id, certificate]) => ({ path: `/strange/${id}`, certificate }));
+  const strangers = Object.entries({ peer, own, foreign }).map(([id, certificate]) => ({
+    path: `/strange/${id}`,
+    certificate,
+  }));
   const of = { ...before, found: changed(found, "master-1", () => ({ strangers })) };
   const [line, open, other, last] = summary(
-    strangers.map(({ path, certificate }) => listing(path.slice("/strange/".length), certificate.fingerprint)),
+    strangers.map(({ path, certificate }) =>
+      listing(path.slice("/strange/".length), certificate.fingerprint),
+    ),
     of,
   ).filter((each) => !(each.includes("kubeconfigs") || each.startsWith("Earlier")));
   expect(line).toMatch(/: a copy of etcd-peer of master-2, from before$/);
@@ -112,5 +132,7 @@ test("a copy of another member's certificate has a reason, and so has somebody e
 
 test("a rollout that is held says so, and not that it is done", () => {
   const held = { ...done, "verify-master-1": "held master-1\ndone a5 verify master-1\n" };
-  expect(describeReport(readReports(attempt, planned, held), "Held before retire: …", before, "ack")).toEqual(["Held before retire: …"]);
+  expect(describeReport(readReports(attempt, planned, held), "Held before retire: …", before, "ack")).toEqual(
+    ["Held before retire: …"],
+  );
 });

@@ -26,7 +26,9 @@ const question = {
 
 /** Masters that run with one set and keep another one. */
 function keeping(pems: WantedPems, running: WantedPems = present): Found {
-  return { masters: foundAs(running).masters.map((master) => ({ ...master, saved: savedOf(pems, master.name) })) };
+  return {
+    masters: foundAs(running).masters.map((master) => ({ ...master, saved: savedOf(pems, master.name) })),
+  };
 }
 
 function savedOf(pems: WantedPems, master: string): Record<string, SavedFile> {
@@ -43,12 +45,20 @@ test("the wanted set is the one in the backup, under a name of its own", () => {
     rotation: "restore-3",
     restored: { "master-1": {}, "master-2": {}, "master-3": {} },
   });
-  expect([rotationOf({ rotation: "2026-11" }), rotationOf({ rotation: "2026-11", restore: 3 })]).toEqual(["2026-11", "restore-3"]);
+  expect([rotationOf({ rotation: "2026-11" }), rotationOf({ rotation: "2026-11", restore: 3 })]).toEqual([
+    "2026-11",
+    "restore-3",
+  ]);
 });
 
 test("masters that have the set again differ in nothing once the receipts say so", () => {
   const { wanted } = planRestore(keeping(original), question);
-  const restored = { masters: keeping(original, original).masters.map((master) => ({ ...master, receipt: { ...receipt, rotation: "restore-3" } })) };
+  const restored = {
+    masters: keeping(original, original).masters.map((master) => ({
+      ...master,
+      receipt: { ...receipt, rotation: "restore-3" },
+    })),
+  };
   expect(differences(restored, wanted, ackLayout)).toEqual([]);
   expect(differences(keeping(original), wanted, ackLayout)).not.toEqual([]);
 });
@@ -59,11 +69,16 @@ test("trust has the authorities of both sets; all other contents are the backup'
   const saved = found.masters[0]?.saved ?? {};
   const trust = restoredContents("trust", "master-1", ackLayout, plan, saved);
   expect(Object.keys(trust)).toEqual(["etcd-ca", "etcd-peer-ca", "apiserver-etcd-ca"]);
-  expect(fingerprints(trust["etcd-peer-ca"])).toEqual([...fingerprints(original.authorities["etcd-peer"]), ...fingerprints(present.authorities["etcd-peer"])]);
+  expect(fingerprints(trust["etcd-peer-ca"])).toEqual([
+    ...fingerprints(original.authorities["etcd-peer"]),
+    ...fingerprints(present.authorities["etcd-peer"]),
+  ]);
   expect(restoredContents("issue", "master-1", ackLayout, plan, saved)).toEqual({});
   // the rows are those that a rotation writes
   for (const phase of ["backup", "issue", "settle", "retire", "verify"] as const) {
-    expect(wantedRows(phase, ackLayout).map(({ id }) => id)).toEqual(Object.keys(contentsFor(phase, "master-1", ackLayout, plan, present)));
+    expect(wantedRows(phase, ackLayout).map(({ id }) => id)).toEqual(
+      Object.keys(contentsFor(phase, "master-1", ackLayout, plan, present)),
+    );
   }
 });
 
@@ -91,9 +106,13 @@ describe("a set that would not serve is refused", () => {
 
   test("a master that is still to join, beside one that is missing", () => {
     const { masters } = keeping(original);
-    expect(refusalsOf({ masters: masters.slice(0, 2), missing: [{ name: "master-4", isAlive: false }], joining: masters.slice(2) })[0]).toContain(
-      "Cannot restore rollout 3 without master-4, master-3: ",
-    );
+    expect(
+      refusalsOf({
+        masters: masters.slice(0, 2),
+        missing: [{ name: "master-4", isAlive: false }],
+        joining: masters.slice(2),
+      })[0],
+    ).toContain("Cannot restore rollout 3 without master-4, master-3: ");
   });
 
   test("a master that is missing", () => {
@@ -114,7 +133,9 @@ describe("a set that would not serve is refused", () => {
 
   test("masters whose backups are of different sets", () => {
     const found = changed(keeping(original), "master-2", () => ({ saved: savedOf(expired, "master-2") }));
-    expect(refusalsOf(found).join("\n")).toContain("in its backup on master-2: etcd-peer is not accepted by etcd-peer-ca of master-1, master-3");
+    expect(refusalsOf(found).join("\n")).toContain(
+      "in its backup on master-2: etcd-peer is not accepted by etcd-peer-ca of master-1, master-3",
+    );
   });
 
   test("one that has ended, or would before a rollout is done and checked", () => {
@@ -150,7 +171,9 @@ test("an authority in a trust file that has issued none of the leaves may end wh
   const [foreign] = certificatesIn(makeAuthority("/CN=somebody", 1).certPem);
   const found = changed(keeping(original), "master-2", ({ saved }) => {
     const file = saved["etcd-ca"];
-    return file === undefined || foreign === undefined ? {} : { saved: { ...saved, "etcd-ca": { ...file, certificates: [...file.certificates, foreign] } } };
+    return file === undefined || foreign === undefined
+      ? {}
+      : { saved: { ...saved, "etcd-ca": { ...file, certificates: [...file.certificates, foreign] } } };
   });
   const { refusals, notices } = planRestore(found, { ...question, now: (foreign?.notAfter ?? 0) - 1000 });
   expect([refusals, notices]).toEqual([[], []]);
@@ -159,8 +182,11 @@ test("an authority in a trust file that has issued none of the leaves may end wh
 describe("Kubernetes' own files", () => {
   const authority = makeAuthority("/CN=kubernetes");
   const other = makeAuthority("/CN=kubernetes");
-  const rows = ackKubernetes.filter(({ id }) => ["cluster-ca", "apiserver", "apiserver-key", "admin.conf"].includes(id));
-  const leaf = (signer = authority) => makeLeaf(signer, { subject: "/CN=kube-apiserver", sans: "DNS:kubernetes" });
+  const rows = ackKubernetes.filter(({ id }) =>
+    ["cluster-ca", "apiserver", "apiserver-key", "admin.conf"].includes(id),
+  );
+  const leaf = (signer = authority) =>
+    makeLeaf(signer, { subject: "/CN=kube-apiserver", sans: "DNS:kubernetes" });
   const [then, today] = [leaf(), leaf()];
 
   /** On one master: what it has, and what it keeps. */
@@ -184,18 +210,32 @@ describe("Kubernetes' own files", () => {
   test("come back when their authority still has the same key, and are differences until then", () => {
     const { wanted, kubernetes, notices } = plan(then);
     expect([kubernetes["master-1"], notices]).toEqual([["apiserver", "apiserver-key"], []]);
-    expect(wanted.restored?.["master-1"]).toEqual({ apiserver: certificatesIn(then.certPem)[0]?.fingerprint });
-    expect(differences(found(then), wanted, ackLayout)).toContainEqual({ master: "master-1", what: "apiserver is not the one of the backup" });
+    expect(wanted.restored?.["master-1"]).toEqual({
+      apiserver: certificatesIn(then.certPem)[0]?.fingerprint,
+    });
+    expect(differences(found(then), wanted, ackLayout)).toContainEqual({
+      master: "master-1",
+      what: "apiserver is not the one of the backup",
+    });
   });
 
   test("stay where the authority's key is another one now, and are named", () => {
     const { kubernetes, notices } = plan(leaf(other));
-    expect([kubernetes["master-1"], notices]).toEqual([[], ["master-1: apiserver is not restored: the key of cluster-ca is another one now"]]);
+    expect([kubernetes["master-1"], notices]).toEqual([
+      [],
+      ["master-1: apiserver is not restored: the key of cluster-ca is another one now"],
+    ]);
   });
 
   test("come back within renewBefore as well, and stay when they would end during the rollout", () => {
     const [end] = certificatesIn(then.certPem).map(({ notAfter }) => notAfter);
-    const at = (secondsLeft: number) => planRestore(found(then), { ...question, rows: [], kubernetes: rows, now: (end ?? 0) - secondsLeft * 1000 });
+    const at = (secondsLeft: number) =>
+      planRestore(found(then), {
+        ...question,
+        rows: [],
+        kubernetes: rows,
+        now: (end ?? 0) - secondsLeft * 1000,
+      });
     expect([at(5401).kubernetes["master-1"], at(5401).notices]).toEqual([
       ["apiserver", "apiserver-key"],
       [expect.stringMatching(/^apiserver of master-1 is the first to end of what is restored, on /)],
@@ -207,14 +247,23 @@ describe("Kubernetes' own files", () => {
   });
 
   test("stay where the key in the backup is not the certificate's, and are named", () => {
-    const torn = changed(found(then), "master-1", ({ saved }) => ({ saved: { ...saved, "apiserver-key": { publicKey: "another", certificates: [] } } }));
+    const torn = changed(found(then), "master-1", ({ saved }) => ({
+      saved: { ...saved, "apiserver-key": { publicKey: "another", certificates: [] } },
+    }));
     const { kubernetes, notices } = planRestore(torn, { ...question, kubernetes: rows });
-    expect([kubernetes["master-1"], notices]).toEqual([[], ["master-1: apiserver is not restored: its key in the backup is another one"]]);
+    expect([kubernetes["master-1"], notices]).toEqual([
+      [],
+      ["master-1: apiserver is not restored: its key in the backup is another one"],
+    ]);
   });
 
   test("stay where the backup has the certificate and not its key, and are named", () => {
-    const torn = changed(found(then), "master-1", ({ saved: { "apiserver-key": _, ...saved } }) => ({ saved }));
-    expect(planRestore(torn, { ...question, kubernetes: rows }).notices).toEqual(["master-1: apiserver is not restored: its key in the backup is another one"]);
+    const torn = changed(found(then), "master-1", ({ saved: { "apiserver-key": _, ...saved } }) => ({
+      saved,
+    }));
+    expect(planRestore(torn, { ...question, kubernetes: rows }).notices).toEqual([
+      "master-1: apiserver is not restored: its key in the backup is another one",
+    ]);
   });
 
   test("that have no key of their own come back alone: an embedded one cannot be apart", () => {
@@ -224,11 +273,16 @@ describe("Kubernetes' own files", () => {
     }));
     const { kubernetes, wanted, notices } = planRestore(inside, { ...question, kubernetes: rows });
     expect([kubernetes["master-1"], notices]).toEqual([["admin.conf"], []]);
-    expect(wanted.restored?.["master-1"]).toEqual({ "admin.conf": certificatesIn(then.certPem)[0]?.fingerprint });
+    expect(wanted.restored?.["master-1"]).toEqual({
+      "admin.conf": certificatesIn(then.certPem)[0]?.fingerprint,
+    });
   });
 
   describe("an authority", () => {
-    const again = openssl(["x509", "-in", "ca.pem", "-signkey", "key.pem", "-days", "3000"], { "ca.pem": authority.certPem, "key.pem": authority.keyPem });
+    const again = openssl(["x509", "-in", "ca.pem", "-signkey", "key.pem", "-days", "3000"], {
+      "ca.pem": authority.certPem,
+      "key.pem": authority.keyPem,
+    });
     const kept = (text: string) =>
       planRestore(
         changed(found(today), "master-1", ({ saved }) => ({ saved: { ...saved, "cluster-ca": file(text) } })),
@@ -248,7 +302,9 @@ describe("Kubernetes' own files", () => {
     });
 
     test("that is not on the master lets nothing of its own back", () => {
-      const without = changed(found(then), "master-1", ({ files: { "cluster-ca": _, ...files } }) => ({ files }));
+      const without = changed(found(then), "master-1", ({ files: { "cluster-ca": _, ...files } }) => ({
+        files,
+      }));
       expect(planRestore(without, { ...question, kubernetes: rows }).notices).toEqual([
         "master-1: cluster-ca is not restored: the key of cluster-ca is another one now",
         "master-1: apiserver is not restored: the key of cluster-ca is another one now",
@@ -262,7 +318,15 @@ describe("Kubernetes' own files", () => {
 });
 
 function file(text: string) {
-  return { isPresent: true, isReadable: true, ownerAndMode: "root:root 600", path: "", realPath: "", publicKey: "-", certificates: certificatesIn(text) };
+  return {
+    isPresent: true,
+    isReadable: true,
+    ownerAndMode: "root:root 600",
+    path: "",
+    realPath: "",
+    publicKey: "-",
+    certificates: certificatesIn(text),
+  };
 }
 
 function fingerprints(text = ""): string[] {

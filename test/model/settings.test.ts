@@ -21,7 +21,11 @@ const extra = { kind: "kubeconfig", name: "mine", path: "/etc/kubernetes/mine.co
 const folder = mkdtempSync(join(tmpdir(), "settings test "));
 
 beforeAll(async () => {
-  await pulumi.runtime.setMocks({ newResource: ({ name }) => ({ id: name, state: {} }), call: () => ({}) }, "etcd-rotation", "lab");
+  await pulumi.runtime.setMocks(
+    { newResource: ({ name }) => ({ id: name, state: {} }), call: () => ({}) },
+    "etcd-rotation",
+    "lab",
+  );
 });
 
 afterAll(() => {
@@ -43,12 +47,22 @@ function withMaster(change: object): unknown {
 }
 
 function withWindow(change: object): unknown {
-  return { ...good, window: { days: ["tue"], from: "22:00", to: "04:00", timeZone: "Asia/Shanghai", ...change } };
+  return {
+    ...good,
+    window: { days: ["tue"], from: "22:00", to: "04:00", timeZone: "Asia/Shanghai", ...change },
+  };
 }
 
 test("a window is in minutes of the day, and on every day unless days are named", () => {
-  expect(checkSettings(withWindow({}), "lab").window).toEqual({ days: ["tue"], from: 1320, to: 240, timeZone: "Asia/Shanghai" });
-  expect(checkSettings({ ...good, window: { from: "00:00", to: "24:00", timeZone: "UTC" } }, "lab").window).toEqual({
+  expect(checkSettings(withWindow({}), "lab").window).toEqual({
+    days: ["tue"],
+    from: 1320,
+    to: 240,
+    timeZone: "Asia/Shanghai",
+  });
+  expect(
+    checkSettings({ ...good, window: { from: "00:00", to: "24:00", timeZone: "UTC" } }, "lab").window,
+  ).toEqual({
     days: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
     from: 0,
     to: 1440,
@@ -67,23 +81,46 @@ test("a short stack file has these settings", () => {
     drain: 2,
     pauseBetweenMasters: 10,
     gate: 300,
-    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups", diskSnapshot: false, diskSnapshotRetentionDays: 30 },
+    backup: {
+      keep: 3,
+      directory: "/var/lib/etcd-rotation/backups",
+      diskSnapshot: false,
+      diskSnapshotRetentionDays: 30,
+    },
     allowOutage: false,
     skipUnreachable: false,
   });
 });
 
 test("names and addresses in certificates are taken as they are", () => {
-  const extraSans = ["etcd", "7", "etcd_1.kube-system.svc", "*.etcd.example", "10.0.0.255", "::1", "fd00::a", "xn--bcher-kva.example", "10.0.0.1-name-1"];
+  const extraSans = [
+    "etcd",
+    "7",
+    "etcd_1.kube-system.svc",
+    "*.etcd.example",
+    "10.0.0.255",
+    "::1",
+    "fd00::a",
+    "xn--bcher-kva.example",
+    "10.0.0.1-name-1",
+  ];
   expect(checkSettings(withMaster({ extraSans }), "lab").masters[0]?.extraSans).toEqual(extraSans);
 });
 
 test("a cluster of Alibaba Cloud is an id and a region", () => {
-  const { clusterId, region, backup } = checkSettings({ ...good, clusterId: "c1", region: "ap-southeast-1", backup: { diskSnapshot: true } }, "lab");
+  const { clusterId, region, backup } = checkSettings(
+    { ...good, clusterId: "c1", region: "ap-southeast-1", backup: { diskSnapshot: true } },
+    "lab",
+  );
   expect({ clusterId, region, backup }).toEqual({
     clusterId: "c1",
     region: "ap-southeast-1",
-    backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups", diskSnapshot: true, diskSnapshotRetentionDays: 30 },
+    backup: {
+      keep: 3,
+      directory: "/var/lib/etcd-rotation/backups",
+      diskSnapshot: true,
+      diskSnapshotRetentionDays: 30,
+    },
   });
 });
 
@@ -97,7 +134,13 @@ describe("readSettings", () => {
       "etcd-rotation:gate": "60s",
       "pulumi:tags": "{}",
     });
-    expect(readSettings()).toMatchObject({ rotation: "2026", masters, ssh: { agent: true }, allowOutage: true, gate: 60 });
+    expect(readSettings()).toMatchObject({
+      rotation: "2026",
+      masters,
+      ssh: { agent: true },
+      allowOutage: true,
+      gate: 60,
+    });
   });
 
   test("refuses an unknown key of this project", () => {
@@ -122,7 +165,9 @@ describe("the private key from a file", () => {
     writeFileSync(file, privateKey);
     expect(checkSettings({ ...good, ssh: { privateKeyPath: file } }, "lab").ssh.privateKey).toBe(privateKey);
     const bastion = { host: "bastion.example", hostKey: "unchecked", privateKeyPath: file };
-    expect(checkSettings({ ...good, ssh: { privateKey, bastion } }, "lab").ssh.bastion?.privateKey).toBe(privateKey);
+    expect(checkSettings({ ...good, ssh: { privateKey, bastion } }, "lab").ssh.bastion?.privateKey).toBe(
+      privateKey,
+    );
   });
 
   test("that is missing is an error", () => {
@@ -143,20 +188,41 @@ describe("a bad stack file is refused", () => {
   const oneKey = "expected exactly one of privateKey, privateKeyPath, password and agent: true, found";
   const malformed = "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format";
   const aDuration = 'expected a whole number and s, m, h, d or y, such as "60d"';
-  const aSan = 'expected a DNS name such as "etcd.example" or "*.etcd.example", or an IPv4 or IPv6 address, without a port';
+  const aSan =
+    'expected a DNS name such as "etcd.example" or "*.etcd.example", or an IPv4 or IPv6 address, without a port';
   const aHostKey = 'expected a host key such as "ssh-ed25519 AAAA…" (ssh-keyscan prints it), or "unchecked"';
   const bad: readonly [string, unknown, string[]][] = [
     ["an unknown key", { ...good, foo: 1 }, ['stack file: Unrecognized key: "foo"']],
-    ["an unknown key of a master", withMaster({ hostkey: "x" }), ['etcd-rotation:masters[0]: Unrecognized key: "hostkey"']],
-    ["no rotation", { ...good, rotation: undefined }, ["etcd-rotation:rotation: Invalid input: expected string, received undefined; saw nothing"]],
-    ["an empty rotation", { ...good, rotation: "" }, ['etcd-rotation:rotation: expected 1 to 48 letters, digits, dots, underscores or hyphens; saw ""']],
+    [
+      "an unknown key of a master",
+      withMaster({ hostkey: "x" }),
+      ['etcd-rotation:masters[0]: Unrecognized key: "hostkey"'],
+    ],
+    [
+      "no rotation",
+      { ...good, rotation: undefined },
+      ["etcd-rotation:rotation: Invalid input: expected string, received undefined; saw nothing"],
+    ],
+    [
+      "an empty rotation",
+      { ...good, rotation: "" },
+      ['etcd-rotation:rotation: expected 1 to 48 letters, digits, dots, underscores or hyphens; saw ""'],
+    ],
     [
       "a rotation with spaces",
       { ...good, rotation: "a b" },
       ['etcd-rotation:rotation: expected 1 to 48 letters, digits, dots, underscores or hyphens; saw "a b"'],
     ],
-    ["no masters", { ...good, masters: undefined }, ["etcd-rotation:masters: Invalid input: expected array, received undefined; saw nothing"]],
-    ["an empty list of masters", { ...good, masters: [] }, ["etcd-rotation:masters: Too small: expected array to have >=1 items"]],
+    [
+      "no masters",
+      { ...good, masters: undefined },
+      ["etcd-rotation:masters: Invalid input: expected array, received undefined; saw nothing"],
+    ],
+    [
+      "an empty list of masters",
+      { ...good, masters: [] },
+      ["etcd-rotation:masters: Too small: expected array to have >=1 items"],
+    ],
     [
       "a master twice",
       { ...good, masters: [first, first] },
@@ -166,31 +232,92 @@ describe("a bad stack file is refused", () => {
         'etcd-rotation:masters[1].etcdName: expected a value that no other master has; masters[0] has it too; saw "10.77.0.11-name-1"',
       ],
     ],
-    ["a bad name", withMaster({ name: "Master_1" }), ['etcd-rotation:masters[0].name: expected lower-case letters, digits, dots and hyphens; saw "Master_1"']],
-    ["a bad address", withMaster({ address: "10.77.0.256" }), ['etcd-rotation:masters[0].address: expected an IPv4 or IPv6 address; saw "10.77.0.256"']],
-    ["a bad etcd name", withMaster({ etcdName: "a b" }), ['etcd-rotation:masters[0].etcdName: expected etcd\'s --name; saw "a b"']],
-    ["a bad port", withMaster({ port: 65_536 }), ["etcd-rotation:masters[0].port: Too big: expected number to be <=65535; saw 65536"]],
-    ...["a b", "host:6443", "10.0.0.256", "10.0.0", "fe80::1%eth0", "[::1]", "a..b", "a.", "-a", "a-.b", "*", "a.*.b", "", `${"a".repeat(64)}.b`].map(
-      (text): [string, unknown, string[]] => [
-        `"${text}" in a certificate`,
-        withMaster({ extraSans: ["etcd.example", text] }),
-        [`etcd-rotation:masters[0].extraSans[1]: ${aSan}; saw ${JSON.stringify(text)}`],
+    [
+      "a bad name",
+      withMaster({ name: "Master_1" }),
+      [
+        'etcd-rotation:masters[0].name: expected lower-case letters, digits, dots and hyphens; saw "Master_1"',
       ],
-    ),
+    ],
+    [
+      "a bad address",
+      withMaster({ address: "10.77.0.256" }),
+      ['etcd-rotation:masters[0].address: expected an IPv4 or IPv6 address; saw "10.77.0.256"'],
+    ],
+    [
+      "a bad etcd name",
+      withMaster({ etcdName: "a b" }),
+      ['etcd-rotation:masters[0].etcdName: expected etcd\'s --name; saw "a b"'],
+    ],
+    [
+      "a bad port",
+      withMaster({ port: 65_536 }),
+      ["etcd-rotation:masters[0].port: Too big: expected number to be <=65535; saw 65536"],
+    ],
+    ...[
+      "a b",
+      "host:6443",
+      "10.0.0.256",
+      "10.0.0",
+      "fe80::1%eth0",
+      "[::1]",
+      "a..b",
+      "a.",
+      "-a",
+      "a-.b",
+      "*",
+      "a.*.b",
+      "",
+      `${"a".repeat(64)}.b`,
+    ].map((text): [string, unknown, string[]] => [
+      `"${text}" in a certificate`,
+      withMaster({ extraSans: ["etcd.example", text] }),
+      [`etcd-rotation:masters[0].extraSans[1]: ${aSan}; saw ${JSON.stringify(text)}`],
+    ]),
     [
       "a bad subject",
       withMaster({ subjects: { "etcd-peer": ["x"] } }),
-      ['etcd-rotation:masters[0].subjects.etcd-peer[0]: expected attributes such as "CN=etcd-server"; saw "x"'],
+      [
+        'etcd-rotation:masters[0].subjects.etcd-peer[0]: expected attributes such as "CN=etcd-server"; saw "x"',
+      ],
     ],
-    ["a bad host key", withMaster({ hostKey: "AAAAC3" }), [`etcd-rotation:masters[0].hostKey: ${aHostKey}; saw "AAAAC3"`]],
-    ["no host key", withMaster({ hostKey: undefined }), ["etcd-rotation:masters[0].hostKey: Invalid input: expected string, received undefined; saw nothing"]],
+    [
+      "a bad host key",
+      withMaster({ hostKey: "AAAAC3" }),
+      [`etcd-rotation:masters[0].hostKey: ${aHostKey}; saw "AAAAC3"`],
+    ],
+    [
+      "no host key",
+      withMaster({ hostKey: undefined }),
+      ["etcd-rotation:masters[0].hostKey: Invalid input: expected string, received undefined; saw nothing"],
+    ],
     ["no key source", { ...good, ssh: {} }, [`etcd-rotation:ssh: ${oneKey} 0`]],
-    ["a key and a password", { ...good, ssh: { privateKey, password: "hunter2" } }, [`etcd-rotation:ssh: ${oneKey} 2`]],
-    ["an empty password", { ...good, ssh: { password: "" } }, ["etcd-rotation:ssh.password: expected a password"]],
+    [
+      "a key and a password",
+      { ...good, ssh: { privateKey, password: "hunter2" } },
+      [`etcd-rotation:ssh: ${oneKey} 2`],
+    ],
+    [
+      "an empty password",
+      { ...good, ssh: { password: "" } },
+      ["etcd-rotation:ssh.password: expected a password"],
+    ],
     ["two key sources", { ...good, ssh: { privateKey, agent: true } }, [`etcd-rotation:ssh: ${oneKey} 2`]],
-    ["a bastion without a key source", { ...good, ssh: { privateKey, bastion: { host: "b", hostKey } } }, [`etcd-rotation:ssh.bastion: ${oneKey} 0`]],
-    ["a malformed PEM", { ...good, ssh: { privateKey: privateKey.replace("END", "EN") } }, [`etcd-rotation:ssh.privateKey: ${malformed}`]],
-    ["a key in the place of its path", { ...good, ssh: { privateKeyPath: privateKey } }, ["etcd-rotation:ssh.privateKeyPath: expected the path of a file"]],
+    [
+      "a bastion without a key source",
+      { ...good, ssh: { privateKey, bastion: { host: "b", hostKey } } },
+      [`etcd-rotation:ssh.bastion: ${oneKey} 0`],
+    ],
+    [
+      "a malformed PEM",
+      { ...good, ssh: { privateKey: privateKey.replace("END", "EN") } },
+      [`etcd-rotation:ssh.privateKey: ${malformed}`],
+    ],
+    [
+      "a key in the place of its path",
+      { ...good, ssh: { privateKeyPath: privateKey } },
+      ["etcd-rotation:ssh.privateKeyPath: expected the path of a file"],
+    ],
     [
       "renewBefore as long as validity",
       { ...good, certificates: { validity: "60d" } },
@@ -201,13 +328,21 @@ describe("a bad stack file is refused", () => {
       { ...good, certificates: { validity: "1y", renewBefore: "366d" } },
       ['etcd-rotation:certificates.renewBefore: expected less than certificates.validity; saw "366d"'],
     ],
-    ["a validity that is too long", { ...good, certificates: { validity: "101y" } }, ['etcd-rotation:certificates.validity: expected 1h to 100y; saw "101y"']],
+    [
+      "a validity that is too long",
+      { ...good, certificates: { validity: "101y" } },
+      ['etcd-rotation:certificates.validity: expected 1h to 100y; saw "101y"'],
+    ],
     [
       "a validity that is too short",
       { ...good, certificates: { validity: "59m", renewBefore: "1m" } },
       ['etcd-rotation:certificates.validity: expected 1h to 100y; saw "59m"'],
     ],
-    ["a bad duration", { ...good, certificates: { validity: "1w" } }, [`etcd-rotation:certificates.validity: ${aDuration}; saw "1w"`]],
+    [
+      "a bad duration",
+      { ...good, certificates: { validity: "1w" } },
+      [`etcd-rotation:certificates.validity: ${aDuration}; saw "1w"`],
+    ],
     [
       "a duration without a unit",
       { ...good, pauseBetweenMasters: 10 },
@@ -216,16 +351,32 @@ describe("a bad stack file is refused", () => {
     [
       "another algorithm",
       { ...good, certificates: { algorithm: "DSA" } },
-      ['etcd-rotation:certificates.algorithm: Invalid option: expected one of "ECDSA-P256"|"ECDSA-P384"|"RSA-2048"|"RSA-3072"|"RSA-4096"; saw "DSA"'],
+      [
+        'etcd-rotation:certificates.algorithm: Invalid option: expected one of "ECDSA-P256"|"ECDSA-P384"|"RSA-2048"|"RSA-3072"|"RSA-4096"; saw "DSA"',
+      ],
     ],
     [
       "a long drain",
       { ...good, drain: "6s" },
-      ['etcd-rotation:drain: expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s; saw "6s"'],
+      [
+        'etcd-rotation:drain: expected at most 5s: controller manager and scheduler lose their leases when the API server is away for 10 s; saw "6s"',
+      ],
     ],
-    ["no backups", { ...good, backup: { keep: 0 } }, ["etcd-rotation:backup.keep: Too small: expected number to be >=1; saw 0"]],
-    ["a region alone", { ...good, region: "cn-hangzhou" }, ["etcd-rotation:clusterId: expected it beside region, or neither; saw nothing"]],
-    ["a cluster without its region", { ...good, clusterId: "c1" }, ["etcd-rotation:region: expected it beside clusterId, or neither; saw nothing"]],
+    [
+      "no backups",
+      { ...good, backup: { keep: 0 } },
+      ["etcd-rotation:backup.keep: Too small: expected number to be >=1; saw 0"],
+    ],
+    [
+      "a region alone",
+      { ...good, region: "cn-hangzhou" },
+      ["etcd-rotation:clusterId: expected it beside region, or neither; saw nothing"],
+    ],
+    [
+      "a cluster without its region",
+      { ...good, clusterId: "c1" },
+      ["etcd-rotation:region: expected it beside clusterId, or neither; saw nothing"],
+    ],
     [
       "a bad cluster id and region",
       { ...good, clusterId: "C 1", region: "Hangzhou" },
@@ -241,7 +392,12 @@ describe("a bad stack file is refused", () => {
     ],
     [
       "a retention that ECS does not take",
-      { ...good, clusterId: "c1", region: "cn-hangzhou", backup: { diskSnapshot: true, diskSnapshotRetentionDays: 65_537 } },
+      {
+        ...good,
+        clusterId: "c1",
+        region: "cn-hangzhou",
+        backup: { diskSnapshot: true, diskSnapshotRetentionDays: 65_537 },
+      },
       ["etcd-rotation:backup.diskSnapshotRetentionDays: Too big: expected number to be <=65536; saw 65537"],
     ],
     [
@@ -249,13 +405,25 @@ describe("a bad stack file is refused", () => {
       { ...good, backup: { diskSnapshotRetentionDays: 0 } },
       ["etcd-rotation:backup.diskSnapshotRetentionDays: Too small: expected number to be >=1; saw 0"],
     ],
-    ["a relative folder", { ...good, backup: { directory: "backups" } }, ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"']],
-    ...["/", "//", "/etc/", "/var/lib", "/data/..", "/run/backups"].map((directory): [string, object, string[]] => [
-      `backups in ${directory}`,
-      { ...good, backup: { directory } },
-      [`etcd-rotation:backup.directory: expected a folder for backups, such as "/data/backups", not one of the system; saw "${directory}"`],
-    ]),
-    ["a path of no row", { ...good, layout: { paths: { ca: "/x" } } }, ['etcd-rotation:layout.paths: Unrecognized key: "ca"']],
+    [
+      "a relative folder",
+      { ...good, backup: { directory: "backups" } },
+      ['etcd-rotation:backup.directory: expected an absolute path; saw "backups"'],
+    ],
+    ...["/", "//", "/etc/", "/var/lib", "/data/..", "/run/backups"].map(
+      (directory): [string, object, string[]] => [
+        `backups in ${directory}`,
+        { ...good, backup: { directory } },
+        [
+          `etcd-rotation:backup.directory: expected a folder for backups, such as "/data/backups", not one of the system; saw "${directory}"`,
+        ],
+      ],
+    ),
+    [
+      "a path of no row",
+      { ...good, layout: { paths: { ca: "/x" } } },
+      ['etcd-rotation:layout.paths: Unrecognized key: "ca"'],
+    ],
     [
       "a path of the other layout",
       { ...good, layout: { kind: "kubeadm", paths: { "etcd-client": "/x" } } },
@@ -263,9 +431,20 @@ describe("a bad stack file is refused", () => {
     ],
     [
       "an extra file with the name of another, or of none of the kinds",
-      { ...good, layout: { extra: [extra, { ...extra, name: "admin.conf" }, { ...extra, name: "twice" }, { ...extra, name: "twice" }] } },
+      {
+        ...good,
+        layout: {
+          extra: [
+            extra,
+            { ...extra, name: "admin.conf" },
+            { ...extra, name: "twice" },
+            { ...extra, name: "twice" },
+          ],
+        },
+      },
       ["admin.conf", "twice", "twice"].map(
-        (name, index) => `etcd-rotation:layout.extra[${index + 1}].name: expected a name that no file of the layout has; saw "${name}"`,
+        (name, index) =>
+          `etcd-rotation:layout.extra[${index + 1}].name: expected a name that no file of the layout has; saw "${name}"`,
       ),
     ],
     [
@@ -276,28 +455,62 @@ describe("a bad stack file is refused", () => {
         'etcd-rotation:layout.extra[0].restarts[0]: Invalid option: expected one of "kube-apiserver"|"kubelet"|"kube-controller-manager"|"kube-scheduler"; saw "etcd"',
       ],
     ],
-    ["another layout", { ...good, layout: { kind: "k3s" } }, ['etcd-rotation:layout.kind: Invalid option: expected one of "ack"|"kubeadm"; saw "k3s"']],
-    ["a relative path", { ...good, layout: { paths: { "etcd-ca": "x" } } }, ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"']],
-    ["a word for a yes or no", { ...good, allowOutage: "yes" }, ['etcd-rotation:allowOutage: Invalid input: expected boolean, received string; saw "yes"']],
-    ["a window on no day", withWindow({ days: [] }), ["etcd-rotation:window.days: Too small: expected array to have >=1 items"]],
+    [
+      "another layout",
+      { ...good, layout: { kind: "k3s" } },
+      ['etcd-rotation:layout.kind: Invalid option: expected one of "ack"|"kubeadm"; saw "k3s"'],
+    ],
+    [
+      "a relative path",
+      { ...good, layout: { paths: { "etcd-ca": "x" } } },
+      ['etcd-rotation:layout.paths.etcd-ca: expected an absolute path; saw "x"'],
+    ],
+    [
+      "a word for a yes or no",
+      { ...good, allowOutage: "yes" },
+      ['etcd-rotation:allowOutage: Invalid input: expected boolean, received string; saw "yes"'],
+    ],
+    [
+      "a window on no day",
+      withWindow({ days: [] }),
+      ["etcd-rotation:window.days: Too small: expected array to have >=1 items"],
+    ],
     [
       "a day that is none",
       withWindow({ days: ["Monday"] }),
-      ['etcd-rotation:window.days[0]: Invalid option: expected one of "mon"|"tue"|"wed"|"thu"|"fri"|"sat"|"sun"; saw "Monday"'],
+      [
+        'etcd-rotation:window.days[0]: Invalid option: expected one of "mon"|"tue"|"wed"|"thu"|"fri"|"sat"|"sun"; saw "Monday"',
+      ],
     ],
-    ["an hour that is none", withWindow({ from: "24:00" }), ['etcd-rotation:window.from: expected a time of day such as "22:00"; saw "24:00"']],
-    ["a time without a zero", withWindow({ to: "4:00" }), ['etcd-rotation:window.to: expected a time of day such as "04:00"; saw "4:00"']],
+    [
+      "an hour that is none",
+      withWindow({ from: "24:00" }),
+      ['etcd-rotation:window.from: expected a time of day such as "22:00"; saw "24:00"'],
+    ],
+    [
+      "a time without a zero",
+      withWindow({ to: "4:00" }),
+      ['etcd-rotation:window.to: expected a time of day such as "04:00"; saw "4:00"'],
+    ],
     [
       "an empty window",
       withWindow({ from: "04:00" }),
-      ['etcd-rotation:window.to: expected another time than from; a whole day is 00:00 to 24:00; saw "04:00"'],
+      [
+        'etcd-rotation:window.to: expected another time than from; a whole day is 00:00 to 24:00; saw "04:00"',
+      ],
     ],
     [
       "a time zone that is none",
       withWindow({ timeZone: "Asia/Peking" }),
-      ['etcd-rotation:window.timeZone: expected a time zone of the IANA database, such as "Asia/Shanghai"; saw "Asia/Peking"'],
+      [
+        'etcd-rotation:window.timeZone: expected a time zone of the IANA database, such as "Asia/Shanghai"; saw "Asia/Peking"',
+      ],
     ],
-    ["an empty takeOver", { ...good, takeOver: "" }, ['etcd-rotation:takeOver: Too small: expected string to have >=1 characters; saw ""']],
+    [
+      "an empty takeOver",
+      { ...good, takeOver: "" },
+      ['etcd-rotation:takeOver: Too small: expected string to have >=1 characters; saw ""'],
+    ],
   ];
   test.each(bad)("for %s", (_, values, lines) => {
     expect(complaint(values).split("\n").slice(1, -1)).toEqual(lines.map((line) => `  ${line}`));
@@ -310,7 +523,10 @@ describe("a bad stack file is refused", () => {
     ["a password that is a number", { ...good, ssh: { password: 17_283_945 } }],
     ["a key that is no key", { ...good, ssh: { privateKey: "hunter2" } }],
     ["a key in the place of a host key", withMaster({ hostKey: privateKey })],
-    ["a key in the place of a bastion's host key", { ...good, ssh: { privateKey, bastion: { host: "b", agent: true, hostKey: privateKey } } }],
+    [
+      "a key in the place of a bastion's host key",
+      { ...good, ssh: { privateKey, bastion: { host: "b", agent: true, hostKey: privateKey } } },
+    ],
     ["a key in the place of its path", { ...good, ssh: { privateKeyPath: privateKey } }],
     ["a key in the place of a user", { ...good, ssh: { privateKey, user: privateKey, port: "x" } }],
     ["a key in the place of the masters", { ...good, masters: privateKey }],

@@ -13,19 +13,26 @@ const next = makePems("next");
 function linked(found: Found, first: string, ...others: readonly string[]): Found {
   return changed(found, "master-2", ({ files }) => {
     const [file] = Object.entries(files).flatMap(([id, each]) => (id === first ? [each] : []));
-    return { files: { ...files, ...(file === undefined ? {} : Object.fromEntries(others.map((id) => [id, file]))) } };
+    return {
+      files: { ...files, ...(file === undefined ? {} : Object.fromEntries(others.map((id) => [id, file]))) },
+    };
   });
 }
 
 describe("rows that are one file on a master", () => {
-  const refusals = (found: Found, kind: keyof typeof layouts = "ack", rows = layouts[kind].rows) => sharedFileRefusals(found, rows, [], layouts[kind]);
+  const refusals = (found: Found, kind: keyof typeof layouts = "ack", rows = layouts[kind].rows) =>
+    sharedFileRefusals(found, rows, [], layouts[kind]);
 
   test("are refused when their new contents differ, each pair once and by both keys", () => {
     expect(refusals(linked(foundAs(shared), "etcd-ca", "etcd-peer-ca"))).toEqual([
       "Cannot rotate master-2: layout.paths.etcd-ca and layout.paths.etcd-peer-ca are one file, /var/lib/etcd/cert/ca.pem; expected a file for each, since their new contents differ. Copy it to a path of its own on every master, let the process that reads it use that, one master after the other, and set layout.paths.etcd-peer-ca",
     ]);
-    expect(refusals(linked(foundAs(shared), "etcd-server", "etcd-peer")).map(keysIn)).toEqual(["etcd-server, etcd-peer"]);
-    expect(refusals(linked(foundAs(shared), "etcd-server", "etcd-server-key")).map(keysIn)).toEqual(["etcd-server, etcd-server-key"]);
+    expect(refusals(linked(foundAs(shared), "etcd-server", "etcd-peer")).map(keysIn)).toEqual([
+      "etcd-server, etcd-peer",
+    ]);
+    expect(refusals(linked(foundAs(shared), "etcd-server", "etcd-server-key")).map(keysIn)).toEqual([
+      "etcd-server, etcd-server-key",
+    ]);
   });
 
   test("are refused by the stack file's paths alone, where the files are not there", () => {
@@ -39,12 +46,22 @@ describe("rows that are one file on a master", () => {
     const found = changed(foundAs(shared), "master-2", ({ files }) => ({
       files: { ...files, ...(files["etcd-ca"] === undefined ? {} : { "cluster-ca": files["etcd-ca"] }) },
     }));
-    expect(sharedFileRefusals(found, ackLayout, first === undefined ? [] : [first], layouts.ack).map(keysIn)).toEqual(["etcd-ca, cluster-ca"]);
+    expect(
+      sharedFileRefusals(found, ackLayout, first === undefined ? [] : [first], layouts.ack).map(keysIn),
+    ).toEqual(["etcd-ca, cluster-ca"]);
   });
 
   test("may be one file when the same is wanted: one authority's trust, one leaf, and kubeadm's ca.crt", () => {
     expect(refusals(foundAs(shared))).toEqual([]);
-    expect(refusals(linked(linked(foundAs(shared), "etcd-ca", "apiserver-etcd-ca"), "etcd-client", "apiserver-etcd-client"))).toEqual([]);
+    expect(
+      refusals(
+        linked(
+          linked(foundAs(shared), "etcd-ca", "apiserver-etcd-ca"),
+          "etcd-client",
+          "apiserver-etcd-client",
+        ),
+      ),
+    ).toEqual([]);
     expect(
       refusals(
         changed(foundAs(shared), "master-2", () => ({ files: {} })),
@@ -64,13 +81,22 @@ test("trust files that are one get one content, whatever each use has to accept"
     files: {
       ...files,
       ...(row === undefined ? {} : { [row.id]: fileOf(row, strange) }),
-      ...(trusted === undefined ? {} : { [trusted.id]: fileOf(trusted, shared.authorities["etcd-peer"] + peers.authorities.etcd) }),
+      ...(trusted === undefined
+        ? {}
+        : { [trusted.id]: fileOf(trusted, shared.authorities["etcd-peer"] + peers.authorities.etcd) }),
     },
   }));
-  const trust = (of: Found) => contentsFor("trust", "master-2", ackLayout, planRollout(of, ackLayout, [], 0), next);
+  const trust = (of: Found) =>
+    contentsFor("trust", "master-2", ackLayout, planRollout(of, ackLayout, [], 0), next);
   const both = `${next.authorities.etcd}${shared.authorities.etcd}${peers.authorities.etcd}`;
-  expect(trust(found)).toMatchObject({ "etcd-ca": both, "apiserver-etcd-ca": `${next.authorities.etcd}${shared.authorities.etcd}` });
-  expect(trust(linked(found, "etcd-ca", "apiserver-etcd-ca"))).toMatchObject({ "etcd-ca": both, "apiserver-etcd-ca": both });
+  expect(trust(found)).toMatchObject({
+    "etcd-ca": both,
+    "apiserver-etcd-ca": `${next.authorities.etcd}${shared.authorities.etcd}`,
+  });
+  expect(trust(linked(found, "etcd-ca", "apiserver-etcd-ca"))).toMatchObject({
+    "etcd-ca": both,
+    "apiserver-etcd-ca": both,
+  });
 });
 
 /** The rows that a refusal names. */

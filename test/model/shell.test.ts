@@ -12,7 +12,27 @@ function readBack(script: string): string[] {
 const text = fc.oneof(
   fc.string({ unit: "binary" }).map((each) => each.replaceAll("\0", "")),
   fc
-    .array(fc.constantFrom("'", '"', "\\", "$", "`", "\n", "\r", " ", "!", "*", "~", "\u00e9", "\u{1f511}", "a", "-n", "EOF\n", "$(id)"))
+    .array(
+      fc.constantFrom(
+        "'",
+        '"',
+        "\\",
+        "$",
+        "`",
+        "\n",
+        "\r",
+        " ",
+        "!",
+        "*",
+        "~",
+        "\u00e9",
+        "\u{1f511}",
+        "a",
+        "-n",
+        "EOF\n",
+        "$(id)",
+      ),
+    )
     .map((parts) => parts.join("")),
 );
 
@@ -25,10 +45,15 @@ describe("bash reads back what was written", () => {
   });
 
   test("any values and lists, assigned", () => {
-    const property = fc.property(text, fc.integer(), fc.array(text, { maxLength: 20 }), (value, count, list) => {
-      const script = `${assignments({ VALUE: value, COUNT: count, LIST: list })}printf '%s\\0' "$VALUE" "$COUNT" "\${#LIST[@]}" \${LIST[@]+"\${LIST[@]}"}\n`;
-      expect(readBack(script)).toEqual([value, String(count), String(list.length), ...list]);
-    });
+    const property = fc.property(
+      text,
+      fc.integer(),
+      fc.array(text, { maxLength: 20 }),
+      (value, count, list) => {
+        const script = `${assignments({ VALUE: value, COUNT: count, LIST: list })}printf '%s\\0' "$VALUE" "$COUNT" "\${#LIST[@]}" \${LIST[@]+"\${LIST[@]}"}\n`;
+        expect(readBack(script)).toEqual([value, String(count), String(list.length), ...list]);
+      },
+    );
     fc.assert(property, { numRuns: 40 });
   });
 });

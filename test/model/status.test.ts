@@ -2,8 +2,26 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { ackLayout, type Row } from "../../components/model/layout.ts";
-import { type ClusterStatus, clusterStatus, exitCodeOf, gravest, type StatusInput } from "../../components/model/status.ts";
-import { changed, type Disk, diskOf, fileOf, foundAs, makePems, masterWith, names, receipt, specs, withOldKey } from "./cluster.ts";
+import {
+  type ClusterStatus,
+  clusterStatus,
+  exitCodeOf,
+  gravest,
+  type StatusInput,
+} from "../../components/model/status.ts";
+import {
+  changed,
+  type Disk,
+  diskOf,
+  fileOf,
+  foundAs,
+  makePems,
+  masterWith,
+  names,
+  receipt,
+  specs,
+  withOldKey,
+} from "./cluster.ts";
 import { makeAuthority } from "./openssl.ts";
 
 const pems = makePems("steady");
@@ -12,7 +30,11 @@ const steady = foundAs(pems);
 /** an hour after the youngest was made; leaves last 365 days, authorities 3650 */
 const now =
   3_600_000 +
-  Math.max(...steady.masters.flatMap((master) => Object.values(master.files).flatMap((file) => file.certificates.map(({ notBefore }) => notBefore))));
+  Math.max(
+    ...steady.masters.flatMap((master) =>
+      Object.values(master.files).flatMap((file) => file.certificates.map(({ notBefore }) => notBefore)),
+    ),
+  );
 const day = 86_400_000;
 
 function statusOf(found: Found, change: Partial<StatusInput> = {}): ClusterStatus {
@@ -23,7 +45,13 @@ function statusOf(found: Found, change: Partial<StatusInput> = {}): ClusterStatu
     masters: specs,
     rows: ackLayout,
     kubernetes: [],
-    policy: { renew: "never", rotation: undefined, keepKeys: false, validity: 50 * 365 * 86_400, renewBefore: 60 * 86_400 },
+    policy: {
+      renew: "never",
+      rotation: undefined,
+      keepKeys: false,
+      validity: 50 * 365 * 86_400,
+      renewBefore: 60 * 86_400,
+    },
     identity: { owner: receipt.owner, takeOver: undefined, lastClusterId: undefined },
     isOutageAllowed: false,
     foreignAuthorities: undefined,
@@ -42,24 +70,40 @@ function findingsOf(status: ClusterStatus): string[] {
 
 /** by `master file`, whatever is not ok */
 function oddCells(status: ClusterStatus): Record<string, string> {
-  return Object.fromEntries(status.certificates.filter(({ state }) => state !== "ok").map(({ master, file, state }) => [`${master} ${file}`, state]));
+  return Object.fromEntries(
+    status.certificates
+      .filter(({ state }) => state !== "ok")
+      .map(({ master, file, state }) => [`${master} ${file}`, state]),
+  );
 }
 
 function withFile(id: string, text: string): (master: FoundMaster) => Partial<FoundMaster> {
   const row = ackLayout.find((each) => each.id === id);
-  return (master) => ({ files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, text) }) } });
+  return (master) => ({
+    files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, text) }) },
+  });
 }
 
 describe("a steady cluster", () => {
   test("is ok, in every certificate", () => {
     const status = statusOf(steady);
-    expect({ state: status.state, findings: status.findings, notes: status.notes, odd: oddCells(status) }).toEqual({
+    expect({
+      state: status.state,
+      findings: status.findings,
+      notes: status.notes,
+      odd: oddCells(status),
+    }).toEqual({
       state: "ok",
       findings: [],
       notes: [],
       odd: {},
     });
-    expect({ rollout: status.rollout, rotation: status.rotation, isComplete: status.isComplete, lastBackup: status.lastBackup }).toEqual({
+    expect({
+      rollout: status.rollout,
+      rotation: status.rotation,
+      isComplete: status.isComplete,
+      lastBackup: status.lastBackup,
+    }).toEqual({
       rollout: 4,
       rotation: "2026-11",
       isComplete: true,
@@ -71,13 +115,17 @@ describe("a steady cluster", () => {
     const { state, notes } = statusOf(withOldKey(steady));
     expect({ state, notes }).toEqual({
       state: "ok",
-      notes: [expect.stringContaining("master-1 has private keys that its etcd does not read: /cert/two-key.pem")],
+      notes: [
+        expect.stringContaining("master-1 has private keys that its etcd does not read: /cert/two-key.pem"),
+      ],
     });
   });
 
   test("has these certificates on each master", () => {
     const own = statusOf(steady).certificates.filter(({ master }) => master === "master-2");
-    expect(own.map(({ file, port, isOnDisk, issuer, daysLeft }) => [file, port, isOnDisk, issuer.name, daysLeft])).toEqual([
+    expect(
+      own.map(({ file, port, isOnDisk, issuer, daysLeft }) => [file, port, isOnDisk, issuer.name, daysLeft]),
+    ).toEqual([
       ["etcd-ca", undefined, true, "etcd-ca steady", 3649],
       ["etcd-peer-ca", undefined, true, "etcd-peer-ca steady", 3649],
       ["apiserver-etcd-ca", undefined, true, "etcd-ca steady", 3649],
@@ -95,14 +143,27 @@ describe("a steady cluster", () => {
     const own = (change: Partial<FoundMaster["files"][string]>) =>
       statusOf(
         changed(steady, "master-2", ({ files }) => ({
-          files: Object.fromEntries(Object.entries(files).map(([id, file]) => [id, { ...file, path: "/link", realPath: "/real", ...change }])),
+          files: Object.fromEntries(
+            Object.entries(files).map(([id, file]) => [
+              id,
+              { ...file, path: "/link", realPath: "/real", ...change },
+            ]),
+          ),
         })),
       ).certificates.find(({ master, file }) => master === "master-2" && file === "etcd-server");
-    expect(own({})).toMatchObject({ path: "/link", subject: "etcd-server", notBefore: leaf?.notBefore, notAfter: leaf?.notAfter });
+    expect(own({})).toMatchObject({
+      path: "/link",
+      subject: "etcd-server",
+      notBefore: leaf?.notBefore,
+      notAfter: leaf?.notAfter,
+    });
     expect(own({})?.fingerprint).toBe(leaf?.fingerprint);
     expect(own({ path: "" })?.path).toBe("/real");
     // without a common name the whole of it
-    const nameless = certificatesIn(pems.authorities.etcd).map((each) => ({ ...each, subject: ["O=a", "OU=b"] }));
+    const nameless = certificatesIn(pems.authorities.etcd).map((each) => ({
+      ...each,
+      subject: ["O=a", "OU=b"],
+    }));
     expect(own({ certificates: nameless })?.subject).toBe("O=a, OU=b");
   });
 
@@ -110,7 +171,12 @@ describe("a steady cluster", () => {
     const text = `${pems.authorities.etcd}${makeAuthority("/CN=backup-ca", 30).certPem}`;
     const status = statusOf(changed(steady, "master-2", withFile("etcd-ca", text)));
     const until = new Date(certificatesIn(text)[1]?.notAfter ?? 0).toISOString().slice(0, 10);
-    expect({ state: status.state, findings: status.findings, notes: status.notes, odd: oddCells(status) }).toEqual({
+    expect({
+      state: status.state,
+      findings: status.findings,
+      notes: status.notes,
+      odd: oddCells(status),
+    }).toEqual({
       state: "ok",
       findings: [],
       notes: [
@@ -122,8 +188,15 @@ describe("a steady cluster", () => {
 
   test("has no fault in never having been rotated", () => {
     const status = statusOf(foundAs(pems, { receipt: undefined, backups: [] }));
-    expect([status.state, status.findings, status.rollout, status.lastBackup]).toEqual(["ok", [], undefined, undefined]);
-    expect(status.notes).toEqual(["No rollout has been recorded: the first pulumi up takes this cluster over."]);
+    expect([status.state, status.findings, status.rollout, status.lastBackup]).toEqual([
+      "ok",
+      [],
+      undefined,
+      undefined,
+    ]);
+    expect(status.notes).toEqual([
+      "No rollout has been recorded: the first pulumi up takes this cluster over.",
+    ]);
   });
 });
 
@@ -131,32 +204,45 @@ describe("the end comes near", () => {
   test("within renewBefore a leaf is due; an authority with ten years is not", () => {
     const status = statusOf(steady, { now: now + 306 * day });
     expect(status.state).toBe("due");
-    expect(new Set(status.certificates.filter(({ state }) => state === "due").map(({ file }) => file))).toEqual(
-      new Set(["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"]),
-    );
+    expect(
+      new Set(status.certificates.filter(({ state }) => state === "due").map(({ file }) => file)),
+    ).toEqual(new Set(["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"]));
     expect(statusOf(steady, { now: now + 304 * day }).state).toBe("ok");
   });
 
   test("past the end it is expired, with days below zero", () => {
     const status = statusOf(steady, { now: now + 366 * day });
-    const server = status.certificates.find(({ master, file }) => master === "master-1" && file === "etcd-server");
+    const server = status.certificates.find(
+      ({ master, file }) => master === "master-1" && file === "etcd-server",
+    );
     expect([status.state, server?.state, server?.daysLeft]).toEqual(["expired", "expired", -2]);
   });
 
   test("another rotation that is asked for is due", () => {
     const status = statusOf(steady, { rotation: "2026-12" });
-    expect([status.state, findingsOf(status)]).toEqual(["due", ['due - rotation "2026-12" is asked for; the masters have "2026-11"']]);
+    expect([status.state, findingsOf(status)]).toEqual([
+      "due",
+      ['due - rotation "2026-12" is asked for; the masters have "2026-11"'],
+    ]);
   });
 });
 
 test("what restore asks for is due until the masters have it, and no longer", () => {
-  const restored = { masters: steady.masters.map((master) => ({ ...master, receipt: { ...receipt, rotation: "restore-3" } })) };
-  expect(findingsOf(statusOf(steady, { restore: 3 }))).toEqual(['due - rotation "restore-3" is asked for; the masters have "2026-11"']);
-  expect(findingsOf(statusOf(restored))).toEqual(['due - rotation "2026-11" is asked for; the masters have "restore-3"']);
+  const restored = {
+    masters: steady.masters.map((master) => ({ ...master, receipt: { ...receipt, rotation: "restore-3" } })),
+  };
+  expect(findingsOf(statusOf(steady, { restore: 3 }))).toEqual([
+    'due - rotation "restore-3" is asked for; the masters have "2026-11"',
+  ]);
+  expect(findingsOf(statusOf(restored))).toEqual([
+    'due - rotation "2026-11" is asked for; the masters have "restore-3"',
+  ]);
   expect(statusOf(restored, { restore: 3 })).toMatchObject({
     state: "ok",
     findings: [],
-    notes: ["restore: the files from before rollout 3 are wanted, and nothing is renewed; remove restore to go forward to the stack's own."],
+    notes: [
+      "restore: the files from before rollout 3 are wanted, and nothing is renewed; remove restore to go forward to the stack's own.",
+    ],
   });
 });
 
@@ -164,15 +250,25 @@ describe("drift", () => {
   const foreignLeaf = other.leaves["master-2"]?.["etcd-server"] ?? { certPem: "", keyPem: "" };
 
   test("a leaf replaced by hand, with its key, that nobody's trust file has issued", () => {
-    const disk: Disk = { ...diskOf(pems, "master-2"), "etcd-server": foreignLeaf.certPem, "etcd-server-key": foreignLeaf.keyPem };
+    const disk: Disk = {
+      ...diskOf(pems, "master-2"),
+      "etcd-server": foreignLeaf.certPem,
+      "etcd-server-key": foreignLeaf.keyPem,
+    };
     const status = statusOf(changed(steady, "master-2", () => masterWith("master-2", disk)));
     expect(status.state).toBe("drifted");
     expect(findingsOf(status)).toEqual([
       "drifted master-2 etcd-server is not issued by any authority in etcd-ca of master-1, master-2, master-3, apiserver-etcd-ca of master-1, master-2, master-3",
     ]);
     expect(oddCells(status)).toEqual({ "master-2 etcd-server": "drifted" });
-    expect(status.masters.map(({ name, state }) => `${name} ${state}`)).toEqual(["master-1 ok", "master-2 drifted", "master-3 ok"]);
-    expect(status.certificates.find(({ master, file }) => master === "master-2" && file === "etcd-server")?.issuer).toEqual({
+    expect(status.masters.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      "master-1 ok",
+      "master-2 drifted",
+      "master-3 ok",
+    ]);
+    expect(
+      status.certificates.find(({ master, file }) => master === "master-2" && file === "etcd-server")?.issuer,
+    ).toEqual({
       name: "etcd-ca other",
       fingerprint: undefined,
     });
@@ -186,11 +282,17 @@ describe("drift", () => {
 
   test("what is served is not what lies on disk: both are shown", () => {
     const served = steady.masters[1]?.served[2379];
-    const found = changed(steady, "master-1", (master) => ({ served: { ...master.served, ...(served === undefined ? {} : { 2379: served }) } }));
+    const found = changed(steady, "master-1", (master) => ({
+      served: { ...master.served, ...(served === undefined ? {} : { 2379: served }) },
+    }));
     const status = statusOf(found);
     expect(findingsOf(status)).toHaveLength(1);
-    expect(findingsOf(status)[0]).toMatch(/^drifted master-1 2379 serves another certificate \(until \d{4}-\d\d-\d\d\) than etcd-server on disk \(until/);
-    const own = status.certificates.filter(({ master, file }) => master === "master-1" && file === "etcd-server");
+    expect(findingsOf(status)[0]).toMatch(
+      /^drifted master-1 2379 serves another certificate \(until \d{4}-\d\d-\d\d\) than etcd-server on disk \(until/,
+    );
+    const own = status.certificates.filter(
+      ({ master, file }) => master === "master-1" && file === "etcd-server",
+    );
     expect(own.map(({ state, isOnDisk, port }) => [state, isOnDisk, port])).toEqual([
       ["drifted", true, undefined],
       ["drifted", false, 2379],
@@ -198,22 +300,36 @@ describe("drift", () => {
   });
 
   test("one more authority on one master: it has issued nothing, and only its own cell is odd", () => {
-    const status = statusOf(changed(steady, "master-3", withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)));
+    const status = statusOf(
+      changed(steady, "master-3", withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)),
+    );
     const [authority] = certificatesIn(other.authorities.etcd);
     const [own] = certificatesIn(pems.authorities.etcd);
     const both = [own?.fingerprint.slice(0, 8), authority?.fingerprint.slice(0, 8)].sort().join("+");
-    expect(findingsOf(status)).toEqual([`drifted - etcd-ca differs between masters (master-1, master-2: ${own?.fingerprint.slice(0, 8)}; master-3: ${both})`]);
-    expect(status.certificates.filter(({ state }) => state !== "ok").map(({ master, file, subject }) => `${master} ${file} ${subject}`)).toEqual([
-      "master-3 etcd-ca etcd-ca other",
+    expect(findingsOf(status)).toEqual([
+      `drifted - etcd-ca differs between masters (master-1, master-2: ${own?.fingerprint.slice(0, 8)}; master-3: ${both})`,
     ]);
+    expect(
+      status.certificates
+        .filter(({ state }) => state !== "ok")
+        .map(({ master, file, subject }) => `${master} ${file} ${subject}`),
+    ).toEqual(["master-3 etcd-ca etcd-ca other"]);
   });
 
   test("an authority that is held everywhere, issued nothing and has expired is shown and not counted", () => {
     const found = foundAs(pems);
-    const all = names.reduce((each, name) => changed(each, name, withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)), found);
+    const all = names.reduce(
+      (each, name) =>
+        changed(each, name, withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)),
+      found,
+    );
     const status = statusOf(all);
     expect(status.state).toBe("ok");
-    expect(oddCells(status)).toEqual({ "master-1 etcd-ca": "other", "master-2 etcd-ca": "other", "master-3 etcd-ca": "other" });
+    expect(oddCells(status)).toEqual({
+      "master-1 etcd-ca": "other",
+      "master-2 etcd-ca": "other",
+      "master-3 etcd-ca": "other",
+    });
   });
 
   const cases: readonly [string, string, (master: FoundMaster) => Partial<FoundMaster>][] = [
@@ -222,9 +338,21 @@ describe("drift", () => {
       "drifted master-2 rollout 4 was interrupted in phase issue",
       () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } }),
     ],
-    ["another owner", "drifted master-2 the receipt belongs to x/y, not to etcd-rotation/test", () => ({ receipt: { ...receipt, owner: "x/y" } })],
-    ["a file that is missing", "drifted master-2 etcd-peer-key is missing", (master) => ({ files: without(master, "etcd-peer-key") })],
-    ["another attempt", "drifted master-1 the masters' receipts name different attempts", () => ({ receipt: { ...receipt, attempt: "a5" } })],
+    [
+      "another owner",
+      "drifted master-2 the receipt belongs to x/y, not to etcd-rotation/test",
+      () => ({ receipt: { ...receipt, owner: "x/y" } }),
+    ],
+    [
+      "a file that is missing",
+      "drifted master-2 etcd-peer-key is missing",
+      (master) => ({ files: without(master, "etcd-peer-key") }),
+    ],
+    [
+      "another attempt",
+      "drifted master-1 the masters' receipts name different attempts",
+      () => ({ receipt: { ...receipt, attempt: "a5" } }),
+    ],
   ];
   test.each(cases)("%s", (_, finding, change) => {
     const status = statusOf(changed(steady, "master-2", change));
@@ -232,7 +360,9 @@ describe("drift", () => {
   });
 
   test("different rotations in the receipts", () => {
-    const status = statusOf(changed(steady, "master-3", () => ({ receipt: { ...receipt, rotation: "2026-12" } })));
+    const status = statusOf(
+      changed(steady, "master-3", () => ({ receipt: { ...receipt, rotation: "2026-12" } })),
+    );
     expect(findingsOf(status)).toEqual([
       'drifted - the masters\' receipts name different rotations: master-1 "2026-11", master-2 "2026-11", master-3 "2026-12"',
     ]);
@@ -258,7 +388,10 @@ describe("a master that could not be looked at", () => {
 
   test("hides no other", () => {
     const status = statusOf(two, { unreachable });
-    expect([status.state, findingsOf(status)]).toEqual(["unreachable", ["unreachable master-3 Cannot connect to 10.77.0.13:22"]]);
+    expect([status.state, findingsOf(status)]).toEqual([
+      "unreachable",
+      ["unreachable master-3 Cannot connect to 10.77.0.13:22"],
+    ]);
     expect(status.masters.map(({ state }) => state)).toEqual(["ok", "ok", "unreachable"]);
     expect(status.certificates).toHaveLength(14);
   });
@@ -275,21 +408,47 @@ describe("a master that could not be looked at", () => {
 });
 
 test("what would keep an update from beginning is a note", () => {
-  const status = statusOf(foundAs(pems, { clock: 1_795_000_100, etcd: "silent", etcdProblem: "no linearizable read", isApiReady: false }));
+  const status = statusOf(
+    foundAs(pems, {
+      clock: 1_795_000_100,
+      etcd: "silent",
+      etcdProblem: "no linearizable read",
+      isApiReady: false,
+    }),
+  );
   expect(status.notes).toContain("master-1: etcd is not healthy: no linearizable read");
   expect(status.notes).toContain("master-1: kube-apiserver is not ready");
-  expect(status.notes).toContainEqual(expect.stringMatching(/^pulumi up would refuse: Cannot issue certificates for master-1: its clock is 100 s ahead/));
+  expect(status.notes).toContainEqual(
+    expect.stringMatching(
+      /^pulumi up would refuse: Cannot issue certificates for master-1: its clock is 100 s ahead/,
+    ),
+  );
   expect(status.state).toBe("ok");
 });
 
 test("Kubernetes' certificates: what this cluster's authority has issued counts, anything else does not", () => {
   const ca = { certPem: pems.authorities.etcd, keyPem: "" };
   const id = (name: string, kind: "authority" | "kubeconfig" | "cert", port?: number) => ({
-    ...{ id: name, path: `/${name}`, kind, group: name, owner: "root:root", mode: "600", signer: "cluster-ca" as const, restarts: [], optional: true as const },
+    ...{
+      id: name,
+      path: `/${name}`,
+      kind,
+      group: name,
+      owner: "root:root",
+      mode: "600",
+      signer: "cluster-ca" as const,
+      restarts: [],
+      optional: true as const,
+    },
     ...(port === undefined ? {} : { port }),
   });
-  const kubernetes = [id("cluster-ca", "authority"), id("admin.conf", "kubeconfig"), id("kubelet-server", "cert", 10_250)];
-  const text = (row: { readonly id: string }, pem: string) => fileOf({ id: row.id, kind: "cert", owner: "", mode: "", path: row.id } as Row, pem);
+  const kubernetes = [
+    id("cluster-ca", "authority"),
+    id("admin.conf", "kubeconfig"),
+    id("kubelet-server", "cert", 10_250),
+  ];
+  const text = (row: { readonly id: string }, pem: string) =>
+    fileOf({ id: row.id, kind: "cert", owner: "", mode: "", path: row.id } as Row, pem);
   const own = pems.leaves["master-1"]?.["etcd-client"].certPem ?? "";
   const foreign = other.leaves["master-1"]?.["etcd-client"].certPem ?? "";
   const files = (admin: string, kubelet: string) => (master: FoundMaster) => ({
@@ -300,22 +459,39 @@ test("Kubernetes' certificates: what this cluster's authority has issued counts,
       "kubelet-server": text({ id: "k" }, kubelet),
     },
   });
-  const one = (admin: string, kubelet: string) => ({ masters: steady.masters.slice(0, 1).map((master) => ({ ...master, ...files(admin, kubelet)(master) })) });
+  const one = (admin: string, kubelet: string) => ({
+    masters: steady.masters.slice(0, 1).map((master) => ({ ...master, ...files(admin, kubelet)(master) })),
+  });
   const states = (found: Found, later: number) =>
     Object.fromEntries(
       statusOf(found, { kubernetes, now: now + later * day })
         .certificates.filter(({ file }) => kubernetes.some((row) => row.id === file))
         .map(({ file, state }) => [file, state]),
     );
-  expect(states(one(own, own), 0)).toEqual({ "cluster-ca": "ok", "admin.conf": "ok", "kubelet-server": "ok" });
-  expect(states(one(own, foreign), 306)).toEqual({ "cluster-ca": "ok", "admin.conf": "due", "kubelet-server": "other" });
+  expect(states(one(own, own), 0)).toEqual({
+    "cluster-ca": "ok",
+    "admin.conf": "ok",
+    "kubelet-server": "ok",
+  });
+  expect(states(one(own, foreign), 306)).toEqual({
+    "cluster-ca": "ok",
+    "admin.conf": "due",
+    "kubelet-server": "other",
+  });
   // somebody uses it all the same
   const [served] = certificatesIn(foreign);
   const serving = changed(one(foreign, foreign), "master-1", (master) => ({
     served: { ...master.served, ...(served === undefined ? {} : { 10250: served }) },
   }));
-  expect([states(serving, 306)["kubelet-server"], states(serving, 366)["kubelet-server"]]).toEqual(["other", "expired"]);
-  expect(states(one(foreign, foreign), 366)).toEqual({ "cluster-ca": "ok", "admin.conf": "other", "kubelet-server": "other" });
+  expect([states(serving, 306)["kubelet-server"], states(serving, 366)["kubelet-server"]]).toEqual([
+    "other",
+    "expired",
+  ]);
+  expect(states(one(foreign, foreign), 366)).toEqual({
+    "cluster-ca": "ok",
+    "admin.conf": "other",
+    "kubelet-server": "other",
+  });
 });
 
 test("the gravest state decides", () => {
@@ -323,7 +499,11 @@ test("the gravest state decides", () => {
   expect(gravest(["other"])).toBe("ok");
   expect(gravest(["ok", "due", "unreachable"])).toBe("unreachable");
   expect(gravest(["unreachable", "drifted", "due"])).toBe("drifted");
-  expect(["ok", "other", "due", "expired", "drifted", "unreachable"].map((state) => exitCodeOf(gravest([state as "ok"])))).toEqual([0, 0, 1, 2, 2, 3]);
+  expect(
+    ["ok", "other", "due", "expired", "drifted", "unreachable"].map((state) =>
+      exitCodeOf(gravest([state as "ok"])),
+    ),
+  ).toEqual([0, 0, 1, 2, 2, 3]);
 });
 
 function without(master: FoundMaster, id: string): FoundMaster["files"] {

@@ -75,13 +75,28 @@ describe("what a script is told", () => {
       "$ALLOW_OUTAGE",
       "$BACKUP_DIR",
     ];
-    expect(inBash(...facts)).toEqual(["trust", "master-1", "10.77.0.11", "10.77.0.12", "0", "5", "aa,bb", "1", "0", "/var/lib/etcd rotation/backups"]);
+    expect(inBash(...facts)).toEqual([
+      "trust",
+      "master-1",
+      "10.77.0.11",
+      "10.77.0.12",
+      "0",
+      "5",
+      "aa,bb",
+      "1",
+      "0",
+      "/var/lib/etcd rotation/backups",
+    ]);
   });
 
   test("are the layout's rows, one column each, with this master's paths", () => {
-    const lengths = ["PATH", "KIND", "GROUP", "RESTARTS", "SIGNER", "FLAG", "OWNER", "MODE", "CONTENT"].map((column) => `\${#FILE_${column}[@]}`);
+    const lengths = ["PATH", "KIND", "GROUP", "RESTARTS", "SIGNER", "FLAG", "OWNER", "MODE", "CONTENT"].map(
+      (column) => `\${#FILE_${column}[@]}`,
+    );
     expect(inBash(...lengths)).toEqual(["11", "11", "11", "11", "11", "11", "11", "11", "11"]);
-    expect(inBash("${FILE_PATH[5]}", "$PEER_CERT", "${FILE_CONTENT[0]}", "${FILE_CONTENT[1]}", "${FILE_MODE[6]}")).toEqual([
+    expect(
+      inBash("${FILE_PATH[5]}", "$PEER_CERT", "${FILE_CONTENT[0]}", "${FILE_CONTENT[1]}", "${FILE_MODE[6]}"),
+    ).toEqual([
       "/var/lib/etcd/cert/10.77.0.11-name-1.pem",
       "/var/lib/etcd/cert/10.77.0.11-name-1.pem",
       "line 1\nit's line 2\n",
@@ -92,10 +107,22 @@ describe("what a script is told", () => {
 
   test("are what a step may do and leave, each by its own name", () => {
     const flags = ["JOINING", "HELD", "TAKE_SNAPSHOT", "TELL_REACH", "ALLOW_OUTAGE", "KEEP_KEYS"];
-    const values = (of: StepData) => inBashOf(of, [...flags.map((name) => `$${name}`), "${RENEW_GROUPS[*]}", "${SIGN_AUTHORITIES[*]}", "$RENEW_PURPOSE"]);
+    const values = (of: StepData) =>
+      inBashOf(of, [
+        ...flags.map((name) => `$${name}`),
+        "${RENEW_GROUPS[*]}",
+        "${SIGN_AUTHORITIES[*]}",
+        "$RENEW_PURPOSE",
+      ]);
     const none = { ...data, takesSnapshot: false };
     expect(values(none)).toEqual(["0", "0", "0", "0", "0", "0", "", "", ""]);
-    const renewal = { groups: ["apiserver", "admin.conf"], authorities: ["cluster-ca"], purpose: "ab/1", keepKeys: false, validitySeconds: 9 };
+    const renewal = {
+      groups: ["apiserver", "admin.conf"],
+      authorities: ["cluster-ca"],
+      purpose: "ab/1",
+      keepKeys: false,
+      validitySeconds: 9,
+    };
     const alone: readonly [string, Partial<StepData>][] = [
       ["JOINING", { isJoining: true }],
       ["HELD", { isHeld: true }],
@@ -105,25 +132,55 @@ describe("what a script is told", () => {
       ["KEEP_KEYS", { renewal: { ...noRenewal, keepKeys: true } }],
     ];
     for (const [name, change] of alone) {
-      expect(values({ ...none, ...change }).slice(0, flags.length)).toEqual(flags.map((each) => (each === name ? "1" : "0")));
+      expect(values({ ...none, ...change }).slice(0, flags.length)).toEqual(
+        flags.map((each) => (each === name ? "1" : "0")),
+      );
     }
     expect(values({ ...none, renewal }).slice(-3)).toEqual(["apiserver admin.conf", "cluster-ca", "ab/1"]);
   });
 
   test("are who it works for, and for how long", () => {
-    const of = { ...data, takeOver: "p/old", claim: "p/s me", restore: 4, heirAddresses: ["10.77.0.12", "10.77.0.13"] };
-    const names = "OWNER TAKE_OVER CLAIM CLUSTER_ID ATTEMPT ROTATION RESTORE KEEP DRAIN_SECONDS PAUSE_SECONDS GATE_SECONDS HEALTH_SECONDS CLOCK_SECONDS";
-    expect(inBashOf(of, [...names.split(" ").map((name) => `$${name}`), "${HEIR_ADDRESSES[*]}", "${OUT_COMPONENTS[*]}"])).toEqual(
-      ["etcd-rotation/test", "p/old", "p/s me", "148", "a5", "2026-12", "4", "3", "2", "10", "300", "15", "45"].concat(
-        "10.77.0.12 10.77.0.13",
-        "etcd@10.77.0.12",
-      ),
+    const of = {
+      ...data,
+      takeOver: "p/old",
+      claim: "p/s me",
+      restore: 4,
+      heirAddresses: ["10.77.0.12", "10.77.0.13"],
+    };
+    const names =
+      "OWNER TAKE_OVER CLAIM CLUSTER_ID ATTEMPT ROTATION RESTORE KEEP DRAIN_SECONDS PAUSE_SECONDS GATE_SECONDS HEALTH_SECONDS CLOCK_SECONDS";
+    expect(
+      inBashOf(of, [
+        ...names.split(" ").map((name) => `$${name}`),
+        "${HEIR_ADDRESSES[*]}",
+        "${OUT_COMPONENTS[*]}",
+      ]),
+    ).toEqual(
+      [
+        "etcd-rotation/test",
+        "p/old",
+        "p/s me",
+        "148",
+        "a5",
+        "2026-12",
+        "4",
+        "3",
+        "2",
+        "10",
+        "300",
+        "15",
+        "45",
+      ].concat("10.77.0.12 10.77.0.13", "etcd@10.77.0.12"),
     );
   });
 
   test("are of each file who reads it and where, who signs it, and whether a backup has its content", () => {
-    const rows = [...ackLayout, ...ackKubernetes].filter(({ id }) => ["etcd-ca", "apiserver-etcd-ca", "cluster-ca", "kubelet-ca"].includes(id));
-    const columns = ["READER", "RESTARTS", "SIGNER", "FLAG", "FIELD", "LATER", "OWNER", "SAVED", "KIND"].map((column) => `\${FILE_${column}[*]/#/.}`);
+    const rows = [...ackLayout, ...ackKubernetes].filter(({ id }) =>
+      ["etcd-ca", "apiserver-etcd-ca", "cluster-ca", "kubelet-ca"].includes(id),
+    );
+    const columns = ["READER", "RESTARTS", "SIGNER", "FLAG", "FIELD", "LATER", "OWNER", "SAVED", "KIND"].map(
+      (column) => `\${FILE_${column}[*]/#/.}`,
+    );
     expect(rows.map(({ id }) => id)).toEqual(["etcd-ca", "apiserver-etcd-ca", "cluster-ca", "kubelet-ca"]);
     expect(inBashOf({ ...data, rows, saved: ["apiserver-etcd-ca"] }, columns)).toEqual([
       ".etcd . . .",
@@ -145,7 +202,11 @@ describe("what a script is told", () => {
       "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
       "/etc/kubernetes/pki/apiserver-kubelet-client.key",
     ]);
-    const own = { "cluster-ca": "/x/ca.crt", "apiserver-kubelet-client": "/x/client.crt", "apiserver-kubelet-client-key": "/x/client.key" };
+    const own = {
+      "cluster-ca": "/x/ca.crt",
+      "apiserver-kubelet-client": "/x/client.crt",
+      "apiserver-kubelet-client-key": "/x/client.key",
+    };
     expect(inBashOf({ ...data, rows: withPaths(ackKubernetes, own) }, paths)).toEqual(Object.values(own));
     expect(inBashOf({ ...data, rows: [] }, ["$SERVER_CA", "$PEER_KEY"])).toEqual(["", ""]);
   });

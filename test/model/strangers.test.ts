@@ -17,16 +17,31 @@ const [foreign] = certificatesIn(makeLeaf(makeAuthority("/CN=console"), { subjec
 const peer = { path: "/cert/peer-2.pem", certificate: at(1, "etcd-peer") };
 
 test("a copy of another member's certificate is named once for all masters that hold it, and somebody else's is not", () => {
-  const strangers = [peer, ...(foreign === undefined ? [] : [{ path: "/etc/kubernetes/console.crt", certificate: foreign }])];
-  const of = { masters: found.masters.map((master) => ({ ...master, strangers: master.name === "master-2" ? [] : strangers })) };
+  const strangers = [
+    peer,
+    ...(foreign === undefined ? [] : [{ path: "/etc/kubernetes/console.crt", certificate: foreign }]),
+  ];
+  const of = {
+    masters: found.masters.map((master) => ({
+      ...master,
+      strangers: master.name === "master-2" ? [] : strangers,
+    })),
+  };
   expect(strangerNotices(of, ackLayout, [])).toEqual([
     "master-1, master-3: /cert/peer-2.pem (until 2027-01-02) is not looked after: a copy of etcd-peer of master-2",
   ]);
 });
 
 test("what no row has is named by its subject and issuer", () => {
-  const certificate = { ...at(0, "etcd-client"), fingerprint: "other", subject: ["O=a + CN=scraper"], issuer: ["CN=CA"] };
-  const of = changed(found, "master-1", () => ({ strangers: [{ path: "/etc/kubernetes/scraper.crt", certificate }] }));
+  const certificate = {
+    ...at(0, "etcd-client"),
+    fingerprint: "other",
+    subject: ["O=a + CN=scraper"],
+    issuer: ["CN=CA"],
+  };
+  const of = changed(found, "master-1", () => ({
+    strangers: [{ path: "/etc/kubernetes/scraper.crt", certificate }],
+  }));
   expect(strangerNotices(of, ackLayout, [])).toEqual([
     'master-1: /etc/kubernetes/scraper.crt (until 2027-01-02) is not looked after: "CN=scraper", by "CN=CA"',
   ]);

@@ -9,7 +9,19 @@ import { planRollout } from "../../components/model/plan.ts";
 import { planRestore } from "../../components/model/restore.ts";
 import { ownerOf, trustNotices } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
-import { changed, type Disk, diskOf, fileOf, foundAs, makeOriginalPems, makePems, masterWith, names, receipt, wantedOf } from "./cluster.ts";
+import {
+  changed,
+  type Disk,
+  diskOf,
+  fileOf,
+  foundAs,
+  makeOriginalPems,
+  makePems,
+  masterWith,
+  names,
+  receipt,
+  wantedOf,
+} from "./cluster.ts";
 import { finish } from "./explore.ts";
 import { apply, foundIn, issuersOf, operationsOf, settled, type World, withTrust } from "./masters.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
@@ -37,7 +49,10 @@ function joined(pems: WantedPems): World {
   return withTrust(withTrust(settled(pems), "master-1", "etcd-ca", foreign), "master-2", "etcd-ca", foreign);
 }
 
-const kept = { "master-1": { "etcd-ca": [authority].flatMap((each) => each ?? []) }, "master-2": { "etcd-ca": [authority].flatMap((each) => each ?? []) } };
+const kept = {
+  "master-1": { "etcd-ca": [authority].flatMap((each) => each ?? []) },
+  "master-2": { "etcd-ca": [authority].flatMap((each) => each ?? []) },
+};
 
 function halfDone(start: World, pems: WantedPems, count: number): World {
   return operationsOf(start, pems).slice(0, count).reduce(apply, start);
@@ -56,15 +71,24 @@ describe("whose an authority is", () => {
   const owner = (found: Found, pem: string) => certificatesIn(pem).map(ownerOf(found.masters, ackLayout))[0];
   const withFile = (found: Found, text: string) =>
     changed(found, "master-1", ({ files }) => ({
-      files: { ...files, ...Object.fromEntries(ackLayout.slice(0, 1).map((row) => [row.id, fileOf(row, text)])) },
+      files: {
+        ...files,
+        ...Object.fromEntries(ackLayout.slice(0, 1).map((row) => [row.id, fileOf(row, text)])),
+      },
     }));
-  const of = (text: string, found = foundAs(current)) => owner(withFile(found, `${current.authorities.etcd}${text}`), text);
+  const of = (text: string, found = foundAs(current)) =>
+    owner(withFile(found, `${current.authorities.etcd}${text}`), text);
 
   test("in use: a leaf of it lies on a master, or is served", () => {
     const [served] = certificatesIn(original.leaves["master-1"]?.["etcd-server"].certPem ?? "");
     expect(of(current.authorities.etcd)).toBe("in-use");
     expect(of(original.authorities.etcd)).toBe("foreign");
-    expect(of(original.authorities.etcd, foundAs(current, served === undefined ? {} : { served: { 2379: served } }))).toBe("in-use");
+    expect(
+      of(
+        original.authorities.etcd,
+        foundAs(current, served === undefined ? {} : { served: { 2379: served } }),
+      ),
+    ).toBe("in-use");
   });
 
   test("in use: it is above one that is", () => {
@@ -72,14 +96,25 @@ describe("whose an authority is", () => {
     const below = makeLeaf(root, { subject: "/CN=below", authority: true });
     const leaf = makeLeaf(below, { subject: "/CN=etcd-client" });
     const found = changed(foundAs(current), "master-3", ({ files }) => ({
-      files: { ...files, ...Object.fromEntries(ackLayout.filter(({ id }) => id === "etcd-client").map((row) => [row.id, fileOf(row, leaf.certPem)])) },
+      files: {
+        ...files,
+        ...Object.fromEntries(
+          ackLayout
+            .filter(({ id }) => id === "etcd-client")
+            .map((row) => [row.id, fileOf(row, leaf.certPem)]),
+        ),
+      },
     }));
     expect(owner(withFile(found, `${below.certPem}${root.certPem}`), root.certPem)).toBe("in-use");
     // known by the leaf's own file alone
     const chained = changed(found, "master-3", ({ files }) => ({
       files: {
         ...files,
-        ...Object.fromEntries(ackLayout.filter(({ id }) => id === "etcd-client").map((row) => [row.id, fileOf(row, leaf.certPem + below.certPem)])),
+        ...Object.fromEntries(
+          ackLayout
+            .filter(({ id }) => id === "etcd-client")
+            .map((row) => [row.id, fileOf(row, leaf.certPem + below.certPem)]),
+        ),
       },
     }));
     expect(owner(withFile(chained, root.certPem), root.certPem)).toBe("in-use");
@@ -97,7 +132,9 @@ describe("whose an authority is", () => {
 
   test("earlier: this program made it, whatever is left of its rollout; a subject that only looks like it does not count", () => {
     expect(of(abandoned.authorities.etcd)).toBe("earlier");
-    const serial = certificatesIn(abandoned.authorities.etcd)[0]?.subject.find((rdn) => rdn.startsWith("serialNumber="));
+    const serial = certificatesIn(abandoned.authorities.etcd)[0]?.subject.find((rdn) =>
+      rdn.startsWith("serialNumber="),
+    );
     expect(of(makeAuthority(`/CN=etcd-ca abandoned/${serial}`).certPem)).toBe("foreign");
   });
 
@@ -112,15 +149,23 @@ describe("somebody else's authority", () => {
     ["a rotation, then another one", current, abandoned, next],
     ["a rotation, taken back", current, next, current],
     ["a rollback, then forward again", next, current, next],
-  ])("stays alone behind the wanted one after a run that was killed anywhere: %s", (_, before, during, after) => {
-    const start = joined(before);
-    const own = certificatesIn(after.authorities.etcd)[0]?.subject[0];
-    for (let count = 0; count <= operationsOf(start, during).length; count += 1) {
-      const end = finish(halfDone(start, during, count), after, issuers);
-      expect([count, ...trusted(end, "etcd-ca")]).toEqual([count, `${own} + CN=backup-ca`, `${own} + CN=backup-ca`, own]);
-      expect(trusted(end, "apiserver-etcd-ca")).toEqual([own, own, own]);
-    }
-  });
+  ])(
+    "stays alone behind the wanted one after a run that was killed anywhere: %s",
+    (_, before, during, after) => {
+      const start = joined(before);
+      const own = certificatesIn(after.authorities.etcd)[0]?.subject[0];
+      for (let count = 0; count <= operationsOf(start, during).length; count += 1) {
+        const end = finish(halfDone(start, during, count), after, issuers);
+        expect([count, ...trusted(end, "etcd-ca")]).toEqual([
+          count,
+          `${own} + CN=backup-ca`,
+          `${own} + CN=backup-ca`,
+          own,
+        ]);
+        expect(trusted(end, "apiserver-etcd-ca")).toEqual([own, own, own]);
+      }
+    },
+  );
 
   test("is no reason to rotate: kept as it lies, in any order, put there since, or expired", () => {
     const plan = planRollout(foundIn(joined(current)), ackLayout, [], 0);
@@ -128,28 +173,48 @@ describe("somebody else's authority", () => {
     const wanted = wantedOf(current, plan.kept);
     expect(differences(foundIn(joined(current)), wanted, ackLayout)).toEqual([]);
     const reversed = changed(foundIn(joined(current)), "master-1", ({ files }) => ({
-      files: { ...files, ...Object.fromEntries(ackLayout.slice(0, 1).map((row) => [row.id, fileOf(row, `${foreign}${current.authorities.etcd}`)])) },
+      files: {
+        ...files,
+        ...Object.fromEntries(
+          ackLayout.slice(0, 1).map((row) => [row.id, fileOf(row, `${foreign}${current.authorities.etcd}`)]),
+        ),
+      },
     }));
     expect(differences(reversed, wanted, ackLayout)).toEqual([]);
-    const ended = { masters: foundIn(joined(current)).masters.map((master) => ({ ...master, clock: late, operatorClock: late })) };
+    const ended = {
+      masters: foundIn(joined(current)).masters.map((master) => ({
+        ...master,
+        clock: late,
+        operatorClock: late,
+      })),
+    };
     const later = planRollout(ended, ackLayout, [], 0);
     expect(later.kept["master-1"]?.["etcd-ca"]).toEqual([]);
     expect(differences(ended, wantedOf(current, later.kept), ackLayout)).toEqual([]);
     // with the next rollout it goes
-    expect(contentsFor("retire", "master-1", ackLayout, later, current)["etcd-ca"]).toBe(current.authorities.etcd);
+    expect(contentsFor("retire", "master-1", ackLayout, later, current)["etcd-ca"]).toBe(
+      current.authorities.etcd,
+    );
   });
 
   test("keeps its bytes, and changes no file when leaves alone are renewed", () => {
     const plan = planRollout(foundIn(joined(current)), ackLayout, [], 0);
     const disk = joined(current).disks["master-1"]?.["etcd-ca"];
-    expect((["trust", "retire", "verify"] as const).map((phase) => contentsFor(phase, "master-1", ackLayout, plan, current)["etcd-ca"])).toEqual([
-      disk,
-      disk,
-      disk,
-    ]);
+    expect(
+      (["trust", "retire", "verify"] as const).map(
+        (phase) => contentsFor(phase, "master-1", ackLayout, plan, current)["etcd-ca"],
+      ),
+    ).toEqual([disk, disk, disk]);
     const windows = foreign.trimEnd().replaceAll("\n", "\r\n");
-    const odd = planRollout(foundIn(withTrust(settled(current), "master-1", "etcd-ca", windows)), ackLayout, [], 0);
-    expect(contentsFor("retire", "master-1", ackLayout, odd, next)["etcd-ca"]).toBe(`${next.authorities.etcd}${windows}\n`);
+    const odd = planRollout(
+      foundIn(withTrust(settled(current), "master-1", "etcd-ca", windows)),
+      ackLayout,
+      [],
+      0,
+    );
+    expect(contentsFor("retire", "master-1", ackLayout, odd, next)["etcd-ca"]).toBe(
+      `${next.authorities.etcd}${windows}\n`,
+    );
   });
 
   test("goes when the stack file says drop, and not before retire", () => {
@@ -160,35 +225,58 @@ describe("somebody else's authority", () => {
       { master: "master-2", what: "etcd-ca is not the wanted one" },
     ]);
     const writing = operationsOf(joined(current), current, { foreignAuthorities: "drop" }).filter(
-      (each) => each.kind === "write" && each.texts["etcd-ca"] !== undefined && each.texts["etcd-ca"] !== joined(current).disks[each.master]?.["etcd-ca"],
+      (each) =>
+        each.kind === "write" &&
+        each.texts["etcd-ca"] !== undefined &&
+        each.texts["etcd-ca"] !== joined(current).disks[each.master]?.["etcd-ca"],
     );
-    expect(writing.map(({ phase, master }) => `${phase} ${master}`)).toEqual(["retire master-2", "retire master-1"]);
-    expect(finish(joined(current), current, issuers, { foreignAuthorities: "drop" }).disks).toEqual(settled(current).disks);
+    expect(writing.map(({ phase, master }) => `${phase} ${master}`)).toEqual([
+      "retire master-2",
+      "retire master-1",
+    ]);
+    expect(finish(joined(current), current, issuers, { foreignAuthorities: "drop" }).disks).toEqual(
+      settled(current).disks,
+    );
   });
 
   test("an authority of this cluster that was put back by hand is a difference", () => {
     const found = foundIn(withTrust(settled(current), "master-2", "etcd-ca", original.authorities.etcd));
     const seen = {
-      masters: found.masters.map((master) => ({ ...master, earlier: certificatesIn(original.leaves["master-1"]?.["etcd-client"].certPem ?? "") })),
+      masters: found.masters.map((master) => ({
+        ...master,
+        earlier: certificatesIn(original.leaves["master-1"]?.["etcd-client"].certPem ?? ""),
+      })),
     };
     const { kept: none } = planRollout(seen, ackLayout, [], 0);
-    expect(differences(seen, wantedOf(current, none), ackLayout)).toEqual([{ master: "master-2", what: "etcd-ca is not the wanted one" }]);
+    expect(differences(seen, wantedOf(current, none), ackLayout)).toEqual([
+      { master: "master-2", what: "etcd-ca is not the wanted one" },
+    ]);
   });
 
   test("comes to a new machine as well", () => {
     const found = foundIn(joined(current), undefined, undefined, "master-3");
     const plan = planRollout(found, ackLayout, [], 0);
-    expect(contentsFor("verify", "master-3", ackLayout, plan, current)["etcd-ca"]).toBe(`${current.authorities.etcd}${foreign}`);
-    expect(differences(found, wantedOf(current, plan.kept), ackLayout)).toContainEqual({ master: "master-3", what: "etcd-ca is not the wanted one (joining)" });
+    expect(contentsFor("verify", "master-3", ackLayout, plan, current)["etcd-ca"]).toBe(
+      `${current.authorities.etcd}${foreign}`,
+    );
+    expect(differences(found, wantedOf(current, plan.kept), ackLayout)).toContainEqual({
+      master: "master-3",
+      what: "etcd-ca is not the wanted one (joining)",
+    });
   });
 
   test("hides no end of the cluster's own", () => {
     const masters = names.map((name) =>
-      masterWith(name, { ...diskOf(current, name), "etcd-ca": `${current.authorities.etcd}${makeAuthority("/CN=long", 9999).certPem}` }),
+      masterWith(name, {
+        ...diskOf(current, name),
+        "etcd-ca": `${current.authorities.etcd}${makeAuthority("/CN=long", 9999).certPem}`,
+      }),
     );
     const [first] = masters;
     const ends = certificatesIn(current.authorities.etcd).map(({ notAfter }) => notAfter)[0] ?? 0;
-    expect(first && certificateFaults(first, masters, ackLayout, ends)).toContain(`master-1: etcd-ca expired on ${new Date(ends).toISOString().slice(0, 10)}`);
+    expect(first && certificateFaults(first, masters, ackLayout, ends)).toContain(
+      `master-1: etcd-ca expired on ${new Date(ends).toISOString().slice(0, 10)}`,
+    );
   });
 });
 
@@ -199,7 +287,10 @@ describe("a restore", () => {
     return Object.fromEntries(ackLayout.map((row) => [row.id, fileOf(row, disk[row.id] ?? "")]));
   };
   const keeping = (world: World, before = "") => ({
-    masters: foundIn(world).masters.map((master) => ({ ...master, saved: savedOf(original, master.name, before) })),
+    masters: foundIn(world).masters.map((master) => ({
+      ...master,
+      saved: savedOf(original, master.name, before),
+    })),
   });
   const question = {
     rows: ackLayout,
@@ -216,11 +307,23 @@ describe("a restore", () => {
     const plan = planRollout(found, ackLayout, [], 0);
     const { wanted, refusals } = planRestore(found, { ...question, kept: plan.kept });
     expect(refusals).toEqual([]);
-    const [own, foreigner] = [original.authorities.etcd, foreign].map((pem) => certificatesIn(pem)[0]?.fingerprint);
-    expect(names.map((name) => wanted.files[name]?.["etcd-ca"])).toEqual([`${own}+${foreigner}`, `${own}+${foreigner}`, own]);
-    const written = (phase: "trust" | "retire", name: string) => restoredContents(phase, name, ackLayout, plan, savedOf(original, name));
-    expect(written("trust", "master-1")["etcd-ca"]).toBe(`${original.authorities.etcd}${foreign}${current.authorities.etcd}`);
-    expect([written("retire", "master-1"), written("retire", "master-3")]).toEqual([{ "etcd-ca": foreign }, {}]);
+    const [own, foreigner] = [original.authorities.etcd, foreign].map(
+      (pem) => certificatesIn(pem)[0]?.fingerprint,
+    );
+    expect(names.map((name) => wanted.files[name]?.["etcd-ca"])).toEqual([
+      `${own}+${foreigner}`,
+      `${own}+${foreigner}`,
+      own,
+    ]);
+    const written = (phase: "trust" | "retire", name: string) =>
+      restoredContents(phase, name, ackLayout, plan, savedOf(original, name));
+    expect(written("trust", "master-1")["etcd-ca"]).toBe(
+      `${original.authorities.etcd}${foreign}${current.authorities.etcd}`,
+    );
+    expect([written("retire", "master-1"), written("retire", "master-3")]).toEqual([
+      { "etcd-ca": foreign },
+      {},
+    ]);
   });
 
   test("is not refused for the end of somebody else's, which is not taken for the cluster's own", () => {
@@ -229,18 +332,23 @@ describe("a restore", () => {
     const { wanted, refusals } = planRestore(found, { ...question, kept: plan.kept });
     expect(refusals).toEqual([]);
     expect(wanted.authorities.etcd).toBe(certificatesIn(original.authorities.etcd)[0]?.fingerprint);
-    expect(restoredContents("retire", "master-1", ackLayout, plan, savedOf(original, "master-1", foreign))).toEqual({});
+    expect(
+      restoredContents("retire", "master-1", ackLayout, plan, savedOf(original, "master-1", foreign)),
+    ).toEqual({});
   });
 });
 
 describe("in words", () => {
   const say = (world: World, policy?: "keep" | "drop", clock?: number) => {
     const { masters } = foundIn(world);
-    const found = { masters: clock === undefined ? masters : masters.map((master) => ({ ...master, operatorClock: clock })) };
+    const found = {
+      masters: clock === undefined ? masters : masters.map((master) => ({ ...master, operatorClock: clock })),
+    };
     return trustNotices(found, ackLayout, [], policy);
   };
   const named = `trusts "O=Elsewhere, CN=backup-ca" (until ${end}), which`;
-  const own = (pems: WantedPems) => new Date(certificatesIn(pems.authorities.etcd)[0]?.notAfter ?? 0).toISOString().slice(0, 10);
+  const own = (pems: WantedPems) =>
+    new Date(certificatesIn(pems.authorities.etcd)[0]?.notAfter ?? 0).toISOString().slice(0, 10);
 
   test("nothing of authorities in use", () => {
     expect(say(settled(current))).toEqual([]);
@@ -259,7 +367,9 @@ describe("in words", () => {
   });
 
   test("expired", () => {
-    expect(say(joined(current), "keep", late)).toEqual([`etcd-ca of master-1, master-2 ${named} has expired: it goes with the next retire`]);
+    expect(say(joined(current), "keep", late)).toEqual([
+      `etcd-ca of master-1, master-2 ${named} has expired: it goes with the next retire`,
+    ]);
   });
 
   test("an earlier one of the cluster, but not the wanted one whose leaves are still to come", () => {

@@ -6,16 +6,31 @@ import { openssl } from "./openssl.ts";
 
 const previous = makePems("2026-11");
 const next = makePems("2026-12");
-const keyPem = openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "ec_param_enc:named_curve"], {});
+const keyPem = openssl(
+  [
+    "genpkey",
+    "-algorithm",
+    "EC",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-pkeyopt",
+    "ec_param_enc:named_curve",
+  ],
+  {},
+);
 
 /** An authority over the one key. */
 function signed(commonName: string): string {
-  return openssl(["req", "-x509", "-key", "key.pem", "-subj", `/CN=${commonName}`, "-days", "9"], { "key.pem": keyPem });
+  return openssl(["req", "-x509", "-key", "key.pem", "-subj", `/CN=${commonName}`, "-days", "9"], {
+    "key.pem": keyPem,
+  });
 }
 
 /** Masters of which one trusts that authority. */
 function holding(certPem: string): Found {
-  return changed(foundAs(previous), "master-2", () => masterWith("master-2", { ...diskOf(previous, "master-2"), "etcd-ca": certPem }));
+  return changed(foundAs(previous), "master-2", () =>
+    masterWith("master-2", { ...diskOf(previous, "master-2"), "etcd-ca": certPem }),
+  );
 }
 
 test("an authority with the key of another rotation is told; one that is signed again, or has a new key, is as it should be", () => {

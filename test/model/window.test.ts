@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ignoreWindowVariable, type Window, windowRefusal, windowState } from "../../components/model/window.ts";
+import {
+  ignoreWindowVariable,
+  type Window,
+  windowRefusal,
+  windowState,
+} from "../../components/model/window.ts";
 
 // Literal cases: each instant is given in UTC, and what the wall clock shows then was looked up with `TZ=… date`.
 
@@ -61,14 +66,34 @@ test("a whole day has its midnight and its last minute", () => {
 
 describe("when clocks go forward (Berlin, Sunday 2026-03-29: 01:59 CET is followed by 03:00 CEST)", () => {
   test.each([
-    ["one that begins in the skipped hour opens at its end", berlin(150, 240), "2026-03-29T00:00:00Z", "2026-03-29T01:00:00.000Z"],
+    [
+      "one that begins in the skipped hour opens at its end",
+      berlin(150, 240),
+      "2026-03-29T00:00:00Z",
+      "2026-03-29T01:00:00.000Z",
+    ],
     ["and is open then", berlin(150, 240), "2026-03-29T01:00:00Z", "open"],
     ["until its end by the wall clock", berlin(150, 240), "2026-03-29T02:00:00Z", "2026-03-30T00:30:00.000Z"],
-    ["one inside the skipped hour stays shut that day", berlin(130, 170), "2026-03-29T00:59:00Z", "2026-03-30T00:10:00.000Z"],
-    ["and that week, when it is a weekly one", berlin(130, 170, ["sun"]), "2026-03-29T00:59:00Z", "2026-04-05T00:10:00.000Z"],
+    [
+      "one inside the skipped hour stays shut that day",
+      berlin(130, 170),
+      "2026-03-29T00:59:00Z",
+      "2026-03-30T00:10:00.000Z",
+    ],
+    [
+      "and that week, when it is a weekly one",
+      berlin(130, 170, ["sun"]),
+      "2026-03-29T00:59:00Z",
+      "2026-04-05T00:10:00.000Z",
+    ],
     ["one over the skipped hour stays open", berlin(60, 240), "2026-03-29T00:59:59Z", "open"],
     ["one over midnight is an hour shorter", berlin(22 * 60, 240), "2026-03-29T01:59:59Z", "open"],
-    ["and closes by the wall clock", berlin(22 * 60, 240), "2026-03-29T02:00:00Z", "2026-03-29T20:00:00.000Z"],
+    [
+      "and closes by the wall clock",
+      berlin(22 * 60, 240),
+      "2026-03-29T02:00:00Z",
+      "2026-03-29T20:00:00.000Z",
+    ],
   ])("%s", (_, window, instant, expected) => {
     expect(at(window, instant)).toBe(expected);
   });
@@ -126,10 +151,14 @@ test("a refusal says what time it is, when the window opens and how to go ahead"
 
 test("one within a day says nothing of the next; one that opens on no day says so", () => {
   const refusal = (window: Window) => windowRefusal(window, Date.parse("2026-11-24T12:00:00Z"), "prod-a");
-  expect(refusal(office)).toContain("inside the window mon, wed 09:30 to 17:00 UTC, which opens next on Wed 2026-11-25 09:30 UTC (");
+  expect(refusal(office)).toContain(
+    "inside the window mon, wed 09:30 to 17:00 UTC, which opens next on Wed 2026-11-25 09:30 UTC (",
+  );
   expect(at({ ...office, days: [] }, "2026-11-24T12:00:00Z")).toBe("never");
   expect(windowState({ ...office, days: [] }, 0)).toEqual({ isOpen: false, opensAt: undefined });
-  expect(refusal({ ...office, days: [] })).toContain("09:30 to 17:00 UTC, which does not open within 15 days. Preview");
+  expect(refusal({ ...office, days: [] })).toContain(
+    "09:30 to 17:00 UTC, which does not open within 15 days. Preview",
+  );
 });
 
 test("the variable has the name that the documents tell", () => {

@@ -16,12 +16,18 @@ const end = Date.UTC(2027, 0, 22);
 
 /** The same survey with ends that a test can write down: etcd-server a day before all the others. */
 function dated(of: Found): Found {
-  const at = (certificate: Certificate, id: string) => ({ ...certificate, notAfter: id === "etcd-server" ? end : end + 86_400_000 });
+  const at = (certificate: Certificate, id: string) => ({
+    ...certificate,
+    notAfter: id === "etcd-server" ? end : end + 86_400_000,
+  });
   return {
     masters: of.masters.map((master) => ({
       ...master,
       files: Object.fromEntries(
-        Object.entries(master.files).map(([id, file]) => [id, { ...file, certificates: file.certificates.map((each) => at(each, id)) }]),
+        Object.entries(master.files).map(([id, file]) => [
+          id,
+          { ...file, certificates: file.certificates.map((each) => at(each, id)) },
+        ]),
       ),
     })),
   };
@@ -42,7 +48,14 @@ function words(
     rows: ackLayout,
     kubernetes: [],
     plan,
-    renewals: planRenewals(of, [], { renew: "auto", rotation: undefined, keepKeys: false, validity: 0, renewBefore: 0 }, undefined, [], 0),
+    renewals: planRenewals(
+      of,
+      [],
+      { renew: "auto", rotation: undefined, keepKeys: false, validity: 0, renewBefore: 0 },
+      undefined,
+      [],
+      0,
+    ),
     rollout: 5,
     rotation: "2026-12",
     lastRotation,
@@ -63,13 +76,18 @@ const found = dated(foundAs(current));
 
 describe("the plan in words", () => {
   test("when there is nothing to do", () => {
-    expect(words(found, wantedOf(current))).toEqual(["Nothing to do: every master serves the wanted certificates.", ...ends]);
+    expect(words(found, wantedOf(current))).toEqual([
+      "Nothing to do: every master serves the wanted certificates.",
+      ...ends,
+    ]);
   });
 
   test("when an installer has left keys", () => {
     for (const wanted of [wantedOf(current), undefined]) {
       expect(words(withOldKey(found), wanted)).toContainEqual(
-        expect.stringMatching(/^ {2}notice: master-1 has private keys .*: \/cert\/two-key\.pem \(of the member on master-2\)/),
+        expect.stringMatching(
+          /^ {2}notice: master-1 has private keys .*: \/cert\/two-key\.pem \(of the member on master-2\)/,
+        ),
       );
     }
   });
@@ -79,7 +97,9 @@ describe("the plan in words", () => {
     const [held] = certificatesIn(other).map((each) => ({ ...each, notAfter: Date.UTC(2027, 0, 2) }));
     const joined = changed(found, "master-1", ({ files }) => {
       const trust = files["etcd-ca"];
-      return trust === undefined || held === undefined ? {} : { files: { ...files, "etcd-ca": { ...trust, certificates: [...trust.certificates, held] } } };
+      return trust === undefined || held === undefined
+        ? {}
+        : { files: { ...files, "etcd-ca": { ...trust, certificates: [...trust.certificates, held] } } };
     });
     const { kept } = planRollout(joined, ackLayout, [], 0);
     expect(words(joined, wantedOf(current, kept))).toEqual([
@@ -93,7 +113,9 @@ describe("the plan in words", () => {
     expect(words(found, undefined, undefined, undefined, 30)[2]).toBe(
       "  first:  a snapshot of the system disk of master-1, master-2, master-3, kept for 30 days",
     );
-    expect(words(found, wantedOf(current), undefined, undefined, 30).join("\n")).not.toContain("snapshot of the system disk");
+    expect(words(found, wantedOf(current), undefined, undefined, 30).join("\n")).not.toContain(
+      "snapshot of the system disk",
+    );
   });
 
   test("while a rotation is previewed", () => {
@@ -111,7 +133,9 @@ describe("the plan in words", () => {
   });
 
   test("when one thing differs and everything is trusted already", () => {
-    const stale = changed(found, "master-2", (master) => ({ processes: { ...master.processes, etcd: { identity: "x", isStale: true, flags: [] } } }));
+    const stale = changed(found, "master-2", (master) => ({
+      processes: { ...master.processes, etcd: { identity: "x", isStale: true, flags: [] } },
+    }));
     expect(words(stale, wantedOf(current)).slice(0, 8)).toEqual([
       'Rollout 5 (rotation "2026-12", rolling):',
       "  because master-2: etcd runs with files that have changed since its start",
@@ -151,7 +175,11 @@ describe("the plan in words", () => {
   test("when it is a recovery of one member, which the others cannot spare", () => {
     const stale = { identity: "x", isStale: true, flags: [] };
     const out = dated(
-      changed(foundAs(current), "master-3", ({ processes }) => ({ etcd: "silent", doesAnswer: false, processes: { ...processes, etcd: stale } })),
+      changed(foundAs(current), "master-3", ({ processes }) => ({
+        etcd: "silent",
+        doesAnswer: false,
+        processes: { ...processes, etcd: stale },
+      })),
     );
     expect(words(out, undefined).slice(1, 11)).toEqual([
       "  because master-3: etcd does not answer, and runs with files that have changed since its start",
@@ -169,7 +197,11 @@ describe("the plan in words", () => {
 
   test("when retire is held: planned, and once it is held with whom to look for", () => {
     const wanted = { ...wantedOf(current), heldBefore: "retire" as const };
-    expect(words(found, { ...wantedOf(next), heldBefore: "retire" as const }).filter((line) => line.includes("retire"))).toEqual([
+    expect(
+      words(found, { ...wantedOf(next), heldBefore: "retire" as const }).filter((line) =>
+        line.includes("retire"),
+      ),
+    ).toEqual([
       "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted",
     ]);
     const held = dated(foundAs(current, { receipt: { ...receipt, isComplete: false, phase: "settle" } }));
@@ -186,7 +218,9 @@ describe("the plan in words", () => {
       'Rollout 5 (rotation "2026-12", rolling):',
       "  CAUTION: Cannot begin now",
     ]);
-    expect(words(found, wantedOf(current), undefined, "Cannot begin now").join()).not.toContain("Cannot begin");
+    expect(words(found, wantedOf(current), undefined, "Cannot begin now").join()).not.toContain(
+      "Cannot begin",
+    );
   });
 
   test("when the state was put back and the stack file was not", () => {
@@ -195,8 +229,15 @@ describe("the plan in words", () => {
       '  CAUTION: the masters have rotation "2026-12" already, and this state is an older one, of rotation "2026-11": up makes a third set of authorities.',
       "  To go back to the certificates of this state: pulumi config set rotation 2026-11",
     ]);
-    const failed = dated(foundAs(current, { receipt: { ...receipt, rotation: "2026-12", isComplete: false } }));
-    const others = [words(newer, undefined, "2026-12"), words(newer, undefined), words(found, undefined, "2026-10"), words(failed, undefined, "2026-11")];
+    const failed = dated(
+      foundAs(current, { receipt: { ...receipt, rotation: "2026-12", isComplete: false } }),
+    );
+    const others = [
+      words(newer, undefined, "2026-12"),
+      words(newer, undefined),
+      words(found, undefined, "2026-10"),
+      words(failed, undefined, "2026-11"),
+    ];
     for (const lines of others) {
       expect(lines.filter((line) => line.includes("CAUTION"))).toEqual([]);
     }
@@ -228,45 +269,68 @@ describe("the plan in words", () => {
     const on = (...masters: readonly string[]) => ({
       renewals: {
         ...noRenewals({ notices: [], kept: [] }),
-        leaves: Object.fromEntries(masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]])),
+        leaves: Object.fromEntries(
+          masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]]),
+        ),
       },
     });
-    const step = (name: string, lines: readonly string[]) => lines.filter((line) => line.trimStart().startsWith(name));
+    const step = (name: string, lines: readonly string[]) =>
+      lines.filter((line) => line.trimStart().startsWith(name));
     const restarts = "the kubelet, controller manager and scheduler restart (containers keep running)";
 
     test("retire says what restarts besides", () => {
-      const [retire] = step("retire", words(found, undefined, undefined, undefined, undefined, on("master-1")));
+      const [retire] = step(
+        "retire",
+        words(found, undefined, undefined, undefined, undefined, on("master-1")),
+      );
       expect(retire).toBe(
         `  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart; Kubernetes certificates are renewed, and ${restarts}`,
       );
-      expect(step("issue", words(found, undefined, undefined, undefined, undefined, on("master-1")))[0]).toMatch(/new leaves and keys; no restart$/);
+      expect(
+        step("issue", words(found, undefined, undefined, undefined, undefined, on("master-1")))[0],
+      ).toMatch(/new leaves and keys; no restart$/);
     });
 
     test("kube-apiserver is among it where it is too old to read them by itself, and does not restart anyway", () => {
       const old = { ...on("master-1"), kubernetes: ackKubernetes };
-      const aged = (version: string) => ({ masters: found.masters.map((master) => ({ ...master, kubernetes: version })) });
-      const retire = (version: string, wanted: Wanted | undefined) => step("retire", words(aged(version), wanted, undefined, undefined, undefined, old))[0];
-      expect(retire("v1.16.9", wantedOf(current))).toContain(`renewed, and kube-apiserver (which is older than 1.19), ${restarts}`);
+      const aged = (version: string) => ({
+        masters: found.masters.map((master) => ({ ...master, kubernetes: version })),
+      });
+      const retire = (version: string, wanted: Wanted | undefined) =>
+        step("retire", words(aged(version), wanted, undefined, undefined, undefined, old))[0];
+      expect(retire("v1.16.9", wantedOf(current))).toContain(
+        `renewed, and kube-apiserver (which is older than 1.19), ${restarts}`,
+      );
       expect(retire("v1.20.4", wantedOf(current))).toContain(`renewed, and ${restarts}`);
       expect(retire("v1.16.9", undefined)).toContain(`renewed, and ${restarts}`);
     });
 
     test("a recovery renews them when it starts what is out", () => {
       const stale = { identity: "x", isStale: true, flags: [] };
-      const one = changed(found, "master-3", ({ processes }) => ({ etcd: "silent", doesAnswer: false, processes: { ...processes, etcd: stale } }));
+      const one = changed(found, "master-3", ({ processes }) => ({
+        etcd: "silent",
+        doesAnswer: false,
+        processes: { ...processes, etcd: stale },
+      }));
       const renewed = on("master-1", "master-3");
       expect(step("issue", words(one, undefined, undefined, undefined, undefined, renewed))[0]).toMatch(
         /started; no other restart; Kubernetes certificates are renewed on master-3$/,
       );
-      const all = { masters: found.masters.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })) };
+      const all = {
+        masters: found.masters.map((master) => ({ ...master, etcd: "silent" as const, doesAnswer: false })),
+      };
       const lines = words(all, undefined, undefined, undefined, undefined, renewed);
       expect(step("trust, issue", lines)[0]).toMatch(/files only; Kubernetes certificates are renewed$/);
-      expect(step("settle", lines)[0]).toMatch(/then kube-apiserver, the kubelet, controller manager and scheduler$/);
+      expect(step("settle", lines)[0]).toMatch(
+        /then kube-apiserver, the kubelet, controller manager and scheduler$/,
+      );
     });
 
     test("what cannot be renewed is a notice", () => {
       expect(
-        words(found, wantedOf(current), undefined, undefined, undefined, { renewals: noRenewals({ notices: ["master-1: apiserver stays"], kept: [] }) }).at(-1),
+        words(found, wantedOf(current), undefined, undefined, undefined, {
+          renewals: noRenewals({ notices: ["master-1: apiserver stays"], kept: [] }),
+        }).at(-1),
       ).toBe("  notice: master-1: apiserver stays");
     });
   });
@@ -280,7 +344,11 @@ describe("the plan in words", () => {
 
   test("with masters that are left out, or still to join", () => {
     const { masters } = found;
-    const without: Found = { masters: masters.slice(0, 2), missing: [{ name: "master-3", isAlive: true }], joining: masters.slice(2) };
+    const without: Found = {
+      masters: masters.slice(0, 2),
+      missing: [{ name: "master-3", isAlive: true }],
+      joining: masters.slice(2),
+    };
     const notices = [
       "  notice: master-3 cannot be reached over SSH and is left out (skipUnreachable); its etcd serves. Its steps leave the state, which runs nothing there",
       "  notice: master-3 is joining: it gets its files in issue, and nothing is started there",
@@ -288,23 +356,31 @@ describe("the plan in words", () => {
     const wanted = { ...wantedOf(next), heldBefore: "issue" as const };
     const lines = words(without, wanted);
     expect(lines.slice(-2)).toEqual(notices);
-    expect(lines.filter((line) => /^ {2}(backup|trust|issue|settle|retire|verify)/.test(line)).map((line) => line.split(":")[0])).toEqual([
-      "  backup",
-      "  trust",
-      "  issue, settle, retire, verify",
-    ]);
+    expect(
+      lines
+        .filter((line) => /^ {2}(backup|trust|issue|settle|retire|verify)/.test(line))
+        .map((line) => line.split(":")[0]),
+    ).toEqual(["  backup", "  trust", "  issue, settle, retire, verify"]);
     const dead: Found = { masters: masters.slice(0, 2), missing: [{ name: "master-3", isAlive: false }] };
     expect(words(dead, wantedOf(current)).at(-1)).toContain("its etcd does not answer. Its steps");
   });
 
   test("when one of five members is out, which the others can spare: without a caution", () => {
     const [first] = found.masters;
-    const five = ["a", "b", "c", "d", "e"].flatMap((name) => (first === undefined ? [] : [{ ...first, name }]));
+    const five = ["a", "b", "c", "d", "e"].flatMap((name) =>
+      first === undefined ? [] : [{ ...first, name }],
+    );
     const stale = { identity: "x", isStale: true, flags: [] };
     const cut = {
-      masters: five.map((each) => (each.name === "e" ? { ...each, etcd: "silent" as const, doesAnswer: false, processes: { etcd: stale } } : each)),
+      masters: five.map((each) =>
+        each.name === "e"
+          ? { ...each, etcd: "silent" as const, doesAnswer: false, processes: { etcd: stale } }
+          : each,
+      ),
     };
-    const lines = words(cut, undefined).filter((line) => line.startsWith("  This") || line.includes("CAUTION"));
+    const lines = words(cut, undefined).filter(
+      (line) => line.startsWith("  This") || line.includes("CAUTION"),
+    );
     expect(lines).toEqual([expect.stringMatching(/^ {2}This is a recovery of e \(etcd, kube-apiserver\)/)]);
   });
 

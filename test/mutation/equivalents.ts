@@ -9,8 +9,14 @@ export interface Equivalent {
   readonly because: string;
 }
 
-const inListings = { file: "components/model/listings.ts", because: "asked for the compiler alone: what comes before it answers the same" } as const;
-const inWindow = { file: "components/model/window.ts", because: "settings refuse a window whose ends are one" } as const;
+const inListings = {
+  file: "components/model/listings.ts",
+  because: "asked for the compiler alone: what comes before it answers the same",
+} as const;
+const inWindow = {
+  file: "components/model/window.ts",
+  because: "settings refuse a window whose ends are one",
+} as const;
 
 /** Looked at one by one: StrykerJS makes these faults, and they are none. */
 export const equivalents: readonly Equivalent[] = [
@@ -21,7 +27,7 @@ export const equivalents: readonly Equivalent[] = [
     to: "next < first + daysAhead * 1440",
     because: "whether the last minute of fifteen days is looked at",
   },
-  { line: "return from < to ?", from: "from < to", to: "from <= to", ...inWindow },
+  { line: "return from < to", from: "from < to", to: "from <= to", ...inWindow },
   { line: "of the next day", from: "to < from", to: "to <= from", ...inWindow },
   {
     file: "components/model/window.ts",
@@ -39,7 +45,12 @@ export const equivalents: readonly Equivalent[] = [
   },
   { line: "if (master === undefined ||", from: "master === undefined", to: "false", ...inListings },
   { line: "certificate !== undefined &&", from: "certificate !== undefined", to: "true", ...inListings },
-  { line: "const [certificate] = master.files", from: "master.files[row.id]?.certificates", to: "master.files[row.id].certificates", ...inListings },
+  {
+    line: "const [certificate] = master.files",
+    from: "master.files[row.id]?.certificates",
+    to: "master.files[row.id].certificates",
+    ...inListings,
+  },
   { line: "const [certificate] = master.files", from: "[]", to: '["Stryker was here"]', ...inListings },
   { line: "original.master !== master?.name", from: "master?.name", to: "master.name", ...inListings },
 ];

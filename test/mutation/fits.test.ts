@@ -15,7 +15,9 @@ test("every listed fault can be made in the file of today, and its test is there
       testNamed(readFileSync(join(root, "test", mutation.tests), "utf8"), mutation);
       const text = mutate(readFileSync(join(root, mutation.file), "utf8"), mutation);
       // what no bash reads would be seen by every test
-      return mutation.file.endsWith(".sh") ? spawnSync("bash", ["-n"], { input: text, encoding: "utf8" }).stderr : "";
+      return mutation.file.endsWith(".sh")
+        ? spawnSync("bash", ["-n"], { input: text, encoding: "utf8" }).stderr
+        : "";
     } catch (error) {
       return String(error);
     }
@@ -25,7 +27,11 @@ test("every listed fault can be made in the file of today, and its test is there
 
 test("every fault that is called none stands in the file of today", () => {
   const lines = (file: string) => readFileSync(join(root, file), "utf8").split("\n");
-  expect(equivalents.filter(({ file, line, from }) => !lines(file).some((text) => text.includes(line) && text.includes(from)))).toEqual([]);
+  expect(
+    equivalents.filter(
+      ({ file, line, from }) => !lines(file).some((text) => text.includes(line) && text.includes(from)),
+    ),
+  ).toEqual([]);
 });
 
 test("a fault whose text is gone, or is there twice, is an error that names file and text", () => {

@@ -29,10 +29,14 @@ export function mutate(text: string, { file, from, to }: Mutation): string {
  * @throws RangeError when no test of the text has it, or several have
  */
 export function testNamed(text: string, { tests, test }: Mutation): string {
-  const names = [...text.matchAll(/(?:^@test |\btest\()"((?:[^"\\]|\\.)*)"/gm)].flatMap(([, name = ""]) => (name.includes(test) ? [name] : []));
+  const names = [...text.matchAll(/(?:^@test |\btest\()"((?:[^"\\]|\\.)*)"/gm)].flatMap(([, name = ""]) =>
+    name.includes(test) ? [name] : [],
+  );
   const [name] = names;
   if (name === undefined || names.length > 1) {
-    throw new RangeError(`Cannot find the test ${JSON.stringify(test)} in test/${tests}: ${names.length} have it in their names; expected one`);
+    throw new RangeError(
+      `Cannot find the test ${JSON.stringify(test)} in test/${tests}: ${names.length} have it in their names; expected one`,
+    );
   }
   return name;
 }

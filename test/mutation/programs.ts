@@ -4,8 +4,8 @@ import type { Mutation } from "./mutation.ts";
 export const programMutations: readonly Mutation[] = [
   {
     file: "components/model/restore.ts",
-    from: "key === undefined || key.publicKey === certificate.publicKey ?",
-    to: "key === undefined || key.publicKey !== undefined ?",
+    from: "key === undefined || key.publicKey === certificate.publicKey",
+    to: "key === undefined || key.publicKey !== undefined",
     tests: "model/restore.test.ts",
     test: "stay where the key in the backup is not the certificate's",
   },

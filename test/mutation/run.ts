@@ -27,7 +27,10 @@ const checkout = join(import.meta.dirname, "..", "..");
 /** The checkout as it is now, changes included; packages are shared. */
 function copyCheckout(): string {
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-mutation-"));
-  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: checkout, encoding: "utf8" });
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: checkout,
+    encoding: "utf8",
+  });
   for (const file of files.split("\0").filter((each) => each !== "")) {
     cpSync(join(checkout, file), join(folder, file), { verbatimSymlinks: true });
   }
@@ -44,7 +47,9 @@ async function isKilled(folder: string, mutation: Mutation): Promise<boolean> {
   const plain = await runTest(folder, mutation, patienceSeconds);
   // neither runner minds a name that is not there, nor a test that is skipped for want of a program
   if (plain.code !== 0 || !/^ok 1 (?!.*# skip)|Tests +1 passed/m.test(plain.output)) {
-    throw new Error(`Cannot judge by test/${mutation.tests}, "${mutation.test}": it does not pass without a fault:\n${plain.output}`);
+    throw new Error(
+      `Cannot judge by test/${mutation.tests}, "${mutation.test}": it does not pass without a fault:\n${plain.output}`,
+    );
   }
   const path = join(folder, mutation.file);
   const text = readFileSync(path, "utf8");
@@ -63,7 +68,10 @@ function runTest(folder: string, mutation: Mutation, seconds: number): Promise<C
     ? [join("node_modules", "bats", "bin", "bats"), "--tap", "--filter", name, file]
     : [join("node_modules", ".bin", "vitest"), "run", "--testNamePattern", name, file];
   // with all its children, which would keep its output open
-  return runCommand("timeout", ["--kill-after", "5", String(seconds), ...command], { folder, env: { ...process.env, NO_COLOR: "1" } });
+  return runCommand("timeout", ["--kill-after", "5", String(seconds), ...command], {
+    folder,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
 }
 
 async function main(): Promise<number> {
@@ -117,8 +125,11 @@ async function main(): Promise<number> {
   }
   const killed = chosen.length - survived.length;
   const percent = chosen.length === 0 ? 100 : Math.floor((100 * killed) / chosen.length);
-  process.stdout.write(`listed: ${killed} killed, ${survived.length} survived; score ${percent} %, expected ${leastPercent} %\n`);
-  const isEnough = chosenFiles.length === 0 || (await runStryker(chosenFiles, chosenFiles.length === files.length));
+  process.stdout.write(
+    `listed: ${killed} killed, ${survived.length} survived; score ${percent} %, expected ${leastPercent} %\n`,
+  );
+  const isEnough =
+    chosenFiles.length === 0 || (await runStryker(chosenFiles, chosenFiles.length === files.length));
   return percent >= leastPercent && isEnough ? 0 : 1;
 }
 

@@ -10,7 +10,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/members.bats",
     test: "goes down while the files are written",
   },
-  { file: "components/node/apply.sh", from: "  require_safe_restarts\n", to: "", tests: "node/members.bats", test: "one other member that is down" },
+  {
+    file: "components/node/apply.sh",
+    from: "  require_safe_restarts\n",
+    to: "",
+    tests: "node/members.bats",
+    test: "one other member that is down",
+  },
   {
     file: "components/node/apply.sh",
     from: '[ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0',
@@ -46,7 +52,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/members.bats",
     test: "in a recovery a write that fails",
   },
-  { file: "components/node/apply.sh", from: '[ "$free" -ge 16384 ]', to: '[ "$free" -ge 1 ]', tests: "node/members.bats", test: "less than 16 MiB" },
+  {
+    file: "components/node/apply.sh",
+    from: '[ "$free" -ge 16384 ]',
+    to: '[ "$free" -ge 1 ]',
+    tests: "node/members.bats",
+    test: "less than 16 MiB",
+  },
   {
     file: "components/node/apply.sh",
     from: "        ! was_stale etcd || return 0\n",
@@ -133,7 +145,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/members.bats",
     test: "one other member that is down",
   },
-  { file: "components/node/etcd.sh", from: '[ -z "$alarms" ] ||', to: "true ||", tests: "node/members.bats", test: "an alarm refuses the step" },
+  {
+    file: "components/node/etcd.sh",
+    from: '[ -z "$alarms" ] ||',
+    to: "true ||",
+    tests: "node/members.bats",
+    test: "an alarm refuses the step",
+  },
   {
     file: "components/node/etcd.sh",
     from: '-key "$PEER_KEY" -verify 5 -verify_return_error',
@@ -248,7 +266,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/members.bats",
     test: "retire waits for every member",
   },
-  { file: "components/node/phases.sh", from: "  trap '' HUP PIPE\n", to: "", tests: "node/lock.bats", test: "a step whose connection is gone" },
+  {
+    file: "components/node/phases.sh",
+    from: "  trap '' HUP PIPE\n",
+    to: "",
+    tests: "node/lock.bats",
+    test: "a step whose connection is gone",
+  },
   {
     file: "components/node/phases.sh",
     from: '[ -z "$owner" ] || [ "$owner" = "$OWNER" ] || [ "$owner" = "$TAKE_OVER" ] ||',
@@ -263,7 +287,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/members.bats",
     test: "an alarm refuses the step",
   },
-  { file: "components/node/phases.sh", from: 'if [ "$HELD" = 1 ]; then', to: "if false; then", tests: "node/members.bats", test: "a step that is held" },
+  {
+    file: "components/node/phases.sh",
+    from: 'if [ "$HELD" = 1 ]; then',
+    to: "if false; then",
+    tests: "node/members.bats",
+    test: "a step that is held",
+  },
   {
     file: "components/node/phases.sh",
     from: 'is_out "$component" || ! is_stale "$component" || fail',
@@ -314,7 +344,13 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/stale.bats",
     test: "nor does a link on the path",
   },
-  { file: "components/node/receipt.sh", from: "stat -L -c %Z --", to: "stat -L -c %Y --", tests: "node/stale.bats", test: "mtime does not hide a change" },
+  {
+    file: "components/node/receipt.sh",
+    from: "stat -L -c %Z --",
+    to: "stat -L -c %Y --",
+    tests: "node/stale.bats",
+    test: "mtime does not hide a change",
+  },
   {
     file: "components/node/receipt.sh",
     from: 'component.* | renewed.*) [ "${line%%=*}" = "$key" ]',
@@ -488,10 +524,34 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/lock.bats",
     test: "has lost its claim",
   },
-  { file: "components/node/lock.sh", from: '{ "$@"; } 9>&-', to: '{ "$@"; }', tests: "node/lock.bats", test: "a child that outlives a killed step" },
-  { file: "components/node/claim.sh", from: 'read -r -t "$CLAIM_SECONDS" _', to: "read -r _", tests: "node/lock.bats", test: "a run that has gone silent" },
-  { file: "components/node/claim.sh", from: 'result "taken $(', to: 'result "claimed $(', tests: "node/lock.bats", test: "another one is told who it is" },
-  { file: "components/node/claim.sh", from: '    exit "$EXIT_PRECONDITION"\n  }\n', to: "  }\n", tests: "node/lock.bats", test: "a claim that cannot leave" },
+  {
+    file: "components/node/lock.sh",
+    from: '{ "$@"; } 9>&-',
+    to: '{ "$@"; }',
+    tests: "node/lock.bats",
+    test: "a child that outlives a killed step",
+  },
+  {
+    file: "components/node/claim.sh",
+    from: 'read -r -t "$CLAIM_SECONDS" _',
+    to: "read -r _",
+    tests: "node/lock.bats",
+    test: "a run that has gone silent",
+  },
+  {
+    file: "components/node/claim.sh",
+    from: 'result "taken $(',
+    to: 'result "claimed $(',
+    tests: "node/lock.bats",
+    test: "another one is told who it is",
+  },
+  {
+    file: "components/node/claim.sh",
+    from: '    exit "$EXIT_PRECONDITION"\n  }\n',
+    to: "  }\n",
+    tests: "node/lock.bats",
+    test: "a claim that cannot leave",
+  },
   {
     file: "components/node/begin.sh",
     from: "sha256sum --status -c 2>/dev/null ||",
@@ -601,7 +661,13 @@ export const scriptMutations: readonly Mutation[] = [
     test: "a process with a connection is told",
   },
   // renewal.sh, kubernetes.sh
-  { file: "components/node/renewal.sh", from: '[ "$KEEP_KEYS" != 1 ] || [', to: "true || [", tests: "node/kubernetes.bats", test: "keepKeys keeps them" },
+  {
+    file: "components/node/renewal.sh",
+    from: '[ "$KEEP_KEYS" != 1 ] || [',
+    to: "true || [",
+    tests: "node/kubernetes.bats",
+    test: "keepKeys keeps them",
+  },
   {
     file: "components/node/renewal.sh",
     from: `[ "$(names_and_uses <"$scratch/made")" = "$(printf "%s\\n" "$old" | names_and_uses)" ] && cat`,
@@ -645,5 +711,11 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/worker.bats",
     test: "a connection that is gone does not stop it",
   },
-  { file: "components/node/worker-authority.sh", from: '    : >"$pending"\n', to: "", tests: "node/worker.bats", test: "or a run that was cut" },
+  {
+    file: "components/node/worker-authority.sh",
+    from: '    : >"$pending"\n',
+    to: "",
+    tests: "node/worker.bats",
+    test: "or a run that was cut",
+  },
 ];

@@ -5,7 +5,11 @@ import { runCommand } from "../../tools/engine/run-command.ts";
 import { equivalents } from "./equivalents.ts";
 
 /** Of all faults that StrykerJS makes in a folder, those that a test has to see; below it the run fails. */
-const leastPercent: Readonly<Record<string, number>> = { "components/model": 75, "components/survey": 0, cli: 0 };
+const leastPercent: Readonly<Record<string, number>> = {
+  "components/model": 75,
+  "components/survey": 0,
+  cli: 0,
+};
 
 const checkout = join(import.meta.dirname, "..", "..");
 const binary = join(import.meta.dirname, "node_modules", ".bin", "stryker");
@@ -16,7 +20,15 @@ interface Report {
 }
 
 interface Mutant {
-  readonly status: "Killed" | "Timeout" | "Survived" | "NoCoverage" | "Ignored" | "CompileError" | "RuntimeError" | "Pending";
+  readonly status:
+    | "Killed"
+    | "Timeout"
+    | "Survived"
+    | "NoCoverage"
+    | "Ignored"
+    | "CompileError"
+    | "RuntimeError"
+    | "Pending";
   readonly replacement: string;
   readonly location: { readonly start: Position; readonly end: Position };
 }
@@ -40,7 +52,10 @@ interface Fault {
 
 /** The files that StrykerJS looks at. */
 export function mutableFiles(): string[] {
-  const files = execFileSync("git", ["ls-files", "-z", "--", ...Object.keys(leastPercent)], { cwd: checkout, encoding: "utf8" });
+  const files = execFileSync("git", ["ls-files", "-z", "--", ...Object.keys(leastPercent)], {
+    cwd: checkout,
+    encoding: "utf8",
+  });
   return files.split("\0").filter((file) => file.endsWith(".ts"));
 }
 
@@ -57,7 +72,10 @@ export async function runStryker(files: readonly string[], isWhole: boolean): Pr
   const faults = faultsIn(report).filter(({ file }) => files.includes(file));
   const isEquivalent = (fault: Fault) =>
     isUnreachable(fault) ||
-    equivalents.some(({ file, line, from, to }) => file === fault.file && fault.text.includes(line) && from === fault.from && to === fault.to);
+    equivalents.some(
+      ({ file, line, from, to }) =>
+        file === fault.file && fault.text.includes(line) && from === fault.from && to === fault.to,
+    );
   const missed = faults.filter((fault) => !(fault.isKilled || isEquivalent(fault)));
   for (const { file, line, from, to } of missed) {
     process.stdout.write(`\nnot seen in ${file}:${line}:\n- ${from}\n+ ${to}\n`);
@@ -69,7 +87,9 @@ export async function runStryker(files: readonly string[], isWhole: boolean): Pr
     const survived = missed.filter(isInside).length;
     if (killed + survived > 0) {
       const percent = Math.floor((100 * killed) / (killed + survived));
-      process.stdout.write(`${folder}: ${killed} killed, ${survived} survived; score ${percent} %, expected ${least} %\n`);
+      process.stdout.write(
+        `${folder}: ${killed} killed, ${survived} survived; score ${percent} %, expected ${least} %\n`,
+      );
       isEnough &&= percent >= least || !isWhole;
     }
   }
@@ -95,7 +115,16 @@ function faultsIn(report: Report): Fault[] {
       const { line } = location.start;
       // the others are ignored, or no program
       return isKilled || status === "Survived" || status === "NoCoverage"
-        ? [{ file, line, text: source.split("\n")[line - 1] ?? "", from: textAt(source, location), to: replacement, isKilled }]
+        ? [
+            {
+              file,
+              line,
+              text: source.split("\n")[line - 1] ?? "",
+              from: textAt(source, location),
+              to: replacement,
+              isKilled,
+            },
+          ]
         : [];
     }),
   );
@@ -104,5 +133,9 @@ function faultsIn(report: Report): Fault[] {
 function textAt(source: string, { start, end }: Mutant["location"]): string {
   const lines = source.split("\n").slice(start.line - 1, end.line);
   const last = lines.length - 1;
-  return lines.map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined)).join("\n");
+  return lines
+    .map((line, index) =>
+      line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined),
+    )
+    .join("\n");
 }

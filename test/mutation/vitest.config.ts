@@ -6,7 +6,10 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 class ModelFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const isOfModel = ({ moduleId }: TestSpecification) => moduleId.includes("/test/model/");
-    return files.toSorted((one, other) => Number(isOfModel(other)) - Number(isOfModel(one)) || one.moduleId.localeCompare(other.moduleId));
+    return files.toSorted(
+      (one, other) =>
+        Number(isOfModel(other)) - Number(isOfModel(one)) || one.moduleId.localeCompare(other.moduleId),
+    );
   }
 }
 

@@ -1,8 +1,20 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ackKubernetes, ackLayout, type KubernetesRow, pathOn, type Row } from "../../components/model/layout.ts";
+import {
+  ackKubernetes,
+  ackLayout,
+  type KubernetesRow,
+  pathOn,
+  type Row,
+} from "../../components/model/layout.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
-import { claimScript, stepFunctions, stepScript, surveyScript, unpacking } from "../../components/node/scripts.ts";
+import {
+  claimScript,
+  stepFunctions,
+  stepScript,
+  surveyScript,
+  unpacking,
+} from "../../components/node/scripts.ts";
 
 /**
  * Writes what the bats tests put together, into the folder that is named as argument: the step, its functions and the survey
@@ -16,11 +28,18 @@ if (folder === undefined) {
 const mark = "@DATA@\n";
 const master = { name: "master-1", etcdName: "10.9.0.1-name-1", address: "10.9.0.1" };
 // numbers: the machine that runs the tests has no user etcd
-const rows: readonly Row[] = ackLayout.map((row) => ({ ...row, path: `@ROOT@${row.path}`, owner: row.owner === "etcd:etcd" ? "4242:4243" : row.owner }));
+const rows: readonly Row[] = ackLayout.map((row) => ({
+  ...row,
+  path: `@ROOT@${row.path}`,
+  owner: row.owner === "etcd:etcd" ? "4242:4243" : row.owner,
+}));
 // the kill tests run hundreds of times: a trust file and a pair
 const few = new Set(["etcd-ca", "etcd-server", "etcd-server-key"]);
 
-const kubernetes: readonly (Row | KubernetesRow)[] = [...rows, ...ackKubernetes.map((row) => ({ ...row, path: `@ROOT@${row.path}` }))];
+const kubernetes: readonly (Row | KubernetesRow)[] = [
+  ...rows,
+  ...ackKubernetes.map((row) => ({ ...row, path: `@ROOT@${row.path}` })),
+];
 
 function data(of: readonly (Row | KubernetesRow)[]): string {
   const plain: StepData = {
@@ -77,5 +96,10 @@ for (const [name, of] of [
   ["rows-kubernetes", kubernetes],
   ["rows-few", rows.filter((row) => few.has(row.id))],
 ] as const) {
-  write(name, of.map((row, index) => `${row.id} ${index} ${row.kind} ${row.owner} ${row.mode} ${pathOn(master, row)}\n`).join(""));
+  write(
+    name,
+    of
+      .map((row, index) => `${row.id} ${index} ${row.kind} ${row.owner} ${row.mode} ${pathOn(master, row)}\n`)
+      .join(""),
+  );
 }

@@ -6,11 +6,15 @@ const harmless = [
   'for each in ${names[@]+"${names[@]}"}; do',
   "# wait -n would be newer",
 ];
-const uncaught = bans.filter(({ example, reason }) => !messagesOf(example).includes(reason)).map(({ example }) => `not caught: ${example}`);
+const uncaught = bans
+  .filter(({ example, reason }) => !messagesOf(example).includes(reason))
+  .map(({ example }) => `not caught: ${example}`);
 const unguarded = ['"${list[@]}"', '"${list[@]:1}"']
   .filter((each) => messagesOf(`local -a list=()\nf ${each}`).length !== 1)
   .map((each) => `not caught: ${each}`);
-const caught = [...harmless, ...bans.map(({ allowed }) => allowed)].flatMap((text) => messagesOf(text).map((message) => `caught: ${text}: ${message}`));
+const caught = [...harmless, ...bans.map(({ allowed }) => allowed)].flatMap((text) =>
+  messagesOf(text).map((message) => `caught: ${text}: ${message}`),
+);
 process.stdout.write([...uncaught, ...unguarded, ...caught].map((line) => `${line}\n`).join(""));
 
 function messagesOf(text: string): string[] {

@@ -7,6 +7,9 @@ import { parseSurvey } from "../../components/model/read-survey.ts";
 const root = process.argv[2] ?? "";
 const rows = ackLayout.map((row) => ({ ...row, path: `${root}${row.path}` }));
 const found = parseSurvey("master-1", readFileSync(0, "utf8"), ackLayout, Date.now() / 1000);
-for (const { name, isCutOff, command } of clientsOf({ masters: [found] }, { rows, authorities: [], kept: {}, ignored: [] })) {
+for (const { name, isCutOff, command } of clientsOf(
+  { masters: [found] },
+  { rows, authorities: [], kept: {}, ignored: [] },
+)) {
   process.stdout.write(`${name} ${isCutOff}\n${command.replace(/^run on master-1, as root: /, "")}\n`);
 }

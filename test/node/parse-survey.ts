@@ -8,8 +8,11 @@ const commonName = (names: readonly string[] | undefined) => names?.find((name) 
 const { etcd, "kube-apiserver": api } = found.processes;
 const server = found.files["etcd-server"];
 const key = found.files["etcd-server-key"];
-const flags = [...(etcd?.flags ?? []), ...(api?.flags ?? [])].filter((flag) => /^--(?:trusted-ca-file|etcd-cafile)=/.test(flag));
-const state = (isStale: boolean | undefined) => (isStale === undefined ? "absent" : isStale ? "stale" : "fresh");
+const flags = [...(etcd?.flags ?? []), ...(api?.flags ?? [])].filter((flag) =>
+  /^--(?:trusted-ca-file|etcd-cafile)=/.test(flag),
+);
+const state = (isStale: boolean | undefined) =>
+  isStale === undefined ? "absent" : isStale ? "stale" : "fresh";
 
 process.stdout.write(
   [

@@ -36,7 +36,10 @@ export interface FakeLogin {
 }
 
 /** A server on a free port of loopback for each answer; any key may log in, and any run may claim them. */
-export async function startFakeMasters(answers: readonly Answer[], { hosts, banner, claims = [], login }: FakeOptions = {}): Promise<FakeMasters> {
+export async function startFakeMasters(
+  answers: readonly Answer[],
+  { hosts, banner, claims = [], login }: FakeOptions = {},
+): Promise<FakeMasters> {
   const privateKey = makeSshKey();
   let answered = 0;
   const servers = answers.map(
@@ -88,7 +91,9 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
     ports.push(
       await new Promise<number>((resolve, reject) => {
         server.on("error", reject);
-        server.listen(hosts === undefined ? 0 : (ports[0] ?? 0), hosts?.[index] ?? "127.0.0.1", () => resolve(portOf(server.address())));
+        server.listen(hosts === undefined ? 0 : (ports[0] ?? 0), hosts?.[index] ?? "127.0.0.1", () =>
+          resolve(portOf(server.address())),
+        );
       }),
     );
   }
@@ -101,14 +106,17 @@ export async function startFakeMasters(answers: readonly Answer[], { hosts, bann
     hostKey: `${key.type} ${key.getPublicSSH().toString("base64")}`,
     answered: () => answered,
     stop: async () => {
-      await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+      await Promise.all(
+        servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+      );
     },
   };
 }
 
 function authenticate(context: AuthContext, login: FakeLogin | undefined): void {
   const method = login?.method ?? "publickey";
-  const judge = (password: string | undefined) => (password === login?.password ? context.accept() : context.reject([method]));
+  const judge = (password: string | undefined) =>
+    password === login?.password ? context.accept() : context.reject([method]);
   if (context.method !== method) {
     context.reject([method]);
   } else if (context.method === "keyboard-interactive") {

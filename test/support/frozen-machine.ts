@@ -20,8 +20,14 @@ export async function startFrozenMachine(stage: Stage): Promise<FrozenMachine> {
     const reach = (reached: Stage, goOn: () => void) => (reached === stage ? socket.pause() : goOn());
     reach("connection", () =>
       new ssh2.Server({ hostKeys }, (client) => {
-        client.on("authentication", (context) => reach("login", () => (context.method === "publickey" ? context.accept() : context.reject(["publickey"]))));
-        client.on("session", (accept) => reach("session", () => accept().on("exec", (run) => reach("command", run))));
+        client.on("authentication", (context) =>
+          reach("login", () =>
+            context.method === "publickey" ? context.accept() : context.reject(["publickey"]),
+          ),
+        );
+        client.on("session", (accept) =>
+          reach("session", () => accept().on("exec", (run) => reach("command", run))),
+        );
         client.on("tcpip", () => reach("forward", () => undefined));
         // stopped, or left by a client that has waited long enough
         client.on("error", () => undefined);

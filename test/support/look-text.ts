@@ -2,7 +2,11 @@ import type { Component } from "../../components/model/layout.ts";
 import { oneLine } from "./one-line.ts";
 
 /** What cli/node/look.sh prints on such a machine. */
-export function lookText(hostname: string, flags: Readonly<Partial<Record<Component, readonly string[]>>>, memberRows: readonly string[]): string {
+export function lookText(
+  hostname: string,
+  flags: Readonly<Partial<Record<Component, readonly string[]>>>,
+  memberRows: readonly string[],
+): string {
   return [
     "look 1",
     `hostname ${hostname}`,

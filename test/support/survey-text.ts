@@ -31,7 +31,9 @@ export function surveyText(master: FoundMaster): string {
     `kubernetes ${master.kubernetes}`,
     ...(master.isLeader ? ["leader"] : []),
     ...master.members.map((row) => `member ${row}`),
-    ...Object.entries(master.served).map(([port, certificate]) => `served ${port} ${oneLine(certificate.pem)}`),
+    ...Object.entries(master.served).map(
+      ([port, certificate]) => `served ${port} ${oneLine(certificate.pem)}`,
+    ),
     ...(master.receipt === undefined ? [] : [`receipt ${oneLine(receiptText(master.receipt))}`]),
     ...master.backups.map((number) => `backup ${number}`),
     ...master.earlier.map(({ pem }) => `earlier ${oneLine(pem)}`),
@@ -43,7 +45,10 @@ export function surveyText(master: FoundMaster): string {
 
 function receiptText({ isComplete, renewed, ...rest }: NonNullable<FoundMaster["receipt"]>): string {
   const pairs = { version: 1, ...rest, complete: isComplete ? 1 : 0 };
-  return [...Object.entries(pairs), ...Object.entries(renewed).map(([group, value]) => [`renewed.${group}`, value])]
+  return [
+    ...Object.entries(pairs),
+    ...Object.entries(renewed).map(([group, value]) => [`renewed.${group}`, value]),
+  ]
     .map(([key, value]) => `${key}=${value}`)
     .join("\n");
 }

@@ -15,6 +15,10 @@ export const writtenSettings: readonly (readonly [key: string, written: string, 
   ["backup", "{ <<: { keep: 5 } }", '{"keep":5}'],
   ["backup", `'{"keep":5}'`, '{"keep":5}'],
   ["kubernetes", "{ keepKeys: true, rotation: 'yes' }", '{"keepKeys":true,"rotation":"yes"}'],
-  ["window", `'{"from":"22:00","to":"04:00","timeZone":"UTC"}'`, '{"from":"22:00","to":"04:00","timeZone":"UTC"}'],
+  [
+    "window",
+    `'{"from":"22:00","to":"04:00","timeZone":"UTC"}'`,
+    '{"from":"22:00","to":"04:00","timeZone":"UTC"}',
+  ],
   ["window", "{ from: 22:00, to: 04:00, timeZone: UTC }", '{"from":"22:00","timeZone":"UTC","to":"04:00"}'],
 ];

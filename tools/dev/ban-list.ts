@@ -33,7 +33,12 @@ export const bans: readonly Ban[] = [
     example: "local -n list=$1",
     allowed: "local -r name=$1",
   },
-  { pattern: /\bwait\s+-\w*[nfp]/, reason: "wait -n is bash 4.3: wait for each pid", example: "wait -n", allowed: 'wait "$pid"' },
+  {
+    pattern: /\bwait\s+-\w*[nfp]/,
+    reason: "wait -n is bash 4.3: wait for each pid",
+    example: "wait -n",
+    allowed: 'wait "$pid"',
+  },
   {
     pattern: /\b(?:mapfile|readarray)\b.*\s-d/,
     reason: "mapfile -d is bash 4.4: read in a loop",
@@ -48,7 +53,8 @@ export const bans: readonly Ban[] = [
   },
   {
     pattern: /\$\{\w+(?:\[[^\]]*\])?\/\/?[^/}]+\/["']/,
-    reason: "within double quotes the quotes of a replacement become a part of it before bash 4.3: leave them out",
+    reason:
+      "within double quotes the quotes of a replacement become a part of it before bash 4.3: leave them out",
     example: 'text="${text//a/"$1"}"',
     allowed: "text=\"${text//$'\\n'/$1}\"",
   },
@@ -58,8 +64,18 @@ export const bans: readonly Ban[] = [
     example: 'printf %s "$(<"$1")"',
     allowed: 'printf %s "$(cat "$1")"',
   },
-  { pattern: /\blocal\s+-\s*(?:$|;)/m, reason: "`local -` is bash 4.4", example: "local -", allowed: "local -a list" },
-  { pattern: /\b(?:local|declare)\s+-\w*I/, reason: "local -I is bash 5.1", example: "local -I name", allowed: "local -i count" },
+  {
+    pattern: /\blocal\s+-\s*(?:$|;)/m,
+    reason: "`local -` is bash 4.4",
+    example: "local -",
+    allowed: "local -a list",
+  },
+  {
+    pattern: /\b(?:local|declare)\s+-\w*I/,
+    reason: "local -I is bash 5.1",
+    example: "local -I name",
+    allowed: "local -i count",
+  },
   {
     pattern: /\b\w+\[-\d+\]/,
     reason: "negative subscripts cannot be assigned or unset before bash 4.3: count with ${#list[@]}",
@@ -79,7 +95,8 @@ export const bans: readonly Ban[] = [
     allowed: "now=$SECONDS",
   },
   {
-    pattern: /\b(?:inherit_errexit|localvar_(?:inherit|unset)|assoc_expand_once|globasciiranges|globskipdots|patsub_replacement)\b/,
+    pattern:
+      /\b(?:inherit_errexit|localvar_(?:inherit|unset)|assoc_expand_once|globasciiranges|globskipdots|patsub_replacement)\b/,
     reason: "shell options of bash 4.3 and later",
     example: "shopt -s inherit_errexit",
     allowed: "shopt -s dotglob nullglob",
@@ -96,7 +113,12 @@ export const bans: readonly Ban[] = [
     example: "exec 9< <(for i in a b; do\n  case $i in\n    a) ;;\n    *) f ;;\n  esac\ndone)",
     allowed: "exec 9< <(f)\ncase $i in a) ;; *) f ;; esac",
   },
-  { pattern: /\$\{ |\$\{\|/, reason: "command substitution in this shell is bash 5.3", example: "now=${ date; }", allowed: "now=$(date)" },
+  {
+    pattern: /\$\{ |\$\{\|/,
+    reason: "command substitution in this shell is bash 5.3",
+    example: "now=${ date; }",
+    allowed: "now=$(date)",
+  },
   {
     pattern: /-addext\b/,
     reason: "OpenSSL 1.1.1: use a configuration file",
@@ -141,14 +163,16 @@ export const bans: readonly Ban[] = [
     allowed: "openssl s_client -verify 5 -verify_return_error -connect a:1",
   },
   {
-    pattern: /\b(?:verify|s_client)\b.*\s-(?:no-CAfile|no-CApath|no-CAstore|CAstore|no_check_time|show_chain)\b/,
+    pattern:
+      /\b(?:verify|s_client)\b.*\s-(?:no-CAfile|no-CApath|no-CAstore|CAstore|no_check_time|show_chain)\b/,
     reason: "OpenSSL 1.1.0 and later",
     example: 'openssl verify -no-CApath -CAfile ca.pem = "a: OK"',
     allowed: '[ "$(openssl verify -CAfile ca.pem 2>&1)" = "stdin: OK" ]',
   },
   {
     pattern: /\bopenssl\s+verify\b(?!.*: OK)/,
-    reason: "exits with 0 for a certificate that it refuses before OpenSSL 1.1.0: compare all that it says with 'stdin: OK'",
+    reason:
+      "exits with 0 for a certificate that it refuses before OpenSSL 1.1.0: compare all that it says with 'stdin: OK'",
     example: "openssl verify -CAfile ca.pem && use",
     allowed: "[ \"$(openssl verify -CAfile ca.pem 2>&1)\" = 'stdin: OK' ]",
   },
@@ -166,9 +190,11 @@ export const bans: readonly Ban[] = [
   },
   {
     pattern: /\bec_paramgen_curve\b(?!.*ec_param_enc:named_curve)/,
-    reason: "OpenSSL 1.0.2 writes the curve's parameters out, and such a certificate serves nobody: add -pkeyopt ec_param_enc:named_curve",
+    reason:
+      "OpenSSL 1.0.2 writes the curve's parameters out, and such a certificate serves nobody: add -pkeyopt ec_param_enc:named_curve",
     example: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1",
-    allowed: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve",
+    allowed:
+      "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve",
   },
   {
     pattern: /\bopenssl\s+(?:dgst|md5|sha\d+)\b/,
@@ -177,7 +203,8 @@ export const bans: readonly Ban[] = [
     allowed: "sha256sum file",
   },
   {
-    pattern: /\bopenssl\s+(?:storeutl|list|rehash|kdf|mac|info|fipsinstall)\b|\bopenssl\b.*\s-(?:provider|provider-path|propquery|legacy|pbkdf2|rawin)\b/,
+    pattern:
+      /\bopenssl\s+(?:storeutl|list|rehash|kdf|mac|info|fipsinstall)\b|\bopenssl\b.*\s-(?:provider|provider-path|propquery|legacy|pbkdf2|rawin)\b/,
     reason: "commands and options of OpenSSL 1.1.0 and later",
     example: "openssl list -providers",
     allowed: "openssl version",
@@ -189,7 +216,8 @@ export const bans: readonly Ban[] = [
     allowed: "openssl pkey -passin fd:3",
   },
   {
-    pattern: /^\s*(?:[a-z_/]*\/)?(?!printf\b)(?:env|sh|bash|openssl|curl|etcdctl|awk|sed|grep)\b.*\$\{?(?:FILE_CONTENT|key_pem|KEY_PEM)/m,
+    pattern:
+      /^\s*(?:[a-z_/]*\/)?(?!printf\b)(?:env|sh|bash|openssl|curl|etcdctl|awk|sed|grep)\b.*\$\{?(?:FILE_CONTENT|key_pem|KEY_PEM)/m,
     reason: "key material in a command's arguments: use printf (a builtin) and a pipe",
     example: 'grep -q "${FILE_CONTENT[3]}" file',
     allowed: "printf '%s' \"${FILE_CONTENT[3]}\" | openssl pkey -noout",
@@ -215,7 +243,8 @@ export const bans: readonly Ban[] = [
   },
   {
     pattern: /\bmktemp\b(?!.*-p)/,
-    reason: "drafts lie beside their target, in a 0700 folder: /tmp may be another file system, and is left behind",
+    reason:
+      "drafts lie beside their target, in a 0700 folder: /tmp may be another file system, and is left behind",
     example: "draft=$(mktemp)",
     allowed: 'draft=$(mktemp -p "$folder")',
   },
@@ -227,7 +256,8 @@ export const bans: readonly Ban[] = [
     allowed: "flock -w 5 lock true",
   },
   {
-    pattern: /\bss\b\s+-\w*[HOQ]|\bss\b.*\s--(?:no-header|oneline|json)|\bip\s+(?:-\w+\s+)*-(?:j|json|br|brief)\b/,
+    pattern:
+      /\bss\b\s+-\w*[HOQ]|\bss\b.*\s--(?:no-header|oneline|json)|\bip\s+(?:-\w+\s+)*-(?:j|json|br|brief)\b/,
     reason: "options that iproute2 of 2013 does not have, and refuses: skip the first line of ss",
     example: "ss -Htn state established",
     allowed: "ss -tn state established | awk 'NR > 1'",
@@ -246,7 +276,8 @@ export const bans: readonly Ban[] = [
     allowed: "systemctl show -p EnvironmentFiles etcd | sed -n 's/^EnvironmentFiles\\{0,1\\}=//p'",
   },
   {
-    pattern: /\bpidwait\b|\b(?:pgrep|pkill)\b.*\s(?:-[AHQ]|--(?:ignore-ancestors|require-handler|runstates|cgroup|queue))\b/,
+    pattern:
+      /\bpidwait\b|\b(?:pgrep|pkill)\b.*\s(?:-[AHQ]|--(?:ignore-ancestors|require-handler|runstates|cgroup|queue))\b/,
     reason: "commands and options of procps-ng 3.3.11 and later",
     example: "pgrep --ignore-ancestors etcd",
     allowed: "pgrep -x kube-apiserver",
@@ -258,13 +289,15 @@ export const bans: readonly Ban[] = [
     allowed: "awk '{ print $4 }' file",
   },
   {
-    pattern: /\bsed\b.*\s--(?:sandbox|debug)|\bgrep\b.*\s--no-ignore-case|\b(?:find|du|wc)\b.*\s-files0-from|\bxargs\b.*\s(?:-o\b|--open-tty)/,
+    pattern:
+      /\bsed\b.*\s--(?:sandbox|debug)|\bgrep\b.*\s--no-ignore-case|\b(?:find|du|wc)\b.*\s-files0-from|\bxargs\b.*\s(?:-o\b|--open-tty)/,
     reason: "options newer than sed 4.2.2, grep 2.20 and findutils 4.5.11",
     example: "sed --sandbox -n p file",
     allowed: "sed -n p file",
   },
   {
-    pattern: /\btar\b.*\s--(?:sort|zstd|one-top-level|skip-old-files|clamp-mtime)|\b(?:gzip|gunzip)\s+(?:-\w*k|--keep|--synchronous)/,
+    pattern:
+      /\btar\b.*\s--(?:sort|zstd|one-top-level|skip-old-files|clamp-mtime)|\b(?:gzip|gunzip)\s+(?:-\w*k|--keep|--synchronous)/,
     reason: "options newer than tar 1.26 and gzip 1.5",
     example: "gzip -k file",
     allowed: "gzip -d",
@@ -293,7 +326,9 @@ const expansion = /\$\{(\w+)\[[@*]\](?::[ \d][^}]*)?\}/g;
 
 /** Everything on the ban list in one script; comments are not looked at. */
 export function findBanned(file: string, text: string): Finding[] {
-  const lines = text.split("\n").map((line) => line.replace(/(?:^|\s)#.*$/, "").replace(/\(\([^)]*<<[^)]*\)\)/g, "(())"));
+  const lines = text
+    .split("\n")
+    .map((line) => line.replace(/(?:^|\s)#.*$/, "").replace(/\(\([^)]*<<[^)]*\)\)/g, "(())"));
   const whole = lines.join("\n");
   const found = bans.flatMap(({ pattern, reason }) =>
     [...whole.matchAll(new RegExp(pattern, `${pattern.flags}g`))].map(({ 0: match, index }) => ({
@@ -308,8 +343,12 @@ export function findBanned(file: string, text: string): Finding[] {
 
 /** Lists that are filled where they are made, or with a literal word, are safe; the rest needs `${list[@]+"${list[@]}"}`. */
 function unguarded(file: string, lines: readonly string[]): Finding[] {
-  const filled = new Set(lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\((?!\s*\))/g)].map((match) => match[1] ?? "")));
-  const emptied = new Set(lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\(\s*\)/g)].map((match) => match[1] ?? "")));
+  const filled = new Set(
+    lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\((?!\s*\))/g)].map((match) => match[1] ?? "")),
+  );
+  const emptied = new Set(
+    lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\(\s*\)/g)].map((match) => match[1] ?? "")),
+  );
   return lines.flatMap((line, index) =>
     [...line.matchAll(expansion)]
       .filter((match) => {

@@ -22,7 +22,9 @@ const name = "lab-demo";
 const interrupted = new AbortController();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { keep: { type: "boolean", default: false }, help: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: { keep: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  });
   if (values.help) {
     process.stdout.write(usage);
     return 0;
@@ -112,7 +114,9 @@ async function pulumi(lab: Lab, stack: LabStack, args: readonly string[]): Promi
   interrupted.signal.removeEventListener("abort", stop);
   interrupted.signal.throwIfAborted();
   if (code !== 0) {
-    throw new Error(`pulumi ${args[0]} ended with exit code ${code}; try again with --keep and look at: npm run lab -- logs --name ${lab.name}`);
+    throw new Error(
+      `pulumi ${args[0]} ended with exit code ${code}; try again with --keep and look at: npm run lab -- logs --name ${lab.name}`,
+    );
   }
   // the terminal's last lines before the next title
   await wait(100);

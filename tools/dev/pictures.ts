@@ -29,7 +29,11 @@ async function main(): Promise<void> {
     await coloured(stack, "up", "--yes", "--skip-preview");
     stack.configure({ rotation: "2027-05" });
     mkdirSync(folder, { recursive: true });
-    save("preview", "pulumi preview of a rotation", since(await coloured(stack, "preview"), /^.*Diagnostics:/m));
+    save(
+      "preview",
+      "pulumi preview of a rotation",
+      since(await coloured(stack, "preview"), /^.*Diagnostics:/m),
+    );
     save("up", "The end of pulumi up", lastWords(await coloured(stack, "up", "--yes", "--skip-preview")));
     save("status", "The status of a cluster", await status(stack));
   } finally {
@@ -44,7 +48,15 @@ function save(picture: string, title: string, text: string): void {
 
 /** What the CLI prints, with colours. @throws when it fails */
 async function coloured(stack: LabStack, command: string, ...args: string[]): Promise<string> {
-  const { code, output } = await stack.run(command, "--stack", stack.name, "--non-interactive", "--color", "always", ...args);
+  const { code, output } = await stack.run(
+    command,
+    "--stack",
+    stack.name,
+    "--non-interactive",
+    "--color",
+    "always",
+    ...args,
+  );
   if (code !== 0) {
     throw new Error(`Cannot make the pictures: pulumi ${command} ended with exit code ${code}:\n${output}`);
   }
@@ -53,8 +65,18 @@ async function coloured(stack: LabStack, command: string, ...args: string[]): Pr
 
 async function status(stack: LabStack): Promise<string> {
   const { env } = stack.command();
-  const words = ["netns", "exec", stack.lab.namespace, process.execPath, join(stack.project, "cli", "etcd-rotation.js"), "status", stack.name];
-  const { code, stdout, stderr } = await runProgram("ip", words, { environment: { ...env, FORCE_COLOR: "1" } });
+  const words = [
+    "netns",
+    "exec",
+    stack.lab.namespace,
+    process.execPath,
+    join(stack.project, "cli", "etcd-rotation.js"),
+    "status",
+    stack.name,
+  ];
+  const { code, stdout, stderr } = await runProgram("ip", words, {
+    environment: { ...env, FORCE_COLOR: "1" },
+  });
   if (code !== 0) {
     throw new Error(`Cannot make the pictures: status ended with exit code ${code}:\n${stdout}${stderr}`);
   }
@@ -66,7 +88,9 @@ function lastWords(output: string): string {
   const text = since(output, /^.*Diagnostics:/m);
   const lines = text.slice(0, text.search(/^.*Outputs:/m)).split("\n");
   const isOther = (line: string) => /^ +master-[23] /.test(line);
-  return lines.flatMap((line, index) => (!isOther(line) ? line : isOther(lines[index - 1] ?? "") ? [] : "    …")).join("\n");
+  return lines
+    .flatMap((line, index) => (!isOther(line) ? line : isOther(lines[index - 1] ?? "") ? [] : "    …"))
+    .join("\n");
 }
 
 /** A text from the first line on that has the pattern. @throws when none has */

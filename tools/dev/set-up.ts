@@ -28,7 +28,10 @@ export async function setUp(parts: SetupParts, progress: Progress = progressOf(p
   if (parts.engine) {
     await requireSource();
   }
-  const ended = await Promise.allSettled([...(parts.engine ? [setUpEngine(progress)] : []), ...(parts.lab ? [setUpLab(progress)] : [])]);
+  const ended = await Promise.allSettled([
+    ...(parts.engine ? [setUpEngine(progress)] : []),
+    ...(parts.lab ? [setUpLab(progress)] : []),
+  ]);
   const failures: unknown[] = ended.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
   const expected = failures.filter((failure) => failure instanceof SetupError);
   if (expected.length < failures.length) {

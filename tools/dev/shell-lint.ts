@@ -42,18 +42,29 @@ function isBash(path: string): boolean {
 
 /** What git has, and what it would take. */
 function files(): string[] {
-  const listed = spawnSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" });
+  const listed = spawnSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  });
   if (listed.status !== 0) {
     throw new Error(`Cannot list the repository's files: ${listed.stderr.trim()}; expected a git checkout`);
   }
-  return [...new Set(listed.stdout.split("\0"))].filter((path) => path !== "" && existsSync(join(root, path)));
+  return [...new Set(listed.stdout.split("\0"))].filter(
+    (path) => path !== "" && existsSync(join(root, path)),
+  );
 }
 
 /** @throws Error when shellcheck is missing */
 function shellcheck(args: readonly string[]): Comment[] {
-  const run = spawnSync("shellcheck", ["--format=json1", "--shell=bash", "--external-sources", ...args], { cwd: root, encoding: "utf8", maxBuffer: 64 << 20 });
+  const run = spawnSync("shellcheck", ["--format=json1", "--shell=bash", "--external-sources", ...args], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 << 20,
+  });
   if (run.error !== undefined) {
-    throw new Error(`Cannot run shellcheck: ${run.error.message}; expected it on PATH. Run: sudo apt-get install -y shellcheck (or npm run setup)`);
+    throw new Error(
+      `Cannot run shellcheck: ${run.error.message}; expected it on PATH. Run: sudo apt-get install -y shellcheck (or npm run setup)`,
+    );
   }
   if (run.status !== 0 && run.status !== 1) {
     throw new Error(`Cannot run shellcheck: exit code ${run.status}: ${run.stderr.trim()}`);
@@ -85,13 +96,19 @@ function places(script: string, parts: readonly string[]): Pick<Finding, "file" 
 /** The step, the survey and the look at the backups as they go to a master: their parts call each other and read the data's variables. */
 function lintNodeScripts(parts: readonly string[]): Finding[] {
   const master = { name: "master-1", etcdName: "name-1", address: "192.0.2.1", hostKey: "unchecked" };
-  const settings = checkSettings({ rotation: "rotation", masters: [master], ssh: { password: "none" } }, "stack");
+  const settings = checkSettings(
+    { rotation: "rotation", masters: [master], ssh: { password: "none" } },
+    "stack",
+  );
   const scripts = surveyTargets(settings, "project/stack", ackLayout).flatMap((target) => {
     const data = renderStepData(target.data);
     return [
       plainScript("step", data),
       plainScript("survey", data),
-      plainScript("claim", `${data}${assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30, FUNCTIONS: "" })}`),
+      plainScript(
+        "claim",
+        `${data}${assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30, FUNCTIONS: "" })}`,
+      ),
       plainScript("begin", `${data}${assignments({ FUNCTIONS_SUM: "" })}`),
       backupsScript(target.data, { kind: "list" }),
     ];
@@ -115,7 +132,11 @@ function lintNodeScripts(parts: readonly string[]): Finding[] {
 function lintOthers(scripts: readonly string[]): Finding[] {
   return scripts.length === 0
     ? []
-    : shellcheck(["--source-path=SCRIPTDIR", ...scripts]).map(({ file, line, code, message }) => ({ file, line, message: `SC${code}: ${message}` }));
+    : shellcheck(["--source-path=SCRIPTDIR", ...scripts]).map(({ file, line, code, message }) => ({
+        file,
+        line,
+        message: `SC${code}: ${message}`,
+      }));
 }
 
 function isNodeScript(path: string): boolean {
@@ -136,12 +157,18 @@ function main(): number {
     ...parts.flatMap((path) => findBanned(path, readFileSync(join(root, path), "utf8"))),
     ...documents.flatMap((path) => findBanned(path, documented(path))),
   ];
-  const found = [...banned, ...lintNodeScripts(parts), ...lintOthers(scripts.filter((path) => !isNodeScript(path)))];
+  const found = [
+    ...banned,
+    ...lintNodeScripts(parts),
+    ...lintOthers(scripts.filter((path) => !isNodeScript(path))),
+  ];
   const lines = [...new Set(found.map(({ file, line, message }) => `${file}:${line}: ${message}`))];
   for (const line of lines) {
     process.stderr.write(`${line}\n`);
   }
-  process.stderr.write(`${scripts.length} shell scripts checked, ${lines.length === 0 ? "all clean" : `${lines.length} findings`}\n`);
+  process.stderr.write(
+    `${scripts.length} shell scripts checked, ${lines.length === 0 ? "all clean" : `${lines.length} findings`}\n`,
+  );
   return lines.length === 0 ? 0 : 1;
 }
 

@@ -67,7 +67,10 @@ function wrapped(text: string, columns: number): Piece[][] {
       const indent = /^\s*/.exec(stripVTControlCharacters(line))?.[0] ?? "";
       const rows: Piece[][] = [[]];
       let room = columns;
-      for (const { content, fg, decorations } of Anser.ansiToJson(line, { use_classes: true, remove_empty: true })) {
+      for (const { content, fg, decorations } of Anser.ansiToJson(line, {
+        use_classes: true,
+        remove_empty: true,
+      })) {
         const name = /^ansi-(?:bright-)?(\w+)$/.exec(fg ?? "")?.[1] ?? "fg";
         const classes = [name in colours ? name : "fg", ...(decorations.includes("bold") ? ["bold"] : [])];
         for (const word of content.split(/(?<=\s)(?=\S)/)) {
@@ -84,5 +87,9 @@ function wrapped(text: string, columns: number): Piece[][] {
 }
 
 function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
 }

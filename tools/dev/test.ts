@@ -50,13 +50,22 @@ const shuffled = ["--sequence.shuffle.tests", "--sequence.seed=SEED"];
 /** Without GNU parallel bats runs one file at a time: two of it, each with every other file, by size. */
 function bats(): string[][] {
   const folder = join("test", "node");
-  const files = readdirSync(join(project, folder)).flatMap((file) => (file.endsWith(".bats") ? join(folder, file) : []));
+  const files = readdirSync(join(project, folder)).flatMap((file) =>
+    file.endsWith(".bats") ? join(folder, file) : [],
+  );
   const bySize = files.toSorted((a, b) => statSync(join(project, b)).size - statSync(join(project, a)).size);
   return [0, 1].map((half) => {
     const report = join(reports, `node-${half}`);
     mkdirSync(report);
     const program = join(project, "node_modules", "bats", "bin", "bats");
-    return [program, "--report-formatter", "junit", "--output", report, ...bySize.filter((_, index) => index % 2 === half)];
+    return [
+      program,
+      "--report-formatter",
+      "junit",
+      "--output",
+      report,
+      ...bySize.filter((_, index) => index % 2 === half),
+    ];
   });
 }
 
@@ -126,10 +135,15 @@ async function main(): Promise<number> {
     const files = name === "lab" ? labFiles(extent, seed) : [];
     process.stdout.write(files.map((file) => `${file}\n`).join(""));
     const stage = stages[name] ?? [];
-    const commands = typeof stage === "function" ? stage() : [[...stage.map((word) => word.replace("SEED", seed)), ...files]];
+    const commands =
+      typeof stage === "function"
+        ? stage()
+        : [[...stage.map((word) => word.replace("SEED", seed)), ...files]];
     const codes = await Promise.all(commands.map((command, index) => run(command, env, index === 0)));
     const code = codes.find((each) => each !== 0) ?? 0;
-    process.stdout.write(`== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${Math.round((performance.now() - started) / 1000)} s\n`);
+    process.stdout.write(
+      `== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${Math.round((performance.now() - started) / 1000)} s\n`,
+    );
     if (code !== 0) {
       failed.push(name);
       // without an engine and an image nothing else can be told
@@ -139,7 +153,9 @@ async function main(): Promise<number> {
     }
   }
   if (failed.length > 0) {
-    process.stdout.write(`\nfailed: ${failed.join(", ")}; repeat with: ${again} --only ${failed.join(",")} --seed ${seed}\n`);
+    process.stdout.write(
+      `\nfailed: ${failed.join(", ")}; repeat with: ${again} --only ${failed.join(",")} --seed ${seed}\n`,
+    );
   }
   const tests = countTests();
   process.stdout.write(`stages: ${chosen.length - failed.length} passed, ${failed.length} failed\n`);
@@ -150,22 +166,33 @@ async function main(): Promise<number> {
 
 /** The lab's files to be run, by their paths; for a sample, the same for the same seed. */
 function labFiles(extent: "core" | "sample" | "matrix", seed: string): string[] {
-  const names = readdirSync(join(project, "test", "lab")).flatMap((file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? []);
+  const names = readdirSync(join(project, "test", "lab")).flatMap(
+    (file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? [],
+  );
   const others = names.filter((name) => ![...coreLabTests, ...sampledLabTests].includes(name)).toSorted();
-  const chosen = { core: coreLabTests, sample: [...sampledLabTests, ...deal(seed, others, turns)], matrix: names }[extent];
+  const chosen = {
+    core: coreLabTests,
+    sample: [...sampledLabTests, ...deal(seed, others, turns)],
+    matrix: names,
+  }[extent];
   return chosen.map((name) => join("test", "lab", `${name}.test.ts`));
 }
 
 /** The same commit always gets the same sample, and the next one another; a clone that does not know how many there are, any. */
 function numberOfCommits(): string {
-  const git = (...args: string[]) => spawnSync("git", args, { cwd: project, encoding: "utf8" }).stdout?.trim();
-  return git("rev-parse", "--is-shallow-repository") === "false" ? git("rev-list", "--count", "HEAD") : String(Math.floor(Math.random() * 1_000_000));
+  const git = (...args: string[]) =>
+    spawnSync("git", args, { cwd: project, encoding: "utf8" }).stdout?.trim();
+  return git("rev-parse", "--is-shallow-repository") === "false"
+    ? git("rev-list", "--count", "HEAD")
+    : String(Math.floor(Math.random() * 1_000_000));
 }
 
 /** What all runners have counted; a crash of one is no test, but its stage has failed. */
 function countTests() {
   const counts = { tests: 0, failures: 0, errors: 0, skipped: 0 };
-  for (const file of readdirSync(reports, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".xml"))) {
+  for (const file of readdirSync(reports, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".xml"),
+  )) {
     for (const [suite] of readFileSync(join(reports, file), "utf8").matchAll(/<testsuite [^>]*>/g)) {
       for (const name of ["tests", "failures", "errors", "skipped"] as const) {
         counts[name] += Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
@@ -177,8 +204,16 @@ function countTests() {
 }
 
 /** What runs beside another one is shown when it has ended. */
-async function run([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv, isShown: boolean): Promise<number> {
-  const child = spawn(program, args, { cwd: project, env, stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"] });
+async function run(
+  [program = "", ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  isShown: boolean,
+): Promise<number> {
+  const child = spawn(program, args, {
+    cwd: project,
+    env,
+    stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
+  });
   const output: Buffer[] = [];
   child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
   child.stderr?.on("data", (chunk: Buffer) => output.push(chunk));

@@ -38,12 +38,26 @@ export const commonFlags = ["-mod=readonly", "-trimpath", "-gcflags=all=-dwarf=f
 /** @throws SetupError with what Go said. */
 export async function buildModule(module: EngineModule, goVersion: string): Promise<void> {
   await makeFolder(builtFolder(module, goVersion), async (temporary) => {
-    const result = await runCommand("go", ["build", ...commonFlags, "-buildvcs=false", ...module.flags, "-o", join(temporary, module.binary), module.target], {
-      folder: sourcesOf(module),
-      env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
-    });
+    const result = await runCommand(
+      "go",
+      [
+        "build",
+        ...commonFlags,
+        "-buildvcs=false",
+        ...module.flags,
+        "-o",
+        join(temporary, module.binary),
+        module.target,
+      ],
+      {
+        folder: sourcesOf(module),
+        env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
+      },
+    );
     if (result.code !== 0) {
-      throw new SetupError(`Cannot build ${module.binary} in ${sourcesOf(module)}:\n${result.output.trim().slice(-4000)}`);
+      throw new SetupError(
+        `Cannot build ${module.binary} in ${sourcesOf(module)}:\n${result.output.trim().slice(-4000)}`,
+      );
     }
   });
 }

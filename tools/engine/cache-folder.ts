@@ -5,7 +5,9 @@ import { dirname, join } from "node:path";
 
 /** The folder of everything that can be made again; deleting it costs only time. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return env["ETCD_ROTATION_CACHE"] || join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "etcd-rotation");
+  return (
+    env["ETCD_ROTATION_CACHE"] || join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "etcd-rotation")
+  );
 }
 
 /** The folder in which Node keeps modules compiled from one run to the next. */

@@ -19,7 +19,10 @@ let reachable: Promise<boolean> | undefined;
 
 /** Whether the official releases can be reached from here; asked once, and answered within three seconds. */
 export function canDownload(): Promise<boolean> {
-  reachable ??= fetch(checksumsUrl(), { method: "HEAD", signal: AbortSignal.timeout(probeSeconds * 1000) }).then(
+  reachable ??= fetch(checksumsUrl(), {
+    method: "HEAD",
+    signal: AbortSignal.timeout(probeSeconds * 1000),
+  }).then(
     ({ ok }) => ok,
     () => false,
   );

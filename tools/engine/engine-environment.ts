@@ -36,7 +36,12 @@ export function engineEnvironment(base: NodeJS.ProcessEnv = process.env): Engine
       ...rest,
       ...(agent === undefined ? {} : { [agentVariable]: agent }),
       PATH: folders.filter((folder) => folder !== "").join(delimiter),
-      ...(selection.home === undefined ? {} : { PULUMI_HOME: selection.home, PULUMI_CREDENTIALS_PATH: base["PULUMI_CREDENTIALS_PATH"] ?? userHome(base) }),
+      ...(selection.home === undefined
+        ? {}
+        : {
+            PULUMI_HOME: selection.home,
+            PULUMI_CREDENTIALS_PATH: base["PULUMI_CREDENTIALS_PATH"] ?? userHome(base),
+          }),
       PULUMI_SKIP_UPDATE_CHECK: "true",
       // the program's modules, compiled: without it half a second goes to Pulumi's SDK before each run
       NODE_COMPILE_CACHE: base["NODE_COMPILE_CACHE"] ?? compiledFolder(base),
@@ -73,7 +78,9 @@ export function readSelection(): EngineSelection | undefined {
     return undefined;
   }
   const { data } = selectionShape.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  return data !== undefined && [data.pulumi, data.home ?? data.pulumi].every((path) => existsSync(path)) ? data : undefined;
+  return data !== undefined && [data.pulumi, data.home ?? data.pulumi].every((path) => existsSync(path))
+    ? data
+    : undefined;
 }
 
 export async function writeSelection(selection: EngineSelection): Promise<void> {

@@ -23,7 +23,10 @@ export const cliModule: EngineModule = {
   binary: "pulumi",
   target: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
   // without what Google's storage would need to be asked over gRPC, which Pulumi does not: a tenth of the whole
-  flags: ["-tags=osusergo,disable_grpc_modules", `-ldflags=-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`],
+  flags: [
+    "-tags=osusergo,disable_grpc_modules",
+    `-ldflags=-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`,
+  ],
 };
 
 export const languageModule: EngineModule = {

@@ -14,7 +14,9 @@ const { resolve } = createRequire(import.meta.url);
 
 /** The version of a plug-in that the Node SDK in node_modules asks for. */
 export function expectedPluginVersion(name: PluginName): string {
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"))).version;
+  return z
+    .object({ version: z.string() })
+    .parse(JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"))).version;
 }
 
 /** Where the engine keeps the user's login, selected stacks, logs and, in `plugins`, what it downloads. */
@@ -39,7 +41,9 @@ interface OfficialCli {
 }
 
 /** The first CLI on PATH that is new enough and has the Node language host, if there is one. */
-export async function officialCli(folders: readonly string[] = pathFolders()): Promise<OfficialCli | undefined> {
+export async function officialCli(
+  folders: readonly string[] = pathFolders(),
+): Promise<OfficialCli | undefined> {
   for (const folder of folders) {
     const pulumi = join(folder, "pulumi");
     if (!((await isExecutable(pulumi)) && (await hasLanguageHost(pulumi)))) {
@@ -81,5 +85,9 @@ function isExecutable(file: string): Promise<boolean> {
 /** Whether `v3.259.0` and the like is at least the oldest usable CLI. */
 function isNewEnough(version: string): boolean {
   const [, major, minor] = /^v?(\d+)\.(\d+)\./.exec(version)?.map(Number) ?? [];
-  return major !== undefined && minor !== undefined && (major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]));
+  return (
+    major !== undefined &&
+    minor !== undefined &&
+    (major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]))
+  );
 }

@@ -24,7 +24,10 @@ export class Progress {
     const start = performance.now();
     const seconds = () => (performance.now() - start) / 1000;
     process.stderr.write(`  ...    ${what}: ${why}; usually ${usually}\n`);
-    const beat = setInterval(() => process.stderr.write(`  ...    ${what}: ${seconds().toFixed()} s of usually ${usually}\n`), beatMilliseconds);
+    const beat = setInterval(
+      () => process.stderr.write(`  ...    ${what}: ${seconds().toFixed()} s of usually ${usually}\n`),
+      beatMilliseconds,
+    );
     try {
       const result = await work();
       this.made(what, why, seconds());

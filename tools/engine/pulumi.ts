@@ -17,7 +17,9 @@ export async function pulumiEnvironment(base: NodeJS.ProcessEnv = process.env): 
   const { pulumi, env } = engineEnvironment(base);
   const backend = defaultBackend(base);
   if (backend?.isNew === true) {
-    process.stderr.write(`No Pulumi backend is chosen: state is kept in ${backend.url} (or: pulumi login).\n`);
+    process.stderr.write(
+      `No Pulumi backend is chosen: state is kept in ${backend.url} (or: pulumi login).\n`,
+    );
   }
   return { pulumi, env: backend === undefined ? env : { ...env, PULUMI_BACKEND_URL: backend.url } };
 }
@@ -39,7 +41,12 @@ export async function startPulumi(
   const { pulumi, env } = await pulumiEnvironment({ ...process.env, ...options.env });
   const isInteractive = process.stdin.isTTY === true;
   // without a terminal the CLI gets each signal from here alone, however many processes it was sent to
-  const child = spawn(pulumi, args, { env, stdio: options.stdio, detached: !isInteractive, ...(options.folder === undefined ? {} : { cwd: options.folder }) });
+  const child = spawn(pulumi, args, {
+    env,
+    stdio: options.stdio,
+    detached: !isInteractive,
+    ...(options.folder === undefined ? {} : { cwd: options.folder }),
+  });
   let lastSignal = Number.NEGATIVE_INFINITY;
   const forward = (signal: NodeJS.Signals) => {
     const now = performance.now();
@@ -55,7 +62,9 @@ export async function startPulumi(
   }
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.once("error", reject);
-  child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  child.once("close", (code, signal) =>
+    resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+  );
   return {
     child,
     code: promise.finally(() => {
@@ -108,7 +117,10 @@ function isLoggedIn(env: NodeJS.ProcessEnv): boolean {
   if (env["PULUMI_ACCESS_TOKEN"]) {
     return true;
   }
-  return existsSync(file) && Boolean(z.object({ current: z.string() }).safeParse(JSON.parse(readFileSync(file, "utf8"))).data?.current);
+  return (
+    existsSync(file) &&
+    Boolean(z.object({ current: z.string() }).safeParse(JSON.parse(readFileSync(file, "utf8"))).data?.current)
+  );
 }
 
 function isChosenByProject(): boolean {

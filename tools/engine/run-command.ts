@@ -16,7 +16,11 @@ interface CommandOptions {
 }
 
 /** Runs a command without a shell. A command that is not there ends with code 127. */
-export function runCommand(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       env: options.env ?? process.env,

@@ -4,15 +4,40 @@ import { link, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { buildModule, builtFolder, installedGo, isBuilt } from "./build-module.ts";
 import { cacheFolder, makeFolder } from "./cache-folder.ts";
-import { canDownload, downloadCli, downloadedFolder, downloadPlugin, isDownloaded } from "./download-engine.ts";
+import {
+  canDownload,
+  downloadCli,
+  downloadedFolder,
+  downloadPlugin,
+  isDownloaded,
+} from "./download-engine.ts";
 import { type EngineSelection, readSelection, writeSelection } from "./engine-environment.ts";
-import { cliModule, type EngineModule, languageModule, moduleKey, type PluginName, pluginModule, pluginNames } from "./engine-modules.ts";
-import { expectedPluginVersion, hasOfficialPlugin, officialCli, pluginFolder, userHome } from "./official-engine.ts";
+import {
+  cliModule,
+  type EngineModule,
+  languageModule,
+  moduleKey,
+  type PluginName,
+  pluginModule,
+  pluginNames,
+} from "./engine-modules.ts";
+import {
+  expectedPluginVersion,
+  hasOfficialPlugin,
+  officialCli,
+  pluginFolder,
+  userHome,
+} from "./official-engine.ts";
 import type { Progress } from "./progress.ts";
 
 /** @throws SetupError when there is neither an engine nor a way to get one. */
 export async function requireSource(): Promise<void> {
-  if (readSelection() === undefined && (await officialCli()) === undefined && !isDownloaded() && !(await canDownload())) {
+  if (
+    readSelection() === undefined &&
+    (await officialCli()) === undefined &&
+    !isDownloaded() &&
+    !(await canDownload())
+  ) {
     await installedGo();
   }
 }
@@ -39,7 +64,12 @@ export async function setUpEngine(progress: Progress): Promise<EngineSelection> 
     }
   }
   const home = built.length > 0 ? { home: await makeHome(built) } : {};
-  const selection = { pulumi: cli.pulumi, ...home, offline: cli.built || built.length > 0, goVersion: go ?? search.builtWith ?? "" };
+  const selection = {
+    pulumi: cli.pulumi,
+    ...home,
+    offline: cli.built || built.length > 0,
+    goVersion: go ?? search.builtWith ?? "",
+  };
   await writeSelection(selection);
   return selection;
 }
@@ -68,19 +98,30 @@ async function setUpCli({ progress, builtWith }: Search): Promise<{ pulumi: stri
   }
   if (await canDownload()) {
     try {
-      await progress.make("pulumi", "none on PATH; downloading the official release", "a minute", downloadCli);
+      await progress.make(
+        "pulumi",
+        "none on PATH; downloading the official release",
+        "a minute",
+        downloadCli,
+      );
       return downloaded;
     } catch (error) {
       progress.note(`${error instanceof Error ? error.message : String(error)}; building instead`);
     }
   }
   const go = await installedGo();
-  await progress.make("pulumi", "no official release can be had; building", "4 minutes on two cores", () => build(go, cliModule, languageModule));
+  await progress.make("pulumi", "no official release can be had; building", "4 minutes on two cores", () =>
+    build(go, cliModule, languageModule),
+  );
   return { pulumi: join(await makeBundle(go), cliModule.binary), built: true };
 }
 
 /** The folder of the plug-in when it is a built one; undefined when the engine finds it by itself. */
-async function setUpPlugin(name: PluginName, pulumi: string, { progress, builtWith }: Search): Promise<string | undefined> {
+async function setUpPlugin(
+  name: PluginName,
+  pulumi: string,
+  { progress, builtWith }: Search,
+): Promise<string | undefined> {
   const what = `plug-in ${name}`;
   const version = expectedPluginVersion(name);
   if (hasOfficialPlugin(name)) {
@@ -93,7 +134,9 @@ async function setUpPlugin(name: PluginName, pulumi: string, { progress, builtWi
     return builtFolder(module, builtWith);
   }
   if (await canDownload()) {
-    const arrived = await progress.make(what, `downloading the official ${version}`, "seconds", () => downloadPlugin(pulumi, name, version));
+    const arrived = await progress.make(what, `downloading the official ${version}`, "seconds", () =>
+      downloadPlugin(pulumi, name, version),
+    );
     if (arrived) {
       return undefined;
     }
@@ -144,8 +187,12 @@ interface BuiltPlugin {
  */
 async function makeHome(built: readonly BuiltPlugin[]): Promise<string> {
   const userFolder = userHome();
-  const installed = (await readdir(join(userFolder, "plugins"), { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isDirectory());
-  const hash = createHash("sha256").update(JSON.stringify([built, userFolder, installed.map(({ name }) => name).sort()]));
+  const installed = (
+    await readdir(join(userFolder, "plugins"), { withFileTypes: true }).catch(() => [])
+  ).filter((entry) => entry.isDirectory());
+  const hash = createHash("sha256").update(
+    JSON.stringify([built, userFolder, installed.map(({ name }) => name).sort()]),
+  );
   const final = join(cacheFolder(), "engine", `home-${hash.digest("hex").slice(0, 16)}`);
   if (!existsSync(final)) {
     await makeFolder(final, async (temporary) => {

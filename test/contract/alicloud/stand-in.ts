@@ -4,7 +4,9 @@ import { main } from "@pulumi/pulumi/provider/index.js";
 import { cloudCalls, masterAt } from "../../components/alicloud.ts";
 
 const { ALICLOUD_STAND_IN_LOG: log = "/dev/null", ALICLOUD_STAND_IN_MASTERS: addresses } = process.env;
-const { call } = cloudCalls(addresses === undefined ? {} : { masterNodes: addresses.split(" ").map(masterAt) });
+const { call } = cloudCalls(
+  addresses === undefined ? {} : { masterNodes: addresses.split(" ").map(masterAt) },
+);
 
 function note(line: string): void {
   appendFileSync(log, `${line}\n`);

@@ -8,7 +8,11 @@ export function brokenAssumptions(history: History, expectations: Expectations):
   if (frame.length > 0) {
     return frame;
   }
-  return [...tooFewRounds(history, expectations), ...silences(history, expectations), ...foreignEvents(history)];
+  return [
+    ...tooFewRounds(history, expectations),
+    ...silences(history, expectations),
+    ...foreignEvents(history),
+  ];
 }
 
 function missingStart({ entries, starts }: History): Finding[] {
@@ -28,10 +32,16 @@ function missingEnd({ entries, ends, last }: History): Finding[] {
 }
 
 function tooFewRounds({ writes, api, last }: History, { minimumRounds }: Expectations): Finding[] {
-  const rounds = { "etcd writer": writes.length, "API reader": api.read.length, "API writer": api.write.length };
+  const rounds = {
+    "etcd writer": writes.length,
+    "API reader": api.read.length,
+    "API writer": api.write.length,
+  };
   return Object.entries(rounds)
     .filter(([, count]) => count < minimumRounds)
-    .map(([name, count]) => unusable(last, `too few rounds of the ${name}`, `${count} rounds; expected at least ${minimumRounds}`));
+    .map(([name, count]) =>
+      unusable(last, `too few rounds of the ${name}`, `${count} rounds; expected at least ${minimumRounds}`),
+    );
 }
 
 function silences(history: History, expectations: Expectations): Finding[] {
@@ -47,20 +57,38 @@ function silences(history: History, expectations: Expectations): Finding[] {
   const services: readonly Service[] = ["etcd", "api"];
   return services.flatMap((service) =>
     history.masters.flatMap((master) => {
-      const known = history.beats.filter((beat) => (beat[service][master] ?? "unknown") !== "unknown").map(({ t }) => t);
-      return holes(history, expectations, known, `the observer did not know the state of ${service} on ${master}`);
+      const known = history.beats
+        .filter((beat) => (beat[service][master] ?? "unknown") !== "unknown")
+        .map(({ t }) => t);
+      return holes(
+        history,
+        expectations,
+        known,
+        `the observer did not know the state of ${service} on ${master}`,
+      );
     }),
   );
 }
 
-function holes(history: History, expectations: Expectations, beats: readonly number[], what: string): Finding[] {
+function holes(
+  history: History,
+  expectations: Expectations,
+  beats: readonly number[],
+  what: string,
+): Finding[] {
   const moments = [0, ...beats, history.last];
   return moments.flatMap((from, index) => {
     const milliseconds = (moments[index + 1] ?? from) - from;
     if (milliseconds <= expectations.maximumSilenceMilliseconds) {
       return [];
     }
-    return [unusable(from, what, `${Math.round(milliseconds)} ms; allowed are ${expectations.maximumSilenceMilliseconds} ms`)];
+    return [
+      unusable(
+        from,
+        what,
+        `${Math.round(milliseconds)} ms; allowed are ${expectations.maximumSilenceMilliseconds} ms`,
+      ),
+    ];
   });
 }
 
@@ -69,7 +97,13 @@ function foreignEvents({ writes, events }: History): Finding[] {
   const written = new Set(writes.flatMap(({ attempts }) => attempts.map(({ number }) => number)));
   return events
     .filter(({ number }) => !written.has(number))
-    .map(({ t, number, revision }) => unusable(t, "the watch shows a number that this record did not write", `number ${number} at revision ${revision}`));
+    .map(({ t, number, revision }) =>
+      unusable(
+        t,
+        "the watch shows a number that this record did not write",
+        `number ${number} at revision ${revision}`,
+      ),
+    );
 }
 
 function unusable(at: number, what: string, evidence: string): Finding {

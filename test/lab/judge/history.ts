@@ -37,7 +37,10 @@ export function historyOf({ entries }: TrafficRecord): History {
     stopped: ends[0]?.stopped ?? last,
     last,
     writes: entries.filter((entry) => entry.kind === "write"),
-    api: { read: api.filter(({ role }) => role === "read"), write: api.filter(({ role }) => role === "write") },
+    api: {
+      read: api.filter(({ role }) => role === "read"),
+      write: api.filter(({ role }) => role === "write"),
+    },
     events: entries.filter((entry) => entry.kind === "watch"),
     watchErrors: entries.filter((entry) => entry.kind === "watch-error"),
     states: {

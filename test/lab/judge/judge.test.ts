@@ -2,7 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Entry, parseRecord } from "../traffic/entry.ts";
 import { judge } from "./judge.ts";
-import { type apiRound, failedWrite, goodHistory, replacing, spell, watch, withEntries, write } from "./made-up.ts";
+import {
+  type apiRound,
+  failedWrite,
+  goodHistory,
+  replacing,
+  spell,
+  watch,
+  withEntries,
+  write,
+} from "./made-up.ts";
 import { type Expectations, recovery, rolling, type Violation } from "./verdict.ts";
 
 function violationsOf(entries: readonly Entry[], expectations: Expectations = rolling): readonly Violation[] {
@@ -14,8 +23,14 @@ function without(kind: Entry["kind"], round: number): Entry[] {
   return replacing(goodHistory(), (entry) => (entry.kind === kind && entry.t === gone.t ? undefined : entry));
 }
 
-function withApiRound(role: "read" | "write", round: number, changed: Partial<ReturnType<typeof apiRound>>): Entry[] {
-  return replacing(goodHistory(), (entry) => (entry.kind === "api" && entry.role === role && entry.round === round ? { ...entry, ...changed } : entry));
+function withApiRound(
+  role: "read" | "write",
+  round: number,
+  changed: Partial<ReturnType<typeof apiRound>>,
+): Entry[] {
+  return replacing(goodHistory(), (entry) =>
+    entry.kind === "api" && entry.role === role && entry.round === round ? { ...entry, ...changed } : entry,
+  );
 }
 
 const refused = { ok: false, ms: 1, error: "refused" };
@@ -64,7 +79,9 @@ describe("a run that keeps every rule", () => {
         { number: 21, endpoint: "10.0.0.2", ms: 5, ok: true, revision: 31 },
       ],
     };
-    const entries = replacing(withApiRound("write", 30, retried), (entry) => (entry.kind === "write" && entry.round === 20 ? failover : entry));
+    const entries = replacing(withApiRound("write", 30, retried), (entry) =>
+      entry.kind === "write" && entry.round === 20 ? failover : entry,
+    );
     const { violations, measures } = judge(
       {
         entries: withEntries(entries, [
@@ -95,7 +112,10 @@ describe("a run that keeps every rule", () => {
       ...spell("api", "10.0.0.1", "down", 3601, 4000),
     ].filter((entry) => entry.kind === "state" && (entry.state !== "up" || entry.t > 4000));
     const slow = spell("api", "10.0.0.2", "unhealthy", 5000, 5400);
-    const { violations, measures } = judge({ entries: withEntries(goodHistory(), [...stumbling, ...slow]) }, rolling);
+    const { violations, measures } = judge(
+      { entries: withEntries(goodHistory(), [...stumbling, ...slow]) },
+      rolling,
+    );
     expect(violations).toEqual([]);
     expect(measures.outages.api).toEqual({
       "10.0.0.1": { count: 1, longestMilliseconds: 2000 },
@@ -119,29 +139,39 @@ describe("a run that keeps every rule", () => {
     expect(measures.leaderlessMilliseconds).toBe(1300);
   });
 
-  test.each([0, 500])("may see, late and once, a write that was never acknowledged, with the number %i", (number) => {
-    const failed = {
-      ...write(20),
-      failovers: 1,
-      attempts: [{ number, endpoint: "10.0.0.3", ms: 2000, ok: false, error: "timeout" }, ...write(20).attempts],
-    };
-    const entries = replacing(goodHistory(), (entry) => {
-      if (entry.kind === "write" && entry.round === 20) {
-        return failed;
-      }
-      // Every later revision moves by one.
-      if (entry.kind === "watch" && entry.revision > 40) {
-        return { ...entry, revision: entry.revision + 1 };
-      }
-      return entry;
-    });
-    expect(violationsOf(withEntries(entries, [{ ...watch(29), t: 3010, number, revision: 41 }]))).toEqual([]);
-  });
+  test.each([0, 500])(
+    "may see, late and once, a write that was never acknowledged, with the number %i",
+    (number) => {
+      const failed = {
+        ...write(20),
+        failovers: 1,
+        attempts: [
+          { number, endpoint: "10.0.0.3", ms: 2000, ok: false, error: "timeout" },
+          ...write(20).attempts,
+        ],
+      };
+      const entries = replacing(goodHistory(), (entry) => {
+        if (entry.kind === "write" && entry.round === 20) {
+          return failed;
+        }
+        // Every later revision moves by one.
+        if (entry.kind === "watch" && entry.revision > 40) {
+          return { ...entry, revision: entry.revision + 1 };
+        }
+        return entry;
+      });
+      expect(violationsOf(withEntries(entries, [{ ...watch(29), t: 3010, number, revision: 41 }]))).toEqual(
+        [],
+      );
+    },
+  );
 });
 
 describe("a run that breaks one rule", () => {
   test("a write round that fails on every endpoint", () => {
-    const entries = replacing(without("watch", 20), (entry) => (entry.kind === "write" && entry.round === 20 ? failedWrite(20) : entry));
+    const entries = replacing(without("watch", 20), (entry) =>
+      entry.kind === "write" && entry.round === 20 ? failedWrite(20) : entry,
+    );
     expect(violationsOf(entries)).toEqual([
       {
         rule: "etcd-write",
@@ -182,7 +212,9 @@ describe("a run that breaks one rule", () => {
   });
 
   test("a watch that goes silent", () => {
-    const entries = replacing(goodHistory(), (entry) => (entry.kind === "watch" && entry.number > 50 ? undefined : entry));
+    const entries = replacing(goodHistory(), (entry) =>
+      entry.kind === "watch" && entry.number > 50 ? undefined : entry,
+    );
     expect(violationsOf(entries)).toEqual([
       {
         rule: "watch-lost",
@@ -228,7 +260,9 @@ describe("a run that breaks one rule", () => {
   });
 
   test("an event that is behind by its revision alone", () => {
-    const entries = replacing(goodHistory(), (entry) => (entry.kind === "watch" && entry.number === 22 ? { ...entry, revision: 29 } : entry));
+    const entries = replacing(goodHistory(), (entry) =>
+      entry.kind === "watch" && entry.number === 22 ? { ...entry, revision: 29 } : entry,
+    );
     expect(violationsOf(entries).map(({ rule, evidence }) => [rule, evidence])).toEqual([
       ["watch-order", "number 22 at revision 29 after number 21 at revision 31"],
     ]);
@@ -246,7 +280,10 @@ describe("a run that breaks one rule", () => {
       if (entry.kind !== "write") {
         return entry;
       }
-      return { ...entry, attempts: entry.attempts.map((made) => ({ ...made, number: swapped(made.number) })) };
+      return {
+        ...entry,
+        attempts: entry.attempts.map((made) => ({ ...made, number: swapped(made.number) })),
+      };
     });
     expect(violationsOf(entries).map(({ rule, evidence }) => [rule, evidence])).toEqual([
       ["watch-order", "number 21 at revision 32 after number 22 at revision 31"],
@@ -271,14 +308,18 @@ describe("a run that breaks one rule", () => {
   });
 
   test("two etcd members down at once", () => {
-    const entries = withEntries(goodHistory(), [...spell("etcd", "10.0.0.1", "down", 2000, 2600), ...spell("etcd", "10.0.0.2", "down", 2500, 3100)]);
+    const entries = withEntries(goodHistory(), [
+      ...spell("etcd", "10.0.0.1", "down", 2000, 2600),
+      ...spell("etcd", "10.0.0.2", "down", 2500, 3100),
+    ]);
     expect(violationsOf(entries)).toEqual([
       {
         rule: "etcd-members",
         at: 2500,
         wall: "2026-01-01T00:00:02.500Z",
         what: "more than one of the etcd members were down at once",
-        evidence: "for at least 100 ms: 10.0.0.1 from 2000 to 2600 ms (down here); 10.0.0.2 from 2500 to 3100 ms (down here)",
+        evidence:
+          "for at least 100 ms: 10.0.0.1 from 2000 to 2600 ms (down here); 10.0.0.2 from 2500 to 3100 ms (down here)",
       },
     ]);
   });
@@ -307,41 +348,55 @@ describe("a run that breaks one rule", () => {
   });
 
   test("two API servers down at once", () => {
-    const entries = withEntries(goodHistory(), [...spell("api", "10.0.0.2", "down", 2000, 5000), ...spell("api", "10.0.0.3", "down", 4000, 5500)]);
+    const entries = withEntries(goodHistory(), [
+      ...spell("api", "10.0.0.2", "down", 2000, 5000),
+      ...spell("api", "10.0.0.3", "down", 4000, 5500),
+    ]);
     expect(violationsOf(entries)).toEqual([
       {
         rule: "api-servers",
         at: 4000,
         wall: "2026-01-01T00:00:04.000Z",
         what: "more than one of the API servers were down at once",
-        evidence: "for at least 1000 ms: 10.0.0.2 from 2000 to 5000 ms (down here); 10.0.0.3 from 4000 to 5500 ms (down here)",
+        evidence:
+          "for at least 1000 ms: 10.0.0.2 from 2000 to 5000 ms (down here); 10.0.0.3 from 4000 to 5500 ms (down here)",
       },
     ]);
   });
 
   test("two API servers that say for longer than an election takes that etcd fails", () => {
-    const unwell = [...spell("api", "10.0.0.2", "unhealthy", 1000, 5000), ...spell("api", "10.0.0.3", "unhealthy", 1500, 5200)];
+    const unwell = [
+      ...spell("api", "10.0.0.2", "unhealthy", 1000, 5000),
+      ...spell("api", "10.0.0.3", "unhealthy", 1500, 5200),
+    ];
     expect(violationsOf(withEntries(goodHistory(), unwell))).toEqual([]);
-    expect(violationsOf(withEntries(goodHistory(), unwell), { ...rolling, electionMilliseconds: 3000 })).toEqual([
+    expect(
+      violationsOf(withEntries(goodHistory(), unwell), { ...rolling, electionMilliseconds: 3000 }),
+    ).toEqual([
       {
         rule: "api-servers",
         at: 1500,
         wall: "2026-01-01T00:00:01.500Z",
         what: "more than one of the API servers were not well at once, for longer than an election takes",
-        evidence: "for at least 3500 ms; allowed are 3000 ms: 10.0.0.2 from 1000 to 5000 ms (unhealthy here); 10.0.0.3 from 1500 to 5200 ms (unhealthy here)",
+        evidence:
+          "for at least 3500 ms; allowed are 3000 ms: 10.0.0.2 from 1000 to 5000 ms (unhealthy here); 10.0.0.3 from 1500 to 5200 ms (unhealthy here)",
       },
     ]);
   });
 
   test("a quorum of members that are not healthy, although each answers", () => {
-    const entries = withEntries(goodHistory(), [...spell("etcd", "10.0.0.1", "unhealthy", 1000, 5000), ...spell("etcd", "10.0.0.2", "unhealthy", 1500, 5200)]);
+    const entries = withEntries(goodHistory(), [
+      ...spell("etcd", "10.0.0.1", "unhealthy", 1000, 5000),
+      ...spell("etcd", "10.0.0.2", "unhealthy", 1500, 5200),
+    ]);
     expect(violationsOf(entries, { ...rolling, electionMilliseconds: 3000 })).toEqual([
       {
         rule: "quorum",
         at: 1500,
         wall: "2026-01-01T00:00:01.500Z",
         what: "fewer etcd members were healthy than a quorum, for longer than an election takes",
-        evidence: "for at least 3500 ms; allowed are 3000 ms: 10.0.0.1 from 1000 to 5000 ms (unhealthy here); 10.0.0.2 from 1500 to 5200 ms (unhealthy here)",
+        evidence:
+          "for at least 3500 ms; allowed are 3000 ms: 10.0.0.1 from 1000 to 5000 ms (unhealthy here); 10.0.0.2 from 1500 to 5200 ms (unhealthy here)",
       },
     ]);
   });
@@ -380,7 +435,9 @@ describe("a run that breaks one rule", () => {
 
 test("violations are in order of time, whichever rule they break", () => {
   const failed = { ok: false, first: refused, retry: refused };
-  const entries = replacing(withApiRound("read", 10, failed), (entry) => (entry.kind === "watch" && entry.number === 21 ? undefined : entry));
+  const entries = replacing(withApiRound("read", 10, failed), (entry) =>
+    entry.kind === "watch" && entry.number === 21 ? undefined : entry,
+  );
   expect(violationsOf(entries).map(({ rule, at }) => [rule, at])).toEqual([
     ["api-request", 1102],
     ["watch-lost", 2100],
@@ -410,7 +467,9 @@ describe("a run with an outage that is wanted", () => {
   });
 
   test("may not stay away longer", () => {
-    expect(violationsOf(failing(2000, 3050), recovery(1150)).map(({ rule, evidence }) => [rule, evidence])).toEqual([
+    expect(
+      violationsOf(failing(2000, 3050), recovery(1150)).map(({ rule, evidence }) => [rule, evidence]),
+    ).toEqual([
       ["etcd-gap", "1200 ms; allowed are 1150 ms"],
       ["api-gap", "1200 ms; allowed are 1150 ms"],
       ["api-gap", "1200 ms; allowed are 1150 ms"],
@@ -418,7 +477,9 @@ describe("a run with an outage that is wanted", () => {
   });
 
   test("may not end in the outage", () => {
-    expect(violationsOf(failing(6000, 6003), recovery(2000)).map(({ rule, at, what }) => [rule, at, what])).toEqual([
+    expect(
+      violationsOf(failing(6000, 6003), recovery(2000)).map(({ rule, at, what }) => [rule, at, what]),
+    ).toEqual([
       ["etcd-write", 6000, "the last round failed: the cluster did not come back"],
       ["api-request", 6002, "the last round failed: the cluster did not come back"],
       ["api-request", 6002, "the last round failed: the cluster did not come back"],
@@ -426,16 +487,23 @@ describe("a run with an outage that is wanted", () => {
   });
 
   test("may still lose no event", () => {
-    expect(violationsOf(without("watch", 20), recovery(2000)).map(({ rule, at }) => [rule, at])).toEqual([["watch-lost", 2100]]);
+    expect(violationsOf(without("watch", 20), recovery(2000)).map(({ rule, at }) => [rule, at])).toEqual([
+      ["watch-lost", 2100],
+    ]);
   });
 });
 
 describe("an unusable record", () => {
-  const summary = (entries: readonly Entry[]) => violationsOf(entries).map(({ rule, what, evidence }) => [rule, what, evidence]);
+  const summary = (entries: readonly Entry[]) =>
+    violationsOf(entries).map(({ rule, what, evidence }) => [rule, what, evidence]);
 
   test("without a start", () => {
     expect(summary(goodHistory().slice(1))).toEqual([
-      ["record", "the record does not have one start, as its first entry", "0 starts; the first entry is state"],
+      [
+        "record",
+        "the record does not have one start, as its first entry",
+        "0 starts; the first entry is state",
+      ],
     ]);
   });
 
@@ -453,25 +521,41 @@ describe("an unusable record", () => {
   });
 
   test("with too few rounds", () => {
-    const entries = replacing(goodHistory(), (entry) => (entry.kind === "api" && entry.role === "read" && entry.round > 48 ? undefined : entry));
-    expect(summary(entries)).toEqual([["record", "too few rounds of the API reader", "49 rounds; expected at least 50"]]);
+    const entries = replacing(goodHistory(), (entry) =>
+      entry.kind === "api" && entry.role === "read" && entry.round > 48 ? undefined : entry,
+    );
+    expect(summary(entries)).toEqual([
+      ["record", "too few rounds of the API reader", "49 rounds; expected at least 50"],
+    ]);
   });
 
   test("with a hole between heartbeats", () => {
-    const entries = replacing(goodHistory(), (entry) => (entry.kind === "beat" && entry.t > 1000 && entry.t < 5000 ? undefined : entry));
-    expect(summary(entries)).toEqual([["record", "the observer gave no heartbeat", "4000 ms; allowed are 3000 ms"]]);
+    const entries = replacing(goodHistory(), (entry) =>
+      entry.kind === "beat" && entry.t > 1000 && entry.t < 5000 ? undefined : entry,
+    );
+    expect(summary(entries)).toEqual([
+      ["record", "the observer gave no heartbeat", "4000 ms; allowed are 3000 ms"],
+    ]);
   });
 
   test("with no heartbeat up to the end", () => {
-    const entries = replacing(goodHistory(), (entry) => (entry.kind === "beat" && entry.t > 3000 ? undefined : entry));
-    expect(summary(entries)).toEqual([["record", "the observer gave no heartbeat", "3200 ms; allowed are 3000 ms"]]);
+    const entries = replacing(goodHistory(), (entry) =>
+      entry.kind === "beat" && entry.t > 3000 ? undefined : entry,
+    );
+    expect(summary(entries)).toEqual([
+      ["record", "the observer gave no heartbeat", "3200 ms; allowed are 3000 ms"],
+    ]);
   });
 
   test("with heartbeats that do not know a member", () => {
     const entries = replacing(goodHistory(), (entry) =>
-      entry.kind === "beat" && entry.t > 1000 && entry.t < 5000 ? { ...entry, etcd: { ...entry.etcd, "10.0.0.2": "unknown" } } : entry,
+      entry.kind === "beat" && entry.t > 1000 && entry.t < 5000
+        ? { ...entry, etcd: { ...entry.etcd, "10.0.0.2": "unknown" } }
+        : entry,
     );
-    expect(summary(entries)).toEqual([["record", "the observer did not know the state of etcd on 10.0.0.2", "4000 ms; allowed are 3000 ms"]]);
+    expect(summary(entries)).toEqual([
+      ["record", "the observer did not know the state of etcd on 10.0.0.2", "4000 ms; allowed are 3000 ms"],
+    ]);
   });
 
   test("with another writer", () => {

@@ -15,7 +15,9 @@ export function judge(record: TrafficRecord, expectations: Expectations): Verdic
   const history = historyOf(record);
   const broken = brokenAssumptions(history, expectations);
   const findings = broken.length > 0 ? broken : brokenRules(history, expectations);
-  const violations = findings.sort((a, b) => a.at - b.at).map((finding) => ({ ...finding, wall: wallTime(history, finding.at) }));
+  const violations = findings
+    .sort((a, b) => a.at - b.at)
+    .map((finding) => ({ ...finding, wall: wallTime(history, finding.at) }));
   return { violations, measures: measuresOf(history) };
 }
 
@@ -39,7 +41,10 @@ function failedWrites({ writes }: History): Finding[] {
   return runsOf(writes, ({ ok }) => !ok).map(({ first, last, count }) => ({
     rule: "etcd-write",
     at: first.t,
-    what: count === 1 ? "a write round failed on every endpoint" : `${count} write rounds in a row failed on every endpoint`,
+    what:
+      count === 1
+        ? "a write round failed on every endpoint"
+        : `${count} write rounds in a row failed on every endpoint`,
     evidence: `rounds ${first.round} to ${last.round}; first ${writeErrors(first)}`,
   }));
 }
@@ -52,7 +57,10 @@ function failedRequests({ api }: History, role: ApiRole): Finding[] {
   return runsOf(api[role], ({ ok }) => !ok).map(({ first, last, count }) => ({
     rule: "api-request",
     at: first.t,
-    what: count === 1 ? `an API ${role} failed, and so did its retry` : `${count} API ${role}s in a row failed, and so did their retries`,
+    what:
+      count === 1
+        ? `an API ${role} failed, and so did its retry`
+        : `${count} API ${role}s in a row failed, and so did their retries`,
     evidence: `rounds ${first.round} to ${last.round}; first ${first.first.error ?? "no reason"}; retry ${first.retry?.error ?? "no reason"}`,
   }));
 }
@@ -95,14 +103,29 @@ function describe({ master, from, to, reason }: Spell): string {
 
 function gapViolations(history: History, expectations: Expectations): Finding[] {
   return [
-    ...tooLong("etcd-gap", longestWriteGap(history), expectations.maximumWriteGapMilliseconds, "no write was acknowledged for too long"),
+    ...tooLong(
+      "etcd-gap",
+      longestWriteGap(history),
+      expectations.maximumWriteGapMilliseconds,
+      "no write was acknowledged for too long",
+    ),
     ...roles.flatMap((role) =>
-      tooLong("api-gap", longestApiGap(history, role), expectations.maximumApiGapMilliseconds, `no API ${role} was answered for too long`),
+      tooLong(
+        "api-gap",
+        longestApiGap(history, role),
+        expectations.maximumApiGapMilliseconds,
+        `no API ${role} was answered for too long`,
+      ),
     ),
   ];
 }
 
-function tooLong(rule: Rule, { from, milliseconds }: Gap, allowed: number | undefined, what: string): Finding[] {
+function tooLong(
+  rule: Rule,
+  { from, milliseconds }: Gap,
+  allowed: number | undefined,
+  what: string,
+): Finding[] {
   if (allowed === undefined || milliseconds <= allowed) {
     return [];
   }

@@ -14,7 +14,8 @@ export function goodHistory(): Entry[] {
     ]),
     ...rounds.flatMap((round) => {
       const t = 100 * (round + 1);
-      const beat: Entry[] = t % 1000 === 0 ? [{ kind: "beat", t, wall: wall(t), etcd: allUp, api: allUp }] : [];
+      const beat: Entry[] =
+        t % 1000 === 0 ? [{ kind: "beat", t, wall: wall(t), etcd: allUp, api: allUp }] : [];
       return [write(round), watch(round), apiRound("read", round), apiRound("write", round), ...beat];
     }),
     { kind: "end", t: 6200, wall: wall(6200), stopped: 6100 },
@@ -51,7 +52,13 @@ export function apiRound(role: "read" | "write", round: number): EntryOf<"api"> 
 }
 
 /** One state between two others, seen by probes: in it surely from `from` to `to`. */
-export function spell(service: Service, master: string, state: ServiceState, from: number, to: number): Entry[] {
+export function spell(
+  service: Service,
+  master: string,
+  state: ServiceState,
+  from: number,
+  to: number,
+): Entry[] {
   return [
     change({ service, master, from: "up", state, begin: from - 1, lastBegin: from - 200, t: from }),
     change({ service, master, from: state, state: "up", begin: to + 200, lastBegin: to, t: to + 201 }),

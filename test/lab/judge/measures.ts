@@ -16,7 +16,9 @@ export function measuresOf(history: History): Measures {
     apiRequests: requests.length,
     apiFirstTryFailures: requests.filter(({ first }) => !first.ok).length,
     apiDoubleFailures: requests.filter(({ ok }) => !ok).length,
-    longestApiGapMilliseconds: Math.round(Math.max(longestApiGap(history, "read").milliseconds, longestApiGap(history, "write").milliseconds)),
+    longestApiGapMilliseconds: Math.round(
+      Math.max(longestApiGap(history, "read").milliseconds, longestApiGap(history, "write").milliseconds),
+    ),
     watchEvents: history.events.length,
     watchErrors: history.watchErrors.length,
     leaderlessMilliseconds: Math.round(sum(leaderlessTimes(history).map(({ from, to }) => to - from))),

@@ -16,7 +16,11 @@ export interface Overlap {
 }
 
 /** The spells of every master in one of these states, in order of time. One failed probe is a spell of no length. */
-export function spellsIn(history: History, service: Service, states: readonly ServiceState[]): readonly Spell[] {
+export function spellsIn(
+  history: History,
+  service: Service,
+  states: readonly ServiceState[],
+): readonly Spell[] {
   const changes = history.states[service];
   const masters = [...new Set(changes.map(({ master }) => master))];
   return masters
@@ -30,7 +34,11 @@ export function spellsIn(history: History, service: Service, states: readonly Se
     .sort((a, b) => a.from - b.from);
 }
 
-function spellsOf(changes: readonly EntryOf<"state">[], states: readonly ServiceState[], last: number): Spell[] {
+function spellsOf(
+  changes: readonly EntryOf<"state">[],
+  states: readonly ServiceState[],
+  last: number,
+): Spell[] {
   const spells: Spell[] = [];
   let entered: EntryOf<"state"> | undefined;
   for (const change of changes) {

@@ -21,7 +21,10 @@ function lostEvents({ events }: History, acknowledged: readonly Acknowledged[]):
   return runsOf(acknowledged, ({ number }) => !seen.has(number)).map(({ first, last, count }) => ({
     rule: "watch-lost",
     at: first.t,
-    what: count === 1 ? "an acknowledged write was never seen by the watch" : `${count} acknowledged writes in a row were never seen by the watch`,
+    what:
+      count === 1
+        ? "an acknowledged write was never seen by the watch"
+        : `${count} acknowledged writes in a row were never seen by the watch`,
     evidence: count === 1 ? describe(first) : `from ${describe(first)} to ${describe(last)}`,
   }));
 }
@@ -36,14 +39,24 @@ function repeatedOrMovedEvents({ events }: History, acknowledged: readonly Ackno
     revisions.set(number, revision);
     if (before !== undefined) {
       const evidence = `number ${number} at revision ${before} and again at revision ${revision}`;
-      findings.push({ rule: "watch-duplicate", at: t, what: "a write was seen more than once by the watch", evidence });
+      findings.push({
+        rule: "watch-duplicate",
+        at: t,
+        what: "a write was seen more than once by the watch",
+        evidence,
+      });
       continue;
     }
     // A write without an answer may be applied late, so only its revision has an order.
     const overtaken = revision <= newest.revision || (certain.has(number) && number < newest.number);
     if (overtaken) {
       const evidence = `number ${number} at revision ${revision} after number ${newest.number} at revision ${newest.revision}`;
-      findings.push({ rule: "watch-order", at: t, what: "a write was seen out of order by the watch", evidence });
+      findings.push({
+        rule: "watch-order",
+        at: t,
+        what: "a write was seen out of order by the watch",
+        evidence,
+      });
       continue;
     }
     newest = { number: certain.has(number) ? number : newest.number, revision };

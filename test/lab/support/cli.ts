@@ -4,9 +4,24 @@ import { type ProgramResult, runProgram } from "../machine.ts";
 import type { LabStack } from "../stack.ts";
 
 /** Runs a command of cli/ on a stack, in the lab's network, with the stack's backend; states are saved in the lab's folder. */
-export function runCli(stack: LabStack, command: "rollback" | "backups" | "status", ...args: string[]): Promise<ProgramResult> {
+export function runCli(
+  stack: LabStack,
+  command: "rollback" | "backups" | "status",
+  ...args: string[]
+): Promise<ProgramResult> {
   const { env } = stack.command();
   const program = join(stack.project, "cli", "etcd-rotation.js");
-  const words = ["netns", "exec", stack.lab.namespace, process.execPath, program, ...withStack(command, args, stack.name), "--cwd", stack.project];
-  return runProgram("ip", words, { environment: { ...env, XDG_STATE_HOME: stack.lab.folder, NO_COLOR: "1" } });
+  const words = [
+    "netns",
+    "exec",
+    stack.lab.namespace,
+    process.execPath,
+    program,
+    ...withStack(command, args, stack.name),
+    "--cwd",
+    stack.project,
+  ];
+  return runProgram("ip", words, {
+    environment: { ...env, XDG_STATE_HOME: stack.lab.folder, NO_COLOR: "1" },
+  });
 }

@@ -27,7 +27,9 @@ export class Dice {
   /** `count` different elements, in a random order. */
   sample<T>(from: readonly T[], count: number): T[] {
     const left = [...from];
-    return Array.from({ length: Math.min(count, left.length) }, () => left.splice(this.number(left.length), 1)).flat();
+    return Array.from({ length: Math.min(count, left.length) }, () =>
+      left.splice(this.number(left.length), 1),
+    ).flat();
   }
 }
 

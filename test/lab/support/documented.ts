@@ -10,7 +10,9 @@ const docs = join(import.meta.dirname, "..", "..", "..", "docs");
 export function documentedBlocks(page: string, heading: string): string[] {
   const [, section = ""] = readFileSync(join(docs, page), "utf8").split(`\n## ${heading}\n`);
   const [own = ""] = section.split("\n## ");
-  const blocks = [...own.matchAll(/^ *```bash\n(.*?)^ *```$/gms)].map(([, text = ""]) => text.replaceAll(/^ *(# )?/gm, ""));
+  const blocks = [...own.matchAll(/^ *```bash\n(.*?)^ *```$/gms)].map(([, text = ""]) =>
+    text.replaceAll(/^ *(# )?/gm, ""),
+  );
   if (blocks.length === 0) {
     throw new Error(`Cannot find commands under "${heading}" in docs/${page}`);
   }

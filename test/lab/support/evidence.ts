@@ -24,7 +24,10 @@ ls -laR /var/lib/etcd-rotation --time-style=full-iso; ls -la --time-style=full-i
 systemctl status etcd kubelet --no-pager -l; ps -eo pid,ppid,sid,lstart,args; ls /etc/systemd/system/etcd.service.d /run/systemd/system/etcd.service.d`,
       30,
     );
-    writeFileSync(join(target, `${master.name}.txt`), `${now.stdout}\n${now.stderr}\n${await readLogs(lab, master)}`);
+    writeFileSync(
+      join(target, `${master.name}.txt`),
+      `${now.stdout}\n${now.stderr}\n${await readLogs(lab, master)}`,
+    );
   }
   process.stdout.write(`Evidence of "${test}": ${target}\n`);
 }

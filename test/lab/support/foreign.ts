@@ -29,7 +29,11 @@ export const past = (): Period => ({ start: Date.now() - 32 * day, end: Date.now
 const kubernetesKeys = ["apiserver-ca.key", "front-proxy-ca.key", "console-ca.key", "sa.key", "sa.pub"];
 
 /** Makes a set in a folder of that name beside the lab's own certificates. */
-export async function makeForeignSet(lab: Lab, name: string, options: ForeignOptions = {}): Promise<ForeignSet> {
+export async function makeForeignSet(
+  lab: Lab,
+  name: string,
+  options: ForeignOptions = {},
+): Promise<ForeignSet> {
   const folder = join(lab.folder, `foreign-${name}`);
   mkdirSync(join(folder, "pki", "ca"), { recursive: true });
   copyFileSync(join(lab.folder, "masters.tsv"), join(folder, "masters.tsv"));
@@ -45,7 +49,9 @@ export async function makeForeignSet(lab: Lab, name: string, options: ForeignOpt
     kubernetesCa: options.kubernetesCa ?? year,
   };
   const settings = certificateSettings({ ...lab, options: { ...lab.options, algorithm: "ecdsa" } }, validity);
-  await mustRun(join(machineFolder, "certificates"), [folder], { environment: { ...process.env, ...settings, PEER_USES: options.peerUses ?? "" } });
+  await mustRun(join(machineFolder, "certificates"), [folder], {
+    environment: { ...process.env, ...settings, PEER_USES: options.peerUses ?? "" },
+  });
   return { folder };
 }
 
@@ -61,7 +67,11 @@ export function layDown(set: ForeignSet, master: LabMaster, parts: readonly Part
   copyInto(join(own, "kubernetes/pki/etcd"), join(master.root, "etc/kubernetes/pki/etcd"), isWanted);
   if (parts.includes("kubernetes")) {
     copyInto(join(own, "kubernetes"), join(master.root, "etc/kubernetes"), () => true);
-    copyInto(join(own, "kubernetes/pki"), join(master.root, "etc/kubernetes/pki"), (name) => !name.startsWith("sa."));
+    copyInto(
+      join(own, "kubernetes/pki"),
+      join(master.root, "etc/kubernetes/pki"),
+      (name) => !name.startsWith("sa."),
+    );
     copyInto(join(own, "kubelet"), join(master.root, "var/lib/kubelet/pki"), () => true);
   }
 }
@@ -69,7 +79,12 @@ export function layDown(set: ForeignSet, master: LabMaster, parts: readonly Part
 /** Kills etcd and starts it again; resolves without waiting for its health. */
 export async function restartEtcd(masters: readonly LabMaster[]): Promise<void> {
   await Promise.all(
-    masters.map((master) => inside(master, "systemctl kill -s KILL etcd || :; systemctl reset-failed etcd || :; systemctl restart --no-block etcd")),
+    masters.map((master) =>
+      inside(
+        master,
+        "systemctl kill -s KILL etcd || :; systemctl reset-failed etcd || :; systemctl restart --no-block etcd",
+      ),
+    ),
   );
 }
 
@@ -77,7 +92,10 @@ export async function restartEtcd(masters: readonly LabMaster[]): Promise<void> 
 export async function restartKubernetes(masters: readonly LabMaster[]): Promise<void> {
   await Promise.all(
     masters.map((master) =>
-      inside(master, 'for name in kube-apiserver kube-controller kube-scheduler; do pkill -KILL -x "$name.*" || :; done; systemctl restart kubelet'),
+      inside(
+        master,
+        'for name in kube-apiserver kube-controller kube-scheduler; do pkill -KILL -x "$name.*" || :; done; systemctl restart kubelet',
+      ),
     ),
   );
 }

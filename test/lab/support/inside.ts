@@ -35,8 +35,15 @@ function initOf({ name, pid }: LabMachine): number {
 }
 
 /** Runs a script inside every master, side by side; results by master name. */
-export async function insideAll(lab: Lab, scriptFor: (master: LabMaster) => string): Promise<Record<string, string>> {
-  return Object.fromEntries(await Promise.all(lab.masters.map(async (master) => [master.name, await inside(master, scriptFor(master))] as const)));
+export async function insideAll(
+  lab: Lab,
+  scriptFor: (master: LabMaster) => string,
+): Promise<Record<string, string>> {
+  return Object.fromEntries(
+    await Promise.all(
+      lab.masters.map(async (master) => [master.name, await inside(master, scriptFor(master))] as const),
+    ),
+  );
 }
 
 /** The master of that name. */

@@ -10,7 +10,12 @@ import { readRecord, startTraffic } from "../traffic/record.ts";
  * machine, beside an API server that is starting, a retry times out too.
  * The record stays in the lab's folder.
  */
-export async function underTraffic(lab: Lab, name: string, act: () => Promise<void>, judged?: "every request"): Promise<readonly Violation[]> {
+export async function underTraffic(
+  lab: Lab,
+  name: string,
+  act: () => Promise<void>,
+  judged?: "every request",
+): Promise<readonly Violation[]> {
   const file = join(lab.folder, `${name}.jsonl`);
   const traffic = await startTraffic(lab, file);
   try {
@@ -18,5 +23,7 @@ export async function underTraffic(lab: Lab, name: string, act: () => Promise<vo
   } finally {
     await traffic.stop();
   }
-  return judge(await readRecord(file), rolling).violations.filter(({ rule }) => judged !== undefined || rule !== "api-request");
+  return judge(await readRecord(file), rolling).violations.filter(
+    ({ rule }) => judged !== undefined || rule !== "api-request",
+  );
 }

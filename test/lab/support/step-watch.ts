@@ -15,15 +15,23 @@ const state = "/var/lib/etcd-rotation";
 
 /** Who holds the lock of a master; undefined when nobody does. */
 export async function lockHolder(master: LabMaster): Promise<Holder | undefined> {
-  const line = await inside(master, `[ ! -f ${state}/lock ] || flock -n ${state}/lock true || head -n 1 ${state}/lock`);
+  const line = await inside(
+    master,
+    `[ ! -f ${state}/lock ] || flock -n ${state}/lock true || head -n 1 ${state}/lock`,
+  );
   const [pid, owner, phase, attempt] = line.trim().split(" ");
-  return owner === undefined || phase === undefined || attempt === undefined ? undefined : { pid: Number(pid), owner, phase, attempt };
+  return owner === undefined || phase === undefined || attempt === undefined
+    ? undefined
+    : { pid: Number(pid), owner, phase, attempt };
 }
 
 /** Resolves when no script is at work on any of these masters. */
 export async function untilIdle(masters: readonly LabMaster[]): Promise<void> {
   for (const master of masters) {
-    await until(`${master.name} is not locked any more`, async () => (await lockHolder(master)) === undefined);
+    await until(
+      `${master.name} is not locked any more`,
+      async () => (await lockHolder(master)) === undefined,
+    );
   }
 }
 
@@ -31,7 +39,11 @@ export async function untilIdle(masters: readonly LabMaster[]): Promise<void> {
 export async function readReceipt(master: LabMaster): Promise<Readonly<Record<string, string>>> {
   const text = await inside(master, `cat ${state}/receipt 2>/dev/null || true`);
   return Object.fromEntries(
-    text.split("\n").flatMap((line) => (line.includes("=") ? [[line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]] : [])),
+    text
+      .split("\n")
+      .flatMap((line) =>
+        line.includes("=") ? [[line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]] : [],
+      ),
   );
 }
 
@@ -80,7 +92,12 @@ kill -KILL $members`,
  * Waits in the master itself for a step of that phase, then for the delay, then strikes.
  * @returns false when the step had ended before the moment came
  */
-export async function strikeAt(master: LabMaster, { phase, delayMilliseconds, notAttempts }: Moment, blow: Blow, signal?: AbortSignal): Promise<boolean> {
+export async function strikeAt(
+  master: LabMaster,
+  { phase, delayMilliseconds, notAttempts }: Moment,
+  blow: Blow,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const script = `
 while :; do
   if read -r pid owner phase attempt since 2>/dev/null <${state}/lock && [ "$phase" = ${phase} ] && [ -d "/proc/$pid" ]; then

@@ -37,7 +37,13 @@ export function drawHit(dice: Dice, kill: Kill, phase: Phase, masters: readonly 
   const { milliseconds, lines } = extents[phase];
   const master = dice.pick(masters).name;
   const byLines = lines > 0 && dice.number(2) === 0;
-  return { kill, phase, master, lines: byLines ? 1 + dice.number(lines) : 0, delayMilliseconds: byLines ? 0 : dice.number(milliseconds) };
+  return {
+    kill,
+    phase,
+    master,
+    lines: byLines ? 1 + dice.number(lines) : 0,
+    delayMilliseconds: byLines ? 0 : dice.number(milliseconds),
+  };
 }
 
 /** In words, for the log of a test. */
@@ -55,8 +61,16 @@ export interface StruckUp {
  * Starts `up` and strikes at the moment. When the step was over before, a further rotation is struck at the step's beginning.
  * @throws when no step could be struck
  */
-export async function startStruckUp(stack: LabStack, rotate: () => void | Promise<void>, first: Hit): Promise<StruckUp> {
-  for (const hit of [first, { ...first, lines: 0, delayMilliseconds: 0 }, { ...first, lines: 0, delayMilliseconds: 0 }]) {
+export async function startStruckUp(
+  stack: LabStack,
+  rotate: () => void | Promise<void>,
+  first: Hit,
+): Promise<StruckUp> {
+  for (const hit of [
+    first,
+    { ...first, lines: 0, delayMilliseconds: 0 },
+    { ...first, lines: 0, delayMilliseconds: 0 },
+  ]) {
     await rotate();
     process.stdout.write(`${stack.name}: ${describeHit(hit)}\n`);
     const notAttempts = await knownAttempts(stack.lab);
@@ -72,12 +86,20 @@ export async function startStruckUp(stack: LabStack, rotate: () => void | Promis
   throw new Error(`Too late three times: ${describeHit(first)}`);
 }
 
-async function strike(stack: LabStack, running: RunningUp, hit: Hit, notAttempts: readonly string[]): Promise<boolean> {
+async function strike(
+  stack: LabStack,
+  running: RunningUp,
+  hit: Hit,
+  notAttempts: readonly string[],
+): Promise<boolean> {
   const abort = new AbortController();
   const ended = running.done.then(() => false);
-  const blow: Blow = hit.kill === "script" || hit.kill === "session" || hit.kill === "freeze" ? hit.kill : "report";
+  const blow: Blow =
+    hit.kill === "script" || hit.kill === "session" || hit.kill === "freeze" ? hit.kill : "report";
   const moment = { phase: hit.phase, delayMilliseconds: hit.delayMilliseconds, notAttempts };
-  const struck = hasPrinted(running, hit).then((isThere) => isThere && strikeAt(masterNamed(stack.lab, hit.master), moment, blow, abort.signal));
+  const struck = hasPrinted(running, hit).then(
+    (isThere) => isThere && strikeAt(masterNamed(stack.lab, hit.master), moment, blow, abort.signal),
+  );
   try {
     if (!(await Promise.race([struck, ended]))) {
       return false;

@@ -15,7 +15,12 @@ export interface LabOfTests {
 const minutes = 60_000;
 
 /** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
-export function useLab(name: string, rotation: string, prepare: (stack: LabStack) => void = () => undefined, options: Partial<LabOptions> = {}): LabOfTests {
+export function useLab(
+  name: string,
+  rotation: string,
+  prepare: (stack: LabStack) => void = () => undefined,
+  options: Partial<LabOptions> = {},
+): LabOfTests {
   const labName = `lab-${name}-${process.pid}`;
   let parts: LabOfTests | undefined;
   const there = (): LabOfTests => {
@@ -35,7 +40,10 @@ export function useLab(name: string, rotation: string, prepare: (stack: LabStack
     parts?.stack.remove();
   }, 5 * minutes);
   beforeEach(({ task }) => {
-    onTestFailed(() => saveEvidence(there().lab, `${name} ${task.suite?.name ?? ""} ${task.name}`), 2 * minutes);
+    onTestFailed(
+      () => saveEvidence(there().lab, `${name} ${task.suite?.name ?? ""} ${task.name}`),
+      2 * minutes,
+    );
   });
   return {
     get lab() {

@@ -40,13 +40,19 @@ export async function readHealth(lab: Lab): Promise<Record<string, Record<string
 export async function assertServing(lab: Lab, names: readonly string[]): Promise<void> {
   const health = await readHealth(lab);
   for (const name of names) {
-    expect({ name, etcd: health[name]?.["etcd"], api: health[name]?.["api"] }).toEqual({ name, etcd: "healthy", api: "ok" });
+    expect({ name, etcd: health[name]?.["etcd"], api: health[name]?.["api"] }).toEqual({
+      name,
+      etcd: "healthy",
+      api: "ok",
+    });
   }
 }
 
 /** Whether every member and every API server serves. */
 export async function isServing(lab: Lab): Promise<boolean> {
-  return Object.values(await readHealth(lab)).every((health) => health["etcd"] === "healthy" && health["api"] === "ok");
+  return Object.values(await readHealth(lab)).every(
+    (health) => health["etcd"] === "healthy" && health["api"] === "ok",
+  );
 }
 
 /** Every leaf on these masters lies there with its own key, also in the middle of a rollout. */
@@ -105,17 +111,30 @@ export async function outputsOf(stack: LabStack): Promise<StackOutputs> {
   if (run.code !== 0 || start < 0) {
     throw new Error(`Cannot read the outputs: ${run.output}`);
   }
-  const { rollout, authorities, served }: { rollout: number; authorities: Record<string, string>; served: Record<string, string> } = JSON.parse(
+  const {
+    rollout,
+    authorities,
+    served,
+  }: { rollout: number; authorities: Record<string, string>; served: Record<string, string> } = JSON.parse(
     run.output.slice(start),
   );
-  return { rollout, authorities, served: Object.fromEntries(Object.entries(served).map(([what, text]) => [what, text.split(" ")[0] ?? ""])) };
+  return {
+    rollout,
+    authorities,
+    served: Object.fromEntries(
+      Object.entries(served).map(([what, text]) => [what, text.split(" ")[0] ?? ""]),
+    ),
+  };
 }
 
 /** Owner and mode of every file that a rotation may write. */
 export async function ownersIn(lab: Lab): Promise<Baseline["owners"]> {
   const facts = await readAllFacts(lab);
   return Object.fromEntries(
-    Object.entries(facts).map(([name, { files }]) => [name, Object.fromEntries(Object.entries(files).map(([path, { owner }]) => [path, owner]))]),
+    Object.entries(facts).map(([name, { files }]) => [
+      name,
+      Object.fromEntries(Object.entries(files).map(([path, { owner }]) => [path, owner])),
+    ]),
   );
 }
 
@@ -157,7 +176,9 @@ echo "rotation $(sed -n 's/^rotation=//p' $state/receipt 2>/dev/null)"
 
 function pairsIn(text: string): Record<string, string> {
   const lines = text.split("\n").filter((line) => line.includes(" "));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]));
+  return Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
+  );
 }
 
 function firstOf(lab: Lab): LabMaster {

@@ -23,7 +23,11 @@ export async function buildTraffic(): Promise<string> {
   const staging = await mkdtemp(join(cache, ".traffic-"));
   try {
     const options = { cwd: source, env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off" } };
-    await run("nice", ["go", "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", join(staging, "traffic"), "."], options);
+    await run(
+      "nice",
+      ["go", "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", join(staging, "traffic"), "."],
+      options,
+    );
     await rename(staging, folder).catch(async (error: unknown) => {
       // Somebody else was faster with the same inputs.
       if (!(await exists(program))) {
@@ -38,7 +42,9 @@ export async function buildTraffic(): Promise<string> {
 
 async function inputHash(): Promise<string> {
   const hash = createHash("sha256");
-  const names = (await readdir(source)).filter((name) => name.endsWith(".go") || name === "go.mod" || name === "go.sum");
+  const names = (await readdir(source)).filter(
+    (name) => name.endsWith(".go") || name === "go.mod" || name === "go.sum",
+  );
   for (const name of names.sort()) {
     hash
       .update(`${name}\0`)

@@ -17,5 +17,7 @@ test("a last line that lacks only its line break counts", () => {
 });
 
 test("any other line that is no entry is an error that names it", () => {
-  expect(() => parseRecord(`${line}\n{"kind":"watch"}\n${line}\n`)).toThrow('Cannot read the record: line 2 is "{\\"kind\\":\\"watch\\"}"; expected an entry');
+  expect(() => parseRecord(`${line}\n{"kind":"watch"}\n${line}\n`)).toThrow(
+    'Cannot read the record: line 2 is "{\\"kind\\":\\"watch\\"}"; expected an entry',
+  );
 });

@@ -86,7 +86,9 @@ export function parseRecord(text: string): TrafficRecord {
   const entries = lines.map((line, index) => {
     const parsed = parseEntry(line);
     if (parsed === undefined) {
-      throw new Error(`Cannot read the record: line ${index + 1} is ${JSON.stringify(line.slice(0, 200))}; expected an entry`);
+      throw new Error(
+        `Cannot read the record: line ${index + 1} is ${JSON.stringify(line.slice(0, 200))}; expected an entry`,
+      );
     }
     return parsed;
   });

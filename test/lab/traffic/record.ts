@@ -40,7 +40,11 @@ const stopSeconds = 30;
  *
  * @throws when the program ends early or the cluster does not serve within a minute
  */
-export async function startTraffic(lab: TrafficLab, file: string, options: TrafficOptions = {}): Promise<Traffic> {
+export async function startTraffic(
+  lab: TrafficLab,
+  file: string,
+  options: TrafficOptions = {},
+): Promise<Traffic> {
   const program = await buildTraffic();
   await rm(file, { force: true });
   const log = await open(`${file}.log`, "w");
@@ -107,7 +111,10 @@ async function untilServing(child: ChildProcess, ended: Ending, file: string): P
 
 async function isServing(file: string): Promise<boolean> {
   const { entries } = await readRecord(file).catch((): TrafficRecord => ({ entries: [] }));
-  return entries.some((entry) => entry.kind === "write" && entry.ok) && entries.some((entry) => entry.kind === "watch");
+  return (
+    entries.some((entry) => entry.kind === "write" && entry.ok) &&
+    entries.some((entry) => entry.kind === "watch")
+  );
 }
 
 async function stopTraffic(child: ChildProcess, ended: Ending, file: string): Promise<void> {
