@@ -1,17 +1,15 @@
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { shellOn } from "./facts.ts";
 import { etcdVersions, kubernetesVersions, type LabOptions } from "./options.ts";
-import { LabStack } from "./stack.ts";
+import type { LabStack } from "./stack.ts";
 import { isWholeMatrix } from "./support/dice.ts";
-import { saveEvidence } from "./support/evidence.ts";
 import { underTraffic } from "./support/judged.ts";
-import { assertWell, type Baseline, takeBaseline } from "./support/well.ts";
-import { type Lab, startLab, stopLab } from "./topology.ts";
+import { useLab } from "./support/use-lab.ts";
+import { assertWell } from "./support/well.ts";
 
 // Versions other than the lab's own, which every other test runs. What passed is the table in docs/testing.md.
 
 const minutes = 60_000;
-const labName = `lab-versions-${process.pid}`;
 const pairs: readonly Pick<LabOptions, "etcd" | "kubernetes">[] = [
   { etcd: "3.5", kubernetes: "1.30" },
   { etcd: "3.4", kubernetes: "1.24" },
@@ -23,26 +21,13 @@ const pairs: readonly Pick<LabOptions, "etcd" | "kubernetes">[] = [
 describe.each(isWholeMatrix() ? pairs : pairs.slice(0, 1))(
   "etcd $etcd, Kubernetes $kubernetes",
   ({ etcd, kubernetes }) => {
-    let lab: Lab;
-    let stack: LabStack;
-    let baseline: Baseline;
-
-    beforeAll(async () => {
-      lab = await startLab({ name: labName, etcd, kubernetes });
-      stack = await LabStack.create(lab, "n-0");
-      stack.configure({ kubernetes: undefined });
-      baseline = await takeBaseline(lab);
-    }, 30 * minutes);
-
-    afterAll(async () => {
-      await stopLab(labName);
-      stack?.remove();
-    }, 5 * minutes);
+    const unrenewed = (stack: LabStack) => stack.configure({ kubernetes: undefined });
+    const here = useLab("versions", "n-0", unrenewed, { etcd, kubernetes }, 30 * minutes);
 
     test(
       "take-over and rotation, Kubernetes' certificates with them, under traffic",
       async () => {
-        onTestFailed(() => saveEvidence(lab, `versions ${etcd} ${kubernetes}`), 2 * minutes);
+        const { lab, stack, baseline } = here;
         for (const master of lab.masters) {
           expect(await shellOn(lab, master, "etcd --version; kubelet --version")).toMatch(
             new RegExp(

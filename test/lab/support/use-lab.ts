@@ -20,6 +20,7 @@ export function useLab(
   rotation: string,
   prepare: (stack: LabStack) => void = () => undefined,
   options: Partial<LabOptions> = {},
+  startTimeout = 10 * minutes,
 ): LabOfTests {
   const labName = `lab-${name}-${process.pid}`;
   let parts: LabOfTests | undefined;
@@ -34,7 +35,7 @@ export function useLab(
     const stack = await LabStack.create(lab, rotation);
     prepare(stack);
     parts = { lab, stack, baseline: await takeBaseline(lab) };
-  }, 10 * minutes);
+  }, startTimeout);
   afterAll(async () => {
     await stopLab(labName);
     parts?.stack.remove();
