@@ -20,18 +20,25 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   refused: "refused; nothing was changed",
 };
 
-/** A foreseen failure; the message is for the person who ran the command. */
+/** A foreseen failure; the message is for the person who ran the command. Made by the way in which the command ends. */
 export class CommandError extends Error {
+  static readonly failed = endingAs("failed");
+  static readonly usage = endingAs("usage");
+  static readonly declined = endingAs("declined");
+  static readonly unfinished = endingAs("unfinished");
+  static readonly refused = endingAs("refused");
+
   override readonly name = "CommandError";
   readonly code: number;
 
-  constructor(
-    message: string,
-    { ending, ...options }: ErrorOptions & { readonly ending: keyof typeof exitCodes },
-  ) {
-    super(message, options);
-    this.code = exitCodes[ending];
+  constructor(message: string, code: number, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
   }
+}
+
+function endingAs(ending: keyof typeof exitCodes) {
+  return (message: string, cause?: unknown) => new CommandError(message, exitCodes[ending], cause);
 }
 
 /** The message of whatever was thrown. */

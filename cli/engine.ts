@@ -51,7 +51,7 @@ export class Engine {
       input,
     );
     if (code !== 0) {
-      throw new CommandError(`Cannot ${what}: ${errorIn(stderr)}`, { ending: "failed" });
+      throw CommandError.failed(`Cannot ${what}: ${errorIn(stderr)}`);
     }
   }
 
@@ -59,7 +59,7 @@ export class Engine {
   async read(what: string, ...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.capture(...args);
     if (code !== 0) {
-      throw new CommandError(`Cannot ${what}: ${errorIn(stderr)}`, { ending: "failed" });
+      throw CommandError.failed(`Cannot ${what}: ${errorIn(stderr)}`);
     }
     return stdout;
   }

@@ -38,10 +38,7 @@ export function readText(file: string, what: string, expected: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandError(`Cannot read ${what}: ${messageOf(error)}; expected ${expected}`, {
-      ending: "usage",
-      cause: error,
-    });
+    throw CommandError.usage(`Cannot read ${what}: ${messageOf(error)}; expected ${expected}`, error);
   }
 }
 

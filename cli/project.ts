@@ -35,19 +35,18 @@ export function readProject(path: string): Project {
     const { name, stackConfigDir } = projectFile.parse(parse(readFileSync(file, "utf8")));
     return { folder, project: name, stackFolder: join(folder, stackConfigDir ?? ".") };
   } catch (error) {
-    throw new CommandError(`Cannot read ${file}: ${messageOf(error)}; expected a Pulumi program's folder`, {
-      ending: "usage",
-      cause: error,
-    });
+    throw CommandError.usage(
+      `Cannot read ${file}: ${messageOf(error)}; expected a Pulumi program's folder`,
+      error,
+    );
   }
 }
 
 /** @throws CommandError (bad usage) when that cannot be a stack's name */
 export function programOf({ folder, project, stackFolder }: Project, stack: string): Program {
   if (!/^[A-Za-z0-9._-]{1,100}$/.test(stack)) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot choose a stack: saw "${stack}"; expected a name of letters, digits, dots, underscores and hyphens`,
-      { ending: "usage" },
     );
   }
   return { folder, project, stack, stackFile: join(stackFolder, `Pulumi.${stack}.yaml`) };
@@ -69,20 +68,17 @@ export function chooseStacks(project: Project, named: readonly string[], isAll: 
   const available = stackNames(project);
   const choices = available.length === 0 ? "a stack file in stacks/: there is none" : available.join(", ");
   if (isAll && named.length > 0) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot choose stacks: both --all and ${named.join(", ")} were given; expected one of them`,
-      { ending: "usage" },
     );
   }
   const unknown = named.filter((name) => !available.includes(name));
   if (unknown.length > 0) {
-    throw new CommandError(`Cannot find the stack file of ${unknown.join(", ")}; expected ${choices}`, {
-      ending: "usage",
-    });
+    throw CommandError.usage(`Cannot find the stack file of ${unknown.join(", ")}; expected ${choices}`);
   }
   const chosen = isAll || (named.length === 0 && available.length === 1) ? available : [...new Set(named)];
   if (chosen.length === 0) {
-    throw new CommandError(`Cannot choose a stack: none was given; expected ${choices}`, { ending: "usage" });
+    throw CommandError.usage(`Cannot choose a stack: none was given; expected ${choices}`);
   }
   return chosen;
 }

@@ -32,12 +32,9 @@ export function settingsIn(
   const [error] = document.errors;
   const config: unknown = document.toJS()?.config ?? {};
   if (error !== undefined || typeof config !== "object" || config === null) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot read ${stackFile}: ${error === undefined ? "its config holds no keys" : error.message.split("\n")[0]}; expected the settings of a stack`,
-      {
-        ending: "usage",
-        cause: error,
-      },
+      error,
     );
   }
   return projectSettings(
@@ -164,9 +161,9 @@ export async function settingsWithKeys(engine: Engine, program: Program): Promis
     if (cause instanceof CommandError && cause.code === exitCodes.declined) {
       throw cause;
     }
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot read the encrypted settings of ${program.stackFile}: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE, or ssh.privateKeyPath or agent: true, which need none`,
-      { ending: "usage", cause },
+      cause,
     );
   });
   const text = await engine

@@ -136,11 +136,8 @@ export async function passphraseFor(secretsProvider: string | undefined): Promis
     return {};
   }
   if (!canAsk()) {
-    throw new CommandError(
+    throw CommandError.usage(
       "Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE",
-      {
-        ending: "usage",
-      },
     );
   }
   return { PULUMI_CONFIG_PASSPHRASE: await secretFor("Passphrase of the stack", "passphrase") };
@@ -151,9 +148,7 @@ export async function secretFor(question: string, kind: "passphrase" | "password
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
   const gone = Promise.withResolvers<never>();
-  terminal.once("close", () =>
-    gone.reject(new CommandError(`Cannot go on: no ${kind} was given`, { ending: "declined" })),
-  );
+  terminal.once("close", () => gone.reject(CommandError.declined(`Cannot go on: no ${kind} was given`)));
   try {
     process.stderr.write(`${question}: `);
     return await Promise.race([terminal.question(""), gone.promise]);

@@ -135,9 +135,7 @@ async function lookAtMembers(
     }),
   );
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was written: every master must answer.`, {
-      ending: "failed",
-    });
+    throw CommandError.failed(`${failures.join("\n")}\nNothing was written: every master must answer.`);
   }
   return values;
 }
@@ -166,15 +164,12 @@ async function replaceable(program: Program, isForced: boolean): Promise<string>
     return text;
   }
   if (!canAsk()) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot write ${program.stackFile}: it is there, with settings; expected none. Nothing was written. To replace them: --force`,
-      {
-        ending: "refused",
-      },
     );
   }
   if (!(await isConfirmed(`${program.stackFile} is there, with settings. Replace them?`))) {
-    throw new CommandError("Nothing was written.", { ending: "declined" });
+    throw CommandError.declined("Nothing was written.");
   }
   return text;
 }

@@ -15,11 +15,8 @@ export function placeOf(clusterId: string | undefined, region: string | undefine
     return undefined;
   }
   if (clusterId === undefined || region === undefined) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot ask Alibaba Cloud: saw no ${clusterId === undefined ? "--cluster-id" : "--region"}; expected both, or neither`,
-      {
-        ending: "usage",
-      },
     );
   }
   return { clusterId, region };
@@ -38,9 +35,8 @@ export function requireSame(
       .join(", "),
   );
   if (cloud !== etcd) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot adopt cluster '${clusterId}': by Alibaba Cloud its masters are ${cloud || "none"}, and etcd's members are ${etcd || "none"}; expected the same. Nothing was written`,
-      { ending: "refused" },
     );
   }
 }
@@ -88,10 +84,7 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
       failure instanceof Error
         ? failure.message
         : `Cannot ask Alibaba Cloud: ${reasonOf(errors, String(error))}; expected its plug-in and credentials (docs/alibaba-cloud.md). Or give --host <any master> alone`;
-    throw new CommandError(message, {
-      ending: failure instanceof CloudRefusal ? "refused" : "failed",
-      cause: error,
-    });
+    throw CommandError[failure instanceof CloudRefusal ? "refused" : "failed"](message, error);
   }
   return masters;
 }

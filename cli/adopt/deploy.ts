@@ -40,9 +40,9 @@ export function setPassword(key: string, stack: string): string[] {
 /** Asks twice: a typo would be noticed only at the next run, with keys behind it. An empty passphrase would protect none of them. */
 async function newPassphrase(provider: string | undefined): Promise<NodeJS.ProcessEnv> {
   const refused = (reason: string) =>
-    new CommandError(`Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`, {
-      ending: "unfinished",
-    });
+    CommandError.unfinished(
+      `Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`,
+    );
   const first = await passphraseFor(provider);
   const passphrase = first["PULUMI_CONFIG_PASSPHRASE"];
   if (provider !== undefined && (passphrase ?? process.env["PULUMI_CONFIG_PASSPHRASE"]) === "") {
@@ -59,9 +59,8 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
 
 function requireDone(code: number, what: string, stack: string): void {
   if (code !== 0) {
-    throw new CommandError(
+    throw CommandError.unfinished(
       `Cannot ${what}: the Pulumi CLI has failed, as said above. The stack file is written, no master was changed. Go on with: npx etcd-rotation pulumi ${what === "preview" ? "preview --stack" : "stack init"} ${stack}`,
-      { ending: "unfinished" },
     );
   }
 }

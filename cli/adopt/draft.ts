@@ -26,12 +26,9 @@ export async function lookAt(access: Access, bastion: Access | undefined): Promi
     lookMilliseconds,
   ).catch((error: unknown) => {
     // there is no stack file yet
-    throw new CommandError(
+    throw CommandError.failed(
       messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"),
-      {
-        ending: "failed",
-        cause: error,
-      },
+      error,
     );
   });
   if (code !== 0) {
@@ -80,9 +77,8 @@ function kindOf(masters: readonly { readonly address: string; readonly look: Loo
   const [first] = masters;
   const other = masters.find(({ look }) => look.layout !== first?.look.layout);
   if (first === undefined || other !== undefined) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot adopt the cluster: the layout of ${first?.address} is ${first?.look.layout}'s, that of ${other?.address} ${other?.look.layout}'s; expected one for all masters: etcd as a unit everywhere, or as a static pod`,
-      { ending: "refused" },
     );
   }
   return first.look.layout;
@@ -95,9 +91,8 @@ function nameOf({ address, etcdName, look }: SeenMember): string {
   if (name === undefined || (etcdName !== undefined && etcdName !== name) || place !== address) {
     const seen =
       name === undefined ? "no etcd" : `etcd "${printable(name)}" at ${printable(place ?? "no address")}`;
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot adopt ${address}: saw ${seen} there; expected the member "${printable(etcdName ?? "any")}" at ${address}, as etcd's other members know it. If that machine was replaced, remove its old member first (etcdctl member remove)`,
-      { ending: "refused" },
     );
   }
   return name;

@@ -36,9 +36,8 @@ export async function trustedHostKeys(
     ),
   );
   if (failures.length > 0) {
-    throw new CommandError(
+    throw CommandError.failed(
       `${failures.join("\n").replaceAll("the hostKey of the stack file", "that of known-hosts")}\nNothing was written: every master must answer. Start it, or, when it is gone for good, remove its member from etcd (etcdctl member remove), then run this again.`,
-      { ending: "failed" },
     );
   }
   endpoints.forEach((endpoint, index) => {
@@ -57,7 +56,7 @@ export async function trustedHostKeys(
       `Are these the keys of ${endpoints.length === 1 ? "that machine" : "those machines"}? On each: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n`,
     ))
   ) {
-    throw new CommandError("Nothing was written.", { ending: "declined" });
+    throw CommandError.declined("Nothing was written.");
   }
   return keys;
 }
@@ -82,9 +81,8 @@ function requireInKnownHosts(endpoint: SshEndpoint, shown: string, knownHosts: s
     : trusted.length === 0
       ? "known-hosts has no key of it"
       : `known-hosts has ${trusted.map((key) => `${key.split(" ")[0]} ${fingerprintOf(key)}`).join(", ")}`;
-  throw new CommandError(
+  throw CommandError.refused(
     `Cannot trust ${placeOf(endpoint)}: it shows ${shown.split(" ")[0]} ${fingerprintOf(shown)}, and ${reason}; expected the same key. Nothing was written. Compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
-    { ending: "refused" },
   );
 }
 

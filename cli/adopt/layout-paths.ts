@@ -67,9 +67,8 @@ function entry(
     return [];
   }
   const seen = used.map(({ master, path }) => `${master.address}: ${printable(path)}`).join("; ");
-  throw new CommandError(
+  throw CommandError.refused(
     `Cannot adopt the cluster: ${component} has ${flag} at different places on its masters (${seen}); expected one path for all, with etcd's name or the address in it where it differs. Move the files, or link them, then run this again`,
-    { ending: "refused" },
   );
 }
 

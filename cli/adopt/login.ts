@@ -30,9 +30,8 @@ export async function loginWith(
   const option = `--${prefix}key`;
   const given = [key !== undefined, agent, isPassword].filter(Boolean).length;
   if (given !== 1) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot log in: saw ${given === 0 ? "none" : given} of ${option} <file>, --${prefix}password${prefix === "" ? " and --agent" : ""}; expected one`,
-      { ending: "usage" },
     );
   }
   if (isPassword) {
@@ -42,11 +41,8 @@ export async function loginWith(
   if (key === undefined) {
     const socket = process.env["SSH_AUTH_SOCK"];
     if (socket === undefined || socket === "") {
-      throw new CommandError(
+      throw CommandError.usage(
         "Cannot log in: --agent was given, and SSH_AUTH_SOCK is not set; expected a running agent. Run: eval $(ssh-agent) && ssh-add",
-        {
-          ending: "usage",
-        },
       );
     }
     return { credentials: { agentSocket: socket }, written: { agent: true } };
@@ -59,16 +55,13 @@ export async function loginWith(
 
 async function askPassword(prefix: "" | "bastion-"): Promise<string> {
   if (!canAsk()) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot ask for the password of --${prefix}password: standard input is no terminal; expected one, or ${`--${prefix}key <file>`}`,
-      {
-        ending: "usage",
-      },
     );
   }
   const password = await secretFor(`Password on the ${prefix === "" ? "masters" : "bastion"}`, "password");
   if (password === "") {
-    throw new CommandError("Cannot go on: the password is empty", { ending: "declined" });
+    throw CommandError.declined("Cannot go on: the password is empty");
   }
   return password;
 }
@@ -78,9 +71,8 @@ function readKey(file: string, option: string): string {
   const key = ssh2.utils.parseKey(text);
   if (key instanceof Error || !key.isPrivateKey()) {
     const isProtected = key instanceof Error && /passphrase|encrypted/i.test(key.message);
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot use ${file}: it is ${isProtected ? "protected by a passphrase" : "no private key"}; expected a private key without one, or --agent. Run: ssh-add ${file}`,
-      { ending: "usage" },
     );
   }
   return text;

@@ -26,7 +26,7 @@ const { etcdClientPort, etcdPeerPort } = ackSurroundings;
  */
 export function membershipOf(host: string, look: Look): Membership {
   if (look.flags.etcd === undefined) {
-    throw new CommandError(noMaster(host, look), { ending: "refused" });
+    throw CommandError.refused(noMaster(host, look));
   }
   const found = [
     { source: "etcd's member list", members: look.memberRows.map(memberInRow) } as const,
@@ -49,18 +49,14 @@ export function membershipOf(host: string, look: Look): Membership {
       found === undefined
         ? "no member"
         : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(localAddress ?? "no address")} as its own; expected its own address among them. Try another master`,
-      { ending: "refused" },
     );
   }
   const odd = found.members.find(({ address }) => !isAddress(address));
   if (odd !== undefined) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd.address)}"; expected an IP address for every member`,
-      {
-        ending: "refused",
-      },
     );
   }
   return found;
@@ -95,9 +91,8 @@ function memberInRow(row: string): Member {
 function requirePort(urls: string, port: number): void {
   const [first = ""] = urls.split(",");
   if (URL.canParse(first) && new URL(first).port !== String(port)) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot adopt the cluster: a member of etcd is at ${printable(first)}; expected port ${port}`,
-      { ending: "refused" },
     );
   }
 }

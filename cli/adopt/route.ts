@@ -28,11 +28,8 @@ export interface Route {
  */
 export async function routeOf(options: AdoptOptions): Promise<Route> {
   if (options.host === undefined) {
-    throw new CommandError(
+    throw CommandError.usage(
       "Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help",
-      {
-        ending: "usage",
-      },
     );
   }
   const named = await endpointIn(options.host, "--host", options.user);
@@ -67,9 +64,8 @@ async function bastionOf(
   const host = named ?? proxyJump;
   if (host === undefined) {
     if (password || bastionKey !== undefined) {
-      throw new CommandError(
+      throw CommandError.usage(
         `Cannot use --bastion-${password ? "password" : "key"}: saw no --bastion; expected both, or neither`,
-        { ending: "usage" },
       );
     }
     return;
@@ -91,11 +87,8 @@ export function trustOf(options: AdoptOptions): Trust {
       : readText(options.knownHosts, "--known-hosts", "a known_hosts file");
   const isAsking = knownHosts === undefined && !options.yes;
   if (isAsking && !canAsk()) {
-    throw new CommandError(
+    throw CommandError.usage(
       "Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes",
-      {
-        ending: "usage",
-      },
     );
   }
   const stream = options.json ? process.stderr : process.stdout;
@@ -112,9 +105,7 @@ async function endpointIn(text: string, option: string, otherUser?: string) {
     /^(?:([^@\s]+)@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const name = bracketed ?? plain;
   if (name === undefined) {
-    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`, {
-      ending: "usage",
-    });
+    throw CommandError.usage(`Cannot read ${option}: saw "${text}"; expected [user@]host[:port]`);
   }
   const config = await sshConfigOf(name);
   const set = Object.entries(config).flatMap(([key, value]) =>
@@ -136,9 +127,7 @@ async function endpointIn(text: string, option: string, otherUser?: string) {
 
 function portIn(text: string, option: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535) {
-    throw new CommandError(`Cannot read ${option}: saw "${text}"; expected a port from 1 to 65535`, {
-      ending: "usage",
-    });
+    throw CommandError.usage(`Cannot read ${option}: saw "${text}"; expected a port from 1 to 65535`);
   }
   return Number(text);
 }
@@ -163,9 +152,8 @@ async function sshConfigOf(name: string) {
 async function settingsOf(name: string, ...options: readonly string[]): Promise<Map<string, string[]>> {
   const { code, output } = await runCommand("ssh", [...options, "-G", "--", name]);
   if (code !== 0 && code !== 127) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot ask ssh for its configuration of ${name}: ${output.trim()}; expected settings from: ssh -G ${name}`,
-      { ending: "usage" },
     );
   }
   const settings = new Map<string, string[]>();

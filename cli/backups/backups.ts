@@ -36,26 +36,24 @@ export async function purgeBackup(
 ): Promise<void> {
   const program = chooseStack(cwd, stack);
   if (!(yes || canAsk())) {
-    throw new CommandError("Cannot ask: standard input is no terminal; expected --yes", { ending: "usage" });
+    throw CommandError.usage("Cannot ask: standard input is no terminal; expected --yes");
   }
   const { settings, targets, masters, failures } = await readBackups(
     new Engine({ folder: program.folder, isOutputTaken: json }),
     program,
   );
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`, {
-      ending: "failed",
-    });
+    throw CommandError.failed(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`);
   }
   const refusals = purgeRefusals(masters, rollout, { isOriginalMeant: original, restored: settings.restore });
   if (refusals.length > 0) {
-    throw new CommandError(`${refusals.join("\n")}\nNothing was removed.`, { ending: "refused" });
+    throw CommandError.refused(`${refusals.join("\n")}\nNothing was removed.`);
   }
   const holders = masters
     .filter(({ backups }) => backups.some((each) => each.rollout === rollout))
     .map(({ name }) => name);
   if (!(yes || (await isConfirmed(`Remove backup ${rollout} on ${holders.join(", ")}, for good?`)))) {
-    throw new CommandError("Nothing was removed.", { ending: "declined" });
+    throw CommandError.declined("Nothing was removed.");
   }
   const { values, failures: failed } = await settled(
     targets.map(
@@ -77,7 +75,7 @@ export async function purgeBackup(
     process.stdout.write(lines.join(""));
   }
   if (failed.length > 0) {
-    throw new CommandError(`${failed.join("\n")}\nRun this again when that is mended.`, { ending: "failed" });
+    throw CommandError.failed(`${failed.join("\n")}\nRun this again when that is mended.`);
   }
 }
 

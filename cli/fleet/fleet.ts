@@ -37,7 +37,7 @@ export async function fleetMatrix(named: readonly string[], { all, cwd }: FleetO
   process.stdout.write(`${JSON.stringify(matrixOf(outcomes))}\n`);
   const unknown = unknownIn(outcomes);
   if (unknown.length > 0) {
-    throw new CommandError(unknown.join("\n"), { ending: "usage" });
+    throw CommandError.usage(unknown.join("\n"));
   }
 }
 
@@ -50,9 +50,8 @@ export async function fleetRun(
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
   if (canary !== undefined && !stacks.includes(canary)) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot begin with --canary "${canary}"; expected one of the chosen stacks: ${stacks.join(", ")}`,
-      { ending: "usage" },
     );
   }
   const automation = await automationOptions();

@@ -23,9 +23,8 @@ export async function rollback(
   const engine = new Engine({ folder: program.folder, isOutputTaken: json });
   const history = options.history === undefined ? undefined : resolve(options.history);
   if ([isList, to !== undefined, abort].filter(Boolean).length !== 1 || (!isList && files.length > 0)) {
-    throw new CommandError(
+    throw CommandError.usage(
       "Cannot tell what to do: expected one of --list [file...], --to <number or file> and --abort. Run with --help",
-      { ending: "usage" },
     );
   }
   if (isList) {
@@ -34,9 +33,7 @@ export async function rollback(
     return;
   }
   if (!(yes || previewOnly || canAsk())) {
-    throw new CommandError("Cannot ask: standard input is no terminal; expected --yes, or --preview-only", {
-      ending: "usage",
-    });
+    throw CommandError.usage("Cannot ask: standard input is no terminal; expected --yes, or --preview-only");
   }
   // standard output is for the JSON then
   const say = (...lines: readonly string[]) =>
@@ -62,11 +59,11 @@ export async function rollback(
   const windowRefusal = windowRefusalOf(program);
   if (windowRefusal !== undefined) {
     report("refused");
-    throw new CommandError(`${windowRefusal}\nNothing was changed.`, { ending: "refused" });
+    throw CommandError.refused(`${windowRefusal}\nNothing was changed.`);
   }
   if (!(yes || (await isConfirmed(`Go back to ${way.where}?`)))) {
     report("declined");
-    throw new CommandError("Nothing was changed.", { ending: "declined" });
+    throw CommandError.declined("Nothing was changed.");
   }
   const { done, saved } = await way.go(opened);
   say(done);

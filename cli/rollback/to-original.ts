@@ -27,9 +27,7 @@ export async function wayToOriginal(engine: Engine, program: Program): Promise<W
   const { project, stack } = program;
   const { settings, masters, failures } = await readBackups(engine, program);
   if (failures.length > 0) {
-    throw new CommandError(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`, {
-      ending: "failed",
-    });
+    throw CommandError.failed(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`);
   }
   const rollout = originalIn(masters, stack);
   const change = {
@@ -76,9 +74,8 @@ export async function wayToOriginal(engine: Engine, program: Program): Promise<W
  */
 export function originalIn(masters: readonly MasterBackups[], stack: string): number {
   const refused = (reason: string) =>
-    new CommandError(
+    CommandError.refused(
       `Cannot go back to the original set: ${reason}. Nothing was changed. Look: npx etcd-rotation backups ${stack}`,
-      { ending: "refused" },
     );
   const originals = masters.map(({ name, backups }) => ({
     name,

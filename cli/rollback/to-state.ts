@@ -72,9 +72,8 @@ export async function wayToState(
     others: listStates(readKept(kept), presentSet, now.getTime(), renewBefore),
   });
   if (refusals.length > 0) {
-    throw new CommandError(
+    throw CommandError.refused(
       `${refusals.map((reason) => `Cannot go back to state ${to}: ${reason}`).join("\n")}\nNothing was changed.`,
-      { ending: "refused" },
     );
   }
   const changes = changesTo(set, settings, project, isReSigning);
@@ -116,9 +115,8 @@ export async function wayToState(
       const { code, made } = await tryOut(opened, program, importable, wantedText);
       requirePreviewed(code);
       if (made.authorities.length > 0 && !isReSigning) {
-        throw new CommandError(
+        throw CommandError.refused(
           `Cannot go back to state ${to}: the preview would replace ${made.authorities.join(", ")}; expected the authorities of that state to stay. Nothing was changed. Compare the stack file with the one of that time`,
-          { ending: "refused" },
         );
       }
       if (made.leaves.length > 0) {
@@ -139,12 +137,9 @@ export async function wayToState(
       } catch (error) {
         const consequence = `The state is the older one; put back the other one: npx etcd-rotation pulumi stack import --stack ${stack} --file ${saved}`;
         await putState(opened, stack, present.text, consequence);
-        throw new CommandError(
+        throw CommandError.failed(
           `Cannot write ${program.stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`,
-          {
-            ending: "failed",
-            cause: error,
-          },
+          error,
         );
       }
       await deploy(opened, stack, {
@@ -174,9 +169,8 @@ function fileOf(to: string, kept: readonly Kept[], stack: string): string {
   }
   const file = kept.find(({ number }) => number === Number(to))?.file;
   if (file === undefined) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot find state ${to}: the history has ${kept.length === 0 ? "none" : `1 to ${kept.length}`}; expected a number of: npx etcd-rotation rollback ${stack} --list`,
-      { ending: "usage" },
     );
   }
   return file;
@@ -204,9 +198,7 @@ async function putState(engine: Engine, stack: string, text: string, consequence
     return engine.capture("stack", "import", "--stack", stack, "--file", file);
   });
   if (code !== 0) {
-    throw new CommandError(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`, {
-      ending: "failed",
-    });
+    throw CommandError.failed(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`);
   }
 }
 

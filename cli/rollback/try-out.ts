@@ -51,9 +51,7 @@ export function tryOut(
       file("state.json", importable),
     );
     if (imported.code !== 0) {
-      throw new CommandError(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`, {
-        ending: "refused",
-      });
+      throw CommandError.refused(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`);
     }
     const events = join(folder, "events");
     // the CLI has --event-log for its own Automation API

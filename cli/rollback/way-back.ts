@@ -31,18 +31,15 @@ export function describeChange({ path, from, to }: Change): string {
 /** @throws CommandError when a preview ended with another code than 0 */
 export function requirePreviewed(code: number): void {
   if (code !== 0) {
-    throw new CommandError("Cannot go back: the preview has failed. Nothing was changed.", {
-      ending: "failed",
-    });
+    throw CommandError.failed("Cannot go back: the preview has failed. Nothing was changed.");
   }
 }
 
 /** @throws CommandError when what the answer was given for is no more */
 export function requireUnchanged(what: string, stack: string, isSame: boolean): void {
   if (!isSame) {
-    throw new CommandError(
+    throw CommandError.failed(
       `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
-      { ending: "failed" },
     );
   }
 }
@@ -70,13 +67,12 @@ export async function deploy(
 ): Promise<void> {
   const code = await engine.show("up", "--stack", stack, "--yes", "--skip-preview");
   if (code !== 0) {
-    throw new CommandError(
+    throw CommandError.unfinished(
       [
         `Cannot finish: pulumi up has failed. ${holds}; masters may have either set, and serve with both.`,
         `  go on:   npx etcd-rotation pulumi up --stack ${stack}`,
         `  or back: ${back}`,
       ].join("\n"),
-      { ending: "unfinished" },
     );
   }
 }

@@ -22,7 +22,7 @@ export async function historyFolder(engine: Engine, program: Program): Promise<s
   }
   const folder = folderOf(url, program.folder);
   if (folder === undefined) {
-    throw new CommandError(howToCopy(url, program), { ending: "failed" });
+    throw CommandError.failed(howToCopy(url, program));
   }
   return join(folder, ...historyPath(program));
 }
@@ -71,9 +71,8 @@ export function bucketFolder(url: string, path: readonly string[]): BucketFolder
   const { hostname, pathname, searchParams } = new URL(url);
   const unread = [...searchParams.keys()].filter((name) => !parameters.includes(name));
   if (unread.length > 0) {
-    throw new CommandError(
+    throw CommandError.failed(
       `Cannot read s3://${hostname}${pathname}: its URL has ${unread.join(", ")}, which this command does not read; expected ${parameters.join(", ")}, or a copy of the history: --history FOLDER`,
-      { ending: "failed" },
     );
   }
   const one = (...names: readonly string[]) =>
@@ -139,9 +138,9 @@ export async function copyOf({ bucket, prefix, client }: BucketFolder): Promise<
       await pipeline(body, createWriteStream(join(folder, basename(key)), { mode: 0o600 }));
     });
   } catch (error) {
-    throw new CommandError(
+    throw CommandError.failed(
       `Cannot read s3://${bucket}/${prefix}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}; expected to list and read there as the Pulumi CLI does. Another way: copy that folder, then add --history FOLDER`,
-      { ending: "failed", cause: error },
+      error,
     );
   } finally {
     store.destroy();

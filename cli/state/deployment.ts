@@ -58,9 +58,9 @@ export interface Deployment {
  */
 export function parseDeployment(text: string, name: string): Deployment {
   const refuse = (seen: string, cause?: unknown) =>
-    new CommandError(
+    CommandError.refused(
       `Cannot read the state in ${name}: ${seen}; expected a whole file of "pulumi stack export" or of the backend's history. Nothing was changed`,
-      { ending: "refused", cause },
+      cause,
     );
   let json: unknown;
   try {

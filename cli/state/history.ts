@@ -59,12 +59,9 @@ export function readStateFile(file: string): string {
     }
     return unpacked(bytes).toString("utf8");
   } catch (error) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot read the state in ${basename(file)}: ${messageOf(error)}. Nothing was changed`,
-      {
-        ending: "refused",
-        cause: error,
-      },
+      error,
     );
   }
 }
@@ -100,9 +97,8 @@ export async function readHistory(
 ): Promise<Kept[]> {
   const kept = keptIn(copy ?? (await historyFolder(engine, program)));
   if (kept.length === 0 && copy !== undefined) {
-    throw new CommandError(
+    throw CommandError.usage(
       `Cannot find a state in ${copy}; expected files such as ${program.stack}-1795568726202350461.checkpoint.json`,
-      { ending: "usage" },
     );
   }
   return kept;

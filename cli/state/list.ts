@@ -137,9 +137,8 @@ export function formatList(states: readonly ListedState[], stream: NodeJS.WriteS
  */
 export function stateBeforeFailure(states: readonly ListedState[], stack: string): ListedState {
   if (states.some(({ isPresent, result }) => isPresent && result === "succeeded")) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot abort: the last update that changed certificates has ended well, or none were changed since; expected one that has failed. To finish what is left of it: npx etcd-rotation pulumi up --stack ${stack}. To go further back: npx etcd-rotation rollback ${stack} --list`,
-      { ending: "refused" },
     );
   }
   // one that has ended, or is due, is refused later, with the date and the ways out
@@ -147,9 +146,8 @@ export function stateBeforeFailure(states: readonly ListedState[], stack: string
     ({ isPresent, result, faults }) => !isPresent && result === "succeeded" && faults.length === 0,
   );
   if (before === undefined) {
-    throw new CommandError(
+    throw CommandError.refused(
       `Cannot abort: no earlier state of stack "${stack}" is whole; expected one in the backend's history. The files from before the first rollout are in the masters' backups: npx etcd-rotation backups ${stack}`,
-      { ending: "refused" },
     );
   }
   return before;

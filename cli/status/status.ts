@@ -13,9 +13,8 @@ export async function status(
   { all, json, prometheus, output, agent, key, cwd }: StatusOptions,
 ): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
-    throw new CommandError(
+    throw CommandError.usage(
       "Cannot write that: expected one of --json and --prometheus, and --output only with one of them",
-      { ending: "usage" },
     );
   }
   const project = readProject(cwd);
