@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -36,6 +36,24 @@ test("docs/README.md leads to every page", () => {
   const linked = [...read("docs/README.md").matchAll(/\]\(([a-z-]+\.md)/g)].map(([, page]) => `docs/${page}`);
   expect(pages.filter((page) => page !== "docs/README.md" && !linked.includes(page))).toEqual([]);
 });
+
+const paths = globSync("{*,{.ci,.github,cli,components,docs,examples,monitoring,stacks,test,tools}/**}", {
+  cwd: root,
+}).map((path) => `/${path}`);
+
+test.each(["README.md", "CONTRIBUTING.md", "SECURITY.md", ...pages])(
+  "the files of this repository that %s names are there",
+  (file) => {
+    const named = [...read(file).matchAll(/`([\w./-]+)`/g)]
+      .map(([, name = ""]) => name.replace(/\/$/, ""))
+      .filter(
+        (name) =>
+          /^(?:cli|components|docs|examples|monitoring|stacks|test|tools)\//.test(name) ||
+          /^\w.*\.(?:ts|sh|bats)$/.test(name),
+      );
+    expect(named.filter((name) => !paths.some((path) => path.endsWith(`/${name}`)))).toEqual([]);
+  },
+);
 
 /** The anchors that GitHub gives a page's headings. */
 function headingsOf(text: string): string[] {
