@@ -113,7 +113,7 @@ test("systemd takes the timer and its service, and the job's container is given 
   const units = ["etcd-rotation-status.service", "etcd-rotation-status.timer"];
   for (const unit of units) {
     // the folder and the programs are the site's own
-    writeFileSync(join(folder, unit), read(unit).replace("/usr/bin/npm", "/bin/true"));
+    writeFileSync(join(folder, unit), read(unit).replace("/usr/bin/npx", "/bin/true"));
   }
   const result = await runCommand("systemd-analyze", [
     "verify",
@@ -122,7 +122,7 @@ test("systemd takes the timer and its service, and the job's container is given 
   ]);
   expect(result).toEqual({ code: 0, output: "" });
 
-  const command = "npm run --silent status -- --all --prometheus";
+  const command = "npx etcd-rotation status --all --prometheus";
   expect(read("etcd-rotation-status.service")).toContain(
     `ExecStart=/usr/bin/${command} --output /var/lib/node_exporter/textfile/etcd-rotation.prom\n`,
   );
