@@ -3,7 +3,9 @@ import { CertificateAuthority } from "./certificate-authority.ts";
 import { type Cluster, resourceName } from "./cluster.ts";
 import { LeafCertificate } from "./leaf-certificate.ts";
 import { foundLeaf, sansOf, subjectOf } from "./model/checks.ts";
-import { type Authority, type Leaf, layouts, leafProfiles } from "./model/layout.ts";
+import { leafProfiles } from "./model/layout/leaves.ts";
+import type { Authority, Leaf } from "./model/layout/rows.ts";
+import { layouts } from "./model/layout/tables.ts";
 
 export type Authorities = Readonly<Record<Authority, CertificateAuthority>>;
 /** by master name */

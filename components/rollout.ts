@@ -6,7 +6,7 @@ import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
 import { differences } from "./model/differences.ts";
-import { asReadBy } from "./model/layout.ts";
+import { asReadBy } from "./model/layout/rows.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { components, kubernetesAuthorities } from "../components/model/layout.ts";
+import { components, kubernetesAuthorities } from "../components/model/layout/rows.ts";
 
 const name = z
   .string()

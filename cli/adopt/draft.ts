@@ -1,7 +1,8 @@
 import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { type LayoutKind, layouts, leaves, type Row, withPaths } from "../../components/model/layout.ts";
+import { leaves, type Row, withPaths } from "../../components/model/layout/rows.ts";
+import { type LayoutKind, layouts } from "../../components/model/layout/tables.ts";
 import { printable } from "../../components/model/text.ts";
 import { keptAuthorities } from "../../components/model/trust.ts";
 import type { Access } from "../../components/survey/access.ts";

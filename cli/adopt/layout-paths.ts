@@ -3,11 +3,10 @@ import {
   type FileRow,
   fillIn,
   type KubernetesRow,
-  type Layout,
-  nowhere,
   type Placed,
   type Row,
-} from "../../components/model/layout.ts";
+} from "../../components/model/layout/rows.ts";
+import { type Layout, nowhere } from "../../components/model/layout/tables.ts";
 import { printable } from "../../components/model/text.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";

@@ -1,10 +1,6 @@
 import { readFileSync } from "node:fs";
-import {
-  ackSurroundings,
-  type Component,
-  components,
-  type LayoutKind,
-} from "../../components/model/layout.ts";
+import { type Component, components } from "../../components/model/layout/rows.ts";
+import { ackSurroundings, type LayoutKind } from "../../components/model/layout/tables.ts";
 import { flagsIn } from "../../components/model/read-survey.ts";
 import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";

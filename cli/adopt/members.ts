@@ -1,6 +1,6 @@
 import { normalAddress } from "../../components/model/certificate.ts";
 import { isAddress } from "../../components/model/checks.ts";
-import { ackSurroundings } from "../../components/model/layout.ts";
+import { ackSurroundings } from "../../components/model/layout/tables.ts";
 import { printable } from "../../components/model/text.ts";
 import { CommandError } from "../command-error.ts";
 import { flagOf, type Look } from "./look.ts";

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { layouts, withPaths } from "../../components/model/layout.ts";
+import { withPaths } from "../../components/model/layout/rows.ts";
+import { layouts } from "../../components/model/layout/tables.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";

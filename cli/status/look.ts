@@ -1,6 +1,6 @@
 import type { State } from "../../components/model/certificate-status.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
-import type { KubernetesRow } from "../../components/model/layout.ts";
+import type { KubernetesRow } from "../../components/model/layout/rows.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
 import { tablesOf } from "../../components/model/settings.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";

@@ -1,7 +1,7 @@
 import { sha256 } from "./certificate.ts";
 import { differences } from "./differences.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import type { Row } from "./layout.ts";
+import type { Row } from "./layout/rows.ts";
 import type { RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import type { Wanted } from "./wanted.ts";

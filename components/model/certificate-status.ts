@@ -1,7 +1,7 @@
 import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
 import { type Drift, isIssuedHere, portOf } from "./drift.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { printable } from "./text.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */

@@ -1,18 +1,17 @@
 import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
 import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { leafProfiles } from "./layout/leaves.ts";
 import {
-  ackSurroundings,
   fillIn,
   type KubernetesRow,
-  type Layout,
   type Leaf,
-  leafProfiles,
   leaves,
   minorOf,
   type Placed,
   pathOn,
   type Row,
-} from "./layout.ts";
+} from "./layout/rows.ts";
+import { ackSurroundings, type Layout } from "./layout/tables.ts";
 import { day, printable } from "./text.ts";
 
 /** A master as the stack file describes it. */

@@ -1,6 +1,6 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import type { Found, FoundMaster, Holder, Holding } from "./found.ts";
-import type { Row } from "./layout.ts";
+import type { Row } from "./layout/rows.ts";
 import { day } from "./text.ts";
 import { certificatesOf, hasEnded, leavesOn, type Trusted, unique } from "./trust.ts";
 

@@ -1,6 +1,6 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
 import { type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { notIn, textOf, unique } from "./trust.ts";

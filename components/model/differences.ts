@@ -1,6 +1,7 @@
 import type { Certificate } from "./certificate.ts";
 import type { Found, FoundFile, FoundMaster, SavedFile } from "./found.ts";
-import { components, type Row, servedLeaves } from "./layout.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import { components, type Row } from "./layout/rows.ts";
 import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
 import { hasEnded } from "./trust.ts";

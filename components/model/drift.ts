@@ -1,7 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { differences } from "./differences.ts";
 import { authorityOn, type Found, type FoundMaster } from "./found.ts";
-import { type KubernetesRow, type Row, servedLeaves } from "./layout.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { day } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 

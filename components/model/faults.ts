@@ -1,6 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import type { FoundMaster } from "./found.ts";
-import { type KubernetesRow, leafProfiles, type Row, useIdentifiers } from "./layout.ts";
+import { leafProfiles, useIdentifiers } from "./layout/leaves.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { day } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 

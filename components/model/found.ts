@@ -1,5 +1,5 @@
 import type { Certificate, PublicKey } from "./certificate.ts";
-import type { Component, FileRow, KubernetesAuthority, KubernetesRow } from "./layout.ts";
+import type { Component, FileRow, KubernetesAuthority, KubernetesRow } from "./layout/rows.ts";
 
 /** What the survey read from one master; public data only. */
 export interface FoundMaster {

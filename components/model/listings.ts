@@ -1,5 +1,5 @@
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, placeOf } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { originalOf, ownCertificates } from "./strangers.ts";
 

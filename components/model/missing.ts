@@ -1,6 +1,6 @@
 import type { Client } from "./clients.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import type { Row } from "./layout.ts";
+import type { Row } from "./layout/rows.ts";
 import { isTogether, type Phase, phases, type RolloutPlan } from "./plan.ts";
 
 /** A phase before which a rollout may stop: until then the cluster serves well, and nobody is refused. */

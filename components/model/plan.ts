@@ -1,7 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { apiFaults, certificateFaults } from "./faults.ts";
 import { type Found, type FoundMaster, placeOf } from "./found.ts";
-import { type Component, type KubernetesRow, type Leaf, type Row, servedLeaves } from "./layout.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import type { Component, KubernetesRow, Leaf, Row } from "./layout/rows.ts";
 import { type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;

@@ -1,6 +1,6 @@
 import { certificatesIn, publicKeysIn } from "./certificate.ts";
 import type { FoundMaster, Receipt } from "./found.ts";
-import type { FileRow } from "./layout.ts";
+import type { FileRow } from "./layout/rows.ts";
 import { answerLines, readRecords, surveyRecords } from "./records.ts";
 import { printable } from "./text.ts";
 

@@ -1,5 +1,5 @@
 import { etcdStates, type Holder } from "./found.ts";
-import { layoutKinds } from "./layout.ts";
+import { layoutKinds } from "./layout/tables.ts";
 import { printable } from "./text.ts";
 
 /** A part of a record: what it looks like, and how it is read. */

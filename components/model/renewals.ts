@@ -1,6 +1,6 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { authorityOn, type Found, type FoundMaster, placesOf } from "./found.ts";
-import type { KubernetesAuthority, KubernetesRow } from "./layout.ts";
+import type { KubernetesAuthority, KubernetesRow } from "./layout/rows.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";
 import { day } from "./text.ts";
 

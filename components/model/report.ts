@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Found } from "./found.ts";
-import type { LayoutKind } from "./layout.ts";
+import type { LayoutKind } from "./layout/tables.ts";
 import { type Before, judge, type Listing } from "./listings.ts";
 import { type PlannedStep, stepName } from "./plan.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";

@@ -2,7 +2,7 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import { digestOf, fingerprintsIn } from "./differences.ts";
 import { certificateFaults } from "./faults.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
-import type { Authority, FileRow, KubernetesRow, Row } from "./layout.ts";
+import type { Authority, FileRow, KubernetesRow, Row } from "./layout/rows.ts";
 import type { Kept, RenewalPlan } from "./renewals.ts";
 import { day } from "./text.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";

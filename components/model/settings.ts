@@ -1,13 +1,6 @@
 import type { MasterSpec } from "./checks.ts";
-import {
-  type Component,
-  type KubernetesAuthority,
-  type KubernetesRow,
-  type Layout,
-  type LayoutKind,
-  layouts,
-  withPaths,
-} from "./layout.ts";
+import { type Component, type KubernetesAuthority, type KubernetesRow, withPaths } from "./layout/rows.ts";
+import { type Layout, type LayoutKind, layouts } from "./layout/tables.ts";
 import type { Hold } from "./missing.ts";
 import type { RenewalPolicy } from "./renewals.ts";
 import type { ForeignPolicy } from "./trust.ts";

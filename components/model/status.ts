@@ -4,7 +4,7 @@ import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import type { Found } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout.ts";
+import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { rotationOf } from "./restore.ts";

@@ -2,13 +2,12 @@ import { clockToleranceSeconds } from "./checks.ts";
 import {
   components,
   type KubernetesRow,
-  type LayoutKind,
-  layouts,
   type Placed,
   pathOn,
   type Row,
   startReaders,
-} from "./layout.ts";
+} from "./layout/rows.ts";
+import { type LayoutKind, layouts } from "./layout/tables.ts";
 import type { Phase } from "./plan.ts";
 import { assignments } from "./shell.ts";
 

@@ -1,6 +1,7 @@
 import { type Certificate, commonNameOf, hasIssued, hasSigned } from "./certificate.ts";
 import { authorityOn, type Found, type FoundMaster, type StrangerKey } from "./found.ts";
-import { type KubernetesRow, kubernetesAuthorities, type Row, servedLeaves } from "./layout.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import { type KubernetesRow, kubernetesAuthorities, type Row } from "./layout/rows.ts";
 import { quote } from "./shell.ts";
 import { day, printable } from "./text.ts";
 import { leavesOn, ownerOf, unique } from "./trust.ts";

@@ -1,6 +1,7 @@
 import { type Certificate, hasIssued, isMadeHere } from "./certificate.ts";
 import type { Found, FoundMaster } from "./found.ts";
-import { type Row, servedLeaves } from "./layout.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import type { Row } from "./layout/rows.ts";
 import { day, printable } from "./text.ts";
 
 /** What becomes of somebody else's authorities in etcd's trust files: the stack file's foreignAuthorities. */

@@ -1,6 +1,6 @@
 import { certificatesIn, commonNameOf, publicKeyOf } from "./certificate.ts";
 import type { Found } from "./found.ts";
-import type { Authority, Leaf, Row } from "./layout.ts";
+import type { Authority, Leaf, Row } from "./layout/rows.ts";
 import type { Hold } from "./missing.ts";
 import { notIn, type Trusted, textOf } from "./trust.ts";
 

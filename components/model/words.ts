@@ -1,7 +1,8 @@
 import { type Client, clientCommands, clientNotices } from "./clients.ts";
 import { differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
-import { ackSurroundings, asReadBy, type KubernetesRow, minorOf, type Row } from "./layout.ts";
+import { asReadBy, type KubernetesRow, minorOf, type Row } from "./layout/rows.ts";
+import { ackSurroundings } from "./layout/tables.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
 import { isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";

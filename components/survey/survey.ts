@@ -1,5 +1,5 @@
 import type { FoundMaster } from "../model/found.ts";
-import { asReadBy } from "../model/layout.ts";
+import { asReadBy } from "../model/layout/rows.ts";
 import { parseSurvey } from "../model/read-survey.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";

@@ -1,4 +1,4 @@
-import type { KubernetesRow, Row } from "../model/layout.ts";
+import type { KubernetesRow, Row } from "../model/layout/rows.ts";
 import { rotationOf } from "../model/restore.ts";
 import type { ClusterArgs, Login } from "../model/settings.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";

@@ -9,7 +9,7 @@ import { knownKeys } from "../../cli/adopt/host-keys.ts";
 import { pathsOf } from "../../cli/adopt/layout-paths.ts";
 import { flagOf, type Look, lookScript, parseLook } from "../../cli/adopt/look.ts";
 import { inOrder, membershipOf, namesOf } from "../../cli/adopt/members.ts";
-import { ackLayout, type LayoutKind, layouts } from "../../components/model/layout.ts";
+import { ackLayout, type LayoutKind, layouts } from "../../components/model/layout/tables.ts";
 import { printable } from "../../components/model/text.ts";
 import { checkSettings } from "../../stacks/settings.ts";
 import { foundAs, makePems, masterWith, receipt, specs } from "../model/cluster.ts";

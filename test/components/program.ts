@@ -3,7 +3,7 @@ import { type MockCallArgs, MockMonitor, type MockResourceArgs } from "@pulumi/p
 import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { Found } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";

@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { fingerprintOf } from "../../cli/adopt/host-keys.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import { dedicatedId, managedId } from "../components/alicloud.ts";
 import { runProgram } from "../lab/machine.ts";

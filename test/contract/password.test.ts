@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import { args } from "../components/program.ts";

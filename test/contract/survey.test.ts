@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { claimMasters } from "../../components/survey/claim.ts";
 import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Attempt, decideAttempt, nextRollout } from "../../components/model/attempt.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { phases, planRollout, stepsOf } from "../../components/model/plan.ts";
 import { noRenewals } from "../../components/model/restore.ts";
 import type { Wanted } from "../../components/model/wanted.ts";

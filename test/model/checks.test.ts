@@ -9,7 +9,7 @@ import {
   subjectOf,
 } from "../../components/model/checks.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { changed, fileOf, foundAs, makePems, receipt, specs } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
 

@@ -7,7 +7,7 @@ import {
   clientsOf,
 } from "../../components/model/clients.ts";
 import type { Found, FoundMaster, Holder, Holding } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { holdOf, obstaclesOf } from "../../components/model/missing.ts";
 import { describeHold } from "../../components/model/words.ts";
 import { diskOf, makePems, masterWith } from "./cluster.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
-import { ackLayout, layouts } from "../../components/model/layout.ts";
+import { ackLayout, layouts } from "../../components/model/layout/tables.ts";
 import { type Phase, phases, planRollout } from "../../components/model/plan.ts";
 import { fingerprintsOf, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
 import { fileOf, foundAs, makePems, masterWith, names } from "./cluster.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { FoundMaster } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { changed, fileOf, foundAs, makePems, receipt, wantedOf } from "./cluster.ts";
 
 const pems = makePems("wanted");

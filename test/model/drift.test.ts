@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { type DriftInput, driftOf, portOf } from "../../components/model/drift.ts";
 import type { Found, FoundFile, FoundMaster } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout, type Row } from "../../components/model/layout.ts";
+import type { Row } from "../../components/model/layout/rows.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { changed, fileOf, foundAs, makePems, receipt } from "./cluster.ts";
 import { makeAuthority } from "./openssl.ts";
 

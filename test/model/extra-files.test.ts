@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { layouts } from "../../components/model/layout.ts";
+import { layouts } from "../../components/model/layout/tables.ts";
 import { tablesOf } from "../../components/model/settings.ts";
 
 test("without extra files the tables are the layout's, with the cluster's paths", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { apiFaults, certificateFaults } from "../../components/model/faults.ts";
 import type { Found, FoundFile } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { changed, diskOf, foundAs, makePems, masterWith } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ackKubernetes, ackLayout, asReadBy, layouts, minorOf } from "../../components/model/layout.ts";
+import { asReadBy, minorOf } from "../../components/model/layout/rows.ts";
+import { ackKubernetes, ackLayout, layouts } from "../../components/model/layout/tables.ts";
 
 /** What kube-apiserver of that version reads only when it starts, keys and etcd's files left out. */
 function readOnce(version: string, table = ackKubernetes): string[] {

@@ -1,18 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { leafProfiles, servedLeaves } from "../../components/model/layout/leaves.ts";
 import {
-  ackLayout,
   authorities,
   components,
   fillIn,
-  layoutKinds,
-  layouts,
-  leafProfiles,
   leaves,
   pathOn,
   type Row,
-  servedLeaves,
   withPaths,
-} from "../../components/model/layout.ts";
+} from "../../components/model/layout/rows.ts";
+import { ackLayout, layoutKinds, layouts } from "../../components/model/layout/tables.ts";
 
 const master = { etcdName: "10.77.0.11-name-1", address: "10.77.0.11" };
 const brief = (row: Row) =>

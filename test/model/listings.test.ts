@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import type { FoundFile } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { type Before, judge } from "../../components/model/listings.ts";
 import type { Kept } from "../../components/model/renewals.ts";
 import { noRenewals } from "../../components/model/restore.ts";

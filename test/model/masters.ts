@@ -1,7 +1,8 @@
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor } from "../../components/model/contents.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
-import { ackLayout, type Component, components } from "../../components/model/layout.ts";
+import { type Component, components } from "../../components/model/layout/rows.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { holdOf, isHeldAt, missingRefusals } from "../../components/model/missing.ts";
 import {
   isTogether,
@@ -281,16 +282,14 @@ export function putBack(before: World, operations: readonly Operation[], at: num
   const written = operations
     .slice(0, at + 1)
     .filter((each) => each.phase === phase && each.master === master && each.kind === "write");
-  const undone = written
-    .toReversed()
-    .map(
-      (each): Operation => ({
-        kind: "write",
-        phase,
-        master,
-        texts: texts(before, master, each.kind === "write" ? each.texts : {}),
-      }),
-    );
+  const undone = written.toReversed().map(
+    (each): Operation => ({
+      kind: "write",
+      phase,
+      master,
+      texts: texts(before, master, each.kind === "write" ? each.texts : {}),
+    }),
+  );
   const running = restarted.filter((component) => !before.out.includes(`${component}@${master}`));
   return [
     ...undone,

@@ -3,7 +3,7 @@ import { certificatesIn } from "../../components/model/certificate.ts";
 import { refusals } from "../../components/model/checks.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import {
   deadIn,
   foundOf,

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
 import type { FoundMaster, StrangerKey } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { oldKeyNotices } from "../../components/model/strangers.ts";
 import { changed, foundAs, makePems } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { diskOf, makePems, names } from "./cluster.ts";
 import { explore, finish, refusedDuring } from "./explore.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { type PlannedStep, planRollout, stepName, stepsOf } from "../../components/model/plan.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, makeOriginalPems, makePems, names } from "./cluster.ts";

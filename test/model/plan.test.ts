@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { longestRollout, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
 import { changed, diskOf, foundAs, makePems, masterWith, names, receipt } from "./cluster.ts";
 

@@ -5,7 +5,7 @@ import { parseBackups } from "../../cli/backups/kept-backup.ts";
 import { reasonOf } from "../../cli/fleet/result.ts";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { certificatesOf } from "../../components/model/certificate-status.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { parseSurvey } from "../../components/model/read-survey.ts";
 import { readReports } from "../../components/model/report.ts";
 import { masterWith } from "./cluster.ts";

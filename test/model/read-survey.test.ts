@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { parseSurvey } from "../../components/model/read-survey.ts";
 import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";

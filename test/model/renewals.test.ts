@@ -3,7 +3,7 @@ import { type Certificate, certificatesIn } from "../../components/model/certifi
 import { authorityContents } from "../../components/model/contents.ts";
 import { differences } from "../../components/model/differences.ts";
 import type { Found, FoundFile, FoundMaster } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import {
   planRenewals,
   type RenewalPolicy,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { ackLayout, type LayoutKind } from "../../components/model/layout.ts";
+import { ackLayout, type LayoutKind } from "../../components/model/layout/tables.ts";
 import { type PlannedStep, stepName } from "../../components/model/plan.ts";
 import { describeReport, type Report, readReports } from "../../components/model/report.ts";
 import { noRenewals } from "../../components/model/restore.ts";

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,7 +6,7 @@ import ts from "typescript";
 import { afterAll, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import {
   changed,
   foundAs,
@@ -242,8 +242,11 @@ const clusters: Readonly<Record<string, Found>> = {
   })),
 };
 
-for (const file of readdirSync(source)) {
-  writeFileSync(join(folder, file), withKeys(file));
+mkdirSync(join(folder, "layout"));
+for (const file of readdirSync(source, { recursive: true, encoding: "utf8" })) {
+  if (file.endsWith(".ts")) {
+    writeFileSync(join(folder, file), withKeys(file));
+  }
 }
 const [words, keys] = [await modelIn(source), await modelIn(folder)];
 

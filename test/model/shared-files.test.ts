@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { sharedFileRefusals } from "../../components/model/checks.ts";
 import { contentsFor } from "../../components/model/contents.ts";
 import type { Found } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout, layouts, withPaths } from "../../components/model/layout.ts";
+import { withPaths } from "../../components/model/layout/rows.ts";
+import { ackKubernetes, ackLayout, layouts } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { changed, fileOf, foundAs, makePems } from "./cluster.ts";
 

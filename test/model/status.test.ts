@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
-import { ackLayout, type Row } from "../../components/model/layout.ts";
+import type { Row } from "../../components/model/layout/rows.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import {
   type ClusterStatus,
   clusterStatus,

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { ackKubernetes, ackLayout, withPaths } from "../../components/model/layout.ts";
+import { withPaths } from "../../components/model/layout/rows.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { specs } from "./cluster.ts";
 

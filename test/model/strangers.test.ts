@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { strangerNotices } from "../../components/model/strangers.ts";
 import { changed, foundAs, makePems } from "./cluster.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";

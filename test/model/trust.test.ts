@@ -4,7 +4,7 @@ import { contentsFor, restoredContents } from "../../components/model/contents.t
 import { differences } from "../../components/model/differences.ts";
 import { certificateFaults } from "../../components/model/faults.ts";
 import type { Found, SavedFile } from "../../components/model/found.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRestore } from "../../components/model/restore.ts";
 import { ownerOf, trustNotices } from "../../components/model/trust.ts";

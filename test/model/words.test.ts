@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import { noRenewals } from "../../components/model/restore.ts";

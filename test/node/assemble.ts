@@ -1,12 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  ackKubernetes,
-  ackLayout,
-  type KubernetesRow,
-  pathOn,
-  type Row,
-} from "../../components/model/layout.ts";
+import { type KubernetesRow, pathOn, type Row } from "../../components/model/layout/rows.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import {
   claimScript,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { clientsOf } from "../../components/model/clients.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { parseSurvey } from "../../components/model/read-survey.ts";
 
 /** Reads a survey from standard input with the model's own parser, and prints its clients while new authorities are wanted: a line each, and the command. Its argument is the root of the master. */

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { parseSurvey } from "../../components/model/read-survey.ts";
 
 /** Reads a survey from standard input with the model's own parser and prints what survey.bats compares. */

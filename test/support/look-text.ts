@@ -1,4 +1,4 @@
-import type { Component } from "../../components/model/layout.ts";
+import type { Component } from "../../components/model/layout/rows.ts";
 import { oneLine } from "./one-line.ts";
 
 /** What cli/node/look.sh prints on such a machine. */

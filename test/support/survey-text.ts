@@ -1,5 +1,5 @@
 import type { FoundMaster } from "../../components/model/found.ts";
-import { ackKubernetes, ackLayout } from "../../components/model/layout.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { oneLine } from "./one-line.ts";
 
 /** What components/node/survey.sh prints on such a master; its clock is this machine's. */

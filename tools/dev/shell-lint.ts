@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lookScript } from "../../cli/adopt/look.ts";
 import { backupsScript } from "../../cli/backups/read-backups.ts";
-import { ackLayout } from "../../components/model/layout.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { renderStepData } from "../../components/model/step-data.ts";
 import { plainScript } from "../../components/node/scripts.ts";
