@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { type Component, components } from "../../components/model/layout/rows.ts";
 import { ackSurroundings, type LayoutKind } from "../../components/model/layout/tables.ts";
 import { flagsIn } from "../../components/model/read-survey.ts";
 import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { printable } from "../../components/model/text.ts";
+import { plainScript } from "../../components/node/scripts.ts";
 
 /** What a machine says of itself before there is a stack file. */
 export interface Look {
@@ -17,18 +17,8 @@ export interface Look {
   readonly memberRows: readonly string[];
 }
 
-const parts = [
-  "../../components/node/output.sh",
-  "../../components/node/process.sh",
-  "../../components/node/arguments.sh",
-  "../../components/node/tls.sh",
-  "../../components/node/etcd.sh",
-  "../node/look.sh",
-] as const;
-
-/** The script for one machine. One group, which bash reads to its end before it runs anything of it. */
+/** The script for one machine. */
 export function lookScript(): string {
-  const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
   const { etcdUnit, kubeletUnit } = ackSurroundings;
   // no address: of etcd.sh only what needs none is called
   const data = {
@@ -38,11 +28,11 @@ export function lookScript(): string {
     MANIFEST_DIR: "/etc/kubernetes/manifests",
     ADDRESS: "",
   };
-  return ["{", ...functions, assignments(data), "main </dev/null\n}\n"].join("\n");
+  return plainScript("look", assignments(data));
 }
 
 /**
- * Reads what cli/node/look.sh prints.
+ * Reads what components/node/bin/look.sh prints.
  * @throws Error when the text is not a complete answer
  */
 export function parseLook(host: string, text: string): Look {

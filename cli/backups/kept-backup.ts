@@ -32,7 +32,7 @@ export interface MasterBackups {
 }
 
 /**
- * Reads the answer of cli/node/backups.sh.
+ * Reads the answer of components/node/bin/backups.sh.
  * @throws Error when it is not whole
  */
 export function parseBackups(name: string, text: string): MasterBackups {

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { withPaths } from "../../components/model/layout/rows.ts";
 import { layouts } from "../../components/model/layout/tables.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { plainScript } from "../../components/node/scripts.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
 import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
@@ -56,17 +56,8 @@ export type Action =
   | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
 
 /** The functions of the steps that this needs too, and its own. */
-const parts = [
-  "../../components/node/output.sh",
-  "../../components/node/receipt.sh",
-  "../../components/node/lock.sh",
-  "../../components/node/backup.sh",
-  "../node/backups.sh",
-] as const;
-
-/** The script for one master. One group, which bash reads to its end before it runs anything of it. */
+/** The script for one master. */
 export function backupsScript(data: StepData, action: Action): string {
-  const functions = parts.map((part) => readFileSync(new URL(part, import.meta.url), "utf8"));
   const parameters = assignments({
     ACTION: action.kind,
     PHASE: `backups-${action.kind}`,
@@ -74,5 +65,5 @@ export function backupsScript(data: StepData, action: Action): string {
       ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" }
       : {}),
   });
-  return ["{", ...functions, renderStepData(data), parameters, "main </dev/null\n}\n"].join("\n");
+  return plainScript("backups", `${renderStepData(data)}${parameters}`);
 }

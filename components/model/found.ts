@@ -58,7 +58,7 @@ export interface FoundMaster {
   readonly kubeconfig: string;
 }
 
-/** As etcd_problem and etcd_alarm (components/node/etcd.sh) tell them apart. */
+/** As etcd_problem and etcd_alarm (components/node/lib/etcd.sh) tell them apart. */
 export const etcdStates = [
   "healthy",
   "stopped",
@@ -133,7 +133,7 @@ export interface FoundProcess {
   readonly flags: readonly string[];
 }
 
-/** What a master remembers of the last rollout; written by components/node/receipt.sh. */
+/** What a master remembers of the last rollout; written by components/node/lib/receipt.sh. */
 export interface Receipt {
   readonly owner: string;
   readonly cluster: string;

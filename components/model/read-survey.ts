@@ -15,7 +15,7 @@ const absent = {
 };
 
 /**
- * Reads the survey script's lines (components/node/survey.sh).
+ * Reads the survey script's lines (components/node/bin/survey.sh).
  * @throws Error when the text is not a complete survey
  */
 export function parseSurvey(

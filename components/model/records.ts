@@ -30,7 +30,7 @@ const text = { pattern: ".*", read: printable };
 const remark = { ...text, isOptional: true } as const;
 /** may hold spaces, and stands before others */
 const path = { pattern: "[^\\x1f]*", read: printable };
-/** what `one_line` and `certificates_in` (components/node/output.sh, survey.sh) have put into one */
+/** what `one_line` and `certificates_in` (components/node/lib/output.sh, survey.sh) have put into one */
 const lines = { pattern: ".*", read: linesIn };
 const holder = { pattern: "Secret [^/]*/[^\\x1f]*|process [^\\x1f]* in [^\\x1f]*", read: holderIn };
 
@@ -104,7 +104,7 @@ export const stepRecords = {
   done: { attempt: word, phase: word, master: word },
 } as const satisfies Table;
 
-/** Of cli/node/look.sh. */
+/** Of components/node/bin/look.sh. */
 export const lookRecords = {
   look: { version: oneOf("1") },
   hostname: { name: text },
@@ -114,7 +114,7 @@ export const lookRecords = {
   end: {},
 } as const satisfies Table;
 
-/** Of cli/node/backups.sh: with a rollout it is about the backup of that one. */
+/** Of components/node/bin/backups.sh: with a rollout it is about the backup of that one. */
 export const backupsRecords = {
   present: { rollout: maybe, isComplete: flag, rotation: text },
   leftover: { path: text },

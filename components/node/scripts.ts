@@ -2,59 +2,34 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-/** What every script is made of, in the order in which a reader needs it. */
-const shared = [
-  "output",
-  "process",
-  "arguments",
-  "tls",
-  "receipt",
-  "files",
-  "etcd",
-  "api-server",
-  "renewal",
-  "kubernetes",
-] as const;
-const step = [
-  ...shared,
-  "lock",
-  "apply",
-  "backup",
-  "recovery",
-  "worker-authority",
-  "verify",
-  "phases",
-] as const;
-const survey = [...shared, "backup", "clients", "survey"] as const;
-const claim = ["output", "claim"] as const;
-const begin = ["begin"] as const;
+/** What bash does when a script of bin/ is run where it lies; shellcheck follows it. */
+const sourceLine = /^source "\$\{BASH_SOURCE%\/\*\}\/(.+)"\n/gm;
 
 /**
  * What a claim leaves on its master for the steps of its run. They are the same for all of them, and the engine keeps every step's
  * script twice and writes its whole state after each operation.
  */
-export const stepFunctions = bare(step);
+export const stepFunctions = assembled("step");
 
 /** The script of a step: its data, and the sum of the functions that it expects on the master. No child can read the rest of standard input. */
 export function stepScript(data: string): string {
   const sum = createHash("sha256").update(stepFunctions).digest("hex");
-  return group(unpacking(data), `FUNCTIONS_SUM='${sum}'`, bare(begin), "main </dev/null");
+  return group(unpacking(data), `FUNCTIONS_SUM='${sum}'`, assembled("begin"), "main </dev/null");
 }
 
 /** The script that claims a master and leaves there what its steps begin with; what follows it on standard input keeps the claim. */
 export function claimScript(data: string): string {
-  return group(unpacking(bare(claim)), `${data}FUNCTIONS='${packed(stepFunctions)}'`, "main");
+  return group(unpacking(assembled("claim")), `${data}FUNCTIONS='${packed(stepFunctions)}'`, "main");
 }
 
 /** The script of the survey: reads only. */
 export function surveyScript(data: string): string {
-  return group(unpacking(bare(survey)), data, "main </dev/null");
+  return group(unpacking(assembled("survey")), data, "main </dev/null");
 }
 
-/** A script as bash sees it once all of it is there, for a look at it. */
-export function plainScript(kind: "step" | "survey" | "claim" | "begin", data: string): string {
-  const parts = { step, survey, claim, begin }[kind];
-  return group(functionsOf(parts), data, "main");
+/** The script that looks at a machine, or at the backups that it keeps. */
+export function plainScript(name: "look" | "backups", data: string): string {
+  return group(assembled(name), data, "main </dev/null");
 }
 
 /** One group, which bash reads to its end before it runs anything of it: a transfer that is cut runs nothing. */
@@ -62,13 +37,13 @@ function group(...lines: readonly string[]): string {
   return ["{", ...lines, "}\n"].join("\n");
 }
 
-function functionsOf(parts: readonly string[]): string {
-  return parts.map((part) => readFileSync(new URL(`${part}.sh`, import.meta.url), "utf8")).join("\n");
-}
-
-/** Without comments, which no master needs. */
-function bare(parts: readonly string[]): string {
-  return functionsOf(parts).replace(/^\s*#.*\n/gm, "");
+/** A script of bin/ with each file of lib/ in place of the line that sources it, and without comments, which no master needs. */
+function assembled(name: "step" | "begin" | "claim" | "survey" | "look" | "backups"): string {
+  const read = (file: URL): string =>
+    readFileSync(file, "utf8")
+      .replace(sourceLine, (_, path: string) => read(new URL(path, file)))
+      .replace(/^\s*#.*\n/gm, "");
+  return read(new URL(`bin/${name}.sh`, import.meta.url));
 }
 
 /** The line that runs a text which comes packed. */

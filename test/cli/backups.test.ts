@@ -96,7 +96,7 @@ function run(action: Action) {
   return spawnSync("bash", ["-s"], { input: scriptFor(action), encoding: "utf8", env });
 }
 
-/** A backup as components/node/backup.sh leaves it. */
+/** A backup as components/node/lib/backup.sh leaves it. */
 function keep(rollout: number, receipt?: string): string {
   const own = join(backups, `rollout-${rollout}`);
   const manifest = ["attempt=a", `rollout=${rollout}`, "rotation=later", "owner=etcd-rotation/prod"];

@@ -51,8 +51,10 @@ test("every message that docs/ explains is one that the code prints", () => {
 });
 
 test("every message with which a step ends is explained in docs/", () => {
-  // what runs on a worker says itself what to do
-  const scripts = texts("components/node/*.sh").filter(({ file }) => !file.endsWith("worker-authority.sh"));
+  // what runs on a worker says itself what to do; a list of backups is no step
+  const scripts = texts("components/node/{bin,lib}/*.sh").filter(
+    ({ file }) => !/(?:worker-authority|backups)\.sh$/.test(file),
+  );
   const messages = scripts.flatMap(({ text }) =>
     [...text.matchAll(/["'](Cannot [^"'\n]+)/g)].map(([, message = ""]) => message),
   );

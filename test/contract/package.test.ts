@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -128,9 +128,7 @@ test("it has the commands, for the project in which they are run", () => {
 });
 
 test("the package holds the program, the scripts of masters, the licence and what to read, and nothing of the tests", () => {
-  const scripts = readdirSync(join(checkout, "components", "node")).flatMap((name) =>
-    name.endsWith(".sh") ? `dist/components/node/${name}` : [],
-  );
+  const scripts = globSync("components/node/*/*.sh", { cwd: checkout }).map((name) => `dist/${name}`);
   const texts = ["CHANGELOG.md", "LICENSE", "README.ja.md", "README.md", "README.zh-CN.md"];
   expect(scripts.length).toBeGreaterThan(10);
   expect(paths).toEqual(

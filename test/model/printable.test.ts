@@ -63,7 +63,7 @@ function expectPrintableOrRefused(read: () => unknown): void {
   expectPrintable(value);
 }
 
-/** An answer in which any record may hold anything: such as it is, or as `result` (components/node/output.sh) prints it, one line each. */
+/** An answer in which any record may hold anything: such as it is, or as `result` (components/node/lib/output.sh) prints it, one line each. */
 function answerWith(
   first: string,
   kinds: readonly string[],

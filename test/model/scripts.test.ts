@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   claimScript,
@@ -9,6 +10,8 @@ import {
   surveyScript,
 } from "../../components/node/scripts.ts";
 import { unpacked } from "../support/unpacked.ts";
+
+const bin = join(import.meta.dirname, "..", "..", "components", "node", "bin");
 
 /** Every function as bash understood it, once the lines before its call have run. */
 function functionsIn(script: string): string {
@@ -25,12 +28,15 @@ test.each([
   { kind: "step", script: `{\n${stepFunctions}` },
   { kind: "survey", script: surveyScript("") },
   { kind: "claim", script: claimScript("") },
+  { kind: "look", script: plainScript("look", "") },
+  { kind: "backups", script: plainScript("backups", "") },
 ] as const)(
-  "what is packed for a $kind are the files' functions: only comments are left out",
+  "a $kind is sent with the functions that bash itself finds through the lines that source them",
   ({ kind, script }) => {
-    const packed = functionsIn(script);
-    expect(packed).toMatch(/^main \(\)/m);
-    expect(packed).toBe(functionsIn(plainScript(kind, "")));
+    const sent = functionsIn(script);
+    expect(sent).toMatch(/^main \(\)/m);
+    const sourced = ["-c", 'source "$0" && declare -f', join(bin, `${kind}.sh`)];
+    expect(sent).toBe(execFileSync("bash", sourced, { encoding: "utf8" }));
   },
 );
 

@@ -161,6 +161,6 @@ version_said() {
   done
   for entry in 'env_reset' 'log_input, iolog_dir=/x, !log_input' 'log_input\n\nRunas and Command-specific defaults for ops:\n    Defaults!/bin/bash !log_input' 'env_reset\n\nDefaults!/bin/other log_input'; do
     printf '#!/bin/bash\nprintf "Matching Defaults entries for ops on m:\\n    %%b\\n\\nUser ops may run:\\n    ALL\\n" "%s"\n' "$entry" >"$FAKE/bin/sudo"
-    call refuse_recorded_input "SUDO_USER=ops; $(sed -n '/^refuse_recorded_input()/,/^}/p' "$BATS_TEST_DIRNAME/../../components/node/survey.sh")"
+    call refuse_recorded_input "SUDO_USER=ops; $(sed -n '/^refuse_recorded_input()/,/^}/p' "$BATS_TEST_DIRNAME/../../components/node/bin/survey.sh")"
   done
 }

@@ -1,7 +1,7 @@
 import type { Component } from "../../components/model/layout/rows.ts";
 import { oneLine } from "./one-line.ts";
 
-/** What cli/node/look.sh prints on such a machine. */
+/** What components/node/bin/look.sh prints on such a machine. */
 export function lookText(
   hostname: string,
   flags: Readonly<Partial<Record<Component, readonly string[]>>>,

@@ -2,7 +2,7 @@ import type { FoundMaster } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { oneLine } from "./one-line.ts";
 
-/** What components/node/survey.sh prints on such a master; its clock is this machine's. */
+/** What components/node/bin/survey.sh prints on such a master; its clock is this machine's. */
 export function surveyText(master: FoundMaster): string {
   const files = [...ackLayout, ...ackKubernetes].flatMap((row) => {
     const file = master.files[row.id];

@@ -1,23 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { lookScript } from "../../cli/adopt/look.ts";
-import { backupsScript } from "../../cli/backups/read-backups.ts";
-import { ackLayout } from "../../components/model/layout/tables.ts";
-import { assignments } from "../../components/model/shell.ts";
-import { renderStepData } from "../../components/model/step-data.ts";
-import { plainScript } from "../../components/node/scripts.ts";
-import { surveyTargets } from "../../components/survey/targets.ts";
-import { checkSettings } from "../../stacks/settings.ts";
+import { existsSync, readFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { type Finding, findBanned } from "./ban-list.ts";
 
-/** Checks all bash: the node scripts as they are put together, every other script by itself, and the ban list. */
+/** Checks all bash: the node scripts with what they source, every other script by itself, and the ban list. */
 const root = join(import.meta.dirname, "..", "..");
-const nodeFolders = ["components/node/", "cli/node/"];
 
 /** Checks that are off for the node scripts, each with its reason. */
 const offForNodeScripts = {
+  SC2153: "what is in capitals comes from the data block",
   SC2034: "the data block and the exit codes are for both scripts; the survey uses fewer of them",
   SC2015: "`a && b || c` is meant as written: c also runs when b fails",
   SC2317: "functions are called through their names in variables (phase_$PHASE, wait_until COMMAND)",
@@ -55,8 +46,9 @@ function files(): string[] {
 }
 
 /** @throws Error when shellcheck is missing */
-function shellcheck(args: readonly string[]): Comment[] {
-  const run = spawnSync("shellcheck", ["--format=json1", "--shell=bash", "--external-sources", ...args], {
+function shellcheck(scripts: readonly string[], ...options: readonly string[]): Finding[] {
+  const args = ["--format=json1", "--shell=bash", "--external-sources", "--source-path=SCRIPTDIR"];
+  const run = spawnSync("shellcheck", [...args, ...options, ...scripts], {
     cwd: root,
     encoding: "utf8",
     maxBuffer: 64 << 20,
@@ -70,77 +62,15 @@ function shellcheck(args: readonly string[]): Comment[] {
     throw new Error(`Cannot run shellcheck: exit code ${run.status}: ${run.stderr.trim()}`);
   }
   const parsed: { readonly comments: readonly Comment[] } = JSON.parse(run.stdout);
-  return [...parsed.comments];
-}
-
-/** Where each line of an assembled script comes from. Parts are told apart by their text, which is there unchanged. */
-function places(script: string, parts: readonly string[]): Pick<Finding, "file" | "line">[] {
-  const from = script.split("\n").map((_, index) => ({ file: "(data block)", line: index + 1 }));
-  for (const part of parts) {
-    const text = readFileSync(join(root, part), "utf8");
-    const at = script.indexOf(text);
-    if (at < 0) {
-      continue;
-    }
-    const first = script.slice(0, at).split("\n").length - 1;
-    text
-      .split("\n")
-      .slice(0, -1)
-      .forEach((_, index) => {
-        from[first + index] = { file: part, line: index + 1 };
-      });
-  }
-  return from;
-}
-
-/** The step, the survey and the look at the backups as they go to a master: their parts call each other and read the data's variables. */
-function lintNodeScripts(parts: readonly string[]): Finding[] {
-  const master = { name: "master-1", etcdName: "name-1", address: "192.0.2.1", hostKey: "unchecked" };
-  const settings = checkSettings(
-    { rotation: "rotation", masters: [master], ssh: { password: "none" } },
-    "stack",
-  );
-  const scripts = surveyTargets(settings, "project/stack", ackLayout).flatMap((target) => {
-    const data = renderStepData(target.data);
-    return [
-      plainScript("step", data),
-      plainScript("survey", data),
-      plainScript(
-        "claim",
-        `${data}${assignments({ CLAIM: "project/stack user@host", CLAIM_SECONDS: 30, FUNCTIONS: "" })}`,
-      ),
-      plainScript("begin", `${data}${assignments({ FUNCTIONS_SUM: "" })}`),
-      backupsScript(target.data, { kind: "list" }),
-    ];
-  });
-  const folder = mkdtempSync(join(tmpdir(), "shell-lint-"));
-  try {
-    return [...scripts, lookScript()].flatMap((script, index) => {
-      const file = join(folder, `${index}.sh`);
-      writeFileSync(file, script);
-      const from = places(script, parts);
-      return shellcheck([`--exclude=${Object.keys(offForNodeScripts).join(",")}`, file]).map((comment) => {
-        const place = from[comment.line - 1] ?? { file, line: comment.line };
-        return { ...place, message: `SC${comment.code}: ${comment.message}` };
-      });
-    });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
-function lintOthers(scripts: readonly string[]): Finding[] {
-  return scripts.length === 0
-    ? []
-    : shellcheck(["--source-path=SCRIPTDIR", ...scripts]).map(({ file, line, code, message }) => ({
-        file,
-        line,
-        message: `SC${code}: ${message}`,
-      }));
+  return parsed.comments.map(({ file, line, code, message }) => ({
+    file: relative(root, resolve(root, file)),
+    line,
+    message: `SC${code}: ${message}`,
+  }));
 }
 
 function isNodeScript(path: string): boolean {
-  return nodeFolders.some((folder) => path.startsWith(folder));
+  return path.startsWith("components/node/");
 }
 
 /** The commands that the documents have for root on a master, each on the line on which it is. */
@@ -159,8 +89,12 @@ function main(): number {
   ];
   const found = [
     ...banned,
-    ...lintNodeScripts(parts),
-    ...lintOthers(scripts.filter((path) => !isNodeScript(path))),
+    ...shellcheck(
+      parts.filter((path) => path.startsWith("components/node/bin/")),
+      "--check-sourced",
+      `--exclude=${Object.keys(offForNodeScripts).join(",")}`,
+    ),
+    ...shellcheck(scripts.filter((path) => !isNodeScript(path))),
   ];
   const lines = [...new Set(found.map(({ file, line, message }) => `${file}:${line}: ${message}`))];
   for (const line of lines) {

@@ -1,6 +1,12 @@
 # What adoption asks a machine before there is a stack file: who it is, with which flags its control plane runs or would
 # start, in which layout, and who etcd's members are. Reads only; public data only, one line per fact. MANIFEST_DIR is the kubelet's folder of static pods.
 
+source "${BASH_SOURCE%/*}/../lib/output.sh"
+source "${BASH_SOURCE%/*}/../lib/process.sh"
+source "${BASH_SOURCE%/*}/../lib/arguments.sh"
+source "${BASH_SOURCE%/*}/../lib/tls.sh"
+source "${BASH_SOURCE%/*}/../lib/etcd.sh"
+
 # arguments_of COMPONENT: one per line, of the running process, else of the unit or the manifest; nothing when it is not of this machine
 arguments_of() {
   local pid

@@ -1,5 +1,10 @@
 # What a master keeps of earlier sets: lists it, reading only, or removes one backup under the lock of the steps.
-# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/backup.sh leaves them
+# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/lib/backup.sh leaves them
+
+source "${BASH_SOURCE%/*}/../lib/output.sh"
+source "${BASH_SOURCE%/*}/../lib/receipt.sh"
+source "${BASH_SOURCE%/*}/../lib/lock.sh"
+source "${BASH_SOURCE%/*}/../lib/backup.sh"
 
 list_backups() {
   local -r receipt=$STATE_DIR/receipt

@@ -2,6 +2,8 @@
 # what its steps are made of. The kernel's lock ends with this process, and this process with the connection, or with a silence of
 # CLAIM_SECONDS.
 
+source "${BASH_SOURCE%/*}/../lib/output.sh"
+
 main() {
   set -uo pipefail
   umask 077
