@@ -1,3 +1,4 @@
+import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { pulumiEnvironment, startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
@@ -34,30 +35,34 @@ export class Engine {
 
   /** Runs it on this terminal; its exit code. */
   async show(...args: string[]): Promise<number> {
-    const { code } = await this.#run(args, ["inherit", this.#settings.isOutputTaken === true ? 2 : 1, 2]);
+    const stdio = ["inherit", this.#settings.isOutputTaken === true ? 2 : 1, 2] as const;
+    const { code } = await startPulumi(args, { ...this.#settings, stdio: [...stdio] });
     return code;
   }
 
   /** Runs it without a terminal and keeps what it prints. */
-  capture(...args: string[]): Promise<Captured> {
-    return this.#run([...args, "--non-interactive", "--color", "never"], ["ignore", "pipe", "pipe"]);
+  async capture(args: readonly string[], input?: string): Promise<Captured> {
+    const stdio = [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] as const;
+    const words = [...args, "--non-interactive", "--color", "never"];
+    const { child, code: ended } = await startPulumi(words, { ...this.#settings, stdio: [...stdio] });
+    // one that ends before it has read all says why by itself
+    child.stdin?.on("error", () => undefined).end(input);
+    const [code, stdout, stderr] = await Promise.all([
+      ended,
+      child.stdout === null ? "" : text(child.stdout),
+      child.stderr === null ? "" : text(child.stderr),
+    ]);
+    return { code, stdout, stderr };
   }
 
-  /** Runs it with that text as its standard input. @throws CommandError with its error when it fails */
-  async tell(what: string, input: string, ...args: string[]): Promise<void> {
-    const { code, stderr } = await this.#run(
-      [...args, "--non-interactive", "--color", "never"],
-      ["pipe", "pipe", "pipe"],
-      input,
-    );
-    if (code !== 0) {
-      throw CommandError.failed(`Cannot ${what}: ${errorIn(stderr)}`);
-    }
+  /** What it prints. @throws CommandError with the CLI's error when it fails */
+  read(what: string, ...args: string[]): Promise<string> {
+    return this.tell(what, undefined, ...args);
   }
 
-  /** @throws CommandError with the CLI's error when it fails */
-  async read(what: string, ...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.capture(...args);
+  /** The same with that text as its standard input. */
+  async tell(what: string, input: string | undefined, ...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.capture(args, input);
     if (code !== 0) {
       throw CommandError.failed(`Cannot ${what}: ${errorIn(stderr)}`);
     }
@@ -67,23 +72,6 @@ export class Engine {
   /** The URL of the backend. */
   async backendUrl(): Promise<string> {
     return whoami.parse(JSON.parse(await this.read("ask for the backend", "whoami", "--json"))).url;
-  }
-
-  async #run(
-    args: readonly string[],
-    stdio: ("inherit" | "ignore" | "pipe" | 1 | 2)[],
-    input = "",
-  ): Promise<Captured> {
-    const { child, code } = await startPulumi(args, { ...this.#settings, stdio });
-    child.stdin?.end(input);
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-    child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    return {
-      code: await code,
-      stdout: Buffer.concat(stdout).toString("utf8"),
-      stderr: Buffer.concat(stderr).toString("utf8"),
-    };
   }
 }
 

@@ -80,19 +80,18 @@ function withChange(text: string, { path, to }: Change): string {
   const document = parseDocument(text);
   const keys = ["config", ...path];
   const node = document.getIn(keys, true);
-  if (to === undefined) {
-    document.deleteIn(keys);
-    return document.toString({ lineWidth: 0, flowCollectionPadding: true });
-  }
-  if (isScalar(node) && node.range) {
+  if (to !== undefined && isScalar(node) && node.range) {
     const [start, end] = node.range;
     return `${text.slice(0, start)}${quotedLike(to, text.slice(start, end))}${text.slice(end)}`;
   }
   const parent = keys.slice(0, -1);
-  if (!isMap(document.getIn(parent, true))) {
-    document.setIn(parent, document.createNode({}));
+  if (to === undefined) {
+    document.deleteIn(keys);
+  } else if (isMap(document.getIn(parent, true))) {
+    document.setIn(keys, to);
+  } else {
+    document.setIn(parent, document.createNode({ [keys.at(-1) ?? ""]: to }));
   }
-  document.setIn(keys, to);
   return document.toString({ lineWidth: 0, flowCollectionPadding: true });
 }
 

@@ -46,6 +46,11 @@ export interface Cell {
   readonly style?: ((text: string) => string) | undefined;
 }
 
+/** A cell that means something. */
+export function toned(paint: Paint, tone: Tone, text: string): Cell {
+  return { text, style: (shown) => paint(tone, shown) };
+}
+
 /** Shorter texts say nothing. */
 const leastFlexible = 4;
 
@@ -61,12 +66,16 @@ export function cut(text: string, width: number): string {
 }
 
 /** Lines of cells under each other, two blanks apart, no blank at the end of a line. */
-export function columns(rows: readonly (readonly Cell[])[], width = Number.POSITIVE_INFINITY): string[] {
+export function columns(
+  table: readonly (readonly (Cell | string)[])[],
+  width = Number.POSITIVE_INFINITY,
+): string[] {
+  const rows = table.map((row) =>
+    row.map((cell): Cell => (typeof cell === "string" ? { text: cell } : cell)),
+  );
   const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach(({ text }, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, displayWidth(text));
-    });
+  for (const [index, { text }] of rows.flatMap((row) => [...row.entries()])) {
+    widths[index] = Math.max(widths[index] ?? 0, displayWidth(text));
   }
   const excess = widths.reduce((sum, each) => sum + each, 2 * (widths.length - 1)) - width;
   const flexible = rows

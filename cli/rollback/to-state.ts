@@ -3,7 +3,6 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, errorIn } from "../engine.ts";
-import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import {
   type Change,
@@ -58,6 +57,7 @@ export async function wayToState(
   const file = fileOf(to, kept, stack);
   const deployment = parseDeployment(readStateFile(file), to);
   const set = certificateSetOf(deployment);
+  const { rotation, rollout, authority } = set;
   const presentSet = present.deployment && certificateSetOf(present.deployment);
   const { renewBefore } = settings.certificates;
   const refusals = refusalsOf({
@@ -85,8 +85,8 @@ export async function wayToState(
       : deployment.importable;
   return {
     description: [
-      `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${set.rollout ?? "unknown"}, rotation "${set.rotation ?? "unknown"}",`,
-      `authority ${set.authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
+      `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${rollout ?? "unknown"}, rotation "${rotation ?? "unknown"}",`,
+      `authority ${authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
       ...changes.map(describeChange),
       ...(present.deployment === undefined || deployment.salt === present.deployment.salt
         ? []
@@ -98,13 +98,7 @@ export async function wayToState(
           ]),
     ],
     where: `state ${to}`,
-    to: {
-      number: isNumber(to) ? Number(to) : undefined,
-      file,
-      rotation: set.rotation,
-      rollout: set.rollout,
-      authority: set.authority,
-    },
+    to: { number: isNumber(to) ? Number(to) : undefined, file, rotation, rollout, authority },
     changes,
     preview: async () => {
       // the state has its provider, the stack file the one that is used from now on
@@ -147,13 +141,9 @@ export async function wayToState(
         back: `npx etcd-rotation rollback ${stack} --to ${saved}`,
       });
       // after pulumi destroy there is nothing to go forward to
-      return {
-        done:
-          present.deployment === undefined
-            ? "Done."
-            : `Done. Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`,
-        saved,
-      };
+      const forward =
+        present.deployment && ` Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`;
+      return { done: `Done.${forward ?? ""}`, saved };
     },
   };
 }
@@ -178,13 +168,8 @@ function fileOf(to: string, kept: readonly Kept[], stack: string): string {
 
 /** Writes a state outside every checkout, readable by its owner alone, and never over another one. @returns its path */
 function saveState({ project, stack }: Program, text: string, now: Date): string {
-  const folder = join(
-    process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"),
-    "etcd-rotation",
-    "saved-states",
-    project,
-    stack,
-  );
+  const states = process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state");
+  const folder = join(states, "etcd-rotation", "saved-states", project, stack);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${now.toISOString().replaceAll(":", "-")}.json`);
   writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
@@ -192,11 +177,7 @@ function saveState({ project, stack }: Program, text: string, now: Date): string
 }
 
 async function putState(engine: Engine, stack: string, text: string, consequence: string): Promise<void> {
-  const { code, stderr } = await inScratchFolder((folder) => {
-    const file = join(folder, "state.json");
-    writeFileSync(file, text, { mode: 0o600 });
-    return engine.capture("stack", "import", "--stack", stack, "--file", file);
-  });
+  const { code, stderr } = await engine.capture(["stack", "import", "--stack", stack], text);
   if (code !== 0) {
     throw CommandError.failed(`Cannot import the state: ${errorIn(stderr)}. ${consequence}`);
   }
@@ -220,7 +201,9 @@ export function changesTo(
   isReSigning: boolean,
 ): Change[] {
   const { rotation, validityHours, algorithm } = set;
-  const { validity, algorithm: presentAlgorithm } = present.certificates;
+  const { algorithm: presentAlgorithm } = present.certificates;
+  // the program counts in whole hours
+  const presentHours = Math.floor(present.certificates.validity / 3600);
   const certificates = `${project}:certificates`;
   return [
     ...(rotation === undefined || rotation === present.rotation
@@ -229,15 +212,10 @@ export function changesTo(
     ...(present.restore === undefined
       ? []
       : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
-    // the program counts in whole hours
-    ...(isReSigning || validityHours === undefined || validityHours === Math.floor(validity / 3600)
+    ...(isReSigning || validityHours === undefined || validityHours === presentHours
       ? []
       : [
-          {
-            path: [certificates, "validity"],
-            from: durationOf(Math.floor(validity / 3600)),
-            to: durationOf(validityHours),
-          },
+          { path: [certificates, "validity"], from: durationOf(presentHours), to: durationOf(validityHours) },
         ]),
     ...(algorithm === undefined || algorithm === presentAlgorithm
       ? []

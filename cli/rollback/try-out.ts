@@ -7,6 +7,7 @@ import { type Engine, errorIn } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import { secretsProviderIn } from "../stack-file.ts";
+import { nameIn } from "../state/deployment.ts";
 
 /**
  * Previews a state and a stack file in a backend of its own, so that until the answer nothing of the stack has changed,
@@ -34,37 +35,22 @@ export function tryOut(
     const inside = engine.with({ env: { PULUMI_BACKEND_URL: pathToFileURL(state).href } });
     const beside = inside.with({ folder });
     const provider = secretsProviderIn(stackFileText);
-    await beside.read(
-      "try out that state",
-      "stack",
-      "init",
-      program.stack,
-      "--no-select",
-      ...(provider === undefined ? [] : ["--secrets-provider", provider]),
+    const encrypted = provider === undefined ? [] : ["--secrets-provider", provider];
+    await beside.read("try out that state", "stack", "init", program.stack, "--no-select", ...encrypted);
+    const { code: refused, stderr } = await beside.capture(
+      ["stack", "import", "--stack", program.stack],
+      importable,
     );
-    const imported = await beside.capture(
-      "stack",
-      "import",
-      "--stack",
-      program.stack,
-      "--file",
-      file("state.json", importable),
-    );
-    if (imported.code !== 0) {
-      throw CommandError.refused(`Cannot use that state: ${explain(imported.stderr)}. Nothing was changed`);
+    if (refused !== 0) {
+      throw CommandError.refused(`Cannot use that state: ${explain(stderr)}. Nothing was changed`);
     }
     const events = join(folder, "events");
     // the CLI has --event-log for its own Automation API
     const code = await inside
       .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
       .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
-    return {
-      code,
-      made:
-        code === 0
-          ? newMaterialOf(readFileSync(events, "utf8").trim().split("\n"))
-          : { authorities: [], leaves: [] },
-    };
+    const lines = code === 0 ? readFileSync(events, "utf8").trim().split("\n") : [];
+    return { code, made: newMaterialOf(lines) };
   });
 }
 
@@ -95,12 +81,9 @@ export function newMaterialOf(lines: readonly string[]): NewMaterial {
         /^(create|replace|create-replacement)$/.test(op) &&
         /^tls:index\/(privateKey|selfSignedCert|locallySignedCert):/.test(type),
     );
-  const names = (isAuthority: boolean) => [
-    ...new Set(
-      made
-        .filter(({ urn }) => urn.includes(":CertificateAuthority$") === isAuthority)
-        .map(({ urn }) => urn.slice(urn.lastIndexOf("::") + 2)),
-    ),
-  ];
+  const names = (isAuthority: boolean) => {
+    const some = made.filter(({ urn }) => urn.includes(":CertificateAuthority$") === isAuthority);
+    return [...new Set(some.map(({ urn }) => nameIn(urn)))];
+  };
   return { authorities: names(true), leaves: names(false) };
 }

@@ -1,5 +1,5 @@
 import { type Certificate, certificatesIn, hasIssued, sha256 } from "../../components/model/certificate.ts";
-import type { Deployment, StateResource } from "./deployment.ts";
+import { type Deployment, nameIn, type StateResource } from "./deployment.ts";
 
 /** What a state says of its certificates; public data only, read without the passphrase. */
 export interface CertificateSet {
@@ -28,14 +28,14 @@ const keyType = "tls:index/privateKey:PrivateKey";
 /** Reads the certificates of a state; what a replacement has left to be deleted is none of them. */
 export function certificateSetOf({ resources }: Deployment): CertificateSet {
   const present = resources.filter((resource) => resource.delete !== true);
-  const named = new Map(present.map((resource) => [`${resource.type} ${nameOf(resource)}`, resource]));
+  const named = new Map(present.map((resource) => [`${resource.type} ${nameIn(resource.urn)}`, resource]));
   const authority = named.get(`${authorityType} etcd-ca`);
   const key = named.get(`${keyType} etcd-ca-key`);
   const outputs = present.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
   const issued = present.filter(({ type }) => type === authorityType || type === leafType);
   const certificates = Object.fromEntries(
-    issued.flatMap((resource) =>
-      certificatesIn(pemOf(resource)).map((found) => [nameOf(resource), found] as const),
+    issued.flatMap(({ urn, outputs: made }) =>
+      certificatesIn(textIn(made, "certPem") ?? "").map((found) => [nameIn(urn), found] as const),
     ),
   );
   const ends = Object.entries(certificates).map(([name, { notAfter }]) => ({ name, notAfter }));
@@ -66,42 +66,29 @@ function fingerprints({ certificates }: CertificateSet): string {
 
 function faultsOf(present: readonly StateResource[], certificates: CertificateSet["certificates"]): string[] {
   const authorities = ["etcd-ca", "etcd-peer-ca"];
-  const leaves = present.filter(({ type }) => type === leafType).map(nameOf);
+  const leaves = present.filter(({ type }) => type === leafType).map(({ urn }) => nameIn(urn));
+  const read = leaves.filter((name) => certificates[name] !== undefined);
+  const isIssuedBy = (authority: string, leaf: string) => {
+    const [issuer, issued] = [certificates[authority], certificates[leaf]];
+    return issuer !== undefined && issued !== undefined && hasIssued(issuer, issued);
+  };
   // where one authority is for clients and members, the other was never made
-  const isShared = leaves.every(
-    (name) => certificates[name] === undefined || isIssuedBy(certificates["etcd-ca"], certificates[name]),
+  const needed = read.every((name) => isIssuedBy("etcd-ca", name)) ? ["etcd-ca"] : authorities;
+  const missing = needed.filter((name) => certificates[name] === undefined);
+  const foreign = read.filter((name) => !authorities.some((authority) => isIssuedBy(authority, name)));
+  const publicKeys = new Map(
+    present.filter(({ type }) => type === keyType).map((key) => [nameIn(key.urn), publicKeyOf(key)]),
   );
-  const missing = authorities
-    .filter((name) => certificates[name] === undefined && !(name === "etcd-peer-ca" && isShared))
-    .map((name) => `${name} is missing`);
-  const unreadable = leaves
-    .filter((name) => certificates[name] === undefined)
-    .map((name) => `${name} cannot be read`);
-  const foreign = leaves
-    .filter((name) => {
-      const leaf = certificates[name];
-      return (
-        leaf !== undefined && !authorities.some((authority) => isIssuedBy(certificates[authority], leaf))
-      );
-    })
-    .map((name) => `${name} is of another authority`);
-  const keyless = Object.keys(certificates)
-    .filter((name) => {
-      const key = present.find((resource) => resource.type === keyType && nameOf(resource) === `${name}-key`);
-      return key === undefined || publicKeyOf(key) !== certificates[name]?.publicKey;
-    })
-    .map((name) => `${name} has another key`);
+  const keyless = Object.entries(certificates).filter(
+    ([name, { publicKey }]) => publicKeys.get(`${name}-key`) !== publicKey,
+  );
   return [
-    ...missing,
+    ...missing.map((name) => `${name} is missing`),
     ...(leaves.length === 0 ? ["it has no leaf"] : []),
-    ...unreadable,
-    ...foreign,
-    ...keyless,
+    ...leaves.filter((name) => !read.includes(name)).map((name) => `${name} cannot be read`),
+    ...foreign.map((name) => `${name} is of another authority`),
+    ...keyless.map(([name]) => `${name} has another key`),
   ];
-}
-
-function isIssuedBy(authority: Certificate | undefined, leaf: Certificate): boolean {
-  return authority !== undefined && hasIssued(authority, leaf);
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of a key's public half. */
@@ -126,14 +113,6 @@ function algorithmOf(inputs: StateResource["inputs"]): string | undefined {
     default:
       return undefined;
   }
-}
-
-function pemOf(resource: StateResource): string {
-  return textIn(resource.outputs, "certPem") ?? "";
-}
-
-function nameOf({ urn }: StateResource): string {
-  return urn.slice(urn.lastIndexOf("::") + 2);
 }
 
 function textIn(values: StateResource["outputs"], key: string): string | undefined {

@@ -32,6 +32,11 @@ const kept = z
   .transform(({ version, features, checkpoint: { latest } }) => ({ version, features, latest }));
 const shape = z.union([exported, kept]);
 
+/** The name of a resource in its URN. */
+export function nameIn(urn: string): string {
+  return urn.slice(urn.lastIndexOf("::") + 2);
+}
+
 /** A stack's state; its keys are encrypted. */
 export interface Deployment {
   readonly project: string;

@@ -7,9 +7,8 @@ import { CommandError, messageOf } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import type { Program } from "../project.ts";
 import { historyFolder } from "./backend.ts";
-import { certificateSetOf } from "./certificate-set.ts";
+import { type CertificateSet, certificateSetOf } from "./certificate-set.ts";
 import { type Deployment, parseDeployment } from "./deployment.ts";
-import type { ReadState } from "./list.ts";
 
 /** A state that a backend has kept: one at the end of each update, also of a failed one. */
 export interface Kept {
@@ -22,22 +21,29 @@ export interface Kept {
   readonly result: string;
 }
 
+/** A state as it was read, or why it could not be. */
+export type ReadState = Omit<Kept, "number"> & {
+  /** of the backend's history; undefined for a file by itself */
+  readonly number: number | undefined;
+} & (
+    | { readonly set: CertificateSet; readonly problem?: undefined }
+    | { readonly set?: undefined; readonly problem: string }
+  );
+
 /** Nanoseconds since 1970, 19 digits until 2286. */
 const checkpointName = /^.+-(\d{19})\.checkpoint\.json(?:\.gz|\.zst)?$/;
 
 /** The states in a history folder of a backend, or a copy of one, the oldest first. */
 export function keptIn(folder: string): Kept[] {
   const names = existsSync(folder) ? readdirSync(folder) : [];
+  const timeIn = (name: string) => checkpointName.exec(name)?.[1] ?? "";
   return names
-    .flatMap((name) => {
-      const nanoseconds = checkpointName.exec(name)?.[1];
-      return nanoseconds === undefined ? [] : [{ name, nanoseconds }];
-    })
-    .toSorted((a, b) => a.nanoseconds.localeCompare(b.nanoseconds))
-    .map(({ name, nanoseconds }, index) => ({
+    .filter((name) => timeIn(name) !== "")
+    .toSorted((a, b) => timeIn(a).localeCompare(timeIn(b)))
+    .map((name, index) => ({
       number: index + 1,
       file: join(folder, name),
-      time: Number(BigInt(nanoseconds) / 1_000_000n),
+      time: Number(BigInt(timeIn(name)) / 1_000_000n),
       result: resultOf(join(folder, name.replace(".checkpoint.json", ".history.json"))),
     }));
 }
@@ -71,12 +77,11 @@ const update = z.looseObject({ kind: z.string(), result: z.string() });
 
 /** A backend may pack its files, with or without a name that says so. */
 function unpacked(bytes: Buffer): Buffer {
-  switch (bytes.subarray(0, 4).toString("hex")) {
-    case "28b52ffd":
-      return zstdDecompressSync(bytes);
-    default:
-      return bytes.subarray(0, 2).toString("hex") === "1f8b" ? gunzipSync(bytes) : bytes;
+  const magic = bytes.subarray(0, 4).toString("hex");
+  if (magic === "28b52ffd") {
+    return zstdDecompressSync(bytes);
   }
+  return magic.startsWith("1f8b") ? gunzipSync(bytes) : bytes;
 }
 
 function resultOf(file: string): string {
@@ -106,12 +111,11 @@ export async function readHistory(
 
 /** Each state, or why it cannot be read: one that was cut must not hide the others. */
 export function readKept(kept: readonly Kept[]): ReadState[] {
-  return kept.map(({ number, file, time, result }) => {
-    const common = { number, file, time, result };
+  return kept.map((state) => {
     try {
-      return { ...common, set: certificateSetOf(parseDeployment(readStateFile(file), file)) };
+      return { ...state, set: certificateSetOf(parseDeployment(readStateFile(state.file), state.file)) };
     } catch (error) {
-      return { ...common, problem: messageOf(error) };
+      return { ...state, problem: messageOf(error) };
     }
   });
 }

@@ -1,19 +1,7 @@
 import { CommandError } from "../command-error.ts";
-import { type Cell, columns, painterFor } from "../terminal.ts";
+import { columns, painterFor, toned } from "../terminal.ts";
 import { type CertificateSet, type Condition, conditionOf, isSameSet } from "./certificate-set.ts";
-
-/** A state as it was read, or why it could not be. */
-export type ReadState = {
-  /** of the backend's history; undefined for a file by itself */
-  readonly number: number | undefined;
-  readonly file: string;
-  /** milliseconds since 1970 */
-  readonly time: number;
-  readonly result: string;
-} & (
-  | { readonly set: CertificateSet; readonly problem?: undefined }
-  | { readonly set?: undefined; readonly problem: string }
-);
+import type { ReadState } from "./history.ts";
 
 /** One line of the list. */
 export interface ListedState {
@@ -48,15 +36,10 @@ export function listStates(
 ): ListedState[] {
   const groups: ReadState[][] = [];
   for (const state of states) {
-    const group = groups.at(-1);
-    const last = group?.at(-1)?.set;
-    if (
-      group !== undefined &&
-      last !== undefined &&
-      state.set !== undefined &&
-      state.number !== undefined &&
-      isSameSet(last, state.set)
-    ) {
+    const group = groups.at(-1) ?? [];
+    const last = group.at(-1)?.set;
+    const isRepeated = last !== undefined && state.set !== undefined && isSameSet(last, state.set);
+    if (isRepeated && state.number !== undefined) {
       group.push(state);
     } else {
       groups.push([state]);
@@ -64,31 +47,21 @@ export function listStates(
   }
   return groups
     .flatMap((group) => group.findLast(({ result }) => result === "succeeded") ?? group.at(-1) ?? [])
-    .map((state) => describe(state, present, now, renewBeforeSeconds))
+    .map(({ number, file, time, result, set, problem }) => ({
+      number,
+      file,
+      time: new Date(time).toISOString(),
+      result,
+      rollout: set?.rollout,
+      rotation: set?.rotation,
+      authority: set?.authority,
+      notAfter: set?.end && new Date(set.end.notAfter).toISOString(),
+      firstToEnd: set?.end?.name,
+      condition: set === undefined ? ("unreadable" as const) : conditionOf(set, now, renewBeforeSeconds),
+      isPresent: set !== undefined && present !== undefined && isSameSet(set, present),
+      faults: set?.faults ?? [problem ?? ""],
+    }))
     .toReversed();
-}
-
-function describe(
-  state: ReadState,
-  present: CertificateSet | undefined,
-  now: number,
-  renewBeforeSeconds: number,
-): ListedState {
-  const { number, file, result, set } = state;
-  return {
-    number,
-    file,
-    time: new Date(state.time).toISOString(),
-    result,
-    rollout: set?.rollout,
-    rotation: set?.rotation,
-    authority: set?.authority,
-    notAfter: set?.end === undefined ? undefined : new Date(set.end.notAfter).toISOString(),
-    firstToEnd: set?.end?.name,
-    condition: set === undefined ? "unreadable" : conditionOf(set, now, renewBeforeSeconds),
-    isPresent: set !== undefined && present !== undefined && isSameSet(set, present),
-    faults: set === undefined ? [state.problem] : set.faults,
-  };
 }
 
 const tones = {
@@ -105,28 +78,20 @@ export function formatList(states: readonly ListedState[], stream: NodeJS.WriteS
   if (states.length === 0) {
     return "No earlier state: this stack has not been updated yet.\n";
   }
-  const header: Cell[] = ["number", "time (UTC)", "rollout", "rotation", "authority", "ends"].map((text) => ({
-    text,
-    style: (each) => paint("quiet", each),
-  }));
-  const rows = states.map((state): Cell[] => [
-    { text: state.number === undefined ? "file" : String(state.number), isRight: true },
-    { text: state.time.slice(0, 16).replace("T", " ") },
+  const titles = ["number", "time (UTC)", "rollout", "rotation", "authority", "ends"];
+  const header = titles.map((title) => toned(paint, "quiet", title));
+  const rows = states.map((state) => [
+    { text: String(state.number ?? "file"), isRight: true },
+    state.time.slice(0, 16).replace("T", " "),
     { text: String(state.rollout ?? "-"), isRight: true },
     { text: state.rotation ?? "-", isFlexible: true },
-    { text: state.authority?.slice(0, 8) ?? "-" },
-    { text: state.notAfter?.slice(0, 10) ?? "-" },
-    {
-      text: `${state.condition}${state.isPresent ? " now" : ""}`,
-      style: (text) => paint(tones[state.condition], text),
-    },
+    state.authority?.slice(0, 8) ?? "-",
+    state.notAfter?.slice(0, 10) ?? "-",
+    toned(paint, tones[state.condition], `${state.condition}${state.isPresent ? " now" : ""}`),
   ]);
   const notes = states
     .filter(({ number, faults }) => number === undefined || faults.length > 0)
-    .map(
-      ({ number, file, faults }) =>
-        `${number ?? file}: ${faults.length === 0 ? "exported file" : faults.join(", ")}\n`,
-    );
+    .map(({ number, file, faults }) => `${number ?? file}: ${faults.join(", ") || "exported file"}\n`);
   return `${columns([header, ...rows], 80).join("\n")}\n${notes.join("")}`;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type CertificateSet, conditionOf } from "../../cli/state/certificate-set.ts";
-import { type ListedState, listStates, type ReadState } from "../../cli/state/list.ts";
+import type { ReadState } from "../../cli/state/history.ts";
+import { type ListedState, listStates } from "../../cli/state/list.ts";
 import { type RefusalInput, refusalsOf } from "../../cli/state/refusals.ts";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { authority, peerAuthority } from "./states.ts";
