@@ -3,7 +3,16 @@ import type { BackupsOptions, PurgeOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { settled } from "../in-parallel.ts";
 import { chooseStack } from "../project.ts";
-import { type Cell, canAsk, columns, isConfirmed, type Paint, painterFor, writeJson } from "../terminal.ts";
+import {
+  type Cell,
+  canAsk,
+  columns,
+  isConfirmed,
+  type Paint,
+  painterFor,
+  toned,
+  writeJson,
+} from "../terminal.ts";
 import { type KeptBackup, type MasterBackups, purgeRefusals } from "./kept-backup.ts";
 import { askForBackups, readBackups } from "./read-backups.ts";
 
@@ -13,10 +22,8 @@ const lockSeconds = 30;
 /** Lists what every master keeps. */
 export async function listBackups(stack: string | undefined, { json, cwd }: BackupsOptions): Promise<void> {
   const program = chooseStack(cwd, stack);
-  const { masters, failures } = await readBackups(
-    new Engine({ folder: program.folder, isOutputTaken: json }),
-    program,
-  );
+  const engine = new Engine({ folder: program.folder, isOutputTaken: json });
+  const { masters, failures } = await readBackups(engine, program);
   if (json) {
     writeJson({ masters, failures });
   } else {
@@ -38,10 +45,8 @@ export async function purgeBackup(
   if (!(yes || canAsk())) {
     throw CommandError.usage("Cannot ask: standard input is no terminal; expected --yes");
   }
-  const { settings, targets, masters, failures } = await readBackups(
-    new Engine({ folder: program.folder, isOutputTaken: json }),
-    program,
-  );
+  const engine = new Engine({ folder: program.folder, isOutputTaken: json });
+  const { settings, targets, masters, failures } = await readBackups(engine, program);
   if (failures.length > 0) {
     throw CommandError.failed(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`);
   }
@@ -55,19 +60,13 @@ export async function purgeBackup(
   if (!(yes || (await isConfirmed(`Remove backup ${rollout} on ${holders.join(", ")}, for good?`)))) {
     throw CommandError.declined("Nothing was removed.");
   }
-  const { values, failures: failed } = await settled(
-    targets.map(
-      async (target) =>
-        [
-          target.data.master.name,
-          (await askForBackups(target, { kind: "purge", rollout, lockSeconds })).trim(),
-        ] as const,
-    ),
+  const removed = Object.fromEntries(targets.map(({ data }) => [data.master.name, "failed"]));
+  const { failures: failed } = await settled(
+    targets.map(async (target) => {
+      const answer = await askForBackups(target, { kind: "purge", rollout, lockSeconds });
+      removed[target.data.master.name] = answer.trim();
+    }),
   );
-  const removed = {
-    ...Object.fromEntries(targets.map(({ data }) => [data.master.name, "failed"])),
-    ...Object.fromEntries(values),
-  };
   if (json) {
     writeJson({ rollout, masters: removed });
   } else {
@@ -89,19 +88,15 @@ export function formatBackups(
       ? "no rollout yet"
       : `now rollout ${present.rollout}, rotation "${present.rotation}"${present.isComplete ? "" : ", unfinished"}`;
   const paint = painterFor(stream);
-  const header: Cell[] = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"].map((text) => ({
-    text,
-    style: (each) => paint("quiet", each),
-  }));
+  const titles = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"];
+  const header = titles.map((title) => toned(paint, "quiet", title));
   const table = columns([header, ...backups.map((backup) => row(backup, paint))], 80);
   const notes = [
-    ...backups.flatMap(({ rollout, damaged }) =>
-      damaged.length === 0 ? [] : [`  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`],
-    ),
-    ...backups.flatMap(({ rollout, dataKib }) =>
-      dataKib === undefined
-        ? []
-        : [`  backup ${rollout}: holds a crash copy of etcd's data, ${size(dataKib * 1024)}`],
+    ...backups
+      .filter(({ damaged }) => damaged.length > 0)
+      .map(({ rollout, damaged }) => `  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`),
+    ...backups.flatMap(({ rollout, dataKib: kib }) =>
+      kib === undefined ? [] : `  backup ${rollout}: holds a crash copy of etcd's data, ${size(kib * 1024)}`,
     ),
     ...leftovers.map((path) => `  left over: ${path}; the next step finishes or erases it`),
   ];
@@ -114,22 +109,18 @@ export function formatBackups(
 
 const tones = { complete: "good", original: "plain", unfinished: "warning" } as const;
 
-function row({ rollout, taken, files, rotation, kind, damaged, snapshot }: KeptBackup, paint: Paint): Cell[] {
+function row(
+  { rollout, taken, files, rotation, kind, damaged, snapshot }: KeptBackup,
+  paint: Paint,
+): (Cell | string)[] {
+  const revision = snapshot?.revision === undefined ? "" : `, revision ${snapshot.revision}`;
   return [
     { text: String(rollout), isRight: true },
-    { text: taken?.slice(0, 16).replace("T", " ") ?? "-" },
+    taken?.slice(0, 16).replace("T", " ") ?? "-",
     { text: String(files), isRight: true },
     { text: rotation ?? "-", isFlexible: true },
-    {
-      text: damaged.length === 0 ? kind : "damaged",
-      style: (text) => paint(damaged.length === 0 ? tones[kind] : "bad", text),
-    },
-    {
-      text:
-        snapshot === undefined
-          ? "-"
-          : `${size(snapshot.bytes)}${snapshot.revision === undefined ? "" : `, revision ${snapshot.revision}`}`,
-    },
+    damaged.length === 0 ? toned(paint, tones[kind], kind) : toned(paint, "bad", "damaged"),
+    snapshot === undefined ? "-" : `${size(snapshot.bytes)}${revision}`,
   ];
 }
 

@@ -62,16 +62,13 @@ export function parseBackups(name: string, text: string): MasterBackups {
 function backupOf(rollout: number, read: Records<typeof backupsRecords>): KeptBackup {
   const of = <T extends { readonly rollout: number }>(records: readonly T[]) =>
     records.filter((each) => each.rollout === rollout);
-  const [[taken], [files], [receipt], [snapshot]] = [
-    of(read.taken),
-    of(read.files),
-    of(read.receipt),
-    of(read.snapshot),
-  ];
+  const [taken] = of(read.taken);
+  const [receipt] = of(read.receipt);
+  const [snapshot] = of(read.snapshot);
   return {
     rollout,
     taken: taken && new Date(taken.seconds * 1000).toISOString(),
-    files: files?.count ?? 0,
+    files: of(read.files)[0]?.count ?? 0,
     rotation: receipt?.rotation,
     kind: receipt === undefined ? "original" : receipt.isComplete ? "complete" : "unfinished",
     damaged: of(read.damaged).map(({ path }) => path),
@@ -98,27 +95,24 @@ export function purgeRefusals(
       `Cannot remove backup ${rollout}: restore in the stack file names it, so that it is the wanted set; expected another one, or no restore`,
     ];
   }
-  const holders = masters.filter(({ backups }) => backups.some((each) => each.rollout === rollout));
-  if (holders.length === 0) {
-    const numbers = [
-      ...new Set(masters.flatMap(({ backups }) => backups.map((each) => each.rollout))),
-    ].toSorted((a, b) => a - b);
+  const all = masters.flatMap(({ name, backups }) =>
+    backups.map((backup) => ({ name, backup, isNeeded: backup === newestWhole(backups) })),
+  );
+  const meant = all.filter(({ backup }) => backup.rollout === rollout);
+  if (meant.length === 0) {
+    const numbers = [...new Set(all.map(({ backup }) => backup.rollout))].toSorted((a, b) => a - b);
     return [
       `Cannot remove backup ${rollout}: no master has it; expected ${numbers.length === 0 ? "one that there is" : `one of ${numbers.join(", ")}`}`,
     ];
   }
-  const needed = holders
-    .filter(({ backups }) => newestWhole(backups)?.rollout === rollout)
-    .map(({ name }) => name);
-  const [set] = holders.flatMap(({ backups }) => backups.filter((each) => each.rollout === rollout));
+  const needed = meant.filter(({ isNeeded }) => isNeeded).map(({ name }) => name);
+  const rotation = meant[0]?.backup.rotation;
   if (needed.length > 0) {
     return [
-      `Cannot remove backup ${rollout}: on ${needed.join(", ")} it is the newest whole set (${set?.rotation === undefined ? "the original one" : `rotation "${set.rotation}"`}), which going back by hand needs; expected an older one`,
+      `Cannot remove backup ${rollout}: on ${needed.join(", ")} it is the newest whole set (${rotation === undefined ? "the original one" : `rotation "${rotation}"`}), which going back by hand needs; expected an older one`,
     ];
   }
-  const original = holders
-    .filter(({ backups }) => backups.some((each) => each.rollout === rollout && each.kind === "original"))
-    .map(({ name }) => name);
+  const original = meant.filter(({ backup }) => backup.kind === "original").map(({ name }) => name);
   return original.length > 0 && !isOriginalMeant
     ? [
         `Cannot remove backup ${rollout}: on ${original.join(", ")} it is the set from before this program's first rollout, and there is no other copy; expected --original if that is meant`,

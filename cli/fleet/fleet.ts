@@ -8,7 +8,7 @@ import { inParallel } from "../in-parallel.ts";
 import { chooseStacks, programOf, readProject } from "../project.ts";
 import { windowRefusalOf } from "../stack-file.ts";
 import { jsonOf as statusJsonOf } from "../status/formats.ts";
-import { exitCodeFor, lookAtAll, type Outcome, stateOf } from "../status/look.ts";
+import { exitCodeFor, lookAtChosen, type Outcome, stateOf } from "../status/look.ts";
 import { describeOverview } from "../status/table.ts";
 import { painterFor, widthOf } from "../terminal.ts";
 import { progressOn } from "./progress.ts";
@@ -16,14 +16,10 @@ import { describeResults, exitCodeOf, jsonOf, notStarted, type Result } from "./
 import { type RunOptions, runStack } from "./run-stack.ts";
 
 /** A line per cluster, read only. @returns the exit code */
-export async function fleetStatus(
-  named: readonly string[],
-  { all, json, cwd }: FleetOptions,
-): Promise<number> {
-  const project = readProject(cwd);
-  const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
+export async function fleetStatus(named: readonly string[], options: FleetOptions): Promise<number> {
+  const outcomes = await lookAtChosen(options, named, { isAgent: false });
   process.stdout.write(
-    json
+    options.json
       ? statusJsonOf(outcomes, Date.now())
       : `${describeOverview(outcomes, painterFor(process.stdout)).join("\n")}\n`,
   );
@@ -31,9 +27,8 @@ export async function fleetStatus(
 }
 
 /** The clusters that are due, for a CI. @throws CommandError when one could not be looked at; the others are listed nevertheless */
-export async function fleetMatrix(named: readonly string[], { all, cwd }: FleetOptions): Promise<void> {
-  const project = readProject(cwd);
-  const outcomes = await lookAtAll(project, chooseStacks(project, named, all), { isAgent: false });
+export async function fleetMatrix(named: readonly string[], options: FleetOptions): Promise<void> {
+  const outcomes = await lookAtChosen(options, named, { isAgent: false });
   process.stdout.write(`${JSON.stringify(matrixOf(outcomes))}\n`);
   const unknown = unknownIn(outcomes);
   if (unknown.length > 0) {

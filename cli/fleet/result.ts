@@ -1,5 +1,5 @@
 import { printable } from "../../components/model/text.ts";
-import { columns, type Paint, type Tone, wrap } from "../terminal.ts";
+import { columns, type Paint, type Tone, toned, wrap } from "../terminal.ts";
 
 /** What became of one stack. */
 export type Outcome = "unchanged" | "changes" | "updated" | "failed" | "not started";
@@ -55,17 +55,15 @@ export function describeResults(
   width: number,
   paint: Paint,
 ): string[] {
-  const quiet = (text: string) => paint("quiet", text);
-  const table = columns([
-    [{ text: "stack" }, { text: "result" }, { text: "seconds", isRight: true }, { text: "changes" }].map(
-      (cell) => ({ ...cell, style: quiet }),
-    ),
-    ...results.map(({ stack, outcome, seconds, changes }) => [
-      { text: stack },
-      { text: outcome, style: (text: string) => paint(tones[outcome], text) },
-      { text: seconds === 0 ? "" : seconds.toFixed(1), isRight: true },
-      { text: describeChanges(changes) },
-    ]),
+  const header = ["stack", "result", "seconds", "changes"].map((title) => ({
+    ...toned(paint, "quiet", title),
+    isRight: title === "seconds",
+  }));
+  const rows = results.map(({ stack, outcome, seconds, changes }) => [
+    stack,
+    toned(paint, tones[outcome], outcome),
+    { text: seconds === 0 ? "" : seconds.toFixed(1), isRight: true },
+    describeChanges(changes),
   ]);
   const failures = results.flatMap(({ stack, outcome, reason, log }) =>
     outcome === "failed" || reason !== undefined
@@ -78,7 +76,7 @@ export function describeResults(
   );
   const isOpen = results.some(({ outcome }) => outcome === "failed" || outcome === "not started");
   return [
-    ...table,
+    ...columns([header, ...rows]),
     ...failures,
     "",
     countsOf(results),

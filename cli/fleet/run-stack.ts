@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { messageOf } from "../command-error.ts";
 import type { automationOptions } from "../engine.ts";
+import { nameIn } from "../state/deployment.ts";
 import { changesIn, type Result, reasonOf } from "./result.ts";
 
 /** What a stack is doing: a stage, and within it the resource at work. */
@@ -93,5 +94,5 @@ function startedIn(event: EngineEvent): string | undefined {
   const metadata = event.resourcePreEvent?.metadata;
   return metadata === undefined || metadata.op === "same" || metadata.op === "read"
     ? undefined
-    : metadata.urn.slice(metadata.urn.lastIndexOf("::") + 2);
+    : nameIn(metadata.urn);
 }

@@ -8,25 +8,29 @@ import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
 import { messageOf } from "../command-error.ts";
+import type { FleetOptions } from "../commands.ts";
 import { inParallel } from "../in-parallel.ts";
-import { type Project, programOf } from "../project.ts";
+import { chooseStacks, programOf, readProject } from "../project.ts";
 import { type LoginOverride, settingsFor } from "../stack-file.ts";
 
 /** Clusters looked at side by side: each is one SSH connection to each of its masters. */
 const clustersAtOnce = 8;
 
-/** Looks at many clusters; a stack file that cannot be used is an outcome, and hides no other. */
-export function lookAtAll(
-  project: Project,
-  stacks: readonly string[],
+/**
+ * Looks at the clusters that a command is about; a stack file that cannot be used is an outcome, and hides no other.
+ * @throws CommandError (bad usage) when it is not clear which they are
+ */
+export async function lookAtChosen(
+  { all, cwd }: Pick<FleetOptions, "all" | "cwd">,
+  named: readonly string[],
   login: LoginOverride,
 ): Promise<Outcome[]> {
-  return inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
+  const project = readProject(cwd);
+  const stacks = chooseStacks(project, named, all);
+  return await inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
     try {
-      return {
-        stack,
-        status: await lookAt(settingsFor(programOf(project, stack), login), project.project, stack),
-      };
+      const settings = settingsFor(programOf(project, stack), login);
+      return { stack, status: await lookAt(settings, project.project, stack) };
     } catch (error) {
       return { stack, problem: messageOf(error) };
     }

@@ -1,26 +1,22 @@
 import { CommandError } from "../command-error.ts";
 import type { StatusOptions } from "../commands.ts";
 import { writeAtomically } from "../files.ts";
-import { chooseStacks, readProject } from "../project.ts";
 import { type Paint, painterFor, widthOf } from "../terminal.ts";
 import { jsonOf, prometheusOf } from "./formats.ts";
-import { exitCodeFor, lookAtAll, type Outcome } from "./look.ts";
+import { exitCodeFor, lookAtChosen, type Outcome } from "./look.ts";
 import { countsOf, describeCluster } from "./table.ts";
 
 /** Looks at clusters and shows what it saw. @returns the exit code */
 export async function status(
   named: readonly string[],
-  { all, json, prometheus, output, agent, key, cwd }: StatusOptions,
+  { json, prometheus, output, agent, key, ...chosen }: StatusOptions,
 ): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
     throw CommandError.usage(
       "Cannot write that: expected one of --json and --prometheus, and --output only with one of them",
     );
   }
-  const project = readProject(cwd);
-  const stacks = chooseStacks(project, named, all);
-  const login = { key, isAgent: agent };
-  const outcomes = await lookAtAll(project, stacks, login);
+  const outcomes = await lookAtChosen(chosen, named, { key, isAgent: agent });
   const now = Date.now();
   const text = json
     ? jsonOf(outcomes, now)

@@ -1,7 +1,7 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
 import { day } from "../../components/model/text.ts";
-import { type Cell, columns, displayWidth, type Paint, type Tone, wrap } from "../terminal.ts";
+import { type Cell, columns, displayWidth, type Paint, type Tone, toned, wrap } from "../terminal.ts";
 import { type Outcome, stateOf } from "./look.ts";
 
 /** Shorter names would not tell masters apart. */
@@ -52,26 +52,17 @@ function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
   if (lines.length === 0) {
     return [];
   }
-  const fixed =
-    gap +
-    Math.max(...lines.map(({ label }) => displayWidth(label))) +
-    gap +
-    "2026-01-01".length +
-    gap +
-    Math.max(5, ...lines.map((line) => daysOf(line).length));
-  const perMaster = Math.max(
-    leastNameWidth,
-    Math.min(longest(status), Math.floor((width - fixed) / status.masters.length) - gap),
-  );
+  const labels = Math.max(...lines.map(({ label }) => displayWidth(label)));
+  const days = Math.max(5, ...lines.map((line) => daysOf(line).length));
+  const fixed = gap + labels + gap + "2026-01-01".length + gap + days;
+  const longest = Math.max(...status.masters.map(({ name }) => displayWidth(name)));
+  const share = Math.floor((width - fixed) / status.masters.length) - gap;
+  const perMaster = Math.max(leastNameWidth, Math.min(longest, share));
   const perBlock = Math.max(1, Math.floor((width - fixed) / (perMaster + gap)));
   const blocks = Array.from({ length: Math.ceil(status.masters.length / perBlock) }, (_, index) =>
     status.masters.slice(index * perBlock, (index + 1) * perBlock),
   );
   return blocks.flatMap((masters) => ["", ...table(masters, lines, perMaster, paint)]);
-}
-
-function longest({ masters }: ClusterStatus): number {
-  return Math.max(...masters.map(({ name }) => displayWidth(name)));
 }
 
 function table(
@@ -80,13 +71,13 @@ function table(
   nameWidth: number,
   paint: Paint,
 ): string[] {
-  const quiet = (text: string) => paint("quiet", text);
-  const header: Cell[] = [
-    { text: "  certificate" },
-    { text: "ends" },
-    { text: "days", isRight: true },
-    ...masters.map(({ name }) => ({ text: shortened(name, nameWidth) })),
-  ].map((cell) => ({ ...cell, style: quiet }));
+  const quiet = (text: string) => toned(paint, "quiet", text);
+  const header = [
+    quiet("  certificate"),
+    quiet("ends"),
+    { ...quiet("days"), isRight: true },
+    ...masters.map(({ name }) => quiet(shortened(name, nameWidth))),
+  ];
   const shown = lines.filter((line) =>
     line.certificates.some((each) => masters.some((master) => master.name === each.master)),
   );
@@ -94,24 +85,23 @@ function table(
   return [
     ...texts.slice(0, 1),
     ...shown.flatMap((line, index) => [
-      ...(line.issuer === shown[index - 1]?.issuer ? [] : [`${quiet("issued by")} ${line.issuer}`]),
+      ...(line.issuer === shown[index - 1]?.issuer ? [] : [`${paint("quiet", "issued by")} ${line.issuer}`]),
       texts[index + 1] ?? "",
     ]),
   ];
 }
 
-function cellsOf(line: Line, masters: ClusterStatus["masters"], paint: Paint): Cell[] {
+function cellsOf(line: Line, masters: ClusterStatus["masters"], paint: Paint): (Cell | string)[] {
   const [first] = line.certificates;
   return [
-    { text: `  ${line.label}` },
-    { text: first === undefined ? "" : day(first.notAfter) },
+    `  ${line.label}`,
+    first === undefined ? "" : day(first.notAfter),
     { text: daysOf(line), isRight: true },
-    ...masters.map(({ name, state }): Cell => {
+    ...masters.map(({ name, state }) => {
       const certificate = line.certificates.find((each) => each.master === name);
-      if (certificate === undefined) {
-        return { text: state === "unreachable" ? "?" : "-", style: (text) => paint("quiet", text) };
-      }
-      return { text: certificate.state, style: (text) => paint(tones[certificate.state], text) };
+      return certificate === undefined
+        ? toned(paint, "quiet", state === "unreachable" ? "?" : "-")
+        : toned(paint, tones[certificate.state], certificate.state);
     }),
   ];
 }
@@ -135,9 +125,7 @@ function linesOf(certificates: readonly CertificateStatus[]): Line[] {
     line.certificates.push(each);
     lines.set(key, line);
   }
-  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap(
-    (group) => group ?? [],
-  );
+  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap((group = []) => group);
 }
 
 /** The end of a name tells masters apart. */
@@ -171,22 +159,17 @@ function remarks({ findings, notes }: ClusterStatus, width: number, paint: Paint
 
 /** A line per cluster, for many of them: its state, its rollout, and what is the first to end. */
 export function describeOverview(outcomes: readonly Outcome[], paint: Paint): string[] {
-  const header = ["stack", "state", "rollout", "rotation", "first to end", "days", "masters"].map((text) => ({
-    text,
-    style: (each: string) => paint("quiet", each),
-  }));
-  return [
-    ...columns([header, ...outcomes.map((outcome) => clusterCells(outcome, paint))]),
-    "",
-    countsOf(outcomes, paint),
-  ];
+  const titles = ["stack", "state", "rollout", "rotation", "first to end", "days", "masters"];
+  const header = titles.map((title) => toned(paint, "quiet", title));
+  const rows = outcomes.map((outcome) => clusterCells(outcome, paint));
+  return [...columns([header, ...rows]), "", countsOf(outcomes, paint)];
 }
 
-function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
+function clusterCells(outcome: Outcome, paint: Paint): (Cell | string)[] {
   const state = stateOf(outcome);
-  const name = [{ text: outcome.stack }, { text: state, style: (text: string) => paint(tones[state], text) }];
+  const name = [outcome.stack, toned(paint, tones[state], state)];
   if ("problem" in outcome) {
-    return [...name, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }, { text: "-" }];
+    return [...name, "-", "-", "-", "-", "-"];
   }
   const { certificates, rollout, rotation, masters } = outcome.status;
   const first = certificates
@@ -195,11 +178,11 @@ function clusterCells(outcome: Outcome, paint: Paint): Cell[] {
   const reached = masters.filter((master) => master.state !== "unreachable").length;
   return [
     ...name,
-    { text: rollout === undefined ? "-" : String(rollout), isRight: true },
-    { text: rotation ?? "-" },
-    { text: first === undefined ? "-" : day(first.notAfter) },
-    { text: first === undefined ? "-" : String(first.daysLeft), isRight: true },
-    { text: `${reached} of ${masters.length}` },
+    { text: String(rollout ?? "-"), isRight: true },
+    rotation ?? "-",
+    first === undefined ? "-" : day(first.notAfter),
+    { text: String(first?.daysLeft ?? "-"), isRight: true },
+    `${reached} of ${masters.length}`,
   ];
 }
 
