@@ -98,18 +98,13 @@ async function findCluster(
       "notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.",
     );
   }
-  const address = ownAddress(look);
-  const others = await lookAtMembers(
-    members.filter((member) => member.address !== address),
-    first,
-    bastion,
-    trust,
+  const localAddress = ownAddress(look);
+  const { local = [], others = [] } = Object.groupBy(members, ({ address }) =>
+    address === localAddress ? "local" : "others",
   );
   const seen = [
-    ...members
-      .filter((member) => member.address === address)
-      .map((member) => ({ ...member, access: first, look })),
-    ...others,
+    ...local.map((member) => ({ ...member, access: first, look })),
+    ...(await lookAtMembers(others, first, bastion, trust)),
   ];
   const ssh =
     bastion === undefined

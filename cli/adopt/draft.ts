@@ -52,10 +52,8 @@ export interface SeenMember extends Member {
  * @throws CommandError (refused) when a machine is not the member that it is listed as, or a path cannot stand for all
  */
 export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotation: string): Draft {
-  const masters = inOrder(
-    members.map((member) => ({ ...member, etcdName: nameOf(member), hostname: member.look.hostname })),
-  );
-  const names = namesOf(masters);
+  const masters = inOrder(members.map((member) => ({ ...member, etcdName: nameOf(member) })));
+  const names = namesOf(masters.map(({ look }) => look.hostname));
   const kind = kindOf(masters);
   const paths = pathsOf(masters, layouts[kind]);
   return {
@@ -131,12 +129,10 @@ export function withoutPasswords(draft: Draft): {
   const { password: bastionPassword, ...rest } = Object(bastion ?? {});
   return {
     shown: { ...draft, ssh: { ...ssh, ...(bastion === undefined ? {} : { bastion: rest }) } },
-    passwords: Object.fromEntries(
-      [
-        ["ssh.password", password],
-        ["ssh.bastion.password", bastionPassword],
-      ].filter((each): each is [string, string] => typeof each[1] === "string"),
-    ),
+    passwords: {
+      ...(typeof password === "string" ? { "ssh.password": password } : {}),
+      ...(typeof bastionPassword === "string" ? { "ssh.bastion.password": bastionPassword } : {}),
+    },
   };
 }
 
@@ -156,10 +152,9 @@ export function extraSansOf(
   rows: readonly Row[],
 ): string[] {
   const usual = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
+  const serving = leaves.filter((leaf) => leaf !== "etcd-client");
   const today = rows
-    .filter(
-      (row) => row.kind === "cert" && leaves.some((leaf) => leaf === row.leaf) && row.leaf !== "etcd-client",
-    )
+    .filter((row) => row.kind === "cert" && serving.some((leaf) => leaf === row.leaf))
     .flatMap((row) => master.files[row.id]?.certificates[0]?.sans ?? []);
   return [...new Set(today)].filter((san) => !usual.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
 }

@@ -40,16 +40,15 @@ export async function trustedHostKeys(
       `${failures.join("\n").replaceAll("the hostKey of the stack file", "that of known-hosts")}\nNothing was written: every master must answer. Start it, or, when it is gone for good, remove its member from etcd (etcdctl member remove), then run this again.`,
     );
   }
-  endpoints.forEach((endpoint, index) => {
-    trust.say(
-      `${placeOf(endpoint)} ${(keys[index] ?? "").split(" ")[0]} ${fingerprintOf(keys[index] ?? "")}`,
-    );
-  });
+  const shown = endpoints.map((endpoint, index) => ({ endpoint, key: keys[index] ?? "" }));
+  for (const { endpoint, key } of shown) {
+    trust.say(`${placeOf(endpoint)} ${described(key)}`);
+  }
   const { knownHosts } = trust;
   if (knownHosts !== undefined) {
-    endpoints.forEach((endpoint, index) => {
-      requireInKnownHosts(endpoint, keys[index] ?? "", knownHosts);
-    });
+    for (const { endpoint, key } of shown) {
+      requireInKnownHosts(endpoint, key, knownHosts);
+    }
   } else if (
     trust.isAsking &&
     !(await isConfirmed(
@@ -67,6 +66,10 @@ export function fingerprintOf(hostKey: string): string {
   return `SHA256:${createHash("sha256").update(Buffer.from(base64, "base64")).digest("base64").replace(/=+$/, "")}`;
 }
 
+function described(hostKey: string): string {
+  return `${hostKey.split(" ")[0]} ${fingerprintOf(hostKey)}`;
+}
+
 function hostKeyTypes({ host, port }: SshEndpoint, knownHosts: string): string[] {
   return [...new Set(knownKeys(knownHosts, host, port).trusted.map((key) => key.split(" ")[0] ?? ""))];
 }
@@ -80,9 +83,9 @@ function requireInKnownHosts(endpoint: SshEndpoint, shown: string, knownHosts: s
     ? "known-hosts has it as revoked"
     : trusted.length === 0
       ? "known-hosts has no key of it"
-      : `known-hosts has ${trusted.map((key) => `${key.split(" ")[0]} ${fingerprintOf(key)}`).join(", ")}`;
+      : `known-hosts has ${trusted.map(described).join(", ")}`;
   throw CommandError.refused(
-    `Cannot trust ${placeOf(endpoint)}: it shows ${shown.split(" ")[0]} ${fingerprintOf(shown)}, and ${reason}; expected the same key. Nothing was written. Compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
+    `Cannot trust ${placeOf(endpoint)}: it shows ${described(shown)}, and ${reason}; expected the same key. Nothing was written. Compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
   );
 }
 
@@ -90,14 +93,8 @@ function placeOf({ host, port }: SshEndpoint): string {
   return port === 22 ? host : `${host}:${port}`;
 }
 
-/** The keys that a known_hosts file has for a machine, as `type base64`. */
-interface KnownKeys {
-  readonly trusted: readonly string[];
-  readonly revoked: readonly string[];
-}
-
-/** Reads a known_hosts file as sshd(8) describes it; certificate authorities are left out. */
-export function knownKeys(text: string, host: string, port: number): KnownKeys {
+/** The keys that a known_hosts file, as sshd(8) describes it, has for a machine, as `type base64`; certificate authorities are left out. */
+export function knownKeys(text: string, host: string, port: number) {
   const name = port === 22 ? host : `[${host}]:${port}`;
   const lines = text.split("\n").flatMap((line) => {
     const words = line.trim().split(/\s+/);

@@ -51,10 +51,8 @@ function entry(
     return [];
   }
   const templates = [
-    ...new Set([
-      ...used.map(({ path }) => path),
-      ...used.map(({ master, path }) => asTemplate(path, master)),
-    ]),
+    ...used.map(({ path }) => path),
+    ...used.map(({ master, path }) => asTemplate(path, master)),
   ];
   const common = templates.find((template) =>
     used.every(({ master, path }) => fillIn(template, master) === path),

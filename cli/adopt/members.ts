@@ -28,35 +28,27 @@ export function membershipOf(host: string, look: Look): Membership {
   if (look.flags.etcd === undefined) {
     throw CommandError.refused(noMaster(host, look));
   }
-  const found = [
-    { source: "etcd's member list", members: look.memberRows.map(memberInRow) } as const,
-    {
-      source: "etcd's --initial-cluster",
-      members: membersInFlag(flagOf(look, "etcd", "--initial-cluster") ?? ""),
-    } as const,
+  const sources: Membership[] = [
+    { source: "etcd's member list", members: look.memberRows.map(memberInRow) },
+    { source: "etcd's --initial-cluster", members: membersInFlag(flagOf(look, "etcd", "--initial-cluster")) },
     {
       source: "kube-apiserver's --etcd-servers",
-      members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers") ?? ""),
-    } as const,
-  ].find(({ members }) => members.length > 0);
+      members: serversIn(flagOf(look, "kube-apiserver", "--etcd-servers")),
+    },
+  ];
+  const found = sources.find(({ members }) => members.length > 0);
   const localAddress = ownAddress(look);
-  if (
-    found === undefined ||
-    localAddress === undefined ||
-    !found.members.some(({ address }) => address === localAddress)
-  ) {
-    const seen =
-      found === undefined
-        ? "no member"
-        : `${found.members.map(({ address }) => printable(address)).join(", ")} in ${found.source}`;
+  const listed = found?.members.map(({ address }) => address) ?? [];
+  if (found === undefined || localAddress === undefined || !listed.includes(localAddress)) {
+    const seen = found === undefined ? "no member" : `${listed.map(printable).join(", ")} in ${found.source}`;
     throw CommandError.refused(
       `Cannot find the members of etcd from ${host}: saw ${seen}, and ${printable(localAddress ?? "no address")} as its own; expected its own address among them. Try another master`,
     );
   }
-  const odd = found.members.find(({ address }) => !isAddress(address));
+  const odd = listed.find((address) => !isAddress(address));
   if (odd !== undefined) {
     throw CommandError.refused(
-      `Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd.address)}"; expected an IP address for every member`,
+      `Cannot adopt the cluster of ${host}: ${found.source} has "${printable(odd)}"; expected an IP address for every member`,
     );
   }
   return found;
@@ -98,7 +90,7 @@ function requirePort(urls: string, port: number): void {
 }
 
 /** `name=url,name=url` of --initial-cluster; a member with several URLs is there several times. */
-function membersInFlag(text: string): Member[] {
+function membersInFlag(text = ""): Member[] {
   const members = text.split(",").flatMap((part) => {
     const at = part.indexOf("=");
     const address = hostIn(part.slice(at + 1));
@@ -110,7 +102,7 @@ function membersInFlag(text: string): Member[] {
 }
 
 /** An API server that talks to its own master's member alone tells nothing of the others. */
-function serversIn(text: string): Member[] {
+function serversIn(text = ""): Member[] {
   return [...new Set(text.split(",").map(hostIn))].flatMap((address) =>
     address === undefined || isLoopback(address) ? [] : [{ address, etcdName: undefined }],
   );
@@ -124,15 +116,10 @@ function isLoopback(host: string): boolean {
   return ["localhost", "127.0.0.1", "0.0.0.0", "::1", "::"].includes(host);
 }
 
-/** What a master is listed by. */
-interface Listed {
-  readonly address: string;
-  readonly etcdName: string;
-  readonly hostname: string;
-}
-
 /** In the order of the numbers that etcd's names end in, else of the addresses. */
-export function inOrder<T extends Listed>(masters: readonly T[]): T[] {
+export function inOrder<T extends { readonly address: string; readonly etcdName: string }>(
+  masters: readonly T[],
+): T[] {
   const numbers = new Map(masters.map(({ etcdName }) => [etcdName, /(\d+)$/.exec(etcdName)?.[1]]));
   const isNumbered =
     new Set(numbers.values()).size === masters.length &&
@@ -146,11 +133,10 @@ export function inOrder<T extends Listed>(masters: readonly T[]): T[] {
 }
 
 /** The machines' own names where each has one of its own that a stack file may hold, else `master-1` and so on. */
-export function namesOf(masters: readonly Listed[]): string[] {
-  const names = masters.map(({ hostname }) => hostname);
+export function namesOf(hostnames: readonly string[]): readonly string[] {
   const isGood = (name: string) =>
     /^[a-z]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name) && !name.startsWith("localhost");
-  return names.every(isGood) && new Set(names).size === names.length
-    ? names
-    : masters.map((_, index) => `master-${index + 1}`);
+  return hostnames.every(isGood) && new Set(hostnames).size === hostnames.length
+    ? hostnames
+    : hostnames.map((_, index) => `master-${index + 1}`);
 }
