@@ -29,11 +29,8 @@ async function main(): Promise<void> {
     await coloured(stack, "up", "--yes", "--skip-preview");
     stack.configure({ rotation: "2027-05" });
     mkdirSync(folder, { recursive: true });
-    save(
-      "preview",
-      "pulumi preview of a rotation",
-      since(await coloured(stack, "preview"), /^.*Diagnostics:/m),
-    );
+    const preview = await coloured(stack, "preview");
+    save("preview", "pulumi preview of a rotation", since(preview, /^.*Diagnostics:/m));
     save("up", "The end of pulumi up", lastWords(await coloured(stack, "up", "--yes", "--skip-preview")));
     save("status", "The status of a cluster", await status(stack));
   } finally {
@@ -48,15 +45,8 @@ function save(picture: string, title: string, text: string): void {
 
 /** What the CLI prints, with colours. @throws when it fails */
 async function coloured(stack: LabStack, command: string, ...args: string[]): Promise<string> {
-  const { code, output } = await stack.run(
-    command,
-    "--stack",
-    stack.name,
-    "--non-interactive",
-    "--color",
-    "always",
-    ...args,
-  );
+  const options = ["--stack", stack.name, "--non-interactive", "--color", "always"];
+  const { code, output } = await stack.run(command, ...options, ...args);
   if (code !== 0) {
     throw new Error(`Cannot make the pictures: pulumi ${command} ended with exit code ${code}:\n${output}`);
   }
@@ -65,15 +55,8 @@ async function coloured(stack: LabStack, command: string, ...args: string[]): Pr
 
 async function status(stack: LabStack): Promise<string> {
   const { env } = stack.command();
-  const words = [
-    "netns",
-    "exec",
-    stack.lab.namespace,
-    process.execPath,
-    join(stack.project, "cli", "etcd-rotation.js"),
-    "status",
-    stack.name,
-  ];
+  const program = [process.execPath, join(stack.project, "cli", "etcd-rotation.js")];
+  const words = ["netns", "exec", stack.lab.namespace, ...program, "status", stack.name];
   const { code, stdout, stderr } = await runProgram("ip", words, {
     environment: { ...env, FORCE_COLOR: "1" },
   });

@@ -117,16 +117,16 @@ async function install(names: readonly string[]): Promise<void> {
     await writeFile(servicePolicy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   }
   try {
-    const first = await aptGet(["install", "-y", "--no-install-recommends", ...names]);
-    if (first.code === 0) {
-      return;
+    const command = ["install", "-y", "--no-install-recommends", ...names];
+    let result = await aptGet(command);
+    if (result.code !== 0) {
+      // the usual reason is a list of packages that is missing or too old
+      await aptGet(["update"]);
+      result = await aptGet(command);
     }
-    // The usual reason is a list of packages that is missing or too old.
-    await aptGet(["update"]);
-    const second = await aptGet(["install", "-y", "--no-install-recommends", ...names]);
-    if (second.code !== 0) {
+    if (result.code !== 0) {
       throw new SetupError(
-        `Cannot install ${names.join(" ")}:\n${second.output.trim().slice(-2000)}\nRun: apt-get update && apt-get install -y ${names.join(" ")}`,
+        `Cannot install ${names.join(" ")}:\n${result.output.trim().slice(-2000)}\nRun: apt-get update && apt-get install -y ${names.join(" ")}`,
       );
     }
   } finally {

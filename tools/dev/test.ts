@@ -58,14 +58,8 @@ function bats(): string[][] {
     const report = join(reports, `node-${half}`);
     mkdirSync(report);
     const program = join(project, "node_modules", "bats", "bin", "bats");
-    return [
-      program,
-      "--report-formatter",
-      "junit",
-      "--output",
-      report,
-      ...bySize.filter((_, index) => index % 2 === half),
-    ];
+    const options = ["--report-formatter", "junit", "--output", report];
+    return [program, ...options, ...bySize.filter((_, index) => index % 2 === half)];
   });
 }
 

@@ -38,22 +38,10 @@ export const commonFlags = ["-mod=readonly", "-trimpath", "-gcflags=all=-dwarf=f
 /** @throws SetupError with what Go said. */
 export async function buildModule(module: EngineModule, goVersion: string): Promise<void> {
   await makeFolder(builtFolder(module, goVersion), async (temporary) => {
-    const result = await runCommand(
-      "go",
-      [
-        "build",
-        ...commonFlags,
-        "-buildvcs=false",
-        ...module.flags,
-        "-o",
-        join(temporary, module.binary),
-        module.target,
-      ],
-      {
-        folder: sourcesOf(module),
-        env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
-      },
-    );
+    const flags = [...commonFlags, "-buildvcs=false", ...module.flags];
+    const args = ["build", ...flags, "-o", join(temporary, module.binary), module.target];
+    const env = { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" };
+    const result = await runCommand("go", args, { folder: sourcesOf(module), env });
     if (result.code !== 0) {
       throw new SetupError(
         `Cannot build ${module.binary} in ${sourcesOf(module)}:\n${result.output.trim().slice(-4000)}`,

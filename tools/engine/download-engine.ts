@@ -6,13 +6,12 @@ import { cacheFolder, makeFolder } from "./cache-folder.ts";
 import { pulumiVersion } from "./engine-modules.ts";
 import { runCommand } from "./run-command.ts";
 
-const defaultOrigin = "https://get.pulumi.com";
 const probeSeconds = 3;
 const downloadSeconds = 600;
 
 /** Where official releases come from; a company's mirror can stand in. */
 function origin(): string {
-  return process.env["ETCD_ROTATION_PULUMI_ORIGIN"] ?? defaultOrigin;
+  return process.env["ETCD_ROTATION_PULUMI_ORIGIN"] ?? "https://get.pulumi.com";
 }
 
 let reachable: Promise<boolean> | undefined;

@@ -67,12 +67,10 @@ function pathFolders(): string[] {
 
 async function hasLanguageHost(pulumi: string): Promise<boolean> {
   const folders = [dirname(await realpath(pulumi)), ...pathFolders()];
-  for (const folder of folders) {
-    if (await isExecutable(join(folder, "pulumi-language-nodejs"))) {
-      return true;
-    }
-  }
-  return false;
+  const found = await Promise.all(
+    folders.map((folder) => isExecutable(join(folder, "pulumi-language-nodejs"))),
+  );
+  return found.includes(true);
 }
 
 function isExecutable(file: string): Promise<boolean> {
@@ -84,10 +82,6 @@ function isExecutable(file: string): Promise<boolean> {
 
 /** Whether `v3.259.0` and the like is at least the oldest usable CLI. */
 function isNewEnough(version: string): boolean {
-  const [, major, minor] = /^v?(\d+)\.(\d+)\./.exec(version)?.map(Number) ?? [];
-  return (
-    major !== undefined &&
-    minor !== undefined &&
-    (major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]))
-  );
+  const [, major = 0, minor = 0] = /^v?(\d+)\.(\d+)\./.exec(version)?.map(Number) ?? [];
+  return major > oldestCli[0] || (major === oldestCli[0] && minor >= oldestCli[1]);
 }

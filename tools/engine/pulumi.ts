@@ -16,28 +16,18 @@ export async function pulumiEnvironment(base: NodeJS.ProcessEnv = process.env): 
   await requireEngine();
   const { pulumi, env } = engineEnvironment(base);
   const backend = defaultBackend(base);
-  if (backend?.isNew === true) {
-    process.stderr.write(
-      `No Pulumi backend is chosen: state is kept in ${backend.url} (or: pulumi login).\n`,
-    );
-  }
-  return { pulumi, env: backend === undefined ? env : { ...env, PULUMI_BACKEND_URL: backend.url } };
-}
-
-/** A run of the CLI; `code` is there when it has ended. */
-interface PulumiRun {
-  readonly child: ChildProcess;
-  readonly code: Promise<number>;
+  return { pulumi, env: backend === undefined ? env : { ...env, PULUMI_BACKEND_URL: backend } };
 }
 
 /**
  * Starts the CLI, which ends by itself: this process stays until then, and hands on the signals that it gets.
  * @param options.env what it has beside this process's own environment
+ * @returns `code` is there when it has ended
  */
 export async function startPulumi(
   args: readonly string[],
   options: { readonly folder?: string; readonly env?: NodeJS.ProcessEnv; readonly stdio: StdioOptions },
-): Promise<PulumiRun> {
+): Promise<{ readonly child: ChildProcess; readonly code: Promise<number> }> {
   const { pulumi, env } = await pulumiEnvironment({ ...process.env, ...options.env });
   const isInteractive = process.stdin.isTTY === true;
   // without a terminal the CLI gets each signal from here alone, however many processes it was sent to
@@ -92,35 +82,32 @@ async function requireEngine(): Promise<void> {
 
 const projectFile = join(import.meta.dirname, "..", "..", "Pulumi.yaml");
 
-/** The default place of the stacks' state, for somebody who has chosen none. */
-interface DefaultBackend {
-  readonly url: string;
-  /** Whether the folder was made just now. */
-  readonly isNew: boolean;
-}
-
-/** A local folder, made readable by its owner alone; undefined when a backend is chosen already. */
-function defaultBackend(env: NodeJS.ProcessEnv = process.env): DefaultBackend | undefined {
+/**
+ * The URL of a local folder, made readable by its owner alone, which is said when it is made; undefined when a backend is
+ * chosen already.
+ */
+function defaultBackend(env: NodeJS.ProcessEnv): string | undefined {
   if (env["PULUMI_BACKEND_URL"] || isLoggedIn(env) || isChosenByProject()) {
     return undefined;
   }
   const folder = join(env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "etcd-rotation");
-  const isNew = !existsSync(folder);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return { url: pathToFileURL(folder).href, isNew };
+  const url = pathToFileURL(folder).href;
+  if (!existsSync(folder)) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    process.stderr.write(`No Pulumi backend is chosen: state is kept in ${url} (or: pulumi login).\n`);
+  }
+  return url;
 }
 
 /** Whether `pulumi login` was run: the credentials file then names a current backend. */
 function isLoggedIn(env: NodeJS.ProcessEnv): boolean {
-  const home = env["PULUMI_CREDENTIALS_PATH"] ?? env["PULUMI_HOME"] ?? join(homedir(), ".pulumi");
-  const file = join(home, "credentials.json");
   if (env["PULUMI_ACCESS_TOKEN"]) {
     return true;
   }
-  return (
-    existsSync(file) &&
-    Boolean(z.object({ current: z.string() }).safeParse(JSON.parse(readFileSync(file, "utf8"))).data?.current)
-  );
+  const home = env["PULUMI_CREDENTIALS_PATH"] ?? env["PULUMI_HOME"] ?? join(homedir(), ".pulumi");
+  const file = join(home, "credentials.json");
+  const credentials: unknown = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+  return Boolean(z.object({ current: z.string() }).safeParse(credentials).data?.current);
 }
 
 function isChosenByProject(): boolean {

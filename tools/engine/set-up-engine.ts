@@ -50,11 +50,8 @@ export async function requireSource(): Promise<void> {
  */
 export async function setUpEngine(progress: Progress): Promise<EngineSelection> {
   const go = await installedGo().catch(() => undefined);
-  const search: Search = {
-    progress,
-    // What was built stays usable when Go is gone.
-    builtWith: go ?? readSelection()?.goVersion,
-  };
+  // what was built stays usable when Go is gone
+  const search: Search = { progress, builtWith: go ?? readSelection()?.goVersion };
   const cli = await setUpCli(search);
   const built: BuiltPlugin[] = [];
   for (const name of pluginNames) {
@@ -63,12 +60,11 @@ export async function setUpEngine(progress: Progress): Promise<EngineSelection> 
       built.push({ name, folder });
     }
   }
-  const home = built.length > 0 ? { home: await makeHome(built) } : {};
   const selection = {
     pulumi: cli.pulumi,
-    ...home,
+    ...(built.length > 0 ? { home: await makeHome(built) } : {}),
     offline: cli.built || built.length > 0,
-    goVersion: go ?? search.builtWith ?? "",
+    goVersion: search.builtWith ?? "",
   };
   await writeSelection(selection);
   return selection;
@@ -98,12 +94,8 @@ async function setUpCli({ progress, builtWith }: Search): Promise<{ pulumi: stri
   }
   if (await canDownload()) {
     try {
-      await progress.make(
-        "pulumi",
-        "none on PATH; downloading the official release",
-        "a minute",
-        downloadCli,
-      );
+      const why = "none on PATH; downloading the official release";
+      await progress.make("pulumi", why, "a minute", downloadCli);
       return downloaded;
     } catch (error) {
       progress.note(`${error instanceof Error ? error.message : String(error)}; building instead`);
@@ -156,13 +148,9 @@ async function build(go: string, ...modules: readonly EngineModule[]): Promise<v
 }
 
 /** The engine expects the language host beside the CLI, so a bundle links both into one folder. */
-function bundleFolder(go: string): string {
-  const hash = createHash("sha256").update(moduleKey(cliModule, go)).update(moduleKey(languageModule, go));
-  return join(cacheFolder(), "engine", `bundle-${hash.digest("hex").slice(0, 16)}`);
-}
-
 async function makeBundle(go: string): Promise<string> {
-  const final = bundleFolder(go);
+  const hash = createHash("sha256").update(moduleKey(cliModule, go)).update(moduleKey(languageModule, go));
+  const final = join(cacheFolder(), "engine", `bundle-${hash.digest("hex").slice(0, 16)}`);
   if (!existsSync(final)) {
     await makeFolder(final, async (temporary) => {
       for (const module of [cliModule, languageModule]) {
