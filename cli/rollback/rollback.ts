@@ -5,11 +5,11 @@ import { Engine } from "../engine.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { settingsWithoutLogin, windowRefusalOf } from "../stack-file.ts";
 import { certificateSetOf } from "../state/certificate-set.ts";
-import { readFile, readHistory, readKept, readPresent } from "../state/history.ts";
+import { readEntries, readFile, readHistory, readPresent } from "../state/history.ts";
 import { formatList, type ListedState, listStates, stateBeforeFailure } from "../state/list.ts";
 import { canAsk, isConfirmed, writeJson } from "../terminal.ts";
-import { wayToOriginal } from "./to-original.ts";
-import { wayToState } from "./to-state.ts";
+import { planToOriginal } from "./to-original.ts";
+import { planToState } from "./to-state.ts";
 
 /** Lists earlier sets of certificates, or goes back to one after a preview and a question. */
 export async function rollback(
@@ -40,17 +40,17 @@ export async function rollback(
     (json ? process.stderr : process.stdout).write(lines.map((line) => `${line}\n`).join(""));
   const state = async () =>
     to ?? String(stateBeforeFailure(await statesOf(engine, program, history, []), stack).number);
-  const way =
+  const plan =
     to === "original"
-      ? await wayToOriginal(engine, program)
-      : await wayToState(engine, program, { to: await state(), isReSigning, history }, say);
+      ? await planToOriginal(engine, program)
+      : await planToState(engine, program, { to: await state(), isReSigning, history }, say);
   const report = (outcome: string, savedIn?: string) => {
     if (json) {
-      writeJson({ stack, outcome, to: way.to, changes: way.changes, saved: savedIn });
+      writeJson({ stack, outcome, to: plan.to, changes: plan.changes, saved: savedIn });
     }
   };
-  say(...way.description, "");
-  const opened = await way.preview();
+  say(...plan.description, "");
+  const opened = await plan.preview();
   if (previewOnly) {
     say("Nothing was changed.");
     report("previewed");
@@ -61,11 +61,11 @@ export async function rollback(
     report("refused");
     throw CommandError.refused(`${windowRefusal}\nNothing was changed.`);
   }
-  if (!(yes || (await isConfirmed(`Go back to ${way.where}?`)))) {
+  if (!(yes || (await isConfirmed(`Go back to ${plan.where}?`)))) {
     report("declined");
     throw CommandError.declined("Nothing was changed.");
   }
-  const { done, saved } = await way.go(opened);
+  const { done, saved } = await plan.go(opened);
   say(done);
   report("done", saved);
 }
@@ -80,7 +80,7 @@ async function statesOf(
   const states =
     files.length > 0
       ? files.map((file) => readFile(resolve(file)))
-      : readKept(await readHistory(engine, program, history));
+      : readEntries(await readHistory(engine, program, history));
   return listStates(
     states,
     present.deployment && certificateSetOf(present.deployment),

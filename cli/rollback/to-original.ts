@@ -12,18 +12,19 @@ import { passphraseFor } from "../terminal.ts";
 import {
   deploy,
   describeChange,
+  type RollbackPlan,
   requirePreviewed,
   requireSameFile,
-  type WayBack,
   writeStackFile,
-} from "./way-back.ts";
+} from "./rollback-plan.ts";
 
 /**
- * The way to the set from before this program's first rollout: the state stays, and the stack file asks for the masters' backups.
+ * The plan to go back to the set from before this program's first rollout: the state stays, and the stack file asks for the
+ * masters' backups.
  * Looks at what they keep, and decides; reads only.
  * @throws CommandError when a master cannot be asked, or they keep no whole original set
  */
-export async function wayToOriginal(engine: Engine, program: Program): Promise<WayBack> {
+export async function planToOriginal(engine: Engine, program: Program): Promise<RollbackPlan> {
   const { project, stack } = program;
   const { settings, masters, failures } = await readBackups(engine, program);
   if (failures.length > 0) {

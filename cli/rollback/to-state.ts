@@ -13,21 +13,21 @@ import {
 } from "../stack-file.ts";
 import { type CertificateSet, certificateSetOf } from "../state/certificate-set.ts";
 import { parseDeployment, underProviderOf } from "../state/deployment.ts";
-import { type Kept, readHistory, readKept, readPresent, readStateFile } from "../state/history.ts";
+import { type HistoryEntry, readEntries, readHistory, readPresent, readStateFile } from "../state/history.ts";
 import { listStates } from "../state/list.ts";
 import { refusalsOf } from "../state/refusals.ts";
 import { passphraseFor } from "../terminal.ts";
-import { tryOut } from "./try-out.ts";
 import {
   deploy,
   describeChange,
+  type RollbackPlan,
   requirePreviewed,
   requireSameFile,
   requireUnchanged,
   type Say,
-  type WayBack,
   writeStackFile,
-} from "./way-back.ts";
+} from "./rollback-plan.ts";
+import { trialPreview } from "./trial-preview.ts";
 
 /** What is asked for. */
 interface RollbackRequest {
@@ -39,22 +39,22 @@ interface RollbackRequest {
 }
 
 /**
- * The way to a state: that one and its settings take the place of the present ones, which are saved first.
+ * The plan to go back to a state: that one and its settings take the place of the present ones, which are saved first.
  * Reads that state and the present one, and decides; reads only.
  * @throws CommandError with every reason not to go back
  */
-export async function wayToState(
+export async function planToState(
   engine: Engine,
   program: Program,
   { to, isReSigning, history }: RollbackRequest,
   say: Say,
-): Promise<WayBack> {
+): Promise<RollbackPlan> {
   const { stack, project } = program;
   const now = new Date();
   const settings = settingsWithoutLogin(program);
   const present = await readPresent(engine, program);
-  const kept = isNumber(to) || !existsSync(to) ? await readHistory(engine, program, history) : [];
-  const file = fileOf(to, kept, stack);
+  const entries = isNumber(to) || !existsSync(to) ? await readHistory(engine, program, history) : [];
+  const file = fileOf(to, entries, stack);
   const deployment = parseDeployment(readStateFile(file), to);
   const set = certificateSetOf(deployment);
   const { rotation, rollout, authority } = set;
@@ -69,7 +69,7 @@ export async function wayToState(
     now: now.getTime(),
     renewBeforeSeconds: renewBefore,
     isReSigning,
-    others: listStates(readKept(kept), presentSet, now.getTime(), renewBefore),
+    others: listStates(readEntries(entries), presentSet, now.getTime(), renewBefore),
   });
   if (refusals.length > 0) {
     throw CommandError.refused(
@@ -106,7 +106,7 @@ export async function wayToState(
         (each) => each === "passphrase",
       );
       const opened = engine.with({ env: await passphraseFor(provider) });
-      const { code, made } = await tryOut(opened, program, importable, wantedText);
+      const { code, made } = await trialPreview(opened, program, importable, wantedText);
       requirePreviewed(code);
       if (made.authorities.length > 0 && !isReSigning) {
         throw CommandError.refused(
@@ -153,14 +153,14 @@ function isNumber(to: string): boolean {
   return /^\d+$/.test(to);
 }
 
-function fileOf(to: string, kept: readonly Kept[], stack: string): string {
+function fileOf(to: string, entries: readonly HistoryEntry[], stack: string): string {
   if (!isNumber(to)) {
     return resolve(to);
   }
-  const file = kept.find(({ number }) => number === Number(to))?.file;
+  const file = entries.find(({ number }) => number === Number(to))?.file;
   if (file === undefined) {
     throw CommandError.usage(
-      `Cannot find state ${to}: the history has ${kept.length === 0 ? "none" : `1 to ${kept.length}`}; expected a number of: npx etcd-rotation rollback ${stack} --list`,
+      `Cannot find state ${to}: the history has ${entries.length === 0 ? "none" : `1 to ${entries.length}`}; expected a number of: npx etcd-rotation rollback ${stack} --list`,
     );
   }
   return file;

@@ -11,7 +11,7 @@ import { type CertificateSet, certificateSetOf } from "./certificate-set.ts";
 import { type Deployment, parseDeployment } from "./deployment.ts";
 
 /** A state that a backend has kept: one at the end of each update, also of a failed one. */
-export interface Kept {
+export interface HistoryEntry {
   /** counted from the oldest one, so that it stays the same */
   readonly number: number;
   readonly file: string;
@@ -22,7 +22,7 @@ export interface Kept {
 }
 
 /** A state as it was read, or why it could not be. */
-export type ReadState = Omit<Kept, "number"> & {
+export type ReadState = Omit<HistoryEntry, "number"> & {
   /** of the backend's history; undefined for a file by itself */
   readonly number: number | undefined;
 } & (
@@ -34,7 +34,7 @@ export type ReadState = Omit<Kept, "number"> & {
 const checkpointName = /^.+-(\d{19})\.checkpoint\.json(?:\.gz|\.zst)?$/;
 
 /** The states in a history folder of a backend, or a copy of one, the oldest first. */
-export function keptIn(folder: string): Kept[] {
+export function entriesIn(folder: string): HistoryEntry[] {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const timeIn = (name: string) => checkpointName.exec(name)?.[1] ?? "";
   return names
@@ -99,19 +99,19 @@ export async function readHistory(
   engine: Engine,
   program: Program,
   copy: string | undefined,
-): Promise<Kept[]> {
-  const kept = keptIn(copy ?? (await historyFolder(engine, program)));
-  if (kept.length === 0 && copy !== undefined) {
+): Promise<HistoryEntry[]> {
+  const entries = entriesIn(copy ?? (await historyFolder(engine, program)));
+  if (entries.length === 0 && copy !== undefined) {
     throw CommandError.usage(
       `Cannot find a state in ${copy}; expected files such as ${program.stack}-1795568726202350461.checkpoint.json`,
     );
   }
-  return kept;
+  return entries;
 }
 
 /** Each state, or why it cannot be read: one that was cut must not hide the others. */
-export function readKept(kept: readonly Kept[]): ReadState[] {
-  return kept.map((state) => {
+export function readEntries(entries: readonly HistoryEntry[]): ReadState[] {
+  return entries.map((state) => {
     try {
       return { ...state, set: certificateSetOf(parseDeployment(readStateFile(state.file), state.file)) };
     } catch (error) {

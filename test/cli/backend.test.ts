@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { describe, expect, test } from "vitest";
-import { newMaterialOf } from "../../cli/rollback/try-out.ts";
+import { newMaterialOf } from "../../cli/rollback/trial-preview.ts";
 import { bucketFolder, folderOf, howToCopy } from "../../cli/state/backend.ts";
 
 describe("folderOf", () => {

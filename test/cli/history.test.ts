@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeEach, expect, test } from "vitest";
-import { keptIn, readStateFile } from "../../cli/state/history.ts";
+import { entriesIn, readStateFile } from "../../cli/state/history.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli history "));
 beforeEach(() => {
@@ -29,7 +29,7 @@ test("numbers the states from the oldest, whatever packs them, and leaves other 
     JSON.stringify({ md5: createHash("md5").update("first").digest("base64") }),
   );
   write("notes.json", "{}");
-  expect(keptIn(folder)).toEqual([
+  expect(entriesIn(folder)).toEqual([
     { number: 1, file: plain, time: 1_795_568_726_202, result: "succeeded" },
     { number: 2, file: packed, time: 1_795_568_730_506, result: "failed" },
     { number: 3, file: zst, time: 1_795_569_649_829, result: "unknown" },
@@ -38,7 +38,7 @@ test("numbers the states from the oldest, whatever packs them, and leaves other 
 });
 
 test("a stack without updates has no states", () => {
-  expect(keptIn(join(folder, "nothing"))).toEqual([]);
+  expect(entriesIn(join(folder, "nothing"))).toEqual([]);
 });
 
 test("a file that was changed after Pulumi had written it is refused", () => {

@@ -16,7 +16,7 @@ import { nameIn } from "../state/deployment.ts";
  * @returns its exit code, and what it would make
  * @throws CommandError when the engine does not accept that state
  */
-export function tryOut(
+export function trialPreview(
   engine: Engine,
   program: Program,
   importable: string,

@@ -5,8 +5,8 @@ import { writeAtomically } from "../files.ts";
 import type { Program } from "../project.ts";
 import type { Change } from "../stack-file.ts";
 
-/** A way to earlier certificates that nothing speaks against. Until `go` nothing is changed. */
-export interface WayBack {
+/** A plan to go back to earlier certificates that nothing speaks against. Until `go` nothing is changed. */
+export interface RollbackPlan {
   /** for a person, before the preview */
   readonly description: readonly string[];
   /** for the question */
