@@ -1,9 +1,6 @@
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdtempSync,
-  openSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -20,13 +17,7 @@ export function writeAtomically(path: string, text: string, mode: number): void 
   // no reader looks for a name with this ending
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    const descriptor = openSync(temporary, "wx", mode);
-    try {
-      writeFileSync(descriptor, text);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    writeFileSync(temporary, text, { mode, flag: "wx", flush: true });
     renameSync(temporary, file);
   } finally {
     rmSync(temporary, { force: true });

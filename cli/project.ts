@@ -12,9 +12,7 @@ export interface Project {
 }
 
 /** A stack of a Pulumi program, without the engine. */
-export interface Program {
-  readonly folder: string;
-  readonly project: string;
+export interface Program extends Pick<Project, "folder" | "project"> {
   readonly stack: string;
   readonly stackFile: string;
 }

@@ -40,19 +40,11 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
       "etcd_rotation_certificate_not_after_seconds",
       "End of a certificate, in seconds since 1970; where: served, or disk alone.",
       looked.flatMap(({ stack, certificates }) =>
-        certificates.map(
-          ({ master, file, port, issuer, fingerprint, notAfter }): Sample => [
-            {
-              stack,
-              master,
-              file,
-              where: port === undefined ? "disk" : "served",
-              issuer: issuer.name,
-              fingerprint: fingerprint.slice(0, 16),
-            },
-            Math.floor(notAfter / 1000),
-          ],
-        ),
+        certificates.map(({ master, file, port, issuer: { name: issuer }, ...each }): Sample => {
+          const where = port === undefined ? "disk" : "served";
+          const fingerprint = each.fingerprint.slice(0, 16);
+          return [{ stack, master, file, where, issuer, fingerprint }, Math.floor(each.notAfter / 1000)];
+        }),
       ),
     ),
     metric(

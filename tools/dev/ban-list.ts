@@ -343,12 +343,10 @@ export function findBanned(file: string, text: string): Finding[] {
 
 /** Lists that are filled where they are made, or with a literal word, are safe; the rest needs `${list[@]+"${list[@]}"}`. */
 function unguarded(file: string, lines: readonly string[]): Finding[] {
-  const filled = new Set(
-    lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\((?!\s*\))/g)].map((match) => match[1] ?? "")),
-  );
-  const emptied = new Set(
-    lines.flatMap((line) => [...line.matchAll(/\b(\w+)=\(\s*\)/g)].map((match) => match[1] ?? "")),
-  );
+  const namesIn = (pattern: RegExp) =>
+    new Set(lines.flatMap((line) => [...line.matchAll(pattern)].map((match) => match[1] ?? "")));
+  const filled = namesIn(/\b(\w+)=\((?!\s*\))/g);
+  const emptied = namesIn(/\b(\w+)=\(\s*\)/g);
   return lines.flatMap((line, index) =>
     [...line.matchAll(expansion)]
       .filter((match) => {
