@@ -12,7 +12,7 @@ import {
   type Row,
 } from "./layout/rows.ts";
 import { ackSurroundings, type Layout } from "./layout/tables.ts";
-import { day, printable } from "./text.ts";
+import { day, linesOf, printable } from "./text.ts";
 
 /** A master as the stack file describes it. */
 export interface MasterSpec extends Placed {
@@ -54,53 +54,49 @@ export function refusals(
   identity: Identity,
   allowed: Allowed,
 ): string[] {
-  return found.masters
-    .flatMap((master) => {
-      const spec = masters.find((each) => each.name === master.name);
-      return spec === undefined
-        ? []
-        : [
-            ...versionRefusals(master),
-            ...layoutRefusals(master, spec, rows),
-            ...sanRefusals(master, spec, rows),
-            ...subjectRefusals(master, spec, rows),
-            ...clockRefusals(master),
-            ...ownerRefusals(master, identity),
-            ...(allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true
-              ? []
-              : servedRefusals(master)),
-          ];
-    })
-    .concat(
-      (found.joining ?? []).flatMap((master) => [
-        ...clockRefusals(master),
-        ...ownerRefusals(master, identity),
-      ]),
-      membershipRefusals(found, masters),
-      clusterRefusals(found, identity),
-      alarmRefusals(found),
-      allowed.outage ? [] : outageRefusals(masters),
-    );
+  const ofMembers = found.masters.flatMap((master) => {
+    const spec = masters.find((each) => each.name === master.name);
+    const isServedRenewed =
+      allowed.renewals[master.name]?.some(({ group }) => group === "apiserver") === true;
+    return spec === undefined
+      ? []
+      : linesOf(
+          versionRefusal(master),
+          ...layoutRefusals(master, spec, rows),
+          ...sanRefusals(master, spec, rows),
+          ...subjectRefusals(master, spec, rows),
+          clockRefusal(master),
+          ownerRefusal(master, identity),
+          !isServedRenewed && servedRefusal(master),
+        );
+  });
+  const ofJoining = (found.joining ?? []).flatMap((master) =>
+    linesOf(clockRefusal(master), ownerRefusal(master, identity)),
+  );
+  return linesOf(
+    ...ofMembers,
+    ...ofJoining,
+    ...membershipRefusals(found, masters),
+    clusterRefusal(found, identity),
+    alarmRefusal(found),
+    !allowed.outage && outageRefusal(masters),
+  );
 }
 
 /** No step would begin; etcd serves on meanwhile. */
-function alarmRefusals({ masters }: Found): string[] {
+function alarmRefusal({ masters }: Found): string | undefined {
   const raised = masters.find(({ etcd }) => etcd === "alarm")?.etcdProblem;
   return raised === undefined
-    ? []
-    : [
-        `Cannot start a rollout: ${raised}; expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again`,
-      ];
+    ? undefined
+    : `Cannot start a rollout: ${raised}; expected none. Nothing was changed. Where it is NOSPACE: etcdctl compact, defrag, alarm disarm (docs/recovery.md), then run again`;
 }
 
 /** No gate would ever pass, and nobody could use the API server. */
-function servedRefusals(master: FoundMaster): string[] {
+function servedRefusal(master: FoundMaster): string | undefined {
   const served = master.served[ackSurroundings.apiPort];
   return served === undefined || served.notAfter > master.operatorClock * 1000
-    ? []
-    : [
-        `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again`,
-      ];
+    ? undefined
+    : `Cannot rotate ${master.name}: kube-apiserver serves a certificate that expired on ${day(served.notAfter)}, and it is not going to be renewed; expected a valid one. Set kubernetes.renew: auto, or renew it by hand where its authority's key is not on the master, then run again`;
 }
 
 /**
@@ -109,12 +105,10 @@ function servedRefusals(master: FoundMaster): string[] {
  */
 const oldestMinor = 15;
 
-function versionRefusals({ name, kubernetes }: FoundMaster): string[] {
+function versionRefusal({ name, kubernetes }: FoundMaster): string | undefined {
   return (minorOf(kubernetes) ?? oldestMinor) >= oldestMinor
-    ? []
-    : [
-        `Cannot rotate ${name}: its kube-apiserver is ${kubernetes}; expected 1.${oldestMinor} to 1.18, which restart to read their own new certificates, or 1.19 and newer, which need not. Upgrade the cluster first`,
-      ];
+    ? undefined
+    : `Cannot rotate ${name}: its kube-apiserver is ${kubernetes}; expected 1.${oldestMinor} to 1.18, which restart to read their own new certificates, or 1.19 and newer, which need not. Upgrade the cluster first`;
 }
 
 /** A path that the running process does not use would be rotated without any effect. */
@@ -130,9 +124,7 @@ function layoutRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Ro
     const path = pathOn(spec, row);
     return inUse === undefined || inUse === path || inUse === master.files[row.id]?.realPath
       ? []
-      : [
-          `Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use, or layout.kind to the kind of this cluster`,
-        ];
+      : `Cannot rotate ${master.name}: ${row.reader} runs with ${row.flag}=${inUse}, the layout has ${path}; set layout.paths.${row.id} to the path in use, or layout.kind to the kind of this cluster`;
   });
 }
 
@@ -144,9 +136,7 @@ function sanRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]
     const lost = (current?.sans ?? []).filter((san) => !next.has(san));
     return lost.length === 0 || leafProfiles[leaf].sans === "none"
       ? []
-      : [
-          `Cannot rotate ${master.name}: its ${leaf} certificate has ${lost.join(", ")}, which the new one would lose; add to masters[${master.name}].extraSans: ${lost.map((san) => san.replace(/^(DNS|IP):/, "")).join(", ")}`,
-        ];
+      : `Cannot rotate ${master.name}: its ${leaf} certificate has ${lost.join(", ")}, which the new one would lose; add to masters[${master.name}].extraSans: ${lost.map((san) => san.replace(/^(DNS|IP):/, "")).join(", ")}`;
   });
 }
 
@@ -165,28 +155,22 @@ function subjectRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly R
     const odd = names.filter((name, index) => !attributes.has(name) || names.indexOf(name) !== index);
     return odd.length === 0
       ? []
-      : [
-          `Cannot keep the subject "${printable(subject.join(", "))}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`,
-        ];
+      : `Cannot keep the subject "${printable(subject.join(", "))}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`;
   });
 }
 
-function clockRefusals(master: FoundMaster): string[] {
+function clockRefusal(master: FoundMaster): string | undefined {
   const skew = master.clock - master.operatorClock;
   return Math.abs(skew) <= clockToleranceSeconds
-    ? []
-    : [
-        `Cannot issue certificates for ${master.name}: its clock is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} this machine's; expected at most ${clockToleranceSeconds} s. Set the clocks (timedatectl), then run again`,
-      ];
+    ? undefined
+    : `Cannot issue certificates for ${master.name}: its clock is ${Math.abs(skew)} s ${skew > 0 ? "ahead of" : "behind"} this machine's; expected at most ${clockToleranceSeconds} s. Set the clocks (timedatectl), then run again`;
 }
 
-function ownerRefusals(master: FoundMaster, { owner, takeOver }: Identity): string[] {
+function ownerRefusal(master: FoundMaster, { owner, takeOver }: Identity): string | undefined {
   const holder = master.receipt?.owner;
   return holder === undefined || holder === owner || holder === takeOver
-    ? []
-    : [
-        `Cannot rotate ${master.name} as ${owner}: its receipt belongs to ${holder}; expected this stack. To take it over on purpose, set takeOver: ${holder}`,
-      ];
+    ? undefined
+    : `Cannot rotate ${master.name} as ${owner}: its receipt belongs to ${holder}; expected this stack. To take it over on purpose, set takeOver: ${holder}`;
 }
 
 function membershipRefusals(found: Found, masters: readonly MasterSpec[]): string[] {
@@ -195,15 +179,12 @@ function membershipRefusals(found: Found, masters: readonly MasterSpec[]): strin
     return [];
   }
   const addresses = rows.map(peerAddress);
+  const isMember = ({ address }: MasterSpec) => addresses.includes(normalAddress(address));
   const missing = addresses.filter(
     (address) => !masters.some((master) => normalAddress(master.address) === address),
   );
-  const extra = masters.filter(
-    (master) => master.joining !== true && !addresses.includes(normalAddress(master.address)),
-  );
-  const early = masters.filter(
-    (master) => master.joining === true && addresses.includes(normalAddress(master.address)),
-  );
+  const extra = masters.filter((master) => master.joining !== true && !isMember(master));
+  const early = masters.filter((master) => master.joining === true && isMember(master));
   return [
     ...early.map(
       (master) =>
@@ -226,11 +207,11 @@ function peerAddress(row: string): string {
   return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : row;
 }
 
-function clusterRefusals(found: Found, identity: Identity): string[] {
+function clusterRefusal(found: Found, identity: Identity): string | undefined {
   const ids = [...new Set(found.masters.map((master) => master.clusterId).filter((each) => each !== ""))];
   const [id] = ids;
   if (ids.length > 1) {
-    return [`Cannot rotate: the masters belong to different etcd clusters (${ids.join(", ")}); expected one`];
+    return `Cannot rotate: the masters belong to different etcd clusters (${ids.join(", ")}); expected one`;
   }
   const known = [identity.lastClusterId, ...found.masters.map((master) => master.receipt?.cluster)].find(
     (each) => each !== undefined && each !== "",
@@ -239,18 +220,14 @@ function clusterRefusals(found: Found, identity: Identity): string[] {
     (master) => master.receipt !== undefined && master.receipt.owner === identity.takeOver,
   );
   return id === undefined || known === undefined || id === known || isTakenOver
-    ? []
-    : [
-        `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: ${identity.owner}`,
-      ];
+    ? undefined
+    : `Cannot rotate as ${identity.owner}: the masters belong to etcd cluster ${id}, this stack to ${known}; expected the hosts of this stack's cluster. One stack is for one cluster: pulumi stack init <name>. If etcd's data was restored from a snapshot: set takeOver: ${identity.owner}`;
 }
 
-function outageRefusals(masters: readonly MasterSpec[]): string[] {
+function outageRefusal(masters: readonly MasterSpec[]): string | undefined {
   return masters.length >= 3
-    ? []
-    : [
-        `Cannot rotate ${masters.length === 1 ? "a single master" : `${masters.length} masters`} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`,
-      ];
+    ? undefined
+    : `Cannot rotate ${masters.length === 1 ? "a single master" : `${masters.length} masters`} without an outage of etcd and the API server at each restart (some seconds each); to accept it set allowOutage: true`;
 }
 
 /** The leaf that lies on disk now, from the first row that holds it. */
@@ -304,9 +281,7 @@ export function sharedFileRefusals(
       );
       return other === undefined || all.indexOf(other) > index
         ? []
-        : [
-            `Cannot rotate ${master.name}: layout.paths.${other.id} and layout.paths.${row.id} are one file, ${placeOf(master, row)}; expected a file for each, since their new contents differ. Copy it to a path of its own on every master, let the process that reads it use that, one master after the other, and set layout.paths.${row.id}`,
-          ];
+        : `Cannot rotate ${master.name}: layout.paths.${other.id} and layout.paths.${row.id} are one file, ${placeOf(master, row)}; expected a file for each, since their new contents differ. Copy it to a path of its own on every master, let the process that reads it use that, one master after the other, and set layout.paths.${row.id}`;
     }),
   );
 }

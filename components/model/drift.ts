@@ -3,7 +3,7 @@ import { differences } from "./differences.ts";
 import { authorityOn, type Found, type FoundMaster } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
-import { day } from "./text.ts";
+import { day, linesOf } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
 /** One way in which masters disagree, or a master disagrees with itself. */
@@ -45,18 +45,10 @@ export function driftOf(input: DriftInput): Drift[] {
 function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
   const { rows, kubernetes, owners } = input;
   const holder = master.receipt?.owner;
-  const foreign =
-    holder === undefined || owners.includes(holder)
-      ? []
-      : [
-          {
-            master: master.name,
-            file: undefined,
-            what: `the receipt belongs to ${holder}, not to ${owners[0]}`,
-          },
-        ];
+  const isForeign = holder !== undefined && !owners.includes(holder);
+  const what = `the receipt belongs to ${holder}, not to ${owners[0]}`;
   return [
-    ...foreign,
+    ...(isForeign ? [{ master: master.name, file: undefined, what }] : []),
     ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
     ...kubernetes.flatMap((row) => kubernetesDrift(row, master, kubernetes)),
   ];
@@ -64,23 +56,22 @@ function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
 
 function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInput): Drift[] {
   const [leaf] = master.files[row.id]?.certificates ?? [];
-  const say = (what: string): Drift => ({ master: master.name, file: row.id, what });
   if (leaf === undefined) {
-    return master.files[row.id]?.isPresent === true ? [say(`${row.id} is no certificate`)] : [];
+    return master.files[row.id]?.isPresent === true
+      ? [{ master: master.name, file: row.id, what: `${row.id} is no certificate` }]
+      : [];
   }
   const key = rows.find((other) => other.kind === "key" && other.group === row.group);
   const keyFile = key && master.files[key.id];
   const refusing = refusingFiles(row, leaf, found, rows);
+  const isPair = keyFile?.isPresent !== true || keyFile.publicKey === leaf.publicKey;
+  const wrong = linesOf(
+    !isPair && `${row.id} does not belong to its key`,
+    leaf.notBefore > now && `${row.id} is not valid before ${new Date(leaf.notBefore).toISOString()}`,
+    refusing.length > 0 && `${row.id} is not issued by any authority in ${refusing.join(", ")}`,
+  );
   return [
-    ...(keyFile?.isPresent === true && keyFile.publicKey !== leaf.publicKey
-      ? [say(`${row.id} does not belong to its key`)]
-      : []),
-    ...(leaf.notBefore > now
-      ? [say(`${row.id} is not valid before ${new Date(leaf.notBefore).toISOString()}`)]
-      : []),
-    ...(refusing.length === 0
-      ? []
-      : [say(`${row.id} is not issued by any authority in ${refusing.join(", ")}`)]),
+    ...wrong.map((what) => ({ master: master.name, file: row.id, what })),
     ...servedDrift(row, leaf, master),
   ];
 }
@@ -110,15 +101,11 @@ export function portOf(row: Row | KubernetesRow): number | undefined {
 function servedDrift(row: Row | KubernetesRow, leaf: Certificate, master: FoundMaster): Drift[] {
   const port = portOf(row);
   const served = port === undefined ? undefined : master.served[port];
-  return served === undefined || served.fingerprint === leaf.fingerprint
-    ? []
-    : [
-        {
-          master: master.name,
-          file: row.id,
-          what: `${port} serves another certificate (until ${day(served.notAfter)}) than ${row.id} on disk (until ${day(leaf.notAfter)})`,
-        },
-      ];
+  if (served === undefined || served.fingerprint === leaf.fingerprint) {
+    return [];
+  }
+  const what = `${port} serves another certificate (until ${day(served.notAfter)}) than ${row.id} on disk (until ${day(leaf.notAfter)})`;
+  return [{ master: master.name, file: row.id, what }];
 }
 
 /** Of Kubernetes' files: only what its own authority has issued is in use for sure. */
@@ -145,16 +132,17 @@ function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
     if (row.kind !== "trust" && row.kind !== "authority") {
       return [];
     }
-    const sets = new Map<string, string[]>();
-    for (const master of found.masters.filter((each) => each.files[row.id]?.isPresent === true)) {
-      const set = (master.files[row.id]?.certificates ?? [])
+    const holders = found.masters.filter((each) => each.files[row.id]?.isPresent === true);
+    const sets = Map.groupBy(holders, ({ files }) =>
+      (files[row.id]?.certificates ?? [])
         .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
         .map((certificate) => certificate.fingerprint.slice(0, 8))
         .sort()
-        .join("+");
-      sets.set(set, [...(sets.get(set) ?? []), master.name]);
-    }
-    const held = [...sets].map(([set, masters]) => `${masters.join(", ")}: ${set === "" ? "none" : set}`);
+        .join("+"),
+    );
+    const held = [...sets].map(
+      ([set, masters]) => `${masters.map(({ name }) => name).join(", ")}: ${set || "none"}`,
+    );
     return sets.size <= 1
       ? []
       : [{ master: undefined, file: row.id, what: `${row.id} differs between masters (${held.join("; ")})` }];
@@ -166,13 +154,6 @@ function rotationDrift(found: Found): Drift[] {
     receipt === undefined ? [] : [`${name} "${receipt.rotation}"`],
   );
   const rotations = new Set(found.masters.flatMap(({ receipt }) => receipt?.rotation ?? []));
-  return rotations.size <= 1
-    ? []
-    : [
-        {
-          master: undefined,
-          file: undefined,
-          what: `the masters' receipts name different rotations: ${named.join(", ")}`,
-        },
-      ];
+  const what = `the masters' receipts name different rotations: ${named.join(", ")}`;
+  return rotations.size <= 1 ? [] : [{ master: undefined, file: undefined, what }];
 }

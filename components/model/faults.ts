@@ -2,7 +2,7 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import type { FoundMaster } from "./found.ts";
 import { leafProfiles, useIdentifiers } from "./layout/leaves.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
-import { day } from "./text.ts";
+import { day, linesOf } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
 /**
@@ -79,10 +79,10 @@ function leafFaults(master: FoundMaster, row: Row, rows: readonly Row[]): string
   );
   const lacking =
     leaf.uses.length === 0 ? [] : needed.filter((use) => !leaf.uses.includes(useIdentifiers[use]));
-  return [
-    ...(isPair ? [] : [`${row.id} does not belong to its key`]),
+  return linesOf(
+    !isPair && `${row.id} does not belong to its key`,
     ...lacking.map((use) => `${row.id} may not be used for ${use}`),
-  ];
+  );
 }
 
 /** Masters whose trust files refuse this leaf. */
@@ -98,7 +98,7 @@ function acceptanceFaults(
     );
     return refusing.length === 0
       ? []
-      : [`${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`];
+      : `${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`;
   });
 }
 
@@ -120,7 +120,7 @@ function trustFaults(
       );
       return refused.length === 0
         ? []
-        : [`${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`];
+        : `${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`;
     });
 }
 

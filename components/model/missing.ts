@@ -2,6 +2,7 @@ import type { Client } from "./clients.ts";
 import type { Found, FoundMaster } from "./found.ts";
 import type { Row } from "./layout/rows.ts";
 import { isTogether, type Phase, phases, type RolloutPlan } from "./plan.ts";
+import { linesOf } from "./text.ts";
 
 /** A phase before which a rollout may stop: until then the cluster serves well, and nobody is refused. */
 export const holds = ["issue", "retire"] as const;
@@ -62,18 +63,16 @@ export function obstaclesOf(
   const named = (isAlive: boolean) =>
     missing.flatMap((each) => (each.isAlive === isAlive ? each.name : [])).join(", ");
   const [alive, dead] = [named(true), named(false)];
-  return [
-    ...(alive === ""
-      ? []
-      : [`${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`]),
-    ...(dead === "" ? [] : [`${dead} is back (it cannot be reached over SSH, and its etcd does not answer)`]),
+  return linesOf(
+    alive !== "" && `${alive} can be reached over SSH (its etcd serves, and would refuse the new leaves)`,
+    dead !== "" && `${dead} is back (it cannot be reached over SSH, and its etcd does not answer)`,
     ...joining.map(({ name }) => `${name} has joined and masters[${name}].joining is removed`),
     ...clients.flatMap(({ name, isCutOff }) =>
       isCutOff && heldBefore === "retire"
         ? `${name} has the files of the new authority, or clients.ignore lists it`
         : [],
     ),
-  ];
+  );
 }
 
 /**

@@ -3,6 +3,7 @@ import { apiFaults, certificateFaults } from "./faults.ts";
 import { type Found, type FoundMaster, placeOf } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import type { Component, KubernetesRow, Leaf, Row } from "./layout/rows.ts";
+import { linesOf } from "./text.ts";
 import { type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
@@ -41,10 +42,9 @@ export function planRollout(
 ): RolloutPlan {
   const { causes, out } = brokenIn(found, rows, kubernetes, now);
   const trust = orderOf(found, out);
-  const isIn = ({ name }: FoundMaster) => out[name]?.includes("etcd") !== true;
   const source =
     found.masters.find(({ etcd }) => etcd === "healthy") ??
-    found.masters.find((master) => master.doesAnswer && isIn(master));
+    found.masters.find(({ name, doesAnswer }) => doesAnswer && !isOut({ out }, name));
   return {
     mode: causes.length === 0 ? "rolling" : "recovery",
     causes,
@@ -64,15 +64,8 @@ export function planRollout(
  * and with it what `--target` means.
  */
 function orderOf({ masters }: Found, out: RolloutPlan["out"]): string[] {
-  const rank = ({ name, etcd }: FoundMaster) =>
-    (out[name]?.includes("etcd") === true ? 0 : 2) + (etcd === "healthy" ? 1 : 0);
+  const rank = ({ name, etcd }: FoundMaster) => (isOut({ out }, name) ? 0 : 2) + (etcd === "healthy" ? 1 : 0);
   return masters.toSorted((a, b) => rank(a) - rank(b)).map(({ name }) => name);
-}
-
-/** What does not work, by master, and why it is for a rollout to start it. */
-interface Broken {
-  readonly causes: readonly string[];
-  readonly out: RolloutPlan["out"];
 }
 
 /**
@@ -86,7 +79,7 @@ function brokenIn(
   rows: readonly Row[],
   kubernetes: readonly KubernetesRow[],
   now: number,
-): Broken {
+): Pick<RolloutPlan, "causes" | "out"> {
   const quorum = Math.floor((masters.length + missing.length) / 2) + 1;
   const alive = missing.filter(({ isAlive }) => isAlive).length;
   const answering = masters.filter((master) => master.doesAnswer).length + alive;
@@ -100,13 +93,12 @@ function brokenIn(
     lasting < quorum ||
     broken.some(({ master, etcd }) => master.isLeader && master.doesAnswer && etcd.length > 0);
   return {
-    causes: [
-      ...(answering < quorum
-        ? [`etcd has no quorum that answers: ${answering} of ${masters.length + missing.length} members do`]
-        : []),
+    causes: linesOf(
+      answering < quorum &&
+        `etcd has no quorum that answers: ${answering} of ${masters.length + missing.length} members do`,
       ...broken.flatMap(({ etcd }) => etcd),
       ...broken.flatMap(({ api }) => api),
-    ],
+    ),
     out: Object.fromEntries(
       broken.flatMap(({ master: { name }, etcd, api }): [string, readonly Component[]][] => {
         // an API server may have no other member than its own
@@ -132,13 +124,11 @@ function etcdCauses(
   // one that serves nothing yet is starting
   const isServing = Object.keys(servedLeaves).some((port) => master.served[Number(port)] !== undefined);
   const isStale = !master.doesAnswer && isServing && master.processes.etcd?.isStale === true;
-  return [
+  return linesOf(
     ...certificateFaults(master, masters, rows, now),
-    ...(isStale
-      ? [`${master.name}: etcd does not answer, and runs with files that have changed since its start`]
-      : []),
-    ...neverStarted(master, "etcd"),
-  ];
+    isStale && `${master.name}: etcd does not answer, and runs with files that have changed since its start`,
+    neverStarted(master, "etcd"),
+  );
 }
 
 /** Why an API server that is not ready is out, as far as a rollout mends it. */
@@ -147,13 +137,12 @@ function apiCauses(master: FoundMaster, kubernetes: readonly KubernetesRow[], no
     return [];
   }
   const isStale = master.processes["kube-apiserver"]?.isStale === true;
-  return [
+  return linesOf(
     ...apiFaults(master, kubernetes, now),
-    ...(isStale
-      ? [`${master.name}: kube-apiserver is not ready, and runs with files that have changed since its start`]
-      : []),
-    ...neverStarted(master, "kube-apiserver"),
-  ];
+    isStale &&
+      `${master.name}: kube-apiserver is not ready, and runs with files that have changed since its start`,
+    neverStarted(master, "kube-apiserver"),
+  );
 }
 
 /**
@@ -163,12 +152,12 @@ function apiCauses(master: FoundMaster, kubernetes: readonly KubernetesRow[], no
 function neverStarted(
   { name, processes, receipt, leftovers }: FoundMaster,
   component: "etcd" | "kube-apiserver",
-): string[] {
+): string | undefined {
   const isInterrupted =
     receipt?.isComplete === false && ["trust", "issue"].includes(receipt.phase) && leftovers.length === 0;
   return processes[component] === undefined && isInterrupted
-    ? [`${name}: ${component} does not run since rollout ${receipt.rollout} was interrupted`]
-    : [];
+    ? `${name}: ${component} does not run since rollout ${receipt.rollout} was interrupted`
+    : undefined;
 }
 
 /** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it in any of its uses, on any master. */
@@ -202,8 +191,13 @@ function leavesCheckedBy(trust: Row, master: FoundMaster, rows: readonly Row[]):
 }
 
 /** No quorum answers that a restart would bring back: nothing is restarted before all files are right. */
-export function isTogether({ order, out }: RolloutPlan): boolean {
-  return order.trust.every((name) => out[name]?.includes("etcd") === true);
+export function isTogether(plan: RolloutPlan): boolean {
+  return plan.order.trust.every((name) => isOut(plan, name));
+}
+
+/** Whether etcd is out on that master. */
+export function isOut({ out }: Pick<RolloutPlan, "out">, name: string): boolean {
+  return out[name]?.includes("etcd") === true;
 }
 
 /** One step: a phase on a master, after other steps. */
@@ -238,38 +232,26 @@ export function stepsOf(
   const steps: PlannedStep[] = [];
   for (const phase of phases) {
     const before = steps.filter((step) => step.phase === phases[phases.indexOf(phase) - 1]).map(stepName);
-    const together = masters.map((master) => ({ phase, master, after: before, heirs: [] }));
-    steps.push(
-      ...(phase === "issue" ? joining.map((master) => ({ phase, master, after: before, heirs: [] })) : []),
-    );
-    switch (phase) {
-      case "backup":
-      case "settle":
-      case "verify":
-        steps.push(...together);
-        break;
-      case "trust":
-      case "issue":
-      case "retire":
-        // where nothing answers both only write files
-        if (isTogether(plan) && phase !== "retire") {
-          steps.push(...together);
-          break;
-        }
-        plan.order[phase].forEach((master, index, order) => {
-          const done = order.slice(0, index);
-          const heirs = [...done, ...order.slice(index + 1).reverse()];
-          steps.push({
-            phase,
-            master,
-            after: [...before, ...done.map((each) => stepName({ phase, master: each }))],
-            heirs:
-              phase === "retire" ? heirs : heirs.filter((each) => plan.out[each]?.includes("etcd") !== true),
-          });
-        });
-        break;
-      default:
-        return phase satisfies never;
+    const sideBySide = (names: readonly string[]) =>
+      names.map((master) => ({ phase, master, after: before, heirs: [] }));
+    if (phase === "issue") {
+      steps.push(...sideBySide(joining));
+    }
+    // where nothing answers trust and issue only write files
+    const isWritten = isTogether(plan) && phase !== "retire";
+    if (phase === "backup" || phase === "settle" || phase === "verify" || isWritten) {
+      steps.push(...sideBySide(masters));
+      continue;
+    }
+    for (const [index, master] of plan.order[phase].entries()) {
+      const done = plan.order[phase].slice(0, index);
+      const heirs = [...done, ...plan.order[phase].slice(index + 1).reverse()];
+      steps.push({
+        phase,
+        master,
+        after: [...before, ...done.map((each) => stepName({ phase, master: each }))],
+        heirs: phase === "retire" ? heirs : heirs.filter((each) => !isOut(plan, each)),
+      });
     }
   }
   return steps;

@@ -9,6 +9,7 @@ import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { rotationOf } from "./restore.ts";
 import { oldKeyNotices, strangerNotices } from "./strangers.ts";
+import { linesOf } from "./text.ts";
 import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 export interface Finding {
@@ -138,7 +139,7 @@ export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
 }
 
 /** What the next `up` would do, as far as it can be told without the state. */
-function dueFindings(input: StatusInput): { readonly master: string | undefined; readonly what: string }[] {
+function dueFindings(input: StatusInput): Omit<Finding, "state">[] {
   const { found } = input;
   const rotation = rotationOf(input);
   const receipts = found.masters.flatMap((master) => master.receipt ?? []);
@@ -146,29 +147,16 @@ function dueFindings(input: StatusInput): { readonly master: string | undefined;
     return [];
   }
   const before = new Set(receipts.map((receipt) => receipt.rotation));
-  const asked = before.has(rotation)
-    ? []
-    : [
-        {
-          master: undefined,
-          what: `rotation "${rotation}" is asked for; the masters have "${[...before].join('", "')}"`,
-        },
-      ];
-  return [...asked, ...renewalFindings(input)];
+  const what = `rotation "${rotation}" is asked for; the masters have "${[...before].join('", "')}"`;
+  return [...(before.has(rotation) ? [] : [{ master: undefined, what }]), ...renewalFindings(input)];
 }
 
 /**
  * Kubernetes' certificates that the next `up` would renew: none while a backup is wanted; nothing is said while the masters' etcd
  * authorities disagree, since all would be.
  */
-function renewalFindings({
-  found,
-  rows,
-  kubernetes,
-  policy,
-  restore,
-  now,
-}: StatusInput): { readonly master: string; readonly what: string }[] {
+function renewalFindings(input: StatusInput): Omit<Finding, "state">[] {
+  const { found, rows, kubernetes, policy, restore, now } = input;
   const trust = rows.find((row) => row.id === "etcd-ca");
   const owner = ownerOf(found.masters, rows);
   const held = new Set(
@@ -186,53 +174,38 @@ function renewalFindings({
 }
 
 function notesOf(input: StatusInput): string[] {
-  const {
-    found,
-    masters,
-    rows,
-    kubernetes,
-    policy,
-    identity,
-    isOutageAllowed,
-    foreignAuthorities,
-    restore,
-    now,
-  } = input;
+  const { found, masters, rows, kubernetes, policy, foreignAuthorities, restore, now } = input;
   const authorities = recordedAuthorities(found);
   const kept = keptAuthorities(found, rows, foreignAuthorities);
   const clients = clientsOf(found, { rows, authorities, kept, ignored: input.ignoredClients });
   const reached = masters.filter((master) => found.masters.some((each) => each.name === master.name));
   const isNew = found.masters.length > 0 && found.masters.every((master) => master.receipt === undefined);
-  return [
-    ...(isNew ? ["No rollout has been recorded: the first pulumi up takes this cluster over."] : []),
-    ...(restore === undefined
-      ? []
-      : [
-          `restore: the files from before rollout ${restore} are wanted, and nothing is renewed; remove restore to go forward to the stack's own.`,
-        ]),
-    ...(kubernetes.length > 0 && renewedRows(kubernetes, policy).length === 0
-      ? ["kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are."]
-      : []),
-    ...found.masters.flatMap(({ name, etcd, etcdProblem, isApiReady, lock }) => [
-      ...(etcd === "healthy" ? [] : [`${name}: etcd is not healthy: ${etcdProblem}`]),
-      ...(isApiReady ? [] : [`${name}: kube-apiserver is not ready`]),
-      ...(lock === undefined ? [] : [`${name} is locked by ${lock}`]),
-    ]),
+  const renewed = renewedRows(kubernetes, policy);
+  const allowed = {
+    outage: input.isOutageAllowed,
+    renewals: restore === undefined ? planRenewals(found, renewed, policy, undefined, [], now).leaves : {},
+  };
+  const refused = reached.length === 0 ? [] : refusals(found, masters, rows, input.identity, allowed);
+  return linesOf(
+    isNew && "No rollout has been recorded: the first pulumi up takes this cluster over.",
+    restore !== undefined &&
+      `restore: the files from before rollout ${restore} are wanted, and nothing is renewed; remove restore to go forward to the stack's own.`,
+    kubernetes.length > 0 &&
+      renewed.length === 0 &&
+      "kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are.",
+    ...found.masters.flatMap(({ name, etcd, etcdProblem, isApiReady, lock }) =>
+      linesOf(
+        etcd !== "healthy" && `${name}: etcd is not healthy: ${etcdProblem}`,
+        !isApiReady && `${name}: kube-apiserver is not ready`,
+        lock !== undefined && `${name} is locked by ${lock}`,
+      ),
+    ),
     ...carrierNotices(found),
     ...trustNotices(found, rows, authorities, foreignAuthorities),
     ...strangerNotices(found, rows, kubernetes),
     ...oldKeyNotices(found, rows),
     ...clientNotices(found, clients),
     ...(authorities.length === 0 ? [] : clientCommands(clients)),
-    ...(reached.length === 0
-      ? []
-      : refusals(found, masters, rows, identity, {
-          outage: isOutageAllowed,
-          renewals:
-            restore === undefined
-              ? planRenewals(found, renewedRows(kubernetes, policy), policy, undefined, [], now).leaves
-              : {},
-        })
-    ).map((reason) => `pulumi up would refuse: ${reason}`),
-  ];
+    ...refused.map((reason) => `pulumi up would refuse: ${reason}`),
+  );
 }

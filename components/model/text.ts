@@ -7,3 +7,8 @@ export function printable(text: string): string {
 export function day(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
+
+/** Of some lines those that there are: one whose condition does not hold is left out. */
+export function linesOf(...all: readonly (string | false | undefined)[]): string[] {
+  return all.filter((line) => typeof line === "string");
+}

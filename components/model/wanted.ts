@@ -73,9 +73,7 @@ export function keptKeys(pems: WantedPems, found: Found, keys: string): string[]
     const other = previous.find((each) => each !== name);
     return other === undefined
       ? []
-      : [
-          `Cannot rotate: "${name}" has the private key of "${other}"; expected a new one. State of a Pulumi CLI before 3.211.0 has no replacementTrigger, and without it keys stay. Run: npx etcd-rotation pulumi up --replace '**$tls:index/privateKey:PrivateKey::${keys}'`,
-        ];
+      : `Cannot rotate: "${name}" has the private key of "${other}"; expected a new one. State of a Pulumi CLI before 3.211.0 has no replacementTrigger, and without it keys stay. Run: npx etcd-rotation pulumi up --replace '**$tls:index/privateKey:PrivateKey::${keys}'`;
   });
 }
 

@@ -1,14 +1,14 @@
 import { type Client, clientCommands, clientNotices } from "./clients.ts";
-import { differences, isTrusted } from "./differences.ts";
+import { type Difference, differences, isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
 import { asReadBy, type KubernetesRow, minorOf, type Row } from "./layout/rows.ts";
 import { ackSurroundings } from "./layout/tables.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
-import { isTogether, phases, type RolloutPlan } from "./plan.ts";
+import { isOut, isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { oldKeyNotices, strangerNotices } from "./strangers.ts";
-import { day } from "./text.ts";
+import { day, linesOf } from "./text.ts";
 import { type ForeignPolicy, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -51,29 +51,26 @@ export function describePlan(input: WordsInput): string[] {
     ) {
       return [describeHold(input), ...clientCommands(input.clients), ...stays(input), ...notices(input)];
     }
-    return [
+    return linesOf(
       "Nothing to do: every master serves the wanted certificates.",
-      ...restoring(input),
+      restoring(input),
       ...expiries(input),
       ...stays(input),
       ...absences(input),
-    ];
+    );
   }
-  return [
+  return linesOf(
     `Rollout ${input.rollout} (rotation "${input.rotation}", ${input.plan.mode}):`,
-    ...(input.shut === undefined ? [] : [`  CAUTION: ${input.shut}`]),
+    input.shut !== undefined && `  CAUTION: ${input.shut}`,
     ...olderState(input),
-    ...restoring(input),
-    ...reasons(
-      input,
-      found.map(({ master, what }) => `${master}: ${what}`),
-    ),
-    ...diskSnapshots(input),
+    restoring(input),
+    ...reasons(input, found),
+    diskSnapshots(input),
     ...steps(input),
     ...expiries(input),
     ...stays(input),
     ...notices(input),
-  ];
+  );
 }
 
 /** What holds on the masters while a rollout waits. */
@@ -96,29 +93,31 @@ export function describeHold({
   return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
 }
 
-function reasons({ plan, wanted }: WordsInput, found: readonly string[]): string[] {
-  const first = wanted === undefined ? ["new certificates will be issued"] : [];
-  return [...plan.causes, ...first, ...found].map((reason) => `  because ${reason}`);
+function reasons({ plan, wanted }: WordsInput, found: readonly Difference[]): string[] {
+  return linesOf(
+    ...plan.causes,
+    wanted === undefined && "new certificates will be issued",
+    ...found.map(({ master, what }) => `${master}: ${what}`),
+  ).map((reason) => `  because ${reason}`);
 }
 
-function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string[] {
+function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string | undefined {
   return days === undefined
-    ? []
-    : [
-        `  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`,
-      ];
+    ? undefined
+    : `  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`;
 }
 
 function steps(input: WordsInput): string[] {
-  const names = namesIn(input);
-  const middle = isTogether(input.plan) ? recoverySteps(input) : [...partial(input), ...rollingSteps(input)];
   const { heldBefore } = input;
-  return heldBefore !== undefined
-    ? [
-        ...middle.slice(0, heldBefore === "retire" ? -1 : phases.indexOf(heldBefore)),
-        `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstaclesOf(input.found, heldBefore, input.clients).join(", and ") || "holdBefore is removed"}; until then old and new authorities are trusted`,
-      ]
-    : [...middle, `  verify: ${names}: what is served and accepted; no restart`];
+  const middle = isTogether(input.plan) ? recoverySteps(input) : [...partial(input), ...rollingSteps(input)];
+  if (heldBefore === undefined) {
+    return [...middle, `  verify: ${namesIn(input)}: what is served and accepted; no restart`];
+  }
+  const obstacles = obstaclesOf(input.found, heldBefore, input.clients).join(", and ");
+  return [
+    ...middle.slice(0, heldBefore === "retire" ? -1 : phases.indexOf(heldBefore)),
+    `  ${phases.slice(phases.indexOf(heldBefore)).join(", ")}: held until ${obstacles || "holdBefore is removed"}; until then old and new authorities are trusted`,
+  ];
 }
 
 /** All but verify; retire comes last. */
@@ -173,17 +172,13 @@ function partial({ plan, found: { masters } }: WordsInput): string[] {
   if (plan.mode === "rolling") {
     return [];
   }
-  const answering = masters.filter(
-    ({ name, doesAnswer }) => doesAnswer && plan.out[name]?.includes("etcd") !== true,
-  ).length;
-  return [
+  const answering = masters.filter(({ name, doesAnswer }) => doesAnswer && !isOut(plan, name)).length;
+  const isShort = answering - 1 < Math.floor(masters.length / 2) + 1;
+  return linesOf(
     `  This is a recovery of ${outIn(plan)}: it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.`,
-    ...(answering - 1 < Math.floor(masters.length / 2) + 1
-      ? [
-          `  CAUTION: ${answering} of ${masters.length} members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage`,
-        ]
-      : []),
-  ];
+    isShort &&
+      `  CAUTION: ${answering} of ${masters.length} members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage`,
+  );
 }
 
 /** As in `master-3 (etcd, kube-apiserver)`. */
@@ -214,30 +209,21 @@ function olderState({ found, wanted, rotation, lastRotation }: WordsInput): stri
     : [];
 }
 
-function restoring({ restore }: WordsInput): string[] {
+function restoring({ restore }: WordsInput): string | undefined {
   return restore === undefined
-    ? []
-    : [
-        `  restore: the files that the masters kept from before rollout ${restore}, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore`,
-      ];
+    ? undefined
+    : `  restore: the files that the masters kept from before rollout ${restore}, Kubernetes' own among them, byte for byte; to go forward to the certificates of this stack, remove restore`;
 }
 
 /** What a rollout cannot change, or drops besides the authorities in use. */
-function stays({
-  found,
-  renewals,
-  wanted,
-  rows,
-  kubernetes,
-  foreignAuthorities,
-  clients,
-}: WordsInput): string[] {
+function stays({ wanted, foreignAuthorities, clients, ...input }: WordsInput): string[] {
+  const { found, rows } = input;
   const authorities = wanted === undefined ? recordedAuthorities(found) : Object.values(wanted.authorities);
   return [
-    ...renewals.notices,
+    ...input.renewals.notices,
     ...carrierNotices(found),
     ...trustNotices(found, rows, authorities, foreignAuthorities),
-    ...strangerNotices(found, rows, kubernetes),
+    ...strangerNotices(found, rows, input.kubernetes),
     ...oldKeyNotices(found, rows),
     ...clientNotices(found, clients),
   ].map((notice) => `  notice: ${notice}`);
@@ -246,17 +232,17 @@ function stays({
 function expiries({ found, rows, kubernetes }: WordsInput): string[] {
   const owner = ownerOf(found.masters, rows);
   return found.masters.map((master) => {
-    const ends = [...rows, ...kubernetes].flatMap((row) =>
-      row.kind === "key"
-        ? []
-        : (master.files[row.id]?.certificates ?? []).flatMap((certificate): [string, number][] =>
-            row.kind === "trust" && owner(certificate) === "foreign" ? [] : [[row.id, certificate.notAfter]],
-          ),
-    );
-    const first = ends.toSorted((a, b) => a[1] - b[1])[0];
+    const ends = [...rows, ...kubernetes]
+      .filter(({ kind }) => kind !== "key")
+      .flatMap((row) =>
+        (master.files[row.id]?.certificates ?? [])
+          .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
+          .map(({ notAfter }) => ({ id: row.id, notAfter })),
+      );
+    const [first] = ends.toSorted((a, b) => a.notAfter - b.notAfter);
     return first === undefined
       ? `  ${master.name}: no certificate could be read`
-      : `  ${master.name}: first to expire is ${first[0]}, on ${day(first[1])}`;
+      : `  ${master.name}: first to expire is ${first.id}, on ${day(first.notAfter)}`;
   });
 }
 
@@ -277,25 +263,21 @@ function notices(input: WordsInput): string[] {
   const foreign = [...new Set(found.masters.flatMap((master) => master.clients))].filter(
     (address) => !addresses.includes(address) && address !== "127.0.0.1" && address !== "::1",
   );
-  const held = found.masters.flatMap((master) => [
-    ...(master.claim === undefined ? [] : [`  notice: ${master.name} is being worked on by ${master.claim}`]),
-    ...(master.lock === undefined ? [] : [`  notice: ${master.name} is locked by ${master.lock}`]),
-  ]);
+  const held = found.masters.flatMap(({ name, claim, lock }) =>
+    linesOf(
+      claim !== undefined && `  notice: ${name} is being worked on by ${claim}`,
+      lock !== undefined && `  notice: ${name} is locked by ${lock}`,
+    ),
+  );
   const unknown = found.masters.flatMap(({ name, kubernetes }) =>
     minorOf(kubernetes) === undefined ? [name] : [],
   );
-  return [
+  return linesOf(
     ...absences(input),
-    ...(unknown.length === 0
-      ? []
-      : [
-          `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither by the image in ${ackSurroundings.apiManifest} nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19`,
-        ]),
-    ...(foreign.length === 0
-      ? []
-      : [
-          `  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`,
-        ]),
+    unknown.length > 0 &&
+      `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither by the image in ${ackSurroundings.apiManifest} nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19`,
+    foreign.length > 0 &&
+      `  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`,
     ...held,
-  ];
+  );
 }
