@@ -14,7 +14,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   done: "done; nothing is due, or to be changed",
   due: "a certificate is due, or a preview has changes",
   failed: "failed; a certificate has expired or drifted, or a stack was not started",
-  usage: "bad usage, or a master or a stack file could not be looked at",
+  usage: "bad usage, or a master or a stack file could not be read",
   declined: "the answer was not yes, or no passphrase was given",
   unfinished: "begun and not finished; the message says how to go on",
   refused: "refused; nothing was changed",

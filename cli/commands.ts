@@ -63,7 +63,7 @@ Compare the fingerprints with the machines' own before you answer yes.`,
     .option("--host <host>", "any master, as [user@]host[:port], or an alias of ~/.ssh/config")
     .option(
       "--cluster-id <id>",
-      "the ACK cluster, whose masters Alibaba Cloud tells; its credentials come from the environment",
+      "the ACK cluster, whose masters Alibaba Cloud lists; its credentials come from the environment",
     )
     .option("--region <region>", "where that is, such as cn-hangzhou")
     .option(
@@ -75,12 +75,12 @@ Compare the fingerprints with the machines' own before you answer yes.`,
     .option("--agent", "log in with the keys of the SSH agent", false)
     .option(
       "--password",
-      "asks for the password of that user, on every master the same; kept encrypted in the stack file",
+      "asks for that user's password, the same on every master; kept encrypted in the stack file",
       false,
     )
     .option(
       "--bastion <host>",
-      "the machine on the way, as [user@]host[:port] (default: the ProxyJump of ~/.ssh/config)",
+      "the jump host, as [user@]host[:port] (default: the ProxyJump of ~/.ssh/config)",
     )
     .option("--bastion-key <file>", "its private key (default: as on the masters)")
     .option("--bastion-password", "asks for its password", false)
@@ -96,16 +96,16 @@ Compare the fingerprints with the machines' own before you answer yes.`,
 const states = `
 States:
   ok           nothing to do
-  due          ends within certificates.renewBefore, or an update is asked for:
-               pulumi up
+  due          ends within certificates.renewBefore, or the stack file asks for
+               an update: pulumi up
   expired      in use and past its end
   drifted      a master disagrees with the others or with itself: pulumi preview
                says more
-  unreachable  a master could not be looked at; the others are shown
-  other        shown, but not counted: nothing here hangs on it, or it is
+  unreachable  a master could not be surveyed; the others are shown
+  other        shown, but not counted: nothing here depends on it, or it is
                renewed by others
 A "-" is a certificate that this master does not have. The exit code is the
-first that fits of 2, 3, 1 and 0.`;
+first of 2, 3, 1 and 0 that applies.`;
 
 export function declareStatus(program: Command) {
   return program
@@ -134,9 +134,9 @@ const mostParallel = 32;
 
 const running = `
 All stacks need the same PULUMI_CONFIG_PASSPHRASE, or the same
-PULUMI_CONFIG_PASSPHRASE_FILE, or a secrets provider that asks for none. Ctrl-C
-starts no further stack and lets Pulumi end the ones at work; a step that has
-begun on a master finishes.`;
+PULUMI_CONFIG_PASSPHRASE_FILE, or a secrets provider that asks for none. After
+Ctrl-C no more stacks are started, and Pulumi stops those that are running; a
+step that has begun on a master finishes.`;
 
 /** What every command of the fleet takes; `stacks` is their earlier spelling. */
 export function declareFleet(fleet: Command, name: string, description: string) {
@@ -153,7 +153,7 @@ export function declareFleet(fleet: Command, name: string, description: string) 
 /** What the commands of the fleet take that run Pulumi. */
 export function declareFleetRun(fleet: Command, name: string, description: string) {
   return declareFleet(fleet, name, description)
-    .option("--parallel <n>", "stacks at work at one time; see docs/fleet.md", parallelIn, 2)
+    .option("--parallel <n>", "stacks that run at the same time; see docs/fleet.md", parallelIn, 2)
     .option(
       "--canary <stack>",
       "this one first and alone; up starts the others only when it is as wanted, not when it waits for its window",

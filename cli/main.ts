@@ -86,7 +86,7 @@ for (const [command, description] of [
   ["preview", "What would change, in every stack; a failure stops no other."],
   [
     "up",
-    "Previews each stack and updates the ones with changes. After a failure no further stack is started; those at work are waited for. \
+    "Previews each stack and updates the ones with changes. After a failure no more stacks are started; those that are running are waited for. \
 The same command again goes on where it stopped: a stack without changes is skipped. One whose window is shut waits.",
   ],
 ] as const) {

@@ -51,7 +51,7 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
       passwords,
     );
     trust.say(
-      `Nothing on the masters was changed. When the preview is as you want it: npx etcd-rotation pulumi up --stack ${program.stack}`,
+      `Nothing on the masters was changed. When you are satisfied with the preview: npx etcd-rotation pulumi up --stack ${program.stack}`,
     );
   }
   for (const key of options.preview ? [] : Object.keys(passwords)) {
@@ -95,7 +95,7 @@ async function findCluster(
   }
   if (source !== "etcd's member list") {
     trust.say(
-      "notice: etcd did not tell its members; a member that was added or removed since is not seen. It is checked once etcd answers.",
+      "notice: etcd did not list its members; one that was added or removed since is not seen. It is checked once etcd answers.",
     );
   }
   const localAddress = ownAddress(look);
@@ -183,7 +183,7 @@ function describe(draft: Draft, program: Program, say: (line: string) => void): 
   }
   if (draft.foreignAuthorities === "keep") {
     say(
-      "notice: etcd's trust files hold authorities that have issued nothing which this cluster uses. foreignAuthorities: keep is set, so whoever has a certificate of them stays accepted; the preview names them. If nobody needs them: drop.",
+      "notice: etcd's trust files hold authorities that have issued nothing that this cluster uses. foreignAuthorities: keep is set, so their certificates stay accepted; the preview names them. If nobody needs them, set it to drop.",
     );
   }
   if (draft.allowOutage === true) {

@@ -35,7 +35,7 @@ export async function lookAt(access: Access, bastion: Access | undefined): Promi
   if (code !== 0) {
     const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
     throw new Error(
-      `Cannot look at ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`,
+      `Cannot inspect ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`,
     );
   }
   return parseLook(access.host, stdout);

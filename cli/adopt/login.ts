@@ -56,7 +56,7 @@ export async function loginWith(
 async function askPassword(prefix: "" | "bastion-"): Promise<string> {
   if (!canAsk()) {
     throw CommandError.usage(
-      `Cannot ask for the password of --${prefix}password: standard input is no terminal; expected one, or ${`--${prefix}key <file>`}`,
+      `Cannot ask for the password of --${prefix}password: standard input is not a terminal; expected one, or ${`--${prefix}key <file>`}`,
     );
   }
   const password = await secretFor(`Password on the ${prefix === "" ? "masters" : "bastion"}`, "password");

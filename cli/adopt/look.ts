@@ -40,7 +40,7 @@ export function parseLook(host: string, text: string): Look {
   const isWhole = facts[0] === "look 1" && facts.at(-1) === "end";
   const incomplete = () =>
     new Error(
-      `Cannot look at ${host}: the answer is not complete; saw "${printable(text.slice(0, 200))}", expected nothing but the answer. A login script must print nothing: ssh ${host} true`,
+      `Cannot inspect ${host}: the answer is not complete; saw "${printable(text.slice(0, 200))}", expected nothing but the answer. A login script must print nothing: ssh ${host} true`,
     );
   const read = readRecords(facts, lookRecords, incomplete);
   const [[hostname], [layout]] = [read.hostname, read.layout];

@@ -67,7 +67,7 @@ function noMaster(host: string, { flags }: Look): string {
   const seen =
     Object.keys(flags).length === 0 ? "no process of a control plane" : Object.keys(flags).join(", ");
   return flags["kube-apiserver"] === undefined
-    ? `Cannot adopt ${host}: it is no master of a dedicated cluster; saw ${seen}, expected etcd and kube-apiserver. Of a managed cluster the masters, and etcd's certificates, are the provider's. Run this against a master`
+    ? `Cannot adopt ${host}: it is not a master of a dedicated cluster; saw ${seen}, expected etcd and kube-apiserver. Of a managed cluster the masters, and etcd's certificates, are the provider's. Run this against a master`
     : `Cannot adopt ${host}: it has no etcd, neither as unit "${ackSurroundings.etcdUnit}" nor as a static pod; saw ${seen}, expected it beside kube-apiserver, as on the masters of an ACK dedicated cluster`;
 }
 

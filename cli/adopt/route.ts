@@ -88,7 +88,7 @@ export function trustOf(options: AdoptOptions): Trust {
   const isAsking = knownHosts === undefined && !options.yes;
   if (isAsking && !canAsk()) {
     throw CommandError.usage(
-      "Cannot ask whether the host keys are right: standard input is no terminal; expected --known-hosts <file>, or --yes",
+      "Cannot ask whether the host keys are right: standard input is not a terminal; expected --known-hosts <file>, or --yes",
     );
   }
   const stream = options.json ? process.stderr : process.stdout;

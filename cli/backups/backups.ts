@@ -43,7 +43,7 @@ export async function purgeBackup(
 ): Promise<void> {
   const program = chooseStack(cwd, stack);
   if (!(yes || canAsk())) {
-    throw CommandError.usage("Cannot ask: standard input is no terminal; expected --yes");
+    throw CommandError.usage("Cannot ask: standard input is not a terminal; expected --yes");
   }
   const engine = new Engine({ folder: program.folder, isOutputTaken: json });
   const { settings, targets, masters, failures } = await readBackups(engine, program);
@@ -74,7 +74,7 @@ export async function purgeBackup(
     process.stdout.write(lines.join(""));
   }
   if (failed.length > 0) {
-    throw CommandError.failed(`${failed.join("\n")}\nRun this again when that is mended.`);
+    throw CommandError.failed(`${failed.join("\n")}\nFix that, then run this again.`);
   }
 }
 

@@ -85,7 +85,9 @@ function catchInterrupts(): { readonly signal: AbortSignal; readonly isWanted: (
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
       isWanted = true;
-      process.stderr.write(`${name}: no further stack is started; those at work are ended by Pulumi\n`);
+      process.stderr.write(
+        `${name}: no more stacks are started; Pulumi is stopping those that are running\n`,
+      );
       if (name !== "SIGINT" || process.stdin.isTTY !== true) {
         controller.abort();
       }

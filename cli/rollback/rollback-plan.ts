@@ -39,7 +39,7 @@ export function requirePreviewed(code: number): void {
 export function requireUnchanged(what: string, stack: string, isSame: boolean): void {
   if (!isSame) {
     throw CommandError.failed(
-      `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; look, then run this again`,
+      `Cannot go back: the ${what} has changed since the preview; expected nobody else to work on "${stack}". Nothing was changed; check who did, then run this again`,
     );
   }
 }

@@ -33,7 +33,9 @@ export async function rollback(
     return;
   }
   if (!(yes || previewOnly || canAsk())) {
-    throw CommandError.usage("Cannot ask: standard input is no terminal; expected --yes, or --preview-only");
+    throw CommandError.usage(
+      "Cannot ask: standard input is not a terminal; expected --yes, or --preview-only",
+    );
   }
   // standard output is for the JSON then
   const say = (...lines: readonly string[]) =>

@@ -115,7 +115,7 @@ export async function planToState(
       }
       if (made.leaves.length > 0) {
         say(
-          `notice: not in that state, or signed anew since the stack file has changed: ${made.leaves.join(", ")}`,
+          `notice: not in that state, or re-signed since the stack file has changed: ${made.leaves.join(", ")}`,
         );
       }
       return opened;

@@ -96,7 +96,7 @@ function expiry({
             `  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`,
           ]
         : []),
-      `  the keys of that state, signed anew: --to ${name} --re-sign`,
+      `  the keys of that state, re-signed: --to ${name} --re-sign`,
       `  or new ones: npx etcd-rotation pulumi config set --stack ${stack} rotation <a new string>`,
     ].join("\n"),
   ];

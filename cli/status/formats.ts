@@ -56,7 +56,7 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
     ),
     metric(
       "etcd_rotation_master_reachable",
-      "Whether a master could be looked at.",
+      "Whether a master could be surveyed.",
       looked.flatMap(({ stack, masters }) =>
         masters.map(({ name, state }): Sample => [{ stack, master: name }, state === "unreachable" ? 0 : 1]),
       ),
@@ -66,11 +66,9 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
       "Number of the last rollout in the masters' receipts.",
       looked.flatMap(({ stack, rollout }): Sample[] => (rollout === undefined ? [] : [[{ stack }, rollout]])),
     ),
-    metric(
-      "etcd_rotation_look_timestamp_seconds",
-      "When the masters were looked at, in seconds since 1970.",
-      [[{}, Math.floor(now / 1000)]],
-    ),
+    metric("etcd_rotation_look_timestamp_seconds", "When the masters were surveyed, in seconds since 1970.", [
+      [{}, Math.floor(now / 1000)],
+    ]),
   ].join("");
 }
 

@@ -34,9 +34,9 @@ export class CloudRefusal extends Error {
 export function typeRefusal({ clusterId, region }: CloudPlace, type: string | undefined): string {
   switch (type) {
     case undefined:
-      return `Cannot rotate cluster '${clusterId}': Alibaba Cloud knows none of that id in '${region}' that these credentials may see; expected clusterId and region as the console shows them`;
+      return `Cannot rotate cluster '${clusterId}': Alibaba Cloud has no cluster of that id in '${region}' that these credentials may see; expected clusterId and region as the console shows them`;
     case "ManagedKubernetes":
-      return `Cannot rotate cluster '${clusterId}': its type is '${type}', whose control plane is looked after by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')`;
+      return `Cannot rotate cluster '${clusterId}': its type is '${type}', whose control plane is managed by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')`;
     default:
       return `Cannot rotate cluster '${clusterId}': its type is '${type}'; expected a dedicated cluster ('Kubernetes')`;
   }
@@ -59,13 +59,13 @@ export function cloudRefusals(
       .filter((cloud) => !masters.some((listed) => isSame(cloud, listed)))
       .map(
         ({ instanceId, address }) =>
-          `Cannot rotate cluster '${clusterId}': by Alibaba Cloud ${instanceId} at ${address} is a master of it; expected it among the masters of the stack file`,
+          `Cannot rotate cluster '${clusterId}': Alibaba Cloud lists ${instanceId} at ${address} as a master of it; expected it among the masters of the stack file`,
       ),
     ...masters
       .filter((listed) => listed.joining !== true && !known.some((cloud) => isSame(cloud, listed)))
       .map(
         ({ name, address }) =>
-          `Cannot rotate cluster '${clusterId}': Alibaba Cloud knows no master at ${address} (${name}), its masters are ${seen}; expected the stack file's masters and no others`,
+          `Cannot rotate cluster '${clusterId}': Alibaba Cloud lists no master at ${address} (${name}), its masters are ${seen}; expected the stack file's masters and no others`,
       ),
   ];
 }

@@ -58,7 +58,7 @@ function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInp
   const [leaf] = master.files[row.id]?.certificates ?? [];
   if (leaf === undefined) {
     return master.files[row.id]?.isPresent === true
-      ? [{ master: master.name, file: row.id, what: `${row.id} is no certificate` }]
+      ? [{ master: master.name, file: row.id, what: `${row.id} is not a certificate` }]
       : [];
   }
   const key = rows.find((other) => other.kind === "key" && other.group === row.group);

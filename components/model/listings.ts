@@ -74,7 +74,7 @@ function judgeStranger(
     return { verdict: `a copy of ${original.id} of ${original.master}, from before`, isOpen: false };
   }
   if (stranger === undefined || ownCertificates(found.masters, rows, kubernetes)(stranger.certificate)) {
-    return { verdict: "not looked after", isOpen: true };
+    return { verdict: "not managed", isOpen: true };
   }
-  return { verdict: "of no authority that is looked after", isOpen: false };
+  return { verdict: "of an authority that is not managed", isOpen: false };
 }

@@ -92,7 +92,7 @@ export function missingRefusals(
   }
   if (plan.mode === "recovery" && missing.length > 0) {
     return [
-      `Cannot recover without ${names}: ${plan.causes.join("; ")}; expected every master to be reachable, since all that is out is started together. Mend SSH to ${names}, then run pulumi up again`,
+      `Cannot recover without ${names}: ${plan.causes.join("; ")}; expected every master to be reachable, since all that is out is started together. Restore SSH access to ${names}, then run pulumi up again`,
     ];
   }
   if (isTogether(plan)) {

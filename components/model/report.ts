@@ -88,10 +88,10 @@ export function describeReport(report: Report, held: string, before: Before, lay
     ...oldKeyNotices(before.found, before.rows),
     open.length === 0
       ? "etcd CA and certs have successfully rotated!"
-      : `etcd serves the wanted certificates, and the official check still finds what nobody looks after: ${open.map(({ master, path }) => `${path} of ${master}`).join(", ")}. Renew or remove it by hand`,
+      : `etcd serves the wanted certificates, and the official check still finds certificates that nothing manages: ${open.map(({ master, path }) => `${path} of ${master}`).join(", ")}. Renew or remove it by hand`,
     ...(layout === "ack"
       ? [
-          "Alibaba Cloud's console does not know of it: do not press its button that updates certificates, and have its reminder taken away by a ticket (docs/alibaba-cloud.md).",
+          "Alibaba Cloud's console does not know about this rotation: do not press its button that updates certificates, and open a ticket to have its reminder removed (docs/alibaba-cloud.md).",
         ]
       : []),
   ];

@@ -16,7 +16,7 @@ export function strangerNotices(
   const lines = new Map<string, string[]>();
   for (const { name, strangers } of masters) {
     for (const { path, certificate } of strangers.filter((each) => isOwn(each.certificate))) {
-      const what = `${path} (until ${day(certificate.notAfter)}) is not looked after: ${originOf(certificate, masters, [...rows, ...kubernetes])}`;
+      const what = `${path} (until ${day(certificate.notAfter)}) is not managed: ${originOf(certificate, masters, [...rows, ...kubernetes])}`;
       lines.set(what, [...(lines.get(what) ?? []), name]);
     }
   }
@@ -84,7 +84,7 @@ export function oldKeyNotices({ masters }: Found, rows: readonly Row[]): string[
     });
     return keys.length === 0
       ? []
-      : `${master.name} has private keys that its etcd does not read: ${keys.map(({ path, owner }) => `${path} (${owner})`).join(", ")}. They count for nothing once retire has taken their authority out; then run on ${master.name}, as root: install -d -m 700 ${folder} && mv --backup=numbered -t ${folder} -- ${keys.map(({ path }) => quote(path)).join(" ")}`;
+      : `${master.name} has private keys that its etcd does not read: ${keys.map(({ path, owner }) => `${path} (${owner})`).join(", ")}. They are worthless once retire has removed their authority; then run on ${master.name}, as root: install -d -m 700 ${folder} && mv --backup=numbered -t ${folder} -- ${keys.map(({ path }) => quote(path)).join(" ")}`;
   });
 }
 

@@ -175,7 +175,7 @@ function partial({ plan, found: { masters } }: WordsInput): string[] {
   const answering = masters.filter(({ name, doesAnswer }) => doesAnswer && !isOut(plan, name)).length;
   const isShort = answering - 1 < Math.floor(masters.length / 2) + 1;
   return linesOf(
-    `  This is a recovery of ${outIn(plan)}: it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.`,
+    `  This is a recovery of ${outIn(plan)}: it is started in issue, when the others trust both authorities; everything else keeps serving, and is restarted one master at a time.`,
     isShort &&
       `  CAUTION: ${answering} of ${masters.length} members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage`,
   );
@@ -275,7 +275,7 @@ function notices(input: WordsInput): string[] {
   return linesOf(
     ...absences(input),
     unknown.length > 0 &&
-      `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither by the image in ${ackSurroundings.apiManifest} nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19`,
+      `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither from the image in ${ackSurroundings.apiManifest} nor from /version: kube-apiserver is assumed to read its new certificates without a restart, as it does since 1.19`,
     foreign.length > 0 &&
       `  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`,
     ...held,

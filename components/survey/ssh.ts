@@ -217,7 +217,7 @@ function collect(stream: Readable, tooMuch: () => void): () => string {
 
 function tooMuchFrom({ host }: Access): Error {
   return new Error(
-    `Cannot run a command on ${host}: it has said more than ${mostBytes >> 20} MiB; expected the lines of a script`,
+    `Cannot run a command on ${host}: it has printed more than ${mostBytes >> 20} MiB; expected the lines of a script`,
   );
 }
 

@@ -56,7 +56,7 @@ test.each([
   [
     ["backups", "purge", "1", "--stack", "a", "--cwd", folder],
     "it is now backups purge <rollout> <stack>",
-    "Cannot ask: standard input is no terminal",
+    "Cannot ask: standard input is not a terminal",
   ],
   [
     ["fleet", "up", "--stacks", "a,x", "--cwd", folder],

@@ -25,7 +25,7 @@ etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="drifted"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="unreachable"} 1
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="due"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="ok"} 0
-# HELP etcd_rotation_master_reachable Whether a master could be looked at.
+# HELP etcd_rotation_master_reachable Whether a master could be surveyed.
 # TYPE etcd_rotation_master_reachable gauge
 etcd_rotation_master_reachable{stack="prod-a",master="master-1"} 1
 etcd_rotation_master_reachable{stack="prod-a",master="master-2"} 1
@@ -33,7 +33,7 @@ etcd_rotation_master_reachable{stack="prod-a",master="master-3"} 0
 # HELP etcd_rotation_rollout Number of the last rollout in the masters' receipts.
 # TYPE etcd_rotation_rollout gauge
 etcd_rotation_rollout{stack="prod-a"} 4
-# HELP etcd_rotation_look_timestamp_seconds When the masters were looked at, in seconds since 1970.
+# HELP etcd_rotation_look_timestamp_seconds When the masters were surveyed, in seconds since 1970.
 # TYPE etcd_rotation_look_timestamp_seconds gauge
 etcd_rotation_look_timestamp_seconds 1795608000
 `);

@@ -168,7 +168,7 @@ describe("refusalsOf", () => {
         "its etcd-ca ends on 2027-01-31, which is within renewBefore, so that Pulumi would replace it; expected a set that lasts longer. Instead:",
         "  another state: --to 4 (until 2050-01-01), --to 1 (until 2050-01-01)",
         "  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to 3",
-        "  the keys of that state, signed anew: --to 3 --re-sign",
+        "  the keys of that state, re-signed: --to 3 --re-sign",
         "  or new ones: npx etcd-rotation pulumi config set --stack prod rotation <a new string>",
       ].join("\n"),
     ]);
@@ -179,7 +179,7 @@ describe("refusalsOf", () => {
       [
         "its etcd-ca ended on 2027-01-31; expected a set that lasts longer. Instead:",
         "  no other state of the list can be used as it is",
-        "  the keys of that state, signed anew: --to 3 --re-sign",
+        "  the keys of that state, re-signed: --to 3 --re-sign",
         "  or new ones: npx etcd-rotation pulumi config set --stack prod rotation <a new string>",
       ].join("\n"),
     ]);

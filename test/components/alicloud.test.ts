@@ -79,11 +79,11 @@ test("their system disks are asked for only where they are copied", async () => 
 test("a managed cluster, and one that is not known, are refused", async () => {
   const calls = cloudCalls();
   await expect(ask({ ...place, clusterId: managedId }, false, calls)).rejects.toThrow(
-    `Cannot rotate cluster '${managedId}': its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')`,
+    `Cannot rotate cluster '${managedId}': its type is 'ManagedKubernetes', whose control plane is managed by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')`,
   );
   expect(calls.asked[1]).toEqual(["alicloud:cs/getClusters:getClusters", { ids: [managedId] }, "alicloud"]);
   await expect(ask({ ...place, clusterId: "c3" }, false)).rejects.toThrow(
-    "Cannot rotate cluster 'c3': Alibaba Cloud knows none of that id in 'cn-hangzhou'",
+    "Cannot rotate cluster 'c3': Alibaba Cloud has no cluster of that id in 'cn-hangzhou'",
   );
 });
 

@@ -83,7 +83,7 @@ test("somebody else's authority in a trust file is kept by word of the stack fil
   const { code, stdout } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect(code, stdout).toBe(0);
   expect(stdout.replaceAll("\n", " ")).toContain(
-    "notice: etcd's trust files hold authorities that have issued nothing which this cluster uses. foreignAuthorities: keep is set, so whoever has a certificate of them stays accepted; the preview names them. If nobody needs them: drop. ",
+    "notice: etcd's trust files hold authorities that have issued nothing that this cluster uses. foreignAuthorities: keep is set, so their certificates stay accepted; the preview names them. If nobody needs them, set it to drop. ",
   );
   expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:foreignAuthorities"]).toBe("keep");
 });
@@ -128,7 +128,7 @@ test("--cluster-id and --region instead of --host; etcd must have the masters th
   const managed = await adoptBy(managedId, hosts);
   expect({ code: managed.code, isWritten: existsSync(stackFile) }).toEqual({ code: 6, isWritten: false });
   expect(managed.stderr).toContain(
-    "its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud",
+    "its type is 'ManagedKubernetes', whose control plane is managed by Alibaba Cloud",
   );
   const { code, stdout, stderr } = await adoptBy(dedicatedId, hosts);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -165,7 +165,7 @@ test("etcd that does not tell its members, since certificates have expired: its 
   const masters = await start(out.map((each, index) => master(each, index, { memberRows: [] })));
   const { code, stdout, stderr } = await adopt(masters.ports[0] ?? 0, "--yes");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  expect(stdout).toContain("3 masters, by etcd's --initial-cluster.\nnotice: etcd did not tell its members;");
+  expect(stdout).toContain("3 masters, by etcd's --initial-cluster.\nnotice: etcd did not list its members;");
   expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   expect(parse(readFileSync(stackFile, "utf8")).config["etcd-rotation:masters"]).toHaveLength(3);
 });
@@ -210,7 +210,7 @@ describe("nothing is written", () => {
     [
       "a worker",
       { kubelet: ["--config=/x"] },
-      /it is no master of a dedicated cluster; saw kubelet, expected etcd and kube-apiserver\. Of a managed cluster/,
+      /it is not a master of a dedicated cluster; saw kubelet, expected etcd and kube-apiserver\. Of a managed cluster/,
     ],
     ["a machine of another kind", {}, /saw no process of a control plane, expected etcd and kube-apiserver/],
     [
@@ -382,7 +382,7 @@ describe("the stack", () => {
     expect(piped).toMatchObject({
       code: 3,
       stderr: expect.stringContaining(
-        "Cannot ask for the password of --password: standard input is no terminal",
+        "Cannot ask for the password of --password: standard input is not a terminal",
       ),
     });
   });

@@ -125,7 +125,7 @@ test("an encrypted key is decrypted by the engine, and is never shown", async ()
 
 test.each([
   [["purge", "one"], "expected the number of a rollout\nRun with --help\n"],
-  [["purge", "1"], "Cannot ask: standard input is no terminal; expected --yes\n"],
+  [["purge", "1"], "Cannot ask: standard input is not a terminal; expected --yes\n"],
 ])("%j is bad usage", async (args, message) => {
   const { code, stderr } = await stack.backups(args);
   expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining(message) });

@@ -249,7 +249,7 @@ test("a signal: Pulumi ends the stack at work, no further one is started, and th
       if (stderr.includes("s01: updating") && !child.killed) {
         child.kill("SIGTERM");
       }
-      if (stderr.includes("no further stack is started")) {
+      if (stderr.includes("no more stacks are started")) {
         resolve();
       }
     });

@@ -144,7 +144,7 @@ describe("nothing is changed", () => {
     expect(await changingNothing(() => stack.rollback(["--to", "1"]))).toEqual({
       code: 3,
       stdout: "",
-      stderr: "Cannot ask: standard input is no terminal; expected --yes, or --preview-only\n",
+      stderr: "Cannot ask: standard input is not a terminal; expected --yes, or --preview-only\n",
     });
   });
 

@@ -114,6 +114,6 @@ test("a master that never stops talking is an error", async () => {
   const { code, stdout } = await status("endless");
   expect(code, stdout).toBe(3);
   expect(stdout).toContain(
-    "Cannot run a command on 127.0.0.1: it has said more than 8 MiB; expected the lines of a script",
+    "Cannot run a command on 127.0.0.1: it has printed more than 8 MiB; expected the lines of a script",
   );
 });

@@ -29,7 +29,7 @@ test(
     const preview = (await here.stack.preview()).output;
     expect(preview).toMatch(
       new RegExp(
-        `master-1, master-3: ${peers[1]} \\(until [0-9-]+\\) is not looked after: a copy of etcd-peer of master-2`,
+        `master-1, master-3: ${peers[1]} \\(until [0-9-]+\\) is not managed: a copy of etcd-peer of master-2`,
       ),
     );
     const { code, output } = await here.stack.up();

@@ -20,10 +20,10 @@ test("the same masters on both sides are no reason to refuse; one that is joinin
 
 test("a master that one side alone knows is named", () => {
   expect(cloudRefusals(place, known, masters.slice(0, 2))).toEqual([
-    "Cannot rotate cluster 'c1': by Alibaba Cloud i-3 at 10.0.0.3 is a master of it; expected it among the masters of the stack file",
+    "Cannot rotate cluster 'c1': Alibaba Cloud lists i-3 at 10.0.0.3 as a master of it; expected it among the masters of the stack file",
   ]);
   expect(cloudRefusals(place, known.slice(1), masters)).toEqual([
-    "Cannot rotate cluster 'c1': Alibaba Cloud knows no master at 10.0.0.1 (master-1), its masters are 10.0.0.2, 10.0.0.3; expected the stack file's masters and no others",
+    "Cannot rotate cluster 'c1': Alibaba Cloud lists no master at 10.0.0.1 (master-1), its masters are 10.0.0.2, 10.0.0.3; expected the stack file's masters and no others",
   ]);
   expect(cloudRefusals(place, [], masters.slice(0, 1))[0]).toContain("its masters are none");
 });
@@ -35,10 +35,10 @@ test("an address is the same however it is written", () => {
 
 test("another kind of cluster is called by its type", () => {
   expect(typeRefusal(place, "ManagedKubernetes")).toBe(
-    "Cannot rotate cluster 'c1': its type is 'ManagedKubernetes', whose control plane is looked after by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')",
+    "Cannot rotate cluster 'c1': its type is 'ManagedKubernetes', whose control plane is managed by Alibaba Cloud and needs none of this; expected a dedicated cluster ('Kubernetes')",
   );
   expect(typeRefusal(place, undefined)).toBe(
-    "Cannot rotate cluster 'c1': Alibaba Cloud knows none of that id in 'cn-hangzhou' that these credentials may see; expected clusterId and region as the console shows them",
+    "Cannot rotate cluster 'c1': Alibaba Cloud has no cluster of that id in 'cn-hangzhou' that these credentials may see; expected clusterId and region as the console shows them",
   );
   expect(typeRefusal(place, "ExternalKubernetes")).toBe(
     "Cannot rotate cluster 'c1': its type is 'ExternalKubernetes'; expected a dedicated cluster ('Kubernetes')",

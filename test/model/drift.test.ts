@@ -50,7 +50,7 @@ describe("of etcd's files", () => {
 
   test("a file without a certificate, and a file that is not there", () => {
     expect(drift(changed(steady, "master-2", held("etcd-server", "nothing")))).toEqual([
-      "master-2 etcd-server: etcd-server is no certificate",
+      "master-2 etcd-server: etcd-server is not a certificate",
     ]);
     // one that may be missing, where the others have it
     expect(drift(changed(steady, "master-2", held("etcd-client", "", { isPresent: false })))).toEqual([

@@ -110,13 +110,13 @@ test("a file that held nothing before, or is at its place since, was renewed; an
 
 describe("a file that nobody looks after", () => {
   test("is open when an authority of this cluster has issued it, or when nothing is known of it", () => {
-    expect(verdict("/strange/0", leaf)).toEqual({ verdict: "not looked after", isOpen: true });
+    expect(verdict("/strange/0", leaf)).toEqual({ verdict: "not managed", isOpen: true });
     expect(verdict("/strange/1", foreign)).toEqual({
-      verdict: "of no authority that is looked after",
+      verdict: "of an authority that is not managed",
       isOpen: false,
     });
     // it was written since
-    expect(verdict("/strange/1", leaf)).toEqual({ verdict: "not looked after", isOpen: true });
+    expect(verdict("/strange/1", leaf)).toEqual({ verdict: "not managed", isOpen: true });
     expect(verdict("/nowhere", foreign).isOpen).toBe(true);
     expect(verdict("/pki/ca.crt", own, [], "master-9").isOpen).toBe(true);
   });

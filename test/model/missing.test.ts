@@ -198,7 +198,7 @@ describe("refused before anything is changed", () => {
       })),
     };
     expect(refusalsOf(down, authorities)).toEqual([
-      "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since all that is out is started together. Mend SSH to master-3, then run pulumi up again",
+      "Cannot recover without master-3: etcd has no quorum that answers: 0 of 3 members do; expected every master to be reachable, since all that is out is started together. Restore SSH access to master-3, then run pulumi up again",
     ]);
   });
 });

@@ -56,7 +56,7 @@ test("keys of etcd's authorities and of other members are named, a line for each
     certificatesIn(pems.authorities[role])[0]?.subject.join(", "),
   );
   expect(noticesOf(keys)).toEqual([
-    `master-1 has private keys that its etcd does not read: /cert/ca-key.pem (of the authority "${etcd}"), /cert/peer-ca-key.pem (of the authority "${peers}"), /cert/two-key.pem (of the member on master-2). They count for nothing once retire has taken their authority out; then run on master-1, as root: install -d -m 700 /root/etcd-old-keys && mv --backup=numbered -t /root/etcd-old-keys -- '/cert/ca-key.pem' '/cert/peer-ca-key.pem' '/cert/two-key.pem'`,
+    `master-1 has private keys that its etcd does not read: /cert/ca-key.pem (of the authority "${etcd}"), /cert/peer-ca-key.pem (of the authority "${peers}"), /cert/two-key.pem (of the member on master-2). They are worthless once retire has removed their authority; then run on master-1, as root: install -d -m 700 /root/etcd-old-keys && mv --backup=numbered -t /root/etcd-old-keys -- '/cert/ca-key.pem' '/cert/peer-ca-key.pem' '/cert/two-key.pem'`,
   ]);
   expect(oldKeyNotices(found, ackLayout)).toEqual([]);
 });

@@ -93,7 +93,7 @@ test("the summary says of every certificate whether it was renewed, and that it 
     "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
     "master-1 kubeconfigs until 2036-11-12",
     "etcd CA and certs have successfully rotated!",
-    "Alibaba Cloud's console does not know of it: do not press its button that updates certificates, and have its reminder taken away by a ticket (docs/alibaba-cloud.md).",
+    "Alibaba Cloud's console does not know about this rotation: do not press its button that updates certificates, and open a ticket to have its reminder removed (docs/alibaba-cloud.md).",
   ]);
   expect(summary([]).at(-1)).toBe("etcd CA and certs have successfully rotated!");
 });
@@ -123,10 +123,10 @@ test("a copy of another member's certificate has a reason, and so has somebody e
     of,
   ).filter((each) => !(each.includes("kubeconfigs") || each.startsWith("Earlier")));
   expect(line).toMatch(/: a copy of etcd-peer of master-2, from before$/);
-  expect(open).toMatch(/: not looked after$/);
-  expect(other).toMatch(/: of no authority that is looked after$/);
+  expect(open).toMatch(/: not managed$/);
+  expect(other).toMatch(/: of an authority that is not managed$/);
   expect(last).toBe(
-    "etcd serves the wanted certificates, and the official check still finds what nobody looks after: /shown/own of master-1. Renew or remove it by hand",
+    "etcd serves the wanted certificates, and the official check still finds certificates that nothing manages: /shown/own of master-1. Renew or remove it by hand",
   );
 });
 

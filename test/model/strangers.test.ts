@@ -28,7 +28,7 @@ test("a copy of another member's certificate is named once for all masters that 
     })),
   };
   expect(strangerNotices(of, ackLayout, [])).toEqual([
-    "master-1, master-3: /cert/peer-2.pem (until 2027-01-02) is not looked after: a copy of etcd-peer of master-2",
+    "master-1, master-3: /cert/peer-2.pem (until 2027-01-02) is not managed: a copy of etcd-peer of master-2",
   ]);
 });
 
@@ -43,6 +43,6 @@ test("what no row has is named by its subject and issuer", () => {
     strangers: [{ path: "/etc/kubernetes/scraper.crt", certificate }],
   }));
   expect(strangerNotices(of, ackLayout, [])).toEqual([
-    'master-1: /etc/kubernetes/scraper.crt (until 2027-01-02) is not looked after: "CN=scraper", by "CN=CA"',
+    'master-1: /etc/kubernetes/scraper.crt (until 2027-01-02) is not managed: "CN=scraper", by "CN=CA"',
   ]);
 });

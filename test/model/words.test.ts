@@ -185,7 +185,7 @@ describe("the plan in words", () => {
       "  because master-3: etcd does not answer, and runs with files that have changed since its start",
       "  because new certificates will be issued",
       "  because master-3: etcd runs with files that have changed since its start",
-      "  This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue, when the others trust both authorities; everything else serves meanwhile, and is restarted one master at a time.",
+      "  This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue, when the others trust both authorities; everything else keeps serving, and is restarted one master at a time.",
       "  CAUTION: 2 of 3 members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
       "  trust:  master-3, then master-1, then master-2: old and new authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart, but for what is out",
@@ -259,7 +259,7 @@ describe("the plan in words", () => {
   test("when the version of Kubernetes is not known, in a rollout only", () => {
     const unknown = changed(found, "master-3", () => ({ kubernetes: "" }));
     expect(words(unknown, undefined).at(-1)).toBe(
-      "  notice: the version of Kubernetes on master-3 is not known, neither by the image in /etc/kubernetes/manifests/kube-apiserver.yaml nor by /version: kube-apiserver is taken to read its new certificates without a restart, as it does since 1.19",
+      "  notice: the version of Kubernetes on master-3 is not known, neither from the image in /etc/kubernetes/manifests/kube-apiserver.yaml nor from /version: kube-apiserver is assumed to read its new certificates without a restart, as it does since 1.19",
     );
     expect(words(unknown, wantedOf(current))).toEqual(words(found, wantedOf(current)));
     expect(words(found, undefined).join("\n")).not.toContain("version of Kubernetes");
