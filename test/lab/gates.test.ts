@@ -87,7 +87,7 @@ const failures: Readonly<Record<(typeof kinds)[number], () => Promise<FailedRun>
       ),
     );
     expect(run.output).toContain(
-      `the previous files are back and ${second} is healthy. See journalctl -u etcd there, mend the cause, then run pulumi up again`,
+      `the previous files are back and ${second} is healthy. See journalctl -u etcd there, fix the cause, then run pulumi up again`,
     );
     expect(run.output).toMatch(/exit(ed with)? status 5/);
     await assertServing(
@@ -109,7 +109,7 @@ const failures: Readonly<Record<(typeof kinds)[number], () => Promise<FailedRun>
     await expectStoppedAtSecond(failed);
     expect(run.output).toMatch(
       new RegExp(
-        `Cannot finish trust: etcd: .+; the previous files are back, and ${second} is still unhealthy: .+\\. They are kept in /var/lib/etcd-rotation/journal\\. See journalctl -u etcd there, mend the cause, then run pulumi up again`,
+        `Cannot finish trust: etcd: .+; the previous files are back, and ${second} is still unhealthy: .+\\. They are kept in /var/lib/etcd-rotation/journal\\. See journalctl -u etcd there, fix the cause, then run pulumi up again`,
       ),
     );
     expect(run.output).toMatch(/exit(ed with)? status 6/);

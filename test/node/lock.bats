@@ -177,7 +177,7 @@ claim() {
   printf '%s\n' '1795000000 other/stack you@there pid 9' >"$(state)/claim"
   step "CLAIM='etcd-rotation/production me@here pid 7' PHASE=settle"
   expect_code 3
-  expect_says 'Cannot work on master-1: it was claimed by other/stack you@there pid 9 meanwhile'
+  expect_says 'Cannot work on master-1: it has since been claimed by other/stack you@there pid 9'
   step "CLAIM='other/stack you@there pid 9' PHASE=settle"
   expect_code 0
 }

@@ -115,13 +115,13 @@ put_back() {
     fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
   if is_out etcd; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started. Mend the cause on $MASTER, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started. Fix the cause on $MASTER, then run pulumi up again"
   fi
   if put_back_restarts && pass_gate; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See $(etcd_logs) there, mend the cause, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See $(etcd_logs) there, fix the cause, then run pulumi up again"
   fi
-  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See $(etcd_logs) there, mend the cause, then run pulumi up again"
+  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See $(etcd_logs) there, fix the cause, then run pulumi up again"
 }
 
 # put_back_restarts: of every component that this phase may have restarted

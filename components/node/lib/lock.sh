@@ -17,7 +17,7 @@ with_lock() {
   # a run that has lost its connection must not go on where another one has begun
   holder=$(sed 's/^[0-9]* //; q' "$STATE_DIR/claim" 2>/dev/null || :)
   [ -z "$CLAIM" ] || [ -z "$holder" ] || [ "$holder" = "$CLAIM" ] ||
-    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: it was claimed by $holder meanwhile; look at what they do, then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: it has since been claimed by $holder; see what they are doing, then run pulumi up again"
   printf '%s %s %s %s %s\n' "$$" "$OWNER" "$PHASE" "$ATTEMPT" "$(date +%s)" >"$lock"
   # closed for the children only: bash keeps its own copy, marked close-on-exec, until the command has returned
   { "$@"; } 9>&-

@@ -42,7 +42,7 @@ renew_worker() {
   pid=$(unit_pid "$KUBELET_UNIT")
   kubeconfig=$(argument_of "$pid" --kubeconfig)
   trust=$(kubelet_trust "$pid" | sort -u)
-  [ "$(unit_pid "$KUBELET_UNIT")" = "$pid" ] || worker_fail 'Cannot tell what the kubelet trusts: it was started again meanwhile; run this again'
+  [ "$(unit_pid "$KUBELET_UNIT")" = "$pid" ] || worker_fail 'Cannot tell what the kubelet trusts: it has been restarted since; run this again'
   [ -n "$trust" ] || worker_fail 'Cannot find what the kubelet trusts; expected --kubeconfig, or clientCAFile in the file of --config'
   # all are looked at before the first is written
   while read -r kind file; do require_same_authority "$kind" "$file"; done < <(printf '%s\n' "$trust")
@@ -136,7 +136,7 @@ subject_and_key() {
 # require_same_authority KIND FILE
 require_same_authority() {
   [ "$1" != unclear ] || worker_fail "Cannot tell which authority $2 trusts; expected one certificate-authority-data or certificate-authority; nothing was changed"
-  [ -f "$2" ] || worker_fail "Cannot read $2: it is not there; expected the file that the kubelet is told of; nothing was changed"
+  [ -f "$2" ] || worker_fail "Cannot read $2: it is not there; expected the file that the kubelet is configured with; nothing was changed"
   authorities_in "$1" "$2" | with_renewed >/dev/null || case $? in
     2) worker_fail "Cannot renew the authority in $2: the certificate there ends later than this one; expected an earlier one. Use the command that pulumi up prints now; nothing was changed" ;;
     *) worker_fail "Cannot renew the authority in $2: no certificate there has the subject and key of the masters' authority ($(printf '%s\n' "$RENEWED_PEM" | openssl x509 -noout -subject -nameopt RFC2253)); expected the same one; nothing was changed" ;;
