@@ -10,6 +10,7 @@ import { holds } from "../components/model/missing.ts";
 import { renewModes } from "../components/model/renewals.ts";
 import { keyAlgorithms, tablesOf } from "../components/model/settings.ts";
 import { foreignPolicies } from "../components/model/trust.ts";
+import { describeIssue, mayHoldKey } from "./describe-issue.ts";
 import { extraFiles } from "./extra-files.ts";
 import { window } from "./window-settings.ts";
 
@@ -254,11 +255,9 @@ export class SettingsError extends Error {
 export function checkSettings(values: unknown, stack: string, place = "etcd-rotation:"): Settings {
   const result = schema.safeParse(values);
   if (!result.success) {
-    const lines = result.error.issues.map(
-      (issue) => `  ${keyOf(issue.path, values, place)}: ${issue.message}${seen(issue, values)}`,
-    );
+    const lines = result.error.issues.map((issue) => `  ${describeIssue(issue, values, place)}`);
     throw new SettingsError(
-      `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nMend it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack ${stack}`,
+      `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nFix it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack ${stack}`,
     );
   }
   const { ssh: login } = result.data;
@@ -339,47 +338,4 @@ function isPrivateKey(text: string): boolean {
   return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(
     text,
   );
-}
-
-function keyOf(parts: readonly PropertyKey[], values: unknown, place: string): string {
-  const [first] = parts;
-  const key = parts
-    .map((part, index) =>
-      typeof part === "number" ? `[${part}]` : `${index === 0 ? "" : "."}${String(part)}`,
-    )
-    .join("");
-  const isWhole = place.endsWith(":");
-  if (first === undefined) {
-    return isWhole ? (typeof values === "object" ? "stack file" : String(values)) : place;
-  }
-  return `${place}${isWhole ? "" : "."}${key}`;
-}
-
-/** All of `ssh` that may be shown: a value that landed on the wrong key may be a secret. */
-const publicKeys = new Set<PropertyKey | undefined>([
-  "user",
-  "port",
-  "host",
-  "hostKey",
-  "privateKeyPath",
-  "agent",
-]);
-
-function mayHoldKey(text: string): boolean {
-  return text.includes("PRIVATE KEY") || text.includes("\n");
-}
-
-/** The value that was seen, unless it may be secret. */
-function seen(issue: z.core.$ZodIssue, values: unknown): string {
-  if ((issue.path[0] === "ssh" && !publicKeys.has(issue.path.at(-1))) || issue.code === "unrecognized_keys") {
-    return "";
-  }
-  let value = values;
-  for (const part of issue.path) {
-    value = typeof value === "object" && value !== null ? Reflect.get(value, part) : undefined;
-  }
-  if (typeof value === "object" || (typeof value === "string" && mayHoldKey(value))) {
-    return "";
-  }
-  return value === undefined ? "; saw nothing" : `; saw ${JSON.stringify(value)}`;
 }

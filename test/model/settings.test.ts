@@ -181,7 +181,7 @@ describe("the private key from a file", () => {
 describe("a bad stack file is refused", () => {
   test("with its name and the way out", () => {
     expect(complaint({ ...good, gate: "9s" })).toBe(
-      "Cannot use the stack file of lab:\n  etcd-rotation:gate: expected at least 10s; saw \"9s\"\nMend it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack lab",
+      "Cannot use the stack file of lab:\n  etcd-rotation:gate: expected at least 10s; saw \"9s\"\nFix it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack lab",
     );
   });
 
