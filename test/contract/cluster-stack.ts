@@ -71,7 +71,7 @@ interface StateResource {
 /** A stack of a program, with its stack file, file backend and keys in a folder of its own. */
 export class ClusterStack {
   readonly #folder: string;
-  readonly #program: string;
+  #program: string;
   readonly #stackFile: string;
 
   constructor(folder: string, program: string, project: string) {
@@ -100,6 +100,12 @@ export class ClusterStack {
       this.#stackFile,
       JSON.stringify({ encryptionsalt: encryptionsalt?.[1] ?? encryptionsalt?.[2], config }),
     );
+  }
+
+  /** The same stack in the hands of another program. */
+  by(program: string): this {
+    this.#program = program;
+    return this;
   }
 
   /** preview or up. */

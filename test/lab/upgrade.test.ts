@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { project, takeOut } from "../support/earlier-program.ts";
 import { stackFile } from "./stack-file.ts";
 import { useLab } from "./support/use-lab.ts";
 import { assertWell, outputsOf } from "./support/well.ts";
@@ -11,7 +11,6 @@ import { assertWell, outputsOf } from "./support/well.ts";
 // of that program, and this one goes on with them without a hand edit and without a restart.
 
 const minutes = 60_000;
-const project = join(import.meta.dirname, "..", "..");
 const earlier = "5443f0f35f2e6b1d0b4ada3ac9efc4519b196668";
 const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
 const here = useLab("upgrade", "2026-11", (stack) => stack.configure({ clients: undefined }));
@@ -21,7 +20,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 test(
   "a stack of an earlier program: nothing to do, then a rotation",
   async () => {
-    takeOut(earlier);
+    takeOut(earlier, folder);
+    const file = stackFile(here.stack.name);
+    symlinkSync(file, join(folder, "stacks", basename(file)));
     here.stack.project = folder;
     const made = await here.stack.up();
     expect(made.code, made.output).toBe(0);
@@ -41,20 +42,3 @@ test(
   },
   20 * minutes,
 );
-
-/** The program of a commit, with this one's packages and the stack file of the test. @throws where the history is not there */
-function takeOut(commit: string): void {
-  const taken = spawnSync(
-    "bash",
-    ["-c", 'set -o pipefail; git archive "$1" | tar -x -C "$2"', "bash", commit, folder],
-    { cwd: project, encoding: "utf8" },
-  );
-  if (taken.status !== 0) {
-    throw new Error(
-      `Cannot take commit ${commit} out of the history: ${taken.stderr}; expected a clone with all of it: run git fetch --unshallow`,
-    );
-  }
-  symlinkSync(join(project, "node_modules"), join(folder, "node_modules"));
-  const file = stackFile(here.stack.name);
-  symlinkSync(file, join(folder, "stacks", basename(file)));
-}
