@@ -16,16 +16,16 @@ export default defineConfig({
             "test/mutation/**/*.test.ts",
           ],
           // seconds on an idle machine; a busy one is no failure
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
       {
         test: {
           name: "contract",
           include: ["test/contract/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
         },
       },
       {

@@ -36,7 +36,7 @@ const reboots = phases.map((phase) => ({ blow: "reboot" as const, phase }));
 // a network that is cut takes six minutes, since each of the master's gates waits for the others: in the matrix only
 const networks = phases.map((phase) => ({ blow: "network" as const, phase }));
 const all: readonly object[] = [...kills, ...cuts, ...reboots];
-const chosen = isWholeMatrix() ? [...all, ...networks] : deal(seed, all, 9);
+const chosen = isWholeMatrix() ? [...all, ...networks] : deal(seed, all);
 const isChosen = (each: object) => chosen.includes(each);
 
 const here = useLab("kills", "k-0");

@@ -356,7 +356,7 @@ const all = [
   killedAfterIssue,
   killedInSettle,
 ];
-const chosen = isWholeMatrix() ? [always, ...all] : [always, ...deal(seed, all, 8)];
+const chosen = isWholeMatrix() ? [always, ...all] : [always, ...deal(seed, all)];
 
 test.runIf(chosen.includes(clientOfKubelets))(
   clientOfKubelets,

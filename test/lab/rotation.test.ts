@@ -26,12 +26,12 @@ beforeAll(async () => {
     await shellOn(lab, master, `cp -a ${certificates} /root/original`);
   }
   original = await readAllFacts(lab);
-}, 5 * minutes);
+}, 10 * minutes);
 
 afterAll(async () => {
   stack?.remove();
   await stopLab("lab-t-rotation");
-}, 2 * minutes);
+}, 5 * minutes);
 
 /** Runs `up` under recorded traffic and judges it. */
 async function upUnderTraffic(name: string) {
@@ -84,7 +84,7 @@ describe("a cluster that no state has ever seen", () => {
       );
       expect(await readAllFacts(lab)).toEqual(original);
     },
-    2 * minutes,
+    10 * minutes,
   );
 
   test(
@@ -125,7 +125,7 @@ describe("a cluster that no state has ever seen", () => {
       expect(code, output).toBe(0);
       expect(output).toContain("Nothing to do: every master serves the wanted certificates.");
     },
-    10 * minutes,
+    20 * minutes,
   );
 });
 
@@ -133,7 +133,7 @@ describe("a cluster that this stack has taken over", () => {
   // which it has already, unless a test of these runs alone
   beforeAll(async () => {
     expect((await stack.up()).code).toBe(0);
-  }, 5 * minutes);
+  }, 20 * minutes);
 
   test(
     "a new rotation replaces every authority, leaf and step",
@@ -146,7 +146,7 @@ describe("a cluster that this stack has taken over", () => {
       await expectRotated(before);
       expect((await stack.preview("--expect-no-changes")).code).toBe(0);
     },
-    10 * minutes,
+    20 * minutes,
   );
 
   test(
@@ -166,7 +166,7 @@ describe("a cluster that this stack has taken over", () => {
       expect(await readAllFacts(lab)).toEqual(before);
       expect((await etcd("get /data/kept --print-value-only")).trim()).toBe("xx");
     },
-    2 * minutes,
+    10 * minutes,
   );
 });
 

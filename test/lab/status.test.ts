@@ -71,7 +71,7 @@ describe("three masters after a rollout", () => {
   afterAll(async () => {
     stack?.remove();
     await stopLab("lab-t-status");
-  }, 2 * minutes);
+  }, 5 * minutes);
 
   test("steady: every certificate is ok, and the masters are as before", async () => {
     const before = await readAllFacts(lab);
@@ -150,12 +150,12 @@ describe("leaves that have expired", () => {
     lab = await startLab({ name: "lab-t-status", expired: "leaves" });
     stack = await LabStack.create(lab, "2026-11");
     stack.configure({ certificates: { renewBefore: "10d" } });
-  }, 5 * minutes);
+  }, 10 * minutes);
 
   afterAll(async () => {
     stack?.remove();
     await stopLab("lab-t-status");
-  }, 2 * minutes);
+  }, 5 * minutes);
 
   test("expired, by name, on every master", async () => {
     const { code, state, odd, masters } = await status(stack);

@@ -33,8 +33,11 @@ export class Dice {
   }
 }
 
-/** What a seed's turn comes to: as many seeds in a row as there are turns come to all of it. */
-export function deal<T>(seed: string, from: readonly T[], turns: number): T[] {
+/** So many seeds in a row come to all of the lab. */
+const turns = 10;
+
+/** What a seed's turn comes to. */
+export function deal<T>(seed: string, from: readonly T[]): T[] {
   return from.filter((_, index) => index % turns === Number(seed) % turns);
 }
 
