@@ -14,9 +14,9 @@ import (
 
 const (
 	apiPeriod    = 200 * time.Millisecond
-	apiTimeout   = 5 * time.Second
+	apiTimeout   = 15 * time.Second
 	apiRetry     = time.Second
-	apiInFlight  = 60
+	apiInFlight  = 200
 	configMaps   = "/api/v1/namespaces/default/configmaps"
 	configMap    = configMaps + "/traffic"
 	maximumReply = 1 << 16
