@@ -11,6 +11,7 @@ type WithUndefined<T> = {
 
 export type AdoptOptions = OptionsOf<typeof declareAdopt>;
 export type StatusOptions = OptionsOf<typeof declareStatus>;
+export type PlanOptions = OptionsOf<typeof declarePlan>;
 export type RollbackOptions = OptionsOf<typeof declareRollback>;
 export type FleetOptions = OptionsOf<typeof declareFleet>;
 export type FleetRunOptions = OptionsOf<typeof declareFleetRun>;
@@ -128,6 +129,20 @@ Reads only: the stack file, and the masters over SSH. Needs neither Pulumi nor t
     .addOption(cwdOption)
     .addOption(identityOption)
     .addHelpText("after", states);
+}
+
+export function declarePlan(program: Command) {
+  return program
+    .command("plan")
+    .summary("what an update would do, in words; as Markdown or JSON for a pull request")
+    .description(
+      "Previews a stack and prints what pulumi up would do: why, on which master, in which order, with which restarts. \
+Changes nothing. pulumi preview shows the same below the diff of its resources.",
+    )
+    .argument("[stack]")
+    .option("--markdown", "as Markdown, such as for a comment on a pull request", false)
+    .addOption(jsonOption)
+    .addOption(cwdOption);
 }
 
 const mostParallel = 32;

@@ -8,6 +8,7 @@ import {
   declareFleet,
   declareFleetRun,
   declareList,
+  declarePlan,
   declarePurge,
   declareRollback,
   declareStatus,
@@ -54,6 +55,11 @@ declareStatus(program).action(async (stacks, { identity, ...options }) => {
     ...options,
     key: renamed(options.key, identity, "--identity", "--key"),
   });
+});
+
+declarePlan(program).action(async (stack, options) => {
+  const { plan } = await import("./plan/plan.ts");
+  process.exitCode = await plan(stack, options);
 });
 
 const fleet = program

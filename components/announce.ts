@@ -1,8 +1,10 @@
+import { appendFile } from "node:fs/promises";
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { clientCommands } from "./model/clients.ts";
 import { differences } from "./model/differences.ts";
+import { planFileVariable, summarizePlan } from "./model/plan-summary.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
 import { describeHold, describePlan } from "./model/words.ts";
@@ -37,6 +39,10 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   const subject = cluster.name === "" ? undefined : rollout;
   if (pulumi.runtime.isDryRun()) {
     await pulumi.log.info(describePlan(input).join("\n"), subject);
+    const file = process.env[planFileVariable];
+    if (file !== undefined) {
+      await appendFile(file, `${JSON.stringify(summarizePlan(cluster.name, input))}\n`);
+    }
     return;
   }
   rollout.report.apply((report) =>

@@ -95,7 +95,8 @@ export function describeResult({ outcome, seconds, reason }: Result): string {
   return `${outcome} after ${seconds.toFixed(1)} s${reason === undefined ? "" : `: ${reason}`}`;
 }
 
-function describeChanges(changes: Readonly<Record<string, number>>): string {
+/** Such as `5 create, 31 replace`. */
+export function describeChanges(changes: Readonly<Record<string, number>>): string {
   return Object.entries(changes)
     .map(([operation, count]) => `${count} ${operation}`)
     .join(", ");

@@ -82,7 +82,11 @@ export async function runStack(
   }
 }
 
-async function openStack(name: string, { folder, automation }: RunOptions): Promise<Stack> {
+/** A stack by the Automation API. */
+export async function openStack(
+  name: string,
+  { folder, automation }: Pick<RunOptions, "folder" | "automation">,
+): Promise<Stack> {
   const workspace = await LocalWorkspace.create({ workDir: folder, ...automation });
   // every command names its stack; selecting it would change what the user has selected
   workspace.selectStack = () => Promise.resolve();

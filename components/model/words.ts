@@ -43,8 +43,7 @@ export interface WordsInput {
 
 /** The plan for a person: why, which master, in which order, which restarts, what expires when. */
 export function describePlan(input: WordsInput): string[] {
-  const found = differences(input.found, input.wanted, input.rows, input.renewals);
-  if (input.wanted !== undefined && found.length === 0) {
+  if (isNothingToDo(input)) {
     if (
       input.heldBefore !== undefined &&
       input.found.masters.some(({ receipt }) => receipt?.isComplete === false)
@@ -64,7 +63,7 @@ export function describePlan(input: WordsInput): string[] {
     input.shut !== undefined && `  CAUTION: ${input.shut}`,
     ...olderState(input),
     restoring(input),
-    ...reasons(input, found),
+    ...reasonsFor(input).map((reason) => `  because ${reason}`),
     diskSnapshots(input),
     ...steps(input),
     ...expiries(input),
@@ -93,12 +92,22 @@ export function describeHold({
   return `Held before ${heldBefore}: ${heldStates[heldBefore]}. ${goOn}`;
 }
 
-function reasons({ plan, wanted }: WordsInput, found: readonly Difference[]): string[] {
+/** No master will be changed. */
+export function isNothingToDo(input: WordsInput): boolean {
+  return input.wanted !== undefined && differencesIn(input).length === 0;
+}
+
+function differencesIn({ found, wanted, rows, renewals }: WordsInput): Difference[] {
+  return differences(found, wanted, rows, renewals);
+}
+
+/** Why there is a rollout. */
+export function reasonsFor(input: WordsInput): string[] {
   return linesOf(
-    ...plan.causes,
-    wanted === undefined && "new certificates will be issued",
-    ...found.map(({ master, what }) => `${master}: ${what}`),
-  ).map((reason) => `  because ${reason}`);
+    ...input.plan.causes,
+    input.wanted === undefined && "new certificates will be issued",
+    ...differencesIn(input).map(({ master, what }) => `${master}: ${what}`),
+  );
 }
 
 function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string | undefined {
@@ -229,7 +238,19 @@ function stays({ wanted, foreignAuthorities, clients, ...input }: WordsInput): s
   ].map((notice) => `  notice: ${notice}`);
 }
 
-function expiries({ found, rows, kubernetes }: WordsInput): string[] {
+function expiries(input: WordsInput): string[] {
+  return firstToExpire(input).map(({ master, first }) =>
+    first === undefined
+      ? `  ${master}: no certificate could be read`
+      : `  ${master}: first to expire is ${first.certificate}, on ${day(first.notAfter)}`,
+  );
+}
+
+/** By master, the certificate that ends first and is ours to renew; undefined where none could be read. */
+export function firstToExpire({ found, rows, kubernetes }: WordsInput): {
+  readonly master: string;
+  readonly first: { readonly certificate: string; readonly notAfter: number } | undefined;
+}[] {
   const owner = ownerOf(found.masters, rows);
   return found.masters.map((master) => {
     const ends = [...rows, ...kubernetes]
@@ -237,12 +258,10 @@ function expiries({ found, rows, kubernetes }: WordsInput): string[] {
       .flatMap((row) =>
         (master.files[row.id]?.certificates ?? [])
           .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
-          .map(({ notAfter }) => ({ id: row.id, notAfter })),
+          .map(({ notAfter }) => ({ certificate: row.id, notAfter })),
       );
     const [first] = ends.toSorted((a, b) => a.notAfter - b.notAfter);
-    return first === undefined
-      ? `  ${master.name}: no certificate could be read`
-      : `  ${master.name}: first to expire is ${first.id}, on ${day(first.notAfter)}`;
+    return { master: master.name, first };
   });
 }
 

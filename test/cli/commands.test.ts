@@ -27,6 +27,7 @@ test.each([
   ["--help"],
   ["adopt", "--help"],
   ["status", "--help"],
+  ["plan", "--help"],
   ["fleet", "--help"],
   ["fleet", "status", "--help"],
   ["fleet", "matrix", "--help"],

@@ -129,13 +129,13 @@ beforeAll(async () => {
   for (const each of [origin, home, programs, join(folder, "state")]) {
     mkdirSync(each);
   }
-  for (const file of ["Pulumi.yaml", "package.json", "index.ts", "stacks"]) {
+  for (const file of ["Pulumi.yaml", "package.json", "index.ts", "stacks", "cli"]) {
     cpSync(join(project, file), join(origin, file), {
       recursive: true,
       filter: (path) => !/Pulumi\.(?!example)[^/]*\.yaml$/.test(path),
     });
   }
-  for (const part of ["cli", "components", "tools", "node_modules"]) {
+  for (const part of ["components", "tools", "node_modules"]) {
     symlinkSync(join(project, part), join(origin, part));
   }
   writeFileSync(
@@ -176,7 +176,7 @@ test("a pull request gets the plan as a comment, and the key is gone afterwards"
   expect([failed, output]).toEqual([undefined, ""]);
   expect(note("asked")).toBe("pr comment 12 --edit-last --create-if-none --body-file -\n");
   expect(note("comment")).toMatch(
-    /^### dev\n\n~~~~\n.*Rollout 1 \(rotation "2026-11", rolling\):.*\n~~~~\n/s,
+    /^### dev: 62 create\n\n~~~~\nRollout 1 \(rotation "2026-11", rolling\):\n.*\n~~~~\n$/s,
   );
   await must("test -d ~/.ssh && test ! -e ~/.ssh/etcd-rotation");
 });
