@@ -14,6 +14,7 @@ export type StatusOptions = OptionsOf<typeof declareStatus>;
 export type PlanOptions = OptionsOf<typeof declarePlan>;
 export type RollbackOptions = OptionsOf<typeof declareRollback>;
 export type FleetOptions = OptionsOf<typeof declareFleet>;
+export type ForecastOptions = OptionsOf<typeof declareForecast>;
 export type FleetRunOptions = OptionsOf<typeof declareFleetRun>;
 export type BackupsOptions = OptionsOf<typeof declareList>;
 export type PurgeOptions = OptionsOf<typeof declarePurge>;
@@ -163,6 +164,14 @@ export function declareFleet(fleet: Command, name: string, description: string) 
     .addOption(jsonOption)
     .addOption(cwdOption)
     .addOption(new Option("--stacks <stacks>").hideHelp());
+}
+
+export function declareForecast(fleet: Command) {
+  return declareFleet(
+    fleet,
+    "forecast",
+    "When which cluster has to be rotated: after its first certificate is within renewBefore of its end, inside its window, and no two in one night unless there are more clusters than nights. Read only.",
+  ).option("--ics <file>", "write it as a calendar file, too; a later one moves the same events");
 }
 
 /** What the commands of the fleet take that run Pulumi. */

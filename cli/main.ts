@@ -7,6 +7,7 @@ import {
   declareAdopt,
   declareFleet,
   declareFleetRun,
+  declareForecast,
   declareList,
   declarePlan,
   declarePurge,
@@ -64,7 +65,7 @@ declarePlan(program).action(async (stack, options) => {
 
 const fleet = program
   .command("fleet")
-  .summary("status, preview and up of many stacks; a matrix for a CI")
+  .summary("status, preview and up of many stacks; a forecast; a matrix for a CI")
   .description("Works on many stacks, a few at a time; each is one cluster.");
 
 function chosen(command: string, named: readonly string[], stacks: string | undefined): readonly string[] {
@@ -86,6 +87,11 @@ declareFleet(
 ).action(async (named, { stacks, ...options }) => {
   const { fleetMatrix } = await import("./fleet/fleet.ts");
   await fleetMatrix(chosen("matrix", named, stacks), options);
+});
+
+declareForecast(fleet).action(async (named, { stacks, ...options }) => {
+  const { fleetForecast } = await import("./fleet/forecast.ts");
+  process.exitCode = await fleetForecast(chosen("forecast", named, stacks), options);
 });
 
 for (const [command, description] of [

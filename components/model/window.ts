@@ -110,7 +110,7 @@ function clock(minutes: number): string {
 }
 
 /** Such as `Mon 2026-11-23 22:00 Asia/Shanghai`. */
-function wallTime(time: number, timeZone: string): string {
+export function wallTime(time: number, timeZone: string): string {
   const format = new Intl.DateTimeFormat("en-GB", {
     timeZone,
     weekday: "short",

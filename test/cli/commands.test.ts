@@ -31,6 +31,7 @@ test.each([
   ["fleet", "--help"],
   ["fleet", "status", "--help"],
   ["fleet", "matrix", "--help"],
+  ["fleet", "forecast", "--help"],
   ["fleet", "preview", "--help"],
   ["fleet", "up", "--help"],
   ["rollback", "--help"],
