@@ -69,15 +69,12 @@ async function cluster(
   writeFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), JSON.stringify({ config }));
 }
 
-function status(...args: string[]): Promise<ProgramResult> {
-  return runProgram(process.execPath, [
-    join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js"),
-    "status",
-    "--cwd",
-    root,
-    ...args,
-  ]);
+function etcdRotation(...args: string[]): Promise<ProgramResult> {
+  const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
+  return runProgram(process.execPath, [program, ...args, "--cwd", root]);
 }
+
+const status = (...args: string[]) => etcdRotation("status", ...args);
 
 describe("one cluster", () => {
   test("that is well: a table on standard output, without colours, and 0", async () => {
@@ -157,6 +154,38 @@ describe("all clusters", () => {
     expect(text).toContain('etcd_rotation_cluster_state{stack="near",state="due"} 1\n');
     expect(text.match(/^etcd_rotation_certificate_not_after_seconds\{/gm)).toHaveLength(42);
   });
+});
+
+test("forecast: a night for each cluster that could be looked at, in a calendar too, and 3 for the one that could not", async () => {
+  const file = join(root, "rotations.ics");
+  const { code, stdout } = await etcdRotation(
+    "fleet",
+    "forecast",
+    "near",
+    "steady",
+    "one-out",
+    "--json",
+    "--ics",
+    file,
+  );
+  expect(code).toBe(3);
+  const answer: { clusters: { stack: string; night: string; isLate: boolean }[]; unknown: string[] } =
+    JSON.parse(stdout);
+  expect(answer.clusters.map(({ stack, isLate }) => [stack, isLate])).toEqual([
+    ["near", false],
+    ["steady", false],
+    ["one-out", false],
+  ]);
+  const nights = answer.clusters.map(({ night }) => night);
+  expect(new Set(nights).size).toBe(3);
+  expect(answer.unknown).toEqual([
+    expect.stringMatching(/^one-out: Cannot connect to 127\.0\.0\.1:1 as root/),
+  ]);
+  expect(readFileSync(file, "utf8").match(/^UID:.*/gm)).toEqual([
+    "UID:etcd-rotation-near",
+    "UID:etcd-rotation-steady",
+    "UID:etcd-rotation-one-out",
+  ]);
 });
 
 test("bad usage is told and counts as not having looked", async () => {
