@@ -37,13 +37,20 @@ function group(...lines: readonly string[]): string {
   return ["{", ...lines, "}\n"].join("\n");
 }
 
-/** A script of bin/ with each file of lib/ in place of the line that sources it, and without comments, which no master needs. */
+/** A script of bin/ as one text, without comments, which no master needs. */
 function assembled(name: "step" | "begin" | "claim" | "survey" | "look" | "backups"): string {
-  const read = (file: URL): string =>
-    readFileSync(file, "utf8")
-      .replace(sourceLine, (_, path: string) => read(new URL(path, file)))
-      .replace(/^\s*#.*\n/gm, "");
-  return read(new URL(`bin/${name}.sh`, import.meta.url));
+  return assemble(new URL(`bin/${name}.sh`, import.meta.url)).replace(/^\s*#.*\n/gm, "");
+}
+
+/** A script with each file in place of the first line that sources it, those that it sources itself included. */
+export function assemble(file: URL, seen = new Set<string>()): string {
+  if (seen.has(file.href)) {
+    return "";
+  }
+  seen.add(file.href);
+  return readFileSync(file, "utf8").replace(sourceLine, (_, path: string) =>
+    assemble(new URL(path, file), seen),
+  );
 }
 
 /** The line that runs a text which comes packed. */

@@ -1,8 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
 import {
+  assemble,
   claimScript,
   plainScript,
   stepFunctions,
@@ -48,4 +52,19 @@ test("a step is its data, to the byte, and the sum of the functions that a claim
   expect(execFileSync("bash", ["-c", "base64 -d | gunzip"], { input: functions, encoding: "utf8" })).toBe(
     stepFunctions,
   );
+});
+
+test("a file that two others source is inlined once, in place of the first line that sources it", () => {
+  const folder = mkdtempSync(join(tmpdir(), "scripts-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const source = (name: string) => `source "\${BASH_SOURCE%/*}/${name}.sh"\n`;
+  for (const [name, text] of Object.entries({
+    main: `${source("left")}${source("right")}main\n`,
+    left: `${source("shared")}left\n`,
+    right: `${source("shared")}right\n`,
+    shared: "shared\n",
+  })) {
+    writeFileSync(join(folder, `${name}.sh`), text);
+  }
+  expect(assemble(pathToFileURL(join(folder, "main.sh")))).toBe("shared\nleft\nright\nmain\n");
 });

@@ -1,15 +1,6 @@
 # The six phases on one master. Each proves its own preconditions live, whatever was done before it.
 
-source "${BASH_SOURCE%/*}/../lib/output.sh"
-source "${BASH_SOURCE%/*}/../lib/process.sh"
-source "${BASH_SOURCE%/*}/../lib/arguments.sh"
-source "${BASH_SOURCE%/*}/../lib/tls.sh"
-source "${BASH_SOURCE%/*}/../lib/receipt.sh"
-source "${BASH_SOURCE%/*}/../lib/files.sh"
-source "${BASH_SOURCE%/*}/../lib/etcd.sh"
-source "${BASH_SOURCE%/*}/../lib/api-server.sh"
-source "${BASH_SOURCE%/*}/../lib/renewal.sh"
-source "${BASH_SOURCE%/*}/../lib/kubernetes.sh"
+source "${BASH_SOURCE%/*}/../lib/master.sh"
 source "${BASH_SOURCE%/*}/../lib/lock.sh"
 source "${BASH_SOURCE%/*}/../lib/apply.sh"
 source "${BASH_SOURCE%/*}/../lib/backup.sh"

@@ -1,15 +1,6 @@
 # The survey of one master: read only, public data only, one line per fact. Every probe is bounded.
 
-source "${BASH_SOURCE%/*}/../lib/output.sh"
-source "${BASH_SOURCE%/*}/../lib/process.sh"
-source "${BASH_SOURCE%/*}/../lib/arguments.sh"
-source "${BASH_SOURCE%/*}/../lib/tls.sh"
-source "${BASH_SOURCE%/*}/../lib/receipt.sh"
-source "${BASH_SOURCE%/*}/../lib/files.sh"
-source "${BASH_SOURCE%/*}/../lib/etcd.sh"
-source "${BASH_SOURCE%/*}/../lib/api-server.sh"
-source "${BASH_SOURCE%/*}/../lib/renewal.sh"
-source "${BASH_SOURCE%/*}/../lib/kubernetes.sh"
+source "${BASH_SOURCE%/*}/../lib/master.sh"
 source "${BASH_SOURCE%/*}/../lib/backup.sh"
 source "${BASH_SOURCE%/*}/../lib/clients.sh"
 
