@@ -110,24 +110,15 @@ const schema = z
         algorithm: z.enum(keyAlgorithms).default("ECDSA-P256"),
       })
       .prefault({})
-      .check((context) => {
-        if (context.value.renewBefore >= context.value.validity) {
-          context.issues.push({
-            code: "custom",
-            input: context.value.renewBefore,
-            path: ["renewBefore"],
-            message: "expected less than certificates.validity",
-          });
-        }
-        // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
-        if (context.value.validity > durationSeconds("100y") || context.value.validity < 3600) {
-          context.issues.push({
-            code: "custom",
-            input: context.value.validity,
-            path: ["validity"],
-            message: "expected 1h to 100y",
-          });
-        }
+      // also asked of a duration that could not be read, and has its own message
+      .refine(({ renewBefore, validity }) => !(renewBefore >= validity), {
+        path: ["renewBefore"],
+        message: "expected less than certificates.validity",
+      })
+      // 100 years: beyond it some X.509 readers give up, and Go's durations end at 292
+      .refine(({ validity }) => !(validity < 3600 || validity > durationSeconds("100y")), {
+        path: ["validity"],
+        message: "expected 1h to 100y",
       }),
     layout: z
       .strictObject({
@@ -144,21 +135,11 @@ const schema = z
             ids.filter((id) => id === file.name || (file.kind === "pair" && id === `${file.name}-key`))
               .length !== (file.kind === "pair" ? 2 : 1)
           ) {
-            context.issues.push({
-              code: "custom",
-              input: file.name,
-              path: ["extra", index, "name"],
-              message: "expected a name that no file of the layout has",
-            });
+            reject(context, ["extra", index, "name"], "expected a name that no file of the layout has");
           }
         });
         for (const id of Object.keys(paths).filter((each) => !rowIds(kind).includes(each))) {
-          context.issues.push({
-            code: "custom",
-            input: id,
-            path: ["paths", id],
-            message: `expected a file of the layout ${kind}`,
-          });
+          reject(context, ["paths", id], `expected a file of the layout ${kind}`);
         }
       })
       .prefault({}),
@@ -223,20 +204,10 @@ const schema = z
     const { clusterId, region, backup } = context.value;
     if ((clusterId === undefined) !== (region === undefined)) {
       const [missing, other] = clusterId === undefined ? ["clusterId", "region"] : ["region", "clusterId"];
-      context.issues.push({
-        code: "custom",
-        input: undefined,
-        path: [missing],
-        message: `expected it beside ${other}, or neither`,
-      });
+      reject(context, [missing], `expected it beside ${other}, or neither`);
     }
     if (backup.diskSnapshot && clusterId === undefined) {
-      context.issues.push({
-        code: "custom",
-        input: true,
-        path: ["backup", "diskSnapshot"],
-        message: "expected clusterId and region beside it",
-      });
+      reject(context, ["backup", "diskSnapshot"], "expected clusterId and region beside it");
     }
   });
 
@@ -287,6 +258,11 @@ function privateKeyOf(settings: {
   }
 }
 
+/** What a check holds against a value. @param message what is expected instead */
+function reject(context: z.core.ParsePayload, at: PropertyKey[], message: string): void {
+  context.issues.push({ code: "custom", input: context.value, path: at, message });
+}
+
 function rowIds(kind: (typeof layoutKinds)[number]): string[] {
   return [...layouts[kind].rows, ...layouts[kind].kubernetes].map((row) => row.id);
 }
@@ -307,12 +283,11 @@ function needsOneKey(
     agent,
   ].filter(Boolean).length;
   if (given !== 1) {
-    context.issues.push({
-      code: "custom",
-      input: undefined,
-      path: [],
-      message: `expected exactly one of privateKey, privateKeyPath, password and agent: true, found ${given}`,
-    });
+    reject(
+      context,
+      [],
+      `expected exactly one of privateKey, privateKeyPath, password and agent: true, found ${given}`,
+    );
   }
 }
 
@@ -323,12 +298,11 @@ function areDistinct(
     context.value.forEach((each, index) => {
       const first = context.value.findIndex((other) => other[key] === each[key]);
       if (first !== index) {
-        context.issues.push({
-          code: "custom",
-          input: each[key],
-          path: [index, key],
-          message: `expected a value that no other master has; masters[${first}] has it too`,
-        });
+        reject(
+          context,
+          [index, key],
+          `expected a value that no other master has; masters[${first}] has it too`,
+        );
       }
     });
   }

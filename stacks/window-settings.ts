@@ -22,15 +22,9 @@ export const window = z
       .transform(minutesOfDay),
     timeZone,
   })
-  .check((context) => {
-    if (context.value.from === context.value.to) {
-      context.issues.push({
-        code: "custom",
-        input: context.value.to,
-        path: ["to"],
-        message: "expected another time than from; a whole day is 00:00 to 24:00",
-      });
-    }
+  .refine(({ from, to }) => from !== to, {
+    path: ["to"],
+    message: "expected another time than from; a whole day is 00:00 to 24:00",
   });
 
 function minutesOfDay(text: string): number {
