@@ -8,7 +8,7 @@ import { leaves } from "../components/model/layout/rows.ts";
 import { layoutKinds, layouts } from "../components/model/layout/tables.ts";
 import { holds } from "../components/model/missing.ts";
 import { renewModes } from "../components/model/renewals.ts";
-import { keyAlgorithms, tablesOf } from "../components/model/settings.ts";
+import { type ClusterArgs, keyAlgorithms, tablesOf } from "../components/model/settings.ts";
 import { foreignPolicies } from "../components/model/trust.ts";
 import { describeIssue, mayHoldKey } from "./describe-issue.ts";
 import { extraFiles } from "./extra-files.ts";
@@ -211,7 +211,10 @@ const schema = z
     }
   });
 
-export type Settings = z.output<typeof schema>;
+/** One of two types that name the same keys; with a key that one of them lacks nothing compiles. */
+type WithKeysOf<Model, Read> = [keyof Model, keyof Read] extends [keyof Read, keyof Model] ? Read : never;
+
+export type Settings = WithKeysOf<ClusterArgs, z.output<typeof schema>>;
 
 /** A stack file that cannot be used; the message is for the person who wrote it. */
 export class SettingsError extends Error {
