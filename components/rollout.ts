@@ -4,11 +4,11 @@ import type { Authorities, Leaves } from "./certificates.ts";
 import { type Cluster, connectionTo, refusal, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { authorityContents, contentsFor, restoredContents, wantedRows } from "./model/contents.ts";
+import { authorityContents, contentsFor, restoredContents, type Work, wantedRows } from "./model/contents.ts";
 import { differences } from "./model/differences.ts";
 import { asReadBy } from "./model/layout/rows.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
-import { type PlannedStep, stepName, stepsOf } from "./model/plan.ts";
+import { outIn, type PlannedStep, restartsIn, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
 import { renderStepData, type StepData } from "./model/step-data.ts";
@@ -177,8 +177,8 @@ function dataOf(
 ): StepData {
   const { pems, wanted, attempt, renewals, signed } = known;
   const found = cluster.found.masters.find(({ name }) => name === master.name);
-  // all files at once: nothing there reads them yet
-  const isJoining = cluster.found.joining?.some(({ name }) => name === master.name) === true;
+  const joining = cluster.found.joining?.map(({ name }) => name) ?? [];
+  const isJoining = joining.includes(master.name);
   // the paths that the running processes use, and what they read only when they start
   const kubernetes = cluster.kubernetes.map((row) =>
     asReadBy({ ...row, path: found?.files[row.id]?.path || row.path }, found?.kubernetes ?? ""),
@@ -199,12 +199,7 @@ function dataOf(
     ),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    ...wantedContents(
-      cluster,
-      { phase: isJoining ? "verify" : planned.phase, master: planned.master },
-      pems,
-      authorities,
-    ),
+    ...wantedContents(cluster, planned, isJoining ? "joining" : planned.phase, pems, authorities),
     renewal: renewalOf(cluster, planned, renewals),
     clusterId: cluster.clusterId,
     claim: cluster.claim,
@@ -212,8 +207,9 @@ function dataOf(
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     isJoining,
-    out: Object.entries(cluster.plan.out).flatMap(([own, components]) =>
-      components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
+    restarts: restartsIn(planned.phase),
+    out: Object.entries(outIn(planned.phase, master.name, cluster.plan, joining)).flatMap(
+      ([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
     ),
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
     tellsReach: false,
@@ -224,19 +220,21 @@ function dataOf(
 /** What the step writes: the stack's certificates, or the bytes that the master itself keeps in a backup. */
 function wantedContents(
   cluster: Cluster,
-  { phase, master }: Pick<PlannedStep, "phase" | "master">,
+  planned: PlannedStep,
+  work: Work,
   pems: WantedPems,
   authorities: Readonly<Record<string, string>>,
 ) {
   const { restore, rows, plan } = cluster;
+  const { master } = planned;
   if (restore === undefined) {
-    return { contents: { ...contentsFor(phase, master, rows, plan, pems), ...authorities }, saved: [] };
+    return { contents: { ...contentsFor(work, master, rows, plan, pems), ...authorities }, saved: [] };
   }
   const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
-  const kubernetes = renews(cluster, { phase, master }) ? (restore.kubernetes[master] ?? []) : [];
+  const kubernetes = renews(cluster, planned) ? (restore.kubernetes[master] ?? []) : [];
   return {
-    contents: restoredContents(phase, master, rows, plan, saved),
-    saved: [...wantedRows(phase, rows).map(({ id }) => id), ...kubernetes],
+    contents: restoredContents(work, master, rows, plan, saved),
+    saved: [...wantedRows(work, rows).map(({ id }) => id), ...kubernetes],
   };
 }
 

@@ -6,19 +6,23 @@ import type { RenewalPlan } from "./renewals.ts";
 import { notIn, textOf, unique } from "./trust.ts";
 import { type WantedPems, wantedPem } from "./wanted.ts";
 
-/** Which files hold the wanted content after a phase: the whole of trust before issue before retire. In trust they hold others too. */
-const wantedKinds: Readonly<Record<Phase, readonly Row["kind"][]>> = {
+/** What a step does: a phase, or all of them at once on a master that is still to join, since nothing reads the files there. */
+export type Work = Phase | "joining";
+
+/** Which files hold the wanted content after it: the whole of trust before issue before retire. In trust they hold others too. */
+const wantedKinds: Readonly<Record<Work, readonly Row["kind"][]>> = {
   backup: [],
   trust: [],
   issue: ["cert", "key"],
   settle: [],
   retire: ["trust"],
   verify: ["trust", "cert", "key"],
+  joining: ["trust", "cert", "key"],
 };
 
 /** Which files a phase writes on a master, and what. */
 export function contentsFor(
-  phase: Phase,
+  phase: Work,
   master: string,
   rows: readonly Row[],
   plan: RolloutPlan,
@@ -36,7 +40,7 @@ export function contentsFor(
  * leave the master.
  */
 export function restoredContents(
-  phase: Phase,
+  phase: Work,
   master: string,
   rows: readonly Row[],
   plan: RolloutPlan,
@@ -54,7 +58,7 @@ export function restoredContents(
 }
 
 /** The rows that hold the wanted content after a phase, written by it or checked. */
-export function wantedRows(phase: Phase, rows: readonly Row[]): Row[] {
+export function wantedRows(phase: Work, rows: readonly Row[]): Row[] {
   return rows.filter((row) => wantedKinds[phase].includes(row.kind));
 }
 

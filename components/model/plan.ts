@@ -2,7 +2,7 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import { apiFaults, certificateFaults } from "./faults.ts";
 import { type Found, type FoundMaster, placeOf } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
-import type { Component, KubernetesRow, Leaf, Row } from "./layout/rows.ts";
+import { type Component, components, type KubernetesRow, type Leaf, type Row } from "./layout/rows.ts";
 import { linesOf } from "./text.ts";
 import { type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
 
@@ -198,6 +198,42 @@ export function isTogether(plan: RolloutPlan): boolean {
 /** Whether etcd is out on that master. */
 export function isOut({ out }: Pick<RolloutPlan, "out">, name: string): boolean {
   return out[name]?.includes("etcd") === true;
+}
+
+/**
+ * What a step on a master takes to be out, by master: it is not waited for, and what a recovery looks after is started with its new
+ * files. On a master that is still to join nothing runs.
+ */
+export function outIn(
+  phase: Phase,
+  master: string,
+  plan: RolloutPlan,
+  joining: readonly string[] = [],
+): RolloutPlan["out"] {
+  if (joining.includes(master)) {
+    return { [master]: ["etcd", "kube-apiserver"] };
+  }
+  switch (phase) {
+    case "backup":
+    case "trust":
+      return plan.out;
+    case "issue":
+      // those that were out come first: of them this one is left, or none
+      return plan.out[master]?.includes("kube-apiserver") === true ? plan.out : {};
+    case "settle":
+      // while a quorum answers, issue has started what was out
+      return isTogether(plan) ? plan.out : {};
+    case "retire":
+    case "verify":
+      return {};
+    default:
+      return phase satisfies never;
+  }
+}
+
+/** What may restart in a phase: others than etcd and kube-apiserver read only what retire changes. */
+export function restartsIn(phase: Phase): readonly Component[] {
+  return phase === "retire" ? components : ["etcd", "kube-apiserver"];
 }
 
 /** One step: a phase on a master, after other steps. */

@@ -1,5 +1,6 @@
 import { clockToleranceSeconds } from "./checks.ts";
 import {
+  type Component,
   components,
   type KubernetesRow,
   type Placed,
@@ -35,6 +36,8 @@ export interface StepData {
   readonly authorities: readonly string[];
   /** a master where nothing runs yet: files only */
   readonly isJoining: boolean;
+  /** what the step restarts where it is stale */
+  readonly restarts: readonly Component[];
   /** `<component>@<address>`: what does not work, and is started with its new files */
   readonly out: readonly string[];
   /** the step does nothing, since the rollout stops before it */
@@ -104,6 +107,7 @@ export function renderStepData(data: StepData): string {
     ROTATION: data.rotation,
     AUTHORITIES: data.authorities.join(","),
     JOINING: data.isJoining ? 1 : 0,
+    PHASE_COMPONENTS: data.restarts.join(" "),
     OUT_COMPONENTS: data.out,
     HELD: data.isHeld ? 1 : 0,
     TAKE_SNAPSHOT: data.takesSnapshot ? 1 : 0,

@@ -69,6 +69,7 @@ function surveyData(
     attempt: "",
     authorities: [],
     isJoining: false,
+    restarts: [],
     out: [],
     isHeld: false,
     renewal: noRenewal,

@@ -65,6 +65,7 @@ function scriptFor(action: Action): string {
     rotation: "",
     authorities: [],
     isJoining: false,
+    restarts: [],
     out: [],
     isHeld: false,
     renewal: noRenewal,

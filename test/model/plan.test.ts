@@ -2,7 +2,15 @@ import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
-import { longestRollout, planRollout, type RolloutPlan, stepsOf } from "../../components/model/plan.ts";
+import {
+  longestRollout,
+  outIn,
+  phases,
+  planRollout,
+  type RolloutPlan,
+  restartsIn,
+  stepsOf,
+} from "../../components/model/plan.ts";
 import { changed, diskOf, foundAs, makePems, masterWith, names, receipt } from "./cluster.ts";
 
 const separate = makePems("separate");
@@ -434,6 +442,62 @@ function endingAt(file: Found["masters"][number]["files"][string] | undefined, n
   }
   return { ...file, certificates: file.certificates.map((certificate) => ({ ...certificate, notAfter })) };
 }
+
+describe("what a step is told to be out", () => {
+  const both = ["etcd", "kube-apiserver"] as const;
+  const told = (out: RolloutPlan["out"], master: string, joining: readonly string[] = []) =>
+    Object.fromEntries(
+      phases.map((phase) => [
+        phase,
+        Object.keys(outIn(phase, master, { ...plan(), out }, joining)).join(" "),
+      ]),
+    );
+
+  test("one of three: until issue has started it; the others wait for each other from issue on", () => {
+    const out = { "master-2": both };
+    expect(told(out, "master-2")).toEqual({
+      ...{ backup: "master-2", trust: "master-2", issue: "master-2" },
+      ...{ settle: "", retire: "", verify: "" },
+    });
+    expect(told(out, "master-1")).toEqual({
+      ...{ backup: "master-2", trust: "master-2", issue: "" },
+      ...{ settle: "", retire: "", verify: "" },
+    });
+  });
+
+  test("all: until settle has started them together", () => {
+    const out = Object.fromEntries(names.map((name) => [name, both]));
+    const all = "master-1 master-2 master-3";
+    expect(told(out, "master-1")).toEqual({
+      ...{ backup: all, trust: all, issue: all },
+      ...{ settle: all, retire: "", verify: "" },
+    });
+  });
+
+  test("an API server alone: until issue", () => {
+    expect(told({ "master-1": ["kube-apiserver"] }, "master-1")).toEqual({
+      ...{ backup: "master-1", trust: "master-1", issue: "master-1" },
+      ...{ settle: "", retire: "", verify: "" },
+    });
+  });
+
+  test("a master that is still to join: itself, in every phase, and nobody else", () => {
+    expect(outIn("issue", "master-4", { ...plan(), out: { "master-2": both } }, ["master-4"])).toEqual({
+      "master-4": ["etcd", "kube-apiserver"],
+    });
+  });
+});
+
+test("only retire restarts what reads Kubernetes' own certificates", () => {
+  expect(phases.map((phase) => restartsIn(phase).join(" "))).toEqual([
+    "etcd kube-apiserver",
+    "etcd kube-apiserver",
+    "etcd kube-apiserver",
+    "etcd kube-apiserver",
+    "etcd kube-apiserver kubelet kube-controller-manager kube-scheduler",
+    "etcd kube-apiserver",
+  ]);
+});
 
 test("the longest rollout waits at each gate of each phase to its end", () => {
   expect(longestRollout(3, 120, 10)).toBe(6 * 3 * 130);

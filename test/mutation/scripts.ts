@@ -261,8 +261,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/bin/step.sh",
-    from: "  require_wanted_served\n  PHASE_COMPONENTS",
-    to: '  (MEMBER_ADDRESSES=("$ADDRESS") && require_wanted_served)\n  PHASE_COMPONENTS',
+    from: "  require_health\n  require_wanted_served\n",
+    to: '  require_health\n  (MEMBER_ADDRESSES=("$ADDRESS") && require_wanted_served)\n',
     tests: "node/members.bats",
     test: "retire waits for every member",
   },

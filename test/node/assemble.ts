@@ -55,6 +55,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     rotation: `it's "2026" $HOME \`id\` \\ *`,
     authorities: ["aa", "bb"],
     isJoining: false,
+    restarts: ["etcd", "kube-apiserver"],
     out: [],
     isHeld: false,
     renewal: noRenewal,

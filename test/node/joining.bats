@@ -12,7 +12,7 @@ teardown() { stop_master; }
   kill_component etcd kube-apiserver
   rm "$ROOT"/var/lib/etcd/cert/* "$ROOT"/etc/kubernetes/pki/etcd/*
   : >"$FAKE/events"
-  step "PHASE=issue JOINING=1
+  step "PHASE=issue JOINING=1 OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)
 $(want_set new etcd-ca etcd-server etcd-server-key)"
   expect_code 0
   [ ! -s "$FAKE/events" ]
@@ -24,7 +24,7 @@ $(want_set new etcd-ca etcd-server etcd-server-key)"
 @test "where etcd runs nothing is written: exit 3" {
   local before
   before=$(sha256sum "$ROOT"/var/lib/etcd/cert/*)
-  step "PHASE=issue JOINING=1
+  step "PHASE=issue JOINING=1 OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)
 $(want_set new etcd-ca etcd-server etcd-server-key)"
   expect_code 3
   expect_says 'Cannot write files only: etcd runs on master-1; expected none before it has joined'

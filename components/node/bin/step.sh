@@ -26,8 +26,6 @@ phase_trust() {
 
 phase_issue() {
   require_valid_here
-  # of the members that were out this one is left, or none
-  is_out kube-apiserver || OUT_COMPONENTS=()
   require_health
   require_wanted_accepted
   is_out kube-apiserver || ! is_stale kube-apiserver ||
@@ -40,8 +38,6 @@ phase_issue() {
 
 phase_settle() {
   local component
-  # while a quorum answers, issue has started what was out
-  ! is_any_member_left || OUT_COMPONENTS=()
   for component in etcd kube-apiserver; do
     is_out "$component" || ! is_stale "$component" || fail "$EXIT_UNHEALTHY" "Cannot settle: $component runs with files that have changed since its start; run pulumi up again"
   done
@@ -50,11 +46,8 @@ phase_settle() {
 }
 
 phase_retire() {
-  # after settle a recovery is a healthy cluster again
-  OUT_COMPONENTS=()
   require_health
   require_wanted_served
-  PHASE_COMPONENTS=$COMPONENTS
   apply_renewals
   pause_if_restarted
 }
@@ -64,7 +57,6 @@ write_all() {
   [ -z "$(identity etcd)" ] ||
     fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}), or remove masters[$MASTER].joining, then run pulumi up again"
   require_valid_here
-  OUT_COMPONENTS=("etcd@$ADDRESS" "kube-apiserver@$ADDRESS")
   apply_files
 }
 
@@ -76,7 +68,6 @@ apply_renewals() {
 }
 
 phase_verify() {
-  OUT_COMPONENTS=()
   require_health
   verify
   prune_backups
@@ -176,8 +167,6 @@ main() {
   # once begun, a step finishes or puts back, with or without its connection
   trap '' HUP PIPE
   RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN='' STALE_BEFORE='' KEPT_GROUPS='' LINKED_GROUPS=''
-  # what restarts in trust; retire knows more
-  PHASE_COMPONENTS='etcd kube-apiserver'
   prepare_environment
   ETCD_USER=$(etcd_user)
   case $PHASE in
