@@ -40,9 +40,25 @@ function copyCheckout(): string {
 
 /**
  * Whether the test fails with the fault.
+ * @param seconds what tests took that passed in this copy: one that several faults name runs once without a fault
  * @throws Error when it fails without it, too
  */
-async function isKilled(folder: string, mutation: Mutation): Promise<boolean> {
+async function isKilled(folder: string, mutation: Mutation, seconds: Map<string, number>): Promise<boolean> {
+  const test = `${mutation.tests} ${mutation.test}`;
+  const plainSeconds = seconds.get(test) ?? (await secondsWithoutFault(folder, mutation));
+  seconds.set(test, plainSeconds);
+  const path = join(folder, mutation.file);
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, mutate(text, mutation));
+  try {
+    return (await runTest(folder, mutation, 30 + Math.ceil(10 * plainSeconds))).code !== 0;
+  } finally {
+    writeFileSync(path, text);
+  }
+}
+
+/** @throws Error when the test does not pass */
+async function secondsWithoutFault(folder: string, mutation: Mutation): Promise<number> {
   const begun = Date.now();
   const plain = await runTest(folder, mutation, patienceSeconds);
   // neither runner minds a name that is not there, nor a test that is skipped for want of a program
@@ -51,14 +67,7 @@ async function isKilled(folder: string, mutation: Mutation): Promise<boolean> {
       `Cannot judge by test/${mutation.tests}, "${mutation.test}": it does not pass without a fault:\n${plain.output}`,
     );
   }
-  const path = join(folder, mutation.file);
-  const text = readFileSync(path, "utf8");
-  writeFileSync(path, mutate(text, mutation));
-  try {
-    return (await runTest(folder, mutation, 30 + Math.ceil((Date.now() - begun) / 100))).code !== 0;
-  } finally {
-    writeFileSync(path, text);
-  }
+  return (Date.now() - begun) / 1000;
 }
 
 function runTest(folder: string, mutation: Mutation, seconds: number): Promise<CommandResult> {
@@ -104,9 +113,10 @@ async function main(): Promise<number> {
   const survived: Mutation[] = [];
   const work = async () => {
     const folder = copyCheckout();
+    const seconds = new Map<string, number>();
     try {
       for (let mutation = queue.shift(); mutation !== undefined; mutation = queue.shift()) {
-        const told = await isKilled(folder, mutation).then(
+        const told = await isKilled(folder, mutation, seconds).then(
           (killed) => (killed ? "killed  " : "SURVIVED"),
           (error: unknown) => `${error instanceof Error ? error.message : error}\nUNJUDGED`,
         );

@@ -718,4 +718,55 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/worker.bats",
     test: "or a run that was cut",
   },
+  // backups.sh
+  {
+    file: "components/node/bin/backups.sh",
+    from: '    [ "$(sum_of "$1/files$path")" = "$sum" ] || result "damaged $2 $path"\n',
+    to: "",
+    tests: "cli/backups.test.ts",
+    test: "each file checked by its sum",
+  },
+  {
+    file: "components/node/bin/backups.sh",
+    from: '  if ! is_snapshot_whole "$1"; then',
+    to: "  if false; then",
+    tests: "cli/backups.test.ts",
+    test: "with another byte than etcd sent is damaged",
+  },
+  {
+    file: "components/node/bin/backups.sh",
+    from: "purge) with_lock purge_backup",
+    to: "purge) purge_backup",
+    tests: "cli/backups.test.ts",
+    test: "does not begin while a step is at work",
+  },
+  {
+    file: "components/node/bin/backups.sh",
+    from: "local -r target=$BACKUP_DIR/rollout-$PURGED",
+    to: "local -r target=$BACKUP_DIR",
+    tests: "cli/backups.test.ts",
+    test: "removes that backup and nothing else",
+  },
+  // look.sh
+  {
+    file: "components/node/bin/look.sh",
+    from: ' && [ -z "$(unit_pid "$ETCD_UNIT")" ]; then',
+    to: "; then",
+    tests: "cli/adopt.test.ts",
+    test: "where the kubelet is to run etcd",
+  },
+  {
+    file: "components/node/bin/look.sh",
+    from: '  for name in "${!ETCDCTL_@}"; do unset "$name"; done\n',
+    to: "",
+    tests: "cli/adopt.test.ts",
+    test: "where everything is stopped",
+  },
+  {
+    file: "components/node/bin/look.sh",
+    from: '    etcd_settings "$pid"\n',
+    to: "    etcd_settings ''\n",
+    tests: "cli/adopt.test.ts",
+    test: "where etcd runs: what it runs with",
+  },
 ];
