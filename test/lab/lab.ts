@@ -30,8 +30,8 @@ Options of up:
                             how the unit tells etcd its settings            (flags)
   --expired none|leaves|all the etcd leaves, or the authorities as well, have expired; does not wait (none)
   --etcd 3.4|3.5|3.6        its version; Debian has 3.4, the others are built (3.4)
-  --kubernetes 1.24|1.30|1.37
-                            its version; built where it cannot be downloaded (1.30)
+  --kubernetes 1.20|1.24|1.30|1.37
+                            its version; built where it cannot be downloaded; 1.20 with Docker (1.30)
   --programs FOLDER         its programs come first on the PATH of every machine: those of an older system`;
 
 const commands = new Map<string, (args: string[]) => Promise<number>>([

@@ -3,7 +3,12 @@ import { join, resolve } from "node:path";
 
 /** What a lab can run, by minor version: image/etcd and image/kubernetes have the modules to build. Debian itself has etcd 3.4. */
 export const etcdVersions = { "3.4": "", "3.5": "v3.5.35", "3.6": "v3.6.16" } as const;
-export const kubernetesVersions = { "1.24": "v1.24.17", "1.30": "v1.30.14", "1.37": "v1.37.2" } as const;
+export const kubernetesVersions = {
+  "1.20": "v1.20.15",
+  "1.24": "v1.24.17",
+  "1.30": "v1.30.14",
+  "1.37": "v1.37.2",
+} as const;
 type EtcdVersion = keyof typeof etcdVersions;
 type KubernetesVersion = keyof typeof kubernetesVersions;
 
@@ -30,7 +35,7 @@ export interface LabOptions {
   readonly expired: "none" | "leaves" | "all";
   /** etcd's minor version: Debian's own, or one that is built. */
   readonly etcd: EtcdVersion;
-  /** Kubernetes' minor version. */
+  /** Kubernetes' minor version; 1.20 runs its pods by Docker, the others by containerd. */
   readonly kubernetes: KubernetesVersion;
   /** A folder whose programs come first on the PATH of every machine, or nothing. */
   readonly programs: string;
@@ -111,6 +116,7 @@ export function parseOptions(texts: LabOptionTexts): LabOptions {
     expired: oneOf("--expired", texts.expired ?? defaultOptions.expired, ["none", "leaves", "all"]),
     etcd: oneOf("--etcd", texts.etcd ?? defaultOptions.etcd, ["3.4", "3.5", "3.6"]),
     kubernetes: oneOf("--kubernetes", texts.kubernetes ?? defaultOptions.kubernetes, [
+      "1.20",
       "1.24",
       "1.30",
       "1.37",

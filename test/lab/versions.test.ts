@@ -12,6 +12,7 @@ import { assertWell } from "./support/well.ts";
 const minutes = 60_000;
 const pairs: readonly Pick<LabOptions, "etcd" | "kubernetes">[] = [
   { etcd: "3.5", kubernetes: "1.30" },
+  { etcd: "3.4", kubernetes: "1.20" },
   { etcd: "3.4", kubernetes: "1.24" },
   { etcd: "3.5", kubernetes: "1.24" },
   { etcd: "3.6", kubernetes: "1.37" },

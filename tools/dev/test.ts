@@ -41,41 +41,70 @@ const binaries = join(project, "node_modules", ".bin");
 
 /** Where the runners write what they have counted, as JUnit's XML. */
 const reports = mkdtempSync(join(tmpdir(), "etcd-rotation-tests-"));
-const vitest = (name: string, ...more: string[]) => reported(name, "--project", name, ...more);
-const reported = (report: string, ...args: string[]) => [
+const vitest = (report: string, ...args: string[]) => [
   ...["vitest", "run", ...args],
   ...["--reporter=default", "--reporter=junit", `--outputFile.junit=${join(reports, report)}.xml`],
 ];
-const shuffled = ["--sequence.shuffle.tests", "--sequence.seed=SEED"];
+
+/** What a stage is told. */
+interface Settings {
+  readonly extent: keyof typeof stagesOf;
+  readonly seed: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** no file of the lab is begun after so many */
+  readonly minutes: number;
+}
+
+/** Runs; its commands' exit codes. */
+type Stage = (settings: Settings) => Promise<number[]>;
+
+const command =
+  (...words: string[]): Stage =>
+  async ({ env }) => [await run(words, env, true)];
+
+/** In an order that the seed draws. */
+const shuffled =
+  (name: string, ...more: string[]): Stage =>
+  (settings) =>
+    command(
+      ...vitest(
+        name,
+        "--project",
+        name,
+        "--sequence.shuffle.tests",
+        `--sequence.seed=${settings.seed}`,
+        ...more,
+      ),
+    )(settings);
 
 /** Without GNU parallel bats runs one file at a time: two of it, each with every other file, by size. */
-function bats(): string[][] {
+function bats({ env }: Settings): Promise<number[]> {
   const folder = join("test", "node");
   const files = readdirSync(join(project, folder)).flatMap((file) =>
     file.endsWith(".bats") ? join(folder, file) : [],
   );
   const bySize = files.toSorted((a, b) => statSync(join(project, b)).size - statSync(join(project, a)).size);
-  return [0, 1].map((half) => {
+  const halves = [0, 1].map((half) => {
     const report = join(reports, `node-${half}`);
     mkdirSync(report);
     const program = join(project, "node_modules", "bats", "bin", "bats");
     const options = ["--report-formatter", "junit", "--output", report];
-    return [program, ...options, ...bySize.filter((_, index) => index % 2 === half)];
+    return run([program, ...options, ...bySize.filter((_, index) => index % 2 === half)], env, half === 0);
   });
+  return Promise.all(halves);
 }
 
-/** What each stage runs, side by side where it is more than one command; SEED is this run's. */
-const stages: Readonly<Record<string, readonly string[] | (() => string[][])>> = {
-  setup: ["node", "tools/dev/setup.ts"],
-  types: ["tsc"],
-  lint: ["biome", "check", "--error-on-warnings", "."],
-  shell: ["node", "tools/dev/shell-lint.ts"],
+const stages: Readonly<Record<string, Stage>> = {
+  setup: command("node", "tools/dev/setup.ts"),
+  types: command("tsc"),
+  lint: command("biome", "check", "--error-on-warnings", "."),
+  shell: command("node", "tools/dev/shell-lint.ts"),
   node: bats,
-  model: vitest("model", ...shuffled),
+  model: shuffled("model"),
   // a third file at a time: some wait for most of their time, for what never answers
-  contract: vitest("contract", ...shuffled, "--maxWorkers=3"),
-  lab: [],
-  mutate: ["node", "test/mutation/run.ts"],
+  contract: shuffled("contract", "--maxWorkers=3"),
+  lab,
+  mutate: command("node", "test/mutation/run.ts"),
 };
 
 const stagesOf = {
@@ -126,18 +155,13 @@ async function main(): Promise<number> {
     ...(values.matrix ? { TEST_MATRIX: "1" } : {}),
     ...(values.programs === undefined ? {} : { TEST_PROGRAMS: parsePrograms(values.programs) }),
   };
+  const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY);
   const failed: string[] = [];
   for (const name of chosen) {
     const started = performance.now();
     process.stdout.write(`\n== ${name}\n`);
-    const stage = stages[name] ?? [];
-    const commands =
-      typeof stage === "function" ? stage() : [stage.map((word) => word.replace("SEED", seed))];
-    const codes =
-      name === "lab"
-        ? await runLab(labFiles(extent, seed), env, Number(values.minutes ?? Number.POSITIVE_INFINITY))
-        : await Promise.all(commands.map((command, index) => run(command, env, index === 0)));
-    const code = codes.find((each) => each !== 0) ?? 0;
+    const codes = await stages[name]?.({ extent, seed, env, minutes });
+    const code = codes?.find((each) => each !== 0) ?? 0;
     process.stdout.write(
       `== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${Math.round((performance.now() - started) / 1000)} s\n`,
     );
@@ -162,21 +186,22 @@ async function main(): Promise<number> {
 }
 
 /** One file after the other; none is begun when this program has run for so many minutes. */
-async function runLab(files: readonly string[], env: NodeJS.ProcessEnv, minutes: number): Promise<number[]> {
+async function lab({ extent, seed, env, minutes }: Settings): Promise<number[]> {
+  const files = labFiles(extent, seed);
   process.stdout.write(files.map((file) => `${file}\n`).join(""));
   const codes: number[] = [];
   for (const file of files) {
     if (performance.now() >= minutes * 60_000) {
       process.stdout.write(`not begun, since ${minutes} minutes are over: ${file}\n`);
     } else {
-      codes.push(await run(reported(basename(file), "--project", "lab", file), env, true));
+      codes.push(await run(vitest(basename(file), "--project", "lab", file), env, true));
     }
   }
   return codes;
 }
 
 /** The lab's files to be run, by their paths; for a sample, the same for the same seed. */
-function labFiles(extent: "core" | "sample" | "matrix", seed: string): string[] {
+function labFiles(extent: Settings["extent"], seed: string): string[] {
   const names = readdirSync(join(project, "test", "lab")).flatMap(
     (file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? [],
   );

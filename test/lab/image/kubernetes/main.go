@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"k8s.io/component-base/cli"
-	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	kubectl "k8s.io/kubectl/pkg/cmd"
@@ -37,5 +35,5 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kubectl")
 		os.Exit(2)
 	}
-	os.Exit(cli.Run(f()))
+	os.Exit(run(f()))
 }

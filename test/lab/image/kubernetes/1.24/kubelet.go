@@ -1,5 +1,11 @@
 package main
 
-import kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+import (
+	"k8s.io/component-base/cli"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+)
 
-var newKubelet = kubelet.NewKubeletCommand
+var (
+	newKubelet = kubelet.NewKubeletCommand
+	run        = cli.Run
+)
