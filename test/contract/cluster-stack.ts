@@ -71,12 +71,13 @@ interface StateResource {
 /** A stack of a program, with its stack file, file backend and keys in a folder of its own. */
 export class ClusterStack {
   readonly #folder: string;
-  #program: string;
+  /** where the program is; a test may put the stack in the hands of another one */
+  program: string;
   readonly #stackFile: string;
 
   constructor(folder: string, program: string, project: string) {
     this.#folder = folder;
-    this.#program = program;
+    this.program = program;
     this.#stackFile = join(folder, "Pulumi.dev.yaml");
     mkdirSync(join(folder, "state"), { recursive: true });
     // for commands that write the stack file into their project
@@ -102,23 +103,9 @@ export class ClusterStack {
     );
   }
 
-  /** The same stack in the hands of another program. */
-  by(program: string): this {
-    this.#program = program;
-    return this;
-  }
-
   /** preview or up. */
   run(...args: readonly string[]): Promise<ProgramResult> {
-    return this.#pulumi([
-      ...args,
-      "--stack",
-      "dev",
-      "--cwd",
-      this.#program,
-      "--config-file",
-      this.#stackFile,
-    ]);
+    return this.#pulumi([...args, "--stack", "dev", "--cwd", this.program, "--config-file", this.#stackFile]);
   }
 
   #pulumi(args: readonly string[]): Promise<ProgramResult> {

@@ -39,7 +39,8 @@ test("a stack of an earlier program previews clean: the same resources, and ever
   expect(up.code, up.stdout + up.stderr).toBe(0);
 
   masters.found = await made.foundAfter("etcd-rotation/dev", { rotation, cluster: clusterId });
-  const { code, stdout, stderr } = await made.by(project).run("preview", "--expect-no-changes");
+  made.program = project;
+  const { code, stdout, stderr } = await made.run("preview", "--expect-no-changes");
   expect(code, stdout + stderr).toBe(0);
   expect(stdout + stderr).toMatch(/Nothing to do: every master serves the wanted certificates/);
 });

@@ -78,7 +78,7 @@ beforeAll(async () => {
   for (const name of kept) {
     cpSync(join(root, name), join(root, "begun", name), { recursive: true });
   }
-}, 600_000);
+});
 
 beforeEach(() => {
   for (const name of kept) {

@@ -100,7 +100,7 @@ describe("commands that work", () => {
     stack = await newStack("working");
     run = await stack.up(specs);
     expect(run.code, run.output).toBe(0);
-  }, 600_000);
+  });
 
   test.each([
     ["key", "key"],
@@ -160,7 +160,7 @@ describe("commands that work", () => {
     expect(preview.code, preview.output).toBe(0);
     const operations = Object.keys(specs).flatMap((name) => operationsOf(preview, name));
     expect(new Set(operations)).toEqual(new Set(["same"]));
-  }, 600_000);
+  });
 });
 
 describe("commands that fail", () => {
@@ -191,7 +191,7 @@ describe("commands that fail", () => {
       "exit-code": command({ create: "printf 'seen\\n'; printf 'failed\\n' >&2; exit 3", logging: "none" }),
       neighbour: command({ create: "printf fine" }),
     });
-  }, 600_000);
+  });
 
   test.each([
     ["wrong-host-key", "ssh: host key mismatch"],
@@ -288,7 +288,7 @@ describe("changes", () => {
     expect(destroy.code, destroy.output).toBe(0);
     expect(ran()).toEqual(["delete-2"]);
     expect(stack.commands().size).toBe(0);
-  }, 600_000);
+  });
 
   test("output is shown while the command still runs", async () => {
     const goOn = join(folder, "go-on");
@@ -302,5 +302,5 @@ describe("changes", () => {
     expect(run.code, run.output).toBe(0);
     expect(existsSync(goOn)).toBe(true);
     expect(operationsOf(run, "live")).toEqual(["create"]);
-  }, 600_000);
+  });
 });

@@ -8,8 +8,6 @@ import { type S3Server, startS3Server } from "./s3-server.ts";
 
 // Teams keep their states in a bucket. The real engine with a real S3-compatible server: every request is signed and checked.
 
-vi.setConfig({ hookTimeout: 600_000, testTimeout: 180_000 });
-
 const folder = mkdtempSync(join(tmpdir(), "rollback-s3-"));
 let server: S3Server;
 

@@ -41,7 +41,7 @@ beforeAll(async () => {
   for (const name of kept) {
     cpSync(join(folder, name), join(folder, "begun", name), { recursive: true });
   }
-}, 600_000);
+});
 
 beforeEach(() => {
   for (const name of kept) {
