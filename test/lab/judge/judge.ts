@@ -4,7 +4,7 @@ import { type Gap, longestApiGap, longestWriteGap } from "./gaps.ts";
 import { type ApiRole, type History, historyOf, type Write } from "./history.ts";
 import { measuresOf } from "./measures.ts";
 import { runsOf } from "./runs.ts";
-import { leaderlessTimes, overlapsOf, type Spell, spellsIn } from "./spells.ts";
+import { leaderlessTimes, type Overlap, overlapsOf, type Spell, spellsIn } from "./spells.ts";
 import type { Expectations, Finding, Rule, Verdict } from "./verdict.ts";
 import { watchViolations } from "./watch-rules.ts";
 
@@ -32,8 +32,19 @@ function brokenRules(history: History, expectations: Expectations): Finding[] {
     ...roles.flatMap((role) => failedRequests(history, role)),
     ...together(history, "etcd", "etcd-members", "etcd members"),
     ...together(history, "api", "api-servers", "API servers"),
-    ...unwellApiServers(history, expectations),
-    ...lostQuorum(history, expectations),
+    ...longerThanAnElection(
+      // an election is noticed by every API server at once; what lasts longer is none
+      overlapsOf(spellsIn(history, "api", ["down", "unhealthy"]), 2),
+      "api-servers",
+      "more than one of the API servers were not well at once",
+      expectations,
+    ),
+    ...longerThanAnElection(
+      leaderlessTimes(history),
+      "quorum",
+      "fewer etcd members were healthy than a quorum",
+      expectations,
+    ),
   ];
 }
 
@@ -74,25 +85,18 @@ function together(history: History, service: Service, rule: Rule, name: string):
   }));
 }
 
-/** An election is noticed by every API server at once; what lasts longer is none. */
-function unwellApiServers(history: History, { electionMilliseconds }: Expectations): Finding[] {
-  return overlapsOf(spellsIn(history, "api", ["down", "unhealthy"]), 2)
+function longerThanAnElection(
+  overlaps: readonly Overlap[],
+  rule: Rule,
+  what: string,
+  { electionMilliseconds }: Expectations,
+): Finding[] {
+  return overlaps
     .filter(({ from, to }) => to - from > electionMilliseconds)
     .map(({ from, to, spells }) => ({
-      rule: "api-servers",
+      rule,
       at: from,
-      what: "more than one of the API servers were not well at once, for longer than an election takes",
-      evidence: `for at least ${Math.round(to - from)} ms; allowed are ${electionMilliseconds} ms: ${spells.map(describe).join("; ")}`,
-    }));
-}
-
-function lostQuorum(history: History, { electionMilliseconds }: Expectations): Finding[] {
-  return leaderlessTimes(history)
-    .filter(({ from, to }) => to - from > electionMilliseconds)
-    .map(({ from, to, spells }) => ({
-      rule: "quorum",
-      at: from,
-      what: "fewer etcd members were healthy than a quorum, for longer than an election takes",
+      what: `${what}, for longer than an election takes`,
       evidence: `for at least ${Math.round(to - from)} ms; allowed are ${electionMilliseconds} ms: ${spells.map(describe).join("; ")}`,
     }));
 }
