@@ -578,15 +578,15 @@ export const scriptMutations: readonly Mutation[] = [
     file: "components/node/lib/tls.sh",
     from: `[ "$(openssl verify -CAfile "$1" 2>&1)" = 'stdin: OK' ]`,
     to: 'openssl verify -CAfile "$1" >/dev/null 2>&1 || :',
-    tests: "node/members.bats",
-    test: "retire waits for every member",
+    tests: "node/tls.bats",
+    test: "an accepted leaf gets an answer",
   },
   {
     file: "components/node/lib/tls.sh",
     from: "case $line in HTTP/1.[01]\\ *) line=",
     to: "case $line in *) line=",
     tests: "node/tls.bats",
-    test: "an accepted leaf gets an answer",
+    test: "what does not speak HTTP",
   },
   {
     file: "components/node/lib/output.sh",
@@ -673,7 +673,7 @@ export const scriptMutations: readonly Mutation[] = [
     from: `[ "$(names_and_uses <"$scratch/made")" = "$(printf "%s\\n" "$old" | names_and_uses)" ] && cat`,
     to: "cat",
     tests: "node/kubernetes.bats",
-    test: "what cannot be made like the present one stays",
+    test: "with another subject than the present one's",
   },
   {
     file: "components/node/lib/renewal.sh",

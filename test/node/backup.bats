@@ -131,6 +131,8 @@ facts() {
 @test "what is restored is the backup's, to the last byte, and nothing when it is damaged" {
   local id saved='RESTORE=7'
   printf '\n\n' >>"$(at etcd-server)"
+  # and one whose last line has no end
+  printf '%s' "$(cat "$(content_of old etcd-server-key)")" >"$(at etcd-server-key)"
   step 'PHASE=backup'
   expect_code 0
   for id in etcd-ca etcd-server etcd-server-key; do saved="$saved FILE_SAVED[$(index_of "$id")]=1"; done

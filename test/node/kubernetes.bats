@@ -168,6 +168,15 @@ renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1
   [ "$(grep '^renewed' "$(state)/receipt")" = 'renewed.apiserver=abc/1 kept' ]
 }
 
+@test "a certificate that openssl makes with another subject than the present one's is not taken" {
+  leaf apiserver-ca apiserver ec /CN=kube-apiserver/O=lab 'extendedKeyUsage=serverAuth'
+  cp "$PKI/apiserver.crt" "$FAKE/apiserver.crt"
+  # one that does not keep the order of a name
+  call 'openssl() { [ "$1" != ca ] || set -- "${@/#-preserveDN/-batch}"; command openssl "$@"; }; make_renewals; [ "$KEPT_GROUPS" = " apiserver" ]; write_files' \
+    "RENEW_GROUPS=(apiserver) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1"
+  cmp "$FAKE/apiserver.crt" "$PKI/apiserver.crt"
+}
+
 @test "an authority that cannot be made like the present one stays, and nothing waits for it" {
   new_key ec "$PKI/apiserver-ca.key"
   openssl req -x509 -new -key "$PKI/apiserver-ca.key" -days 100 -subj /CN=kubernetes -addext nsCaRevocationUrl=http://x -out "$PKI/apiserver-ca.crt"

@@ -49,6 +49,15 @@ nothing is no pair
 EXPECTED
 }
 
+@test "what does not speak HTTP has not answered" {
+  # it sends what it reads there
+  mkfifo "$FAKE/greeting"
+  on_master setsid /usr/bin/openssl s_server -accept 2381 -cert "$SUITE/old/server.pem" -key "$SUITE/old/server-key.pem" <>"$FAKE/greeting" >"$FAKE/other" 2>&1 3>&- &
+  until grep -q ACCEPT "$FAKE/other"; do sleep 0.05; done
+  printf '* 200 ready\n' >"$FAKE/greeting"
+  [ "$(call 'tls_status 10.9.0.1 2381 /version')" = '' ]
+}
+
 @test "an authority that the system trusts counts no more, once the environment is prepared" {
   mkdir "$FAKE/system"
   cp "$SUITE/old/ca.pem" "$FAKE/system/$(/usr/bin/openssl x509 -hash -noout -in "$SUITE/old/ca.pem").0"
