@@ -103,7 +103,7 @@ export async function startOverSsh(
     const firstLine = await within(
       firstLineSeconds * 1000,
       firstLineOf(client, target, command, input, signSeconds),
-      () => new Error(`Cannot work on ${target.host}: no answer within ${firstLineSeconds} s`),
+      () => new Error(`Cannot run a command on ${target.host}: no answer within ${firstLineSeconds} s`),
     );
     socket.unref();
     return { firstLine, end: () => socket.destroy() };
@@ -121,7 +121,7 @@ function firstLineOf(
   signSeconds: number,
 ): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  client.once("close", () => reject(new Error(`Cannot work on ${target.host}: the connection was cut`)));
+  client.once("close", () => reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)));
   client.exec(command, (error, stream) => {
     if (error !== undefined) {
       reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
@@ -136,7 +136,7 @@ function firstLineOf(
       }
     });
     stream.once("close", () =>
-      reject(new Error(`Cannot work on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)),
+      reject(new Error(`Cannot run a command on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)),
     );
     stream.write(input);
     setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
