@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import type { Access } from "../../components/survey/access.ts";
-import { shownHostKey } from "../../components/survey/ssh.ts";
+import { shownHostKey } from "../../components/survey/ssh-login.ts";
 import { CommandError } from "../command-error.ts";
 import { settled } from "../in-parallel.ts";
 import { isConfirmed } from "../terminal.ts";

@@ -1,12 +1,9 @@
-import { createHash } from "node:crypto";
-import { createConnection, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
-// biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
-import ssh2, { Client, type ConnectConfig } from "ssh2";
+import type { ClientChannel } from "ssh2";
 import { printable } from "../model/text.ts";
 import type { Access } from "./access.ts";
-import { DroppedError, explain, UnreachableError } from "./ssh-errors.ts";
+import { logIn, within } from "./ssh-login.ts";
 
 export interface Answer {
   readonly code: number | undefined;
@@ -15,9 +12,6 @@ export interface Answer {
   readonly stderr: string;
 }
 
-const connectMilliseconds = 10_000;
-/** At most between two attempts where connections are dropped: together less than the bound of one. */
-const pausesMilliseconds = [300, 600, 1200, 2400, 4800];
 /** Of each of a command's two outputs: far more than any script here has to say. */
 const mostBytes = 8 << 20;
 
@@ -32,46 +26,20 @@ export async function runOverSsh(
   input: string,
   timeoutMilliseconds: number,
 ): Promise<Answer> {
-  const { client, socket } = await logIn(target, bastion);
-  try {
-    return await within(
-      timeoutMilliseconds,
-      execute(client, target, command, input),
-      () =>
-        new Error(`Cannot run a command on ${target.host}: no answer within ${timeoutMilliseconds / 1000} s`),
-    );
-  } finally {
-    socket.destroy();
-  }
-}
-
-/**
- * The host key that a machine shows, as `type base64`; the connection ends before any login.
- * @param types of the keys to ask for; whatever the machine prefers when empty
- * @throws Error `Cannot connect to <host>: …` with the way out
- */
-export async function shownHostKey(
-  target: Pick<Access, "host" | "port" | "user">,
-  bastion: Access | undefined,
-  types: readonly string[],
-): Promise<string> {
-  let shown: string | undefined;
-  try {
-    const { socket } = await logIn({ ...target, hostKey: types[0] ?? "unchecked" }, bastion, {
-      ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types.flatMap(hostKeyAlgorithms) } }),
-      hostVerifier: (key: Buffer) => {
-        // the type is the first string in it (RFC 4253 section 6.6)
-        shown = `${key.toString("latin1", 4, 4 + key.readUInt32BE(0))} ${key.toString("base64")}`;
-        return false;
-      },
-    });
-    socket.destroy();
-  } catch (error) {
-    if (shown === undefined) {
-      throw error;
-    }
-  }
-  return shown ?? "";
+  const { result, socket } = await open<Answer>(
+    target,
+    bastion,
+    command,
+    timeoutMilliseconds / 1000,
+    ({ stream, stdout, stderr }, resolve) => {
+      stream.on("close", (code: number | null) =>
+        resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }),
+      );
+      stream.end(input);
+    },
+  );
+  socket.destroy();
+  return result;
 }
 
 /** A command that goes on until `end`, or until this process ends, which it does not keep from ending. */
@@ -98,106 +66,65 @@ export async function startOverSsh(
   patience: Patience,
 ): Promise<Running> {
   const { firstLineSeconds, signSeconds } = patience;
+  const { result, socket } = await open<string>(
+    target,
+    bastion,
+    command,
+    firstLineSeconds,
+    ({ stream, stdout, stderr, fail }, resolve) => {
+      stream.on("data", () => {
+        const [line = "", rest] = stdout().split("\n");
+        if (rest !== undefined) {
+          resolve(printable(line));
+        }
+      });
+      stream.once("close", () => fail(printable(stderr()).trim().slice(-400)));
+      stream.write(input);
+      setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
+    },
+  );
+  socket.unref();
+  return { firstLine: result, end: () => socket.destroy() };
+}
+
+/** A command that runs, and what it has printed so far. */
+interface Started {
+  readonly stream: ClientChannel;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly fail: (what: string) => void;
+}
+
+/** Logs in and starts a command; `use` says when there is a result. Leaves no socket behind when there is none in time. */
+async function open<Result>(
+  target: Access,
+  bastion: Access | undefined,
+  command: string,
+  seconds: number,
+  use: (started: Started, resolve: (result: Result) => void) => void,
+): Promise<{ readonly result: Result; readonly socket: Socket }> {
   const { client, socket } = await logIn(target, bastion);
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  const refusal = (what: string) => new Error(`Cannot run a command on ${target.host}: ${what}`);
+  const fail = (what: string) => reject(refusal(what));
+  client.once("close", () => fail("the connection was cut"));
   try {
-    const firstLine = await within(
-      firstLineSeconds * 1000,
-      firstLineOf(client, target, command, input, signSeconds),
-      () => new Error(`Cannot run a command on ${target.host}: no answer within ${firstLineSeconds} s`),
-    );
-    socket.unref();
-    return { firstLine, end: () => socket.destroy() };
+    client.exec(command, (error, stream) => {
+      if (error !== undefined) {
+        fail(printable(error.message));
+        return;
+      }
+      const tooMuch = () =>
+        fail(`it has printed more than ${mostBytes >> 20} MiB; expected the lines of a script`);
+      const [stdout, stderr] = [collect(stream, tooMuch), collect(stream.stderr, tooMuch)];
+      use({ stream, stdout, stderr, fail }, resolve);
+    });
+    const result = await within(seconds * 1000, promise, () => refusal(`no answer within ${seconds} s`));
+    return { result, socket };
   } catch (error) {
     socket.destroy();
     throw error;
   }
-}
-
-function firstLineOf(
-  client: Client,
-  target: Access,
-  command: string,
-  input: string,
-  signSeconds: number,
-): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  client.once("close", () => reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)));
-  client.exec(command, (error, stream) => {
-    if (error !== undefined) {
-      reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
-      return;
-    }
-    const stdout = collect(stream, () => reject(tooMuchFrom(target)));
-    const stderr = collect(stream.stderr, () => reject(tooMuchFrom(target)));
-    stream.on("data", () => {
-      const [line = "", rest] = stdout().split("\n");
-      if (rest !== undefined) {
-        resolve(printable(line));
-      }
-    });
-    stream.once("close", () =>
-      reject(new Error(`Cannot run a command on ${target.host}: ${printable(stderr()).trim().slice(-400)}`)),
-    );
-    stream.write(input);
-    setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
-  });
-  return promise;
-}
-
-/** All that goes to a machine goes over the socket: destroying it ends all of it at once, whatever the other side does. */
-interface Login {
-  readonly client: Client;
-  readonly socket: Socket;
-}
-
-/** Leaves no socket behind when it fails. Many runs may use one bastion at once, so a dropped connection is tried again, each run at its own time. */
-async function logIn(
-  target: Access,
-  bastion: Access | undefined,
-  extra: ConnectConfig = {},
-  pauses = pausesMilliseconds,
-): Promise<Login> {
-  const { host, port } = bastion ?? target;
-  const socket = createConnection(port, host);
-  try {
-    return { client: await connectThrough(socket, target, bastion, extra), socket };
-  } catch (error) {
-    socket.destroy();
-    const [pause, ...later] = pauses;
-    if (pause === undefined || !(error instanceof DroppedError)) {
-      throw error;
-    }
-    await wait(pause * (0.5 + Math.random() / 2));
-    return logIn(target, bastion, extra, later);
-  }
-}
-
-async function connectThrough(
-  socket: Socket,
-  target: Access,
-  bastion: Access | undefined,
-  extra: ConnectConfig,
-): Promise<Client> {
-  if (bastion === undefined) {
-    return connect(target, { ...extra, sock: socket });
-  }
-  const jump = await connect(bastion, { sock: socket });
-  const stream = await within(
-    connectMilliseconds,
-    forward(jump, target),
-    () =>
-      new UnreachableError(
-        `Cannot connect to ${target.host}:${target.port} through the bastion: no answer within ${connectMilliseconds / 1000} s`,
-      ),
-  );
-  return connect(target, { ...extra, sock: stream });
-}
-
-/** Rejects when the time is up first; the caller ends what was waited for. */
-function within<T>(milliseconds: number, work: Promise<T>, late: () => Error): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), milliseconds);
-  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
 /** What a stream has said so far, up to a bound. */
@@ -213,129 +140,4 @@ function collect(stream: Readable, tooMuch: () => void): () => string {
     }
   });
   return () => Buffer.concat(chunks).toString("utf8");
-}
-
-function tooMuchFrom({ host }: Access): Error {
-  return new Error(
-    `Cannot run a command on ${host}: it has printed more than ${mostBytes >> 20} MiB; expected the lines of a script`,
-  );
-}
-
-function connect(access: Access, extra: ConnectConfig): Promise<Client> {
-  const { promise, resolve, reject } = Promise.withResolvers<Client>();
-  const client = new Client();
-  let presented: string | undefined;
-  client.once("ready", () => resolve(client));
-  client.on("error", (error) => reject(explain(access, error, presented)));
-  client.once("close", () =>
-    reject(
-      new UnreachableError(
-        `Cannot connect to ${access.host}:${access.port}: the connection was closed; try: ssh -p ${access.port} ${access.user}@${access.host} true`,
-      ),
-    ),
-  );
-  const { password } = access;
-  // the password, to whatever it asks for: as the command plug-ins do it
-  client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) =>
-    answer(prompts.map(() => password ?? "")),
-  );
-  const algorithm = access.hostKey.split(" ")[0] ?? "";
-  try {
-    client.connect({
-      host: access.host,
-      port: access.port,
-      username: access.user,
-      readyTimeout: connectMilliseconds,
-      hostVerifier: (key: Buffer) => {
-        presented = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
-        return access.hostKey === "unchecked" || access.hostKey.split(" ")[1] === key.toString("base64");
-      },
-      ...(access.hostKey === "unchecked"
-        ? {}
-        : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
-      ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
-      ...(access.passphrase === undefined ? {} : { passphrase: access.passphrase }),
-      ...(password === undefined ? {} : { password, tryKeyboard: true }),
-      ...(access.agentSocket === undefined ? {} : { agent: new Agent(access.agentSocket) }),
-      ...extra,
-    });
-  } catch (error) {
-    reject(explain(access, error instanceof Error ? error : new Error(String(error)), undefined));
-  }
-  return promise;
-}
-
-/** One that is asked and does not answer keeps this process from ending no more than it keeps a login from failing. */
-class Agent extends ssh2.OpenSSHAgent {
-  override getStream(give: Parameters<ssh2.OpenSSHAgent["getStream"]>[0]): void {
-    super.getStream((error, stream) => {
-      if (stream instanceof Socket) {
-        stream.unref();
-      }
-      give(error, stream);
-    });
-  }
-}
-
-/** Asks for the pinned key's own type; otherwise a server with several keys may show another one. */
-function hostKeyAlgorithms(
-  type: string,
-): (
-  | "ssh-ed25519"
-  | "ssh-rsa"
-  | "rsa-sha2-256"
-  | "rsa-sha2-512"
-  | "ecdsa-sha2-nistp256"
-  | "ecdsa-sha2-nistp384"
-  | "ecdsa-sha2-nistp521"
-)[] {
-  switch (type) {
-    case "ssh-rsa":
-      return ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"];
-    case "ecdsa-sha2-nistp256":
-    case "ecdsa-sha2-nistp384":
-    case "ecdsa-sha2-nistp521":
-      return [type];
-    default:
-      return ["ssh-ed25519"];
-  }
-}
-
-function forward(
-  jump: Client,
-  target: Pick<Access, "host" | "port">,
-): Promise<NonNullable<ConnectConfig["sock"]>> {
-  const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
-  jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
-    if (error === undefined) {
-      resolve(stream);
-    } else {
-      reject(
-        new UnreachableError(
-          `Cannot connect to ${target.host}:${target.port} through the bastion: ${printable(error.message)}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
-        ),
-      );
-    }
-  });
-  return promise;
-}
-
-function execute(client: Client, target: Access, command: string, input: string): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  client.once("close", () =>
-    reject(new Error(`Cannot run a command on ${target.host}: the connection was cut`)),
-  );
-  client.exec(command, (error, stream) => {
-    if (error !== undefined) {
-      reject(new Error(`Cannot run a command on ${target.host}: ${printable(error.message)}`));
-      return;
-    }
-    const stdout = collect(stream, () => reject(tooMuchFrom(target)));
-    const stderr = collect(stream.stderr, () => reject(tooMuchFrom(target)));
-    stream.on("close", (code: number | null) =>
-      resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }),
-    );
-    stream.end(input);
-  });
-  return promise;
 }
