@@ -1,6 +1,6 @@
 import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
-import type { Found, FoundMaster } from "../../components/model/found.ts";
+import { type Found, type FoundMaster, leafAt } from "../../components/model/found.ts";
 import { leaves, type Row, withPaths } from "../../components/model/layout/rows.ts";
 import { type LayoutKind, layouts } from "../../components/model/layout/tables.ts";
 import { printable } from "../../components/model/text.ts";
@@ -155,7 +155,7 @@ export function extraSansOf(
   const serving = leaves.filter((leaf) => leaf !== "etcd-client");
   const today = rows
     .filter((row) => row.kind === "cert" && serving.some((leaf) => leaf === row.leaf))
-    .flatMap((row) => master.files[row.id]?.certificates[0]?.sans ?? []);
+    .flatMap((row) => leafAt(master, row)?.sans ?? []);
   return [...new Set(today)].filter((san) => !usual.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
 }
 

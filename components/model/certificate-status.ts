@@ -1,7 +1,15 @@
 import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
-import { type Drift, isIssuedHere, portOf } from "./drift.ts";
-import { authorityOn, type Found, type FoundMaster, isSameAuthority } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout/rows.ts";
+import { type Drift, portOf } from "./drift.ts";
+import {
+  authorityOn,
+  certificatesAt,
+  type Found,
+  type FoundMaster,
+  isIssuedHere,
+  isSameAuthority,
+  leafAt,
+} from "./found.ts";
+import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
 import { printable } from "./text.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
@@ -90,7 +98,7 @@ function stateOf(
 ): State {
   const { found, kubernetes, drift, renewBefore, now } = input;
   const isEverywhere = found.masters.every((each) =>
-    (each.files[row.id]?.certificates ?? []).some((other) => other.fingerprint === certificate.fingerprint),
+    certificatesAt(each, row).some((other) => other.fingerprint === certificate.fingerprint),
   );
   const isDrifted = drift.some(
     (each) =>
@@ -115,13 +123,9 @@ function isSpare(
   master: FoundMaster,
   { found, rows }: CertificateInput,
 ): boolean {
-  const checked = rows.filter(
-    (other) => other.kind === "cert" && other.leaf !== undefined && (row.accepts ?? []).includes(other.leaf),
-  );
-  const issued = found.masters.flatMap((each) =>
-    checked.flatMap((other) => each.files[other.id]?.certificates.slice(0, 1) ?? []),
-  );
-  const others = (master.files[row.id]?.certificates ?? []).filter((other) => other !== certificate);
+  const checked = rows.filter((other) => other.kind === "cert" && isCheckedAgainst(other, row));
+  const issued = found.masters.flatMap((each) => checked.flatMap((other) => leafAt(each, other) ?? []));
+  const others = certificatesAt(master, row).filter((other) => other !== certificate);
   return row.kind === "trust" && others.length > 0 && !issued.some((leaf) => hasIssued(certificate, leaf));
 }
 
@@ -132,7 +136,7 @@ function isRenewedHere(
   master: FoundMaster,
   rows: readonly KubernetesRow[],
 ): boolean {
-  const isOnDisk = (master.files[row.id]?.certificates ?? []).includes(certificate);
+  const isOnDisk = certificatesAt(master, row).includes(certificate);
   const authority = authorityOn(master, row.signer, rows);
   const isAuthority =
     row.kind === "authority" && authority !== undefined && isSameAuthority(certificate, authority);
@@ -143,9 +147,7 @@ function issuerOf(certificate: Certificate, { found, rows, kubernetes }: Certifi
   const authorities = [...rows, ...kubernetes].filter(
     (row) => row.kind === "trust" || row.kind === "authority",
   );
-  const known = found.masters.flatMap((master) =>
-    authorities.flatMap((row) => master.files[row.id]?.certificates ?? []),
-  );
+  const known = found.masters.flatMap((master) => authorities.flatMap((row) => certificatesAt(master, row)));
   const issuer = known.find(
     (authority) =>
       authority.subject.join() === certificate.issuer.join() && hasIssued(authority, certificate),

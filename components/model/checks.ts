@@ -1,5 +1,5 @@
 import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
-import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { type Found, type FoundMaster, leafAt, placeOf } from "./found.ts";
 import { leafProfiles } from "./layout/leaves.ts";
 import {
   fillIn,
@@ -234,7 +234,7 @@ function outageRefusal(masters: readonly MasterSpec[]): string | undefined {
 export function foundLeaf(master: FoundMaster, leaf: Leaf, rows: readonly Row[]): Certificate | undefined {
   return rows
     .filter((row) => row.leaf === leaf && row.kind === "cert")
-    .map((row) => master.files[row.id]?.certificates[0])
+    .map((row) => leafAt(master, row))
     .find((certificate) => certificate !== undefined);
 }
 

@@ -1,5 +1,5 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
-import { type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
+import { certificatesAt, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
@@ -91,7 +91,7 @@ export function authorityContents(
       const [next] = certificatesIn(
         (plan.kind === "copy" ? plan.pem : plan.kind === "sign" ? signed[row.signer] : undefined) ?? "",
       );
-      const present = master.files[row.id]?.certificates ?? [];
+      const present = certificatesAt(master, row);
       // the same key as before, or whoever holds the present certificate would be refused; others in the file stay trusted
       const isEarlier = (each: Certificate) => next !== undefined && isSameAuthority(each, next);
       const isAsked = present.some(

@@ -1,8 +1,8 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { differences } from "./differences.ts";
-import { authorityOn, type Found, type FoundMaster } from "./found.ts";
+import { certificatesAt, type Found, type FoundMaster, isIssuedHere, leafAt } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
-import type { KubernetesRow, Row } from "./layout/rows.ts";
+import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
 import { day, linesOf } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
@@ -55,7 +55,7 @@ function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
 }
 
 function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInput): Drift[] {
-  const [leaf] = master.files[row.id]?.certificates ?? [];
+  const leaf = leafAt(master, row);
   if (leaf === undefined) {
     return master.files[row.id]?.isPresent === true
       ? [{ master: master.name, file: row.id, what: `${row.id} is not a certificate` }]
@@ -78,8 +78,7 @@ function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInp
 
 /** The trust files, on any master, whose readers would refuse this leaf. */
 function refusingFiles(row: Row, leaf: Certificate, found: Found, rows: readonly Row[]): string[] {
-  const { leaf: role } = row;
-  const trust = rows.filter((other) => role !== undefined && (other.accepts ?? []).includes(role));
+  const trust = rows.filter((other) => isCheckedAgainst(row, other));
   return trust.flatMap((other) => {
     const masters = found.masters.filter((each) => {
       const file = each.files[other.id];
@@ -110,19 +109,8 @@ function servedDrift(row: Row | KubernetesRow, leaf: Certificate, master: FoundM
 
 /** Of Kubernetes' files: only what its own authority has issued is in use for sure. */
 function kubernetesDrift(row: KubernetesRow, master: FoundMaster, rows: readonly KubernetesRow[]): Drift[] {
-  const [leaf] = master.files[row.id]?.certificates ?? [];
+  const leaf = leafAt(master, row);
   return leaf === undefined || !isIssuedHere(row, leaf, master, rows) ? [] : servedDrift(row, leaf, master);
-}
-
-/** Whether the authority that lives on this master has issued the certificate. */
-export function isIssuedHere(
-  row: KubernetesRow,
-  leaf: Certificate,
-  master: FoundMaster,
-  rows: readonly KubernetesRow[],
-): boolean {
-  const authority = authorityOn(master, row.signer, rows);
-  return authority !== undefined && hasIssued(authority, leaf);
 }
 
 /** Trust files and authorities, which are to be the same on every master, but for what is somebody else's. */
@@ -133,8 +121,8 @@ function setDrift({ found, rows, kubernetes }: DriftInput): Drift[] {
       return [];
     }
     const holders = found.masters.filter((each) => each.files[row.id]?.isPresent === true);
-    const sets = Map.groupBy(holders, ({ files }) =>
-      (files[row.id]?.certificates ?? [])
+    const sets = Map.groupBy(holders, (master) =>
+      certificatesAt(master, row)
         .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
         .map((certificate) => certificate.fingerprint.slice(0, 8))
         .sort()

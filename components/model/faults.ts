@@ -1,7 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
-import type { FoundMaster } from "./found.ts";
+import { certificatesAt, type FoundMaster, leafAt } from "./found.ts";
 import { leafProfiles, useIdentifiers } from "./layout/leaves.ts";
-import type { KubernetesRow, Row } from "./layout/rows.ts";
+import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
 import { day, linesOf } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
@@ -32,7 +32,7 @@ export function certificateFaults(
 export function apiFaults(master: FoundMaster, rows: readonly KubernetesRow[], now: number): string[] {
   const used = master.isApiReady ? [] : rows.filter(({ id }) => id === "apiserver" || id === "cluster-ca");
   return used
-    .flatMap((row) => expiry(row, master.files[row.id]?.certificates.slice(0, 1) ?? [], now))
+    .flatMap((row) => expiry(row, certificatesAt(master, row).slice(0, 1), now))
     .map((fault) => `${master.name}: ${fault}`);
 }
 
@@ -67,7 +67,7 @@ function expiry(row: Row | KubernetesRow, judged: readonly Certificate[], now: n
 }
 
 function leafFaults(master: FoundMaster, row: Row, rows: readonly Row[]): string[] {
-  const leaf = leafIn(master, row);
+  const leaf = leafAt(master, row);
   if (leaf === undefined || row.leaf === undefined) {
     return [];
   }
@@ -92,9 +92,10 @@ function acceptanceFaults(
   masters: readonly FoundMaster[],
   rows: readonly Row[],
 ): string[] {
-  return trustsOf(row, rows).flatMap((trust) => {
+  const trusts = rows.filter((trust) => isCheckedAgainst(row, trust));
+  return trusts.flatMap((trust) => {
     const refusing = masters.filter(
-      (other) => isChecked(row, trust, master, other) && refuses(other, trust, leafIn(master, row)),
+      (other) => isChecked(row, trust, master, other) && refuses(other, trust, leafAt(master, row)),
     );
     return refusing.length === 0
       ? []
@@ -110,24 +111,18 @@ function trustFaults(
   rows: readonly Row[],
 ): string[] {
   return rows
-    .filter((row) => row.kind === "cert" && trustsOf(row, rows).includes(trust))
+    .filter((row) => row.kind === "cert" && isCheckedAgainst(row, trust))
     .flatMap((row) => {
       const refused = masters.filter(
         (other) =>
           other !== master &&
           isChecked(row, trust, other, master) &&
-          refuses(master, trust, leafIn(other, row)),
+          refuses(master, trust, leafAt(other, row)),
       );
       return refused.length === 0
         ? []
         : `${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`;
     });
-}
-
-function trustsOf(row: Row, rows: readonly Row[]): Row[] {
-  return rows.filter(
-    (trust) => trust.kind === "trust" && row.leaf !== undefined && (trust.accepts ?? []).includes(row.leaf),
-  );
 }
 
 /** etcd's gateway is a client of its own server, and of no other. */
@@ -136,14 +131,10 @@ function isChecked(row: Row, trust: Row, holder: FoundMaster, checker: FoundMast
 }
 
 function refuses(checker: FoundMaster, trust: Row, leaf: Certificate | undefined): boolean {
-  const authorities = checker.files[trust.id]?.certificates ?? [];
+  const authorities = certificatesAt(checker, trust);
   return (
     leaf !== undefined &&
     authorities.length > 0 &&
     !authorities.some((authority) => hasIssued(authority, leaf))
   );
-}
-
-function leafIn(master: FoundMaster, row: Row): Certificate | undefined {
-  return master.files[row.id]?.certificates[0];
 }

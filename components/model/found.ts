@@ -1,4 +1,4 @@
-import type { Certificate, PublicKey } from "./certificate.ts";
+import { type Certificate, hasIssued, type PublicKey } from "./certificate.ts";
 import type { Component, FileRow, KubernetesAuthority, KubernetesRow } from "./layout/rows.ts";
 
 /** What the survey read from one master; public data only. */
@@ -176,6 +176,22 @@ export function placeOf(master: FoundMaster, row: FileRow): string {
   return master.files[row.id]?.realPath || row.path;
 }
 
+/** What lies in a row's file on a master: none where it has no such file. */
+export function certificatesAt(
+  { files }: Pick<FoundMaster, "files">,
+  { id }: Pick<FileRow, "id">,
+): readonly Certificate[] {
+  return files[id]?.certificates ?? [];
+}
+
+/** The first of them: what is issued stands before its authorities. */
+export function leafAt(
+  master: Pick<FoundMaster, "files">,
+  row: Pick<FileRow, "id">,
+): Certificate | undefined {
+  return certificatesAt(master, row)[0];
+}
+
 /** The certificate of an authority on a master, from the file that is its own; undefined without one. */
 export function authorityOn(
   master: FoundMaster,
@@ -190,12 +206,22 @@ export function authorityOn(
   return held.find(({ publicKey }) => publicKey === fileOf("authority-key")?.publicKey) ?? held[0];
 }
 
+/** Whether the authority that lives on this master has issued the certificate. */
+export function isIssuedHere(
+  { signer }: KubernetesRow,
+  leaf: Certificate,
+  master: FoundMaster,
+  rows: readonly KubernetesRow[],
+): boolean {
+  const authority = authorityOn(master, signer, rows);
+  return authority !== undefined && hasIssued(authority, leaf);
+}
+
 /** Every file on a master that holds a certificate of the authority, under whatever name. */
 export function placesOf(signer: KubernetesAuthority, master: FoundMaster, rows: readonly KubernetesRow[]) {
   const authority = authorityOn(master, signer, rows);
   return rows.flatMap((row) => {
-    const held =
-      row.kind === "authority" && row.signer === signer ? (master.files[row.id]?.certificates ?? []) : [];
+    const held = row.kind === "authority" && row.signer === signer ? certificatesAt(master, row) : [];
     const certificate = held.find((each) => authority !== undefined && isSameAuthority(each, authority));
     return certificate === undefined ? [] : [{ master, row, certificate }];
   });

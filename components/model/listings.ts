@@ -1,4 +1,4 @@
-import { authorityOn, type Found, type FoundMaster, isSameAuthority, placeOf } from "./found.ts";
+import { authorityOn, type Found, type FoundMaster, isSameAuthority, leafAt, placeOf } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { originalOf, ownCertificates } from "./strangers.ts";
@@ -39,7 +39,7 @@ export function judge(listing: Listing, before: Before): Verdict {
   if (master === undefined || row === undefined) {
     return judgeStranger(listing, master, before);
   }
-  const isSame = master.files[row.id]?.certificates[0]?.fingerprint === listing.fingerprint;
+  const isSame = leafAt(master, row)?.fingerprint === listing.fingerprint;
   return { verdict: isSame ? whyKept(row, master, before) : "renewed", isOpen: false };
 }
 
@@ -48,7 +48,7 @@ function whyKept(row: Row | KubernetesRow, master: FoundMaster, { kubernetes, re
   if (!("signer" in row)) {
     return "is the wanted one already";
   }
-  const [certificate] = master.files[row.id]?.certificates ?? [];
+  const certificate = leafAt(master, row);
   const authority = authorityOn(master, row.signer, kubernetes);
   if (
     row.kind === "authority" &&

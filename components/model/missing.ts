@@ -1,5 +1,5 @@
 import type { Client } from "./clients.ts";
-import type { Found, FoundMaster } from "./found.ts";
+import { certificatesAt, type Found, type FoundMaster } from "./found.ts";
 import type { Row } from "./layout/rows.ts";
 import { isTogether, type Phase, phases, type RolloutPlan } from "./plan.ts";
 import { linesOf } from "./text.ts";
@@ -120,9 +120,7 @@ function isRestarted(
   authorities: readonly string[] | undefined,
 ): boolean {
   const trust = rows.filter((row) => row.kind === "trust" && row.reader === "etcd");
-  const held = trust.map((row) =>
-    (master.files[row.id]?.certificates ?? []).map(({ fingerprint }) => fingerprint),
-  );
+  const held = trust.map((row) => certificatesAt(master, row).map(({ fingerprint }) => fingerprint));
   return (
     master.processes.etcd?.isStale === true ||
     authorities === undefined ||

@@ -1,10 +1,10 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import { apiFaults, certificateFaults } from "./faults.ts";
-import { type Found, type FoundMaster, placeOf } from "./found.ts";
+import { certificatesAt, type Found, type FoundMaster, leafAt, placeOf } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import { type Component, components, type KubernetesRow, type Leaf, type Row } from "./layout/rows.ts";
 import { linesOf } from "./text.ts";
-import { type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
+import { certificatesOf, type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
 export type Phase = (typeof phases)[number];
@@ -163,9 +163,7 @@ function neverStarted(
 /** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it in any of its uses, on any master. */
 function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Record<string, Certificate[]> {
   const trust = rows.filter((row) => row.kind === "trust");
-  const known = unique(
-    found.masters.flatMap((each) => trust.flatMap((row) => each.files[row.id]?.certificates ?? [])),
-  );
+  const known = unique(found.masters.flatMap((each) => certificatesOf(each, rows, "trust")));
   return Object.fromEntries(
     trust.map((row) => {
       const uses = trust.filter((other) => placeOf(master, other) === placeOf(master, row));
@@ -173,7 +171,7 @@ function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Rec
         uses.flatMap((use) => leavesCheckedBy(use, each, rows)),
       );
       const issuers = known.filter((authority) => checked.some((leaf) => hasIssued(authority, leaf)));
-      return [row.id, unique([...(master.files[row.id]?.certificates ?? []), ...issuers])];
+      return [row.id, unique([...certificatesAt(master, row), ...issuers])];
     }),
   );
 }
@@ -181,9 +179,7 @@ function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Rec
 /** The leaves on disk and as served that a trust row's reader has to accept. */
 function leavesCheckedBy(trust: Row, master: FoundMaster, rows: readonly Row[]): Certificate[] {
   const accepts: readonly (Leaf | undefined)[] = trust.accepts ?? [];
-  const onDisk = rows
-    .filter((row) => accepts.includes(row.leaf))
-    .flatMap((row) => master.files[row.id]?.certificates.slice(0, 1) ?? []);
+  const onDisk = rows.filter((row) => accepts.includes(row.leaf)).flatMap((row) => leafAt(master, row) ?? []);
   const served = Object.entries(servedLeaves).flatMap(([port, leaf]) =>
     accepts.includes(leaf) ? (master.served[Number(port)] ?? []) : [],
   );

@@ -1,5 +1,5 @@
-import { type Certificate, hasIssued } from "./certificate.ts";
-import { authorityOn, type Found, type FoundMaster, placesOf } from "./found.ts";
+import type { Certificate } from "./certificate.ts";
+import { authorityOn, type Found, type FoundMaster, isIssuedHere, leafAt, placesOf } from "./found.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout/rows.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";
 import { day } from "./text.ts";
@@ -161,7 +161,7 @@ interface Judged {
 function leavesOn(master: FoundMaster, question: Question): Judged[] {
   const { rows } = question;
   return rows.flatMap((row): Judged[] => {
-    const leaf = master.files[row.id]?.certificates[0];
+    const leaf = leafAt(master, row);
     if (
       (row.kind !== "cert" && row.kind !== "kubeconfig") ||
       leaf === undefined ||
@@ -196,7 +196,6 @@ function isOurs(
   master: FoundMaster,
   rows: readonly KubernetesRow[],
 ): boolean {
-  const authority = authorityOn(master, row.signer, rows);
   const isServed =
     row.port === undefined ||
     master.served[row.port] === undefined ||
@@ -204,8 +203,8 @@ function isOurs(
   // a copy of admin.conf, told by its user: the bytes differ as soon as one of the two is renewed
   const isCopy =
     row.id !== "root-kubeconfig" ||
-    master.files["admin.conf"]?.certificates[0]?.subject.join() === leaf.subject.join();
-  return authority !== undefined && hasIssued(authority, leaf) && isServed && isCopy;
+    leafAt(master, { id: "admin.conf" })?.subject.join() === leaf.subject.join();
+  return isIssuedHere(row, leaf, master, rows) && isServed && isCopy;
 }
 
 function reasonFor(

@@ -3,7 +3,7 @@ import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
-import type { Found } from "./found.ts";
+import { certificatesAt, type Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
@@ -157,11 +157,10 @@ function dueFindings(input: StatusInput): Omit<Finding, "state">[] {
  */
 function renewalFindings(input: StatusInput): Omit<Finding, "state">[] {
   const { found, rows, kubernetes, policy, restore, now } = input;
-  const trust = rows.find((row) => row.id === "etcd-ca");
   const owner = ownerOf(found.masters, rows);
   const held = new Set(
     found.masters
-      .flatMap((master) => (trust && master.files[trust.id]?.certificates) ?? [])
+      .flatMap((master) => certificatesAt(master, { id: "etcd-ca" }))
       .flatMap((each) => (owner(each) === "foreign" ? [] : each.fingerprint)),
   );
   const [authority] = held;

@@ -1,10 +1,10 @@
 import { type Certificate, commonNameOf, hasIssued, hasSigned } from "./certificate.ts";
-import { authorityOn, type Found, type FoundMaster, type StrangerKey } from "./found.ts";
+import { authorityOn, type Found, type FoundMaster, leafAt, type StrangerKey } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import { type KubernetesRow, kubernetesAuthorities, type Row } from "./layout/rows.ts";
 import { quote } from "./shell.ts";
 import { day, printable } from "./text.ts";
-import { leavesOn, ownerOf, unique } from "./trust.ts";
+import { certificatesOf, leavesOn, ownerOf, unique } from "./trust.ts";
 
 /** Files that no row has, with a certificate of this cluster's authorities: what would end without a word. A line for each file. */
 export function strangerNotices(
@@ -30,9 +30,7 @@ export function ownCertificates(
   kubernetes: readonly KubernetesRow[],
 ): (each: Certificate) => boolean {
   const owner = ownerOf(masters, rows);
-  const etcd = masters.flatMap(({ files }) =>
-    rows.flatMap((row) => (row.kind === "trust" ? (files[row.id]?.certificates ?? []) : [])),
-  );
+  const etcd = masters.flatMap((master) => certificatesOf(master, rows, "trust"));
   const own = masters.flatMap((master) =>
     kubernetesAuthorities.flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []),
   );
@@ -46,8 +44,8 @@ export function originalOf(
   masters: readonly FoundMaster[],
   rows: readonly (Row | KubernetesRow)[],
 ) {
-  const isSame = ({ files }: FoundMaster, { id }: Row | KubernetesRow) =>
-    files[id]?.certificates[0]?.fingerprint === certificate.fingerprint;
+  const isSame = (master: FoundMaster, row: Row | KubernetesRow) =>
+    leafAt(master, row)?.fingerprint === certificate.fingerprint;
   return masters.flatMap((master) =>
     rows.filter((row) => isSame(master, row)).map(({ id }) => ({ id, master: master.name })),
   )[0];

@@ -1,5 +1,5 @@
 import { type Certificate, hasIssued, isMadeHere } from "./certificate.ts";
-import type { Found, FoundMaster } from "./found.ts";
+import { certificatesAt, type Found, type FoundMaster } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import type { Row } from "./layout/rows.ts";
 import { day, printable } from "./text.ts";
@@ -61,9 +61,7 @@ export function keptAuthorities(
   const keptOn = (holders: readonly FoundMaster[], row: Row) =>
     unique(
       holders.flatMap((master) =>
-        (master.files[row.id]?.certificates ?? []).filter(
-          (each) => owner(each) === "foreign" && !hasEnded(each, master),
-        ),
+        certificatesAt(master, row).filter((each) => owner(each) === "foreign" && !hasEnded(each, master)),
       ),
     );
   const byRow = (holders: readonly FoundMaster[]) =>
@@ -130,11 +128,11 @@ function placesOf(
   rows: readonly Row[],
 ): string {
   const holders = new Map<string, string[]>();
-  for (const { id } of rows.filter(({ kind }) => kind === "trust")) {
+  for (const row of rows.filter(({ kind }) => kind === "trust")) {
     const names = masters
-      .filter(({ files }) => files[id]?.certificates.some((each) => each.fingerprint === fingerprint))
+      .filter((master) => certificatesAt(master, row).some((each) => each.fingerprint === fingerprint))
       .map(({ name }) => name);
-    holders.set(names.join(", "), [...(holders.get(names.join(", ")) ?? []), id]);
+    holders.set(names.join(", "), [...(holders.get(names.join(", ")) ?? []), row.id]);
   }
   return [...holders]
     .flatMap(([names, ids]) => (names === "" ? [] : `${ids.join(", ")} of ${names}`))
@@ -143,11 +141,11 @@ function placesOf(
 
 /** Of its files of that kind, as its layout has them. */
 export function certificatesOf(
-  { files }: FoundMaster,
+  master: FoundMaster,
   rows: readonly Row[],
   kind: "trust" | "cert",
 ): Certificate[] {
-  return rows.flatMap((row) => (row.kind === kind ? (files[row.id]?.certificates ?? []) : []));
+  return rows.flatMap((row) => (row.kind === kind ? certificatesAt(master, row) : []));
 }
 
 /** Of its etcd leaves: today's, and those of the backups. */

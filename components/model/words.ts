@@ -1,6 +1,6 @@
 import { type Client, clientCommands, clientNotices } from "./clients.ts";
 import { type Difference, differences, isTrusted } from "./differences.ts";
-import type { Found } from "./found.ts";
+import { certificatesAt, type Found } from "./found.ts";
 import { asReadBy, type KubernetesRow, minorOf, type Row } from "./layout/rows.ts";
 import { ackSurroundings } from "./layout/tables.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
@@ -256,7 +256,7 @@ export function firstToExpire({ found, rows, kubernetes }: WordsInput): {
     const ends = [...rows, ...kubernetes]
       .filter(({ kind }) => kind !== "key")
       .flatMap((row) =>
-        (master.files[row.id]?.certificates ?? [])
+        certificatesAt(master, row)
           .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
           .map(({ notAfter }) => ({ certificate: row.id, notAfter })),
       );

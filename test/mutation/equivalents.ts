@@ -45,12 +45,5 @@ export const equivalents: readonly Equivalent[] = [
   },
   { line: "if (master === undefined ||", from: "master === undefined", to: "false", ...inListings },
   { line: "certificate !== undefined &&", from: "certificate !== undefined", to: "true", ...inListings },
-  {
-    line: "const [certificate] = master.files",
-    from: "master.files[row.id]?.certificates",
-    to: "master.files[row.id].certificates",
-    ...inListings,
-  },
-  { line: "const [certificate] = master.files", from: "[]", to: '["Stryker was here"]', ...inListings },
   { line: "original.master !== master?.name", from: "master?.name", to: "master.name", ...inListings },
 ];

@@ -52,6 +52,11 @@ export interface Row extends FileRow {
   readonly flag?: string;
 }
 
+/** Whether a row's leaf is checked against a trust file. */
+export function isCheckedAgainst({ leaf }: Row, trust: Row): boolean {
+  return leaf !== undefined && (trust.accepts ?? []).includes(leaf);
+}
+
 /** An authority of Kubernetes, whose key stays on the masters: the group of its certificate and key. */
 export const kubernetesAuthorities = ["cluster-ca", "front-proxy-ca"] as const;
 export type KubernetesAuthority = (typeof kubernetesAuthorities)[number];
