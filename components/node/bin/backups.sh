@@ -1,4 +1,4 @@
-# What a master keeps of earlier sets: lists it, reading only, or removes one backup under the lock of the steps.
+# What a master keeps of earlier sets: lists it, read only, or removes one backup under the steps' lock.
 # $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/lib/backup.sh leaves them
 
 source "${BASH_SOURCE%/*}/../lib/output.sh"
@@ -54,7 +54,7 @@ sum_of() {
   [ ! -f "$1" ] || sha256sum <"$1" | cut -d ' ' -f 1
 }
 
-# snapshot_status FILE NUMBER: hash and revision as etcd's own tool reads them; nothing where no tool does (etcdctl of 3.6 prints its help)
+# snapshot_status FILE NUMBER: its hash and revision, if etcd's tool reads them (etcdctl 3.6 prints its help)
 snapshot_status() {
   local said=''
   if ! is_snapshot_whole "$1"; then

@@ -1,6 +1,6 @@
-# A run of `pulumi up` claims every master for as long as it lives, so that two people do not work on one cluster, and leaves there
-# what its steps are made of. The kernel's lock ends with this process, and this process with the connection, or with a silence of
-# CLAIM_SECONDS.
+# A run of `pulumi up` claims every master for as long as it lives, so that two people do not work on one
+# cluster, and leaves there what its steps are made of. The kernel's lock ends with this process, and this
+# process with the connection, or with a silence of CLAIM_SECONDS.
 
 source "${BASH_SOURCE%/*}/../lib/output.sh"
 
@@ -15,7 +15,7 @@ main() {
     exit
   fi
   printf '%s %s\n' "$(date +%s)" "$CLAIM" >"$STATE_DIR/claim"
-  # a script of a run that is gone may still be at work; what is surveyed in the middle of it would be wrong in a moment
+  # a script of an earlier run may still be at work, and a survey in the middle of it would soon be wrong
   [ ! -f "$STATE_DIR/lock" ] || flock -w "$GATE_SECONDS" "$STATE_DIR/lock" true || :
   leave_functions || {
     printf 'Cannot write %s/functions: %s\n' "$STATE_DIR" "$(df -h "$STATE_DIR" | tail -n 1)" >&2

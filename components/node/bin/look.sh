@@ -1,5 +1,6 @@
-# What adoption asks a machine before there is a stack file: who it is, with which flags its control plane runs or would
-# start, in which layout, and who etcd's members are. Reads only; public data only, one line per fact. MANIFEST_DIR is the kubelet's folder of static pods.
+# What adoption asks a machine before there is a stack file: who it is, with which flags its control plane
+# runs or would start, in which layout, and who etcd's members are. Reads only; public data only, one line per
+# fact. MANIFEST_DIR is the kubelet's folder of static pods.
 
 source "${BASH_SOURCE%/*}/../lib/output.sh"
 source "${BASH_SOURCE%/*}/../lib/process.sh"
@@ -7,7 +8,7 @@ source "${BASH_SOURCE%/*}/../lib/arguments.sh"
 source "${BASH_SOURCE%/*}/../lib/tls.sh"
 source "${BASH_SOURCE%/*}/../lib/etcd.sh"
 
-# arguments_of COMPONENT: one per line, of the running process, else of the unit or the manifest; nothing when it is not of this machine
+# arguments_of COMPONENT: one per line, of the process, else of the unit or the manifest; or nothing
 arguments_of() {
   local pid
   pid=$(pid_of "$1")
@@ -25,7 +26,7 @@ arguments_of() {
   esac
 }
 
-# members: rows of etcd's own list, asked as this machine's kube-apiserver would; nothing when it is not told
+# members: rows of etcd's own list, read with kube-apiserver's client certificate; nothing without an answer
 members() {
   local api=$1 name
   ETCDCTL=$(etcdctl_path)

@@ -11,7 +11,7 @@ source "${BASH_SOURCE%/*}/../lib/verify.sh"
 phase_backup() {
   # all masters do this before any is changed: a rollout never starts on a cluster that is not well
   require_health
-  # a stopped member's data that could not be copied is told while nothing has been changed
+  # fails before anything is changed where a stopped member's data could not be copied later
   ! is_out etcd || [ -n "$(identity etcd)" ] || find_stopped_data
   backup
   sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
@@ -30,7 +30,7 @@ phase_issue() {
   require_wanted_accepted
   is_out kube-apiserver || ! is_stale kube-apiserver ||
     fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
-  # with an API server that is out Kubernetes' certificates come along: it cannot be ready before they are right
+  # an API server that is out cannot be ready before Kubernetes' certificates are right
   apply_renewals
   # a process of old, with a leaf that the others accept, would refuse theirs when they are new
   if is_out kube-apiserver && is_any_member_left; then start_what_is_out; fi
@@ -52,7 +52,7 @@ phase_retire() {
   pause_if_restarted
 }
 
-# write_all: all files of a master that is no member yet; nothing runs there that could be asked, and nothing is started
+# write_all: all files of a master that is not a member yet, where nothing runs and nothing is started
 write_all() {
   [ -z "$(identity etcd)" ] ||
     fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}), or remove masters[$MASTER].joining, then run pulumi up again"
@@ -74,7 +74,7 @@ phase_verify() {
   receipt_put 1 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
-# require_health: ill health of what is not known to be out is always an error, and never a reason to write only
+# require_health: ill health of what is not out is always an error, never a reason to write files only
 require_health() {
   is_out etcd || require_etcdctl
   # an interrupted step may have left a journal: then this step is what brings the master back
@@ -112,7 +112,7 @@ wanted_leaf() {
   done
 }
 
-# require_wanted_accepted: before issue, every member that is not out accepts a leaf of the wanted authority on both ports
+# require_wanted_accepted: every member that is not out accepts a wanted leaf on both ports
 require_wanted_accepted() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
@@ -124,7 +124,7 @@ require_wanted_accepted() {
   done
 }
 
-# accepts_wanted ADDRESS PORT GROUP: the leaf reaches openssl through pipes: nothing is left on a disk if this is killed
+# accepts_wanted ADDRESS PORT GROUP: the leaf goes through pipes, so that a kill leaves nothing on a disk
 accepts_wanted() {
   [ "$(tls_status "$1" "$2" /version -cert <(wanted_leaf "$3" cert) -key <(wanted_leaf "$3" key))" = 200 ]
 }

@@ -67,7 +67,7 @@ survey_file() {
   local -r i=$1 id=${FILE_ID[$1]} path=${FILE_PATH[$1]}
   local public='-' access=readable real
   [ -n "$2" ] || return 0
-  # of Kubernetes' keys only an authority's is asked for: whether it can sign
+  # of Kubernetes' keys only an authority's matters: whether it can sign
   case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
   can_be_read "$i" "${2%%:*}" "${2##* }" || access=unreadable
   real=$(real_path "$path")
@@ -82,7 +82,7 @@ survey_file() {
   ! compgen -G "${real%/*}/.etcd-rotation*" >/dev/null || result "leftover ${real%/*}/.etcd-rotation"
 }
 
-# certificates_in FILE: all of them, and nothing else, as one_line has it; of a file that is damaged no key either
+# certificates_in FILE: all of them as one_line prints them, and never a key, not even of a damaged file
 certificates_in() {
   local line inside=''
   while IFS= read -r line || [ -n "$line" ]; do
@@ -129,7 +129,7 @@ survey_process() {
   esac
 }
 
-# survey_other_processes: of this master's components but the two that are asked for by themselves
+# survey_other_processes: of this master's components, without etcd and kube-apiserver
 survey_other_processes() {
   local component
   for component in $COMPONENTS; do
@@ -168,7 +168,7 @@ survey_others() {
   [ "$TELL_REACH" = 0 ] || survey_reached
 }
 
-# the other members that serve, as this one sees them: what is known of a master that cannot be reached over SSH
+# survey_reached: the members that serve, as this one sees them, for masters that SSH cannot reach
 survey_reached() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
@@ -184,9 +184,10 @@ survey_clients() {
     sort -u | while read -r address; do result "client $address"; done
 }
 
-# survey_strangers: the first certificate of every file beside etcd's and below /etc/kubernetes that no row has, where it is a PEM file or a
-# kubeconfig; bounded in depth, number, size and time. Links to files are followed, those to folders only where a row is behind them.
-# Beside etcd's also the public keys of private ones; for an encrypted one openssl asks, and not on the list of files.
+# survey_strangers: the first certificate of every file beside etcd's and below /etc/kubernetes that no row
+# has, where it is a PEM file or a kubeconfig; bounded in depth, number, size and time. Links to files are
+# followed, those to folders only where a row is behind them. Beside etcd's also the public keys of private
+# ones; for an encrypted one openssl asks, and not on the list of files.
 survey_strangers() {
   local i real pem path folder known=$'\n'
   folder=$(readlink -f -- "${SERVER_CERT%/*}")
@@ -225,7 +226,7 @@ survey() {
   result 'end'
 }
 
-# survey_kubernetes: its version, by the image in kube-apiserver's manifest, which is there whether it runs or not, else by its own word
+# survey_kubernetes: its version, by the image in kube-apiserver's manifest, else as it answers
 survey_kubernetes() {
   local version
   local -a options=()
@@ -254,8 +255,8 @@ is_free() {
   [ ! -f "$STATE_DIR/$1" ] || flock -n "$STATE_DIR/$1" true
 }
 
-# refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of several entries the last
-# counts, and one of bash's own before all
+# refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of
+# several entries the last counts, and one of bash's own before all
 refuse_recorded_input() {
   local said
   [ -n "${SUDO_USER:-}" ] && said=$(timeout 10 sudo -n -l -U "$SUDO_USER" 2>/dev/null) || return 0

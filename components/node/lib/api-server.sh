@@ -1,7 +1,7 @@
 # kube-apiserver, a static pod of the kubelet. Its manifest is never touched: an edit that the kubelet
 # does not like makes it drop the pod without a word.
 
-# is_api_ready [ADDRESS]: /readyz answers 200; 401 to nobody is --anonymous-auth=false: it serves, and more cannot be asked.
+# is_api_ready [ADDRESS]: /readyz answers 200, or 401 where --anonymous-auth=false hides more than that
 is_api_ready() {
   local -r address=${1:-$ADDRESS}
   local answer
@@ -11,8 +11,8 @@ is_api_ready() {
   case $answer in 200 | 401) ;; *) return 1 ;; esac
 }
 
-# api_status ADDRESS PATH: the HTTP status of kube-apiserver's answer to the client certificate that it uses for kubelets itself;
-# where that one is refused (it has expired), to nobody
+# api_status ADDRESS PATH: the HTTP status of kube-apiserver's answer to the client certificate that it uses
+# for kubelets itself; where that one is refused (it has expired), to nobody
 api_status() {
   local -a options=(-CAfile "$API_CA" -verify 5 -verify_return_error)
   local answer=401
@@ -52,9 +52,10 @@ signal_process() {
   is_gone "$2" || kill -s "$1" "$(printf '%s' "$2" | cut -d ' ' -f 2)" 2>/dev/null || :
 }
 
-# is_back_off_possible COMPONENT IDENTITY: the kubelet may make the next start of that process's container wait: it started it again
-# itself, in the last ten minutes (kubelet's doBackOff; client-go util/flowcontrol Backoff forgets after twice its maximum
-# of 5 minutes). It remembers nothing of a container that it never started again, nor of one that is older than itself.
+# is_back_off_possible COMPONENT IDENTITY: the kubelet may make the next start of that process's container
+# wait: it started it again itself, in the last ten minutes (kubelet's doBackOff; client-go util/flowcontrol
+# Backoff forgets after twice its maximum of 5 minutes). It remembers nothing of a container that it never
+# started again, nor of one that is older than itself.
 is_back_off_possible() {
   local kubelet ticks uptime
   ticks=${2##* }
@@ -70,7 +71,7 @@ has_started_again() {
   for log in /var/log/pods/kube-system_"$1"-*/"$1"/*.log; do
     case ${log##*/} in 0.log) ;; *) return 0 ;; esac
   done
-  # no log at all tells nothing
+  # without any log it may have
   [ ! -e "$log" ]
 }
 
@@ -82,8 +83,8 @@ end_process() {
   wait_until 10 is_gone "$1"
 }
 
-# restart_pods COMPONENT...: of static pods; they end in that order. The kubelet starts their containers again at once, unless
-# it remembers an earlier start: then it is restarted, and has forgotten.
+# restart_pods COMPONENT...: of static pods; they end in that order. The kubelet starts their containers again
+# at once, unless it remembers an earlier start: then it is restarted, and has forgotten.
 restart_pods() {
   local each must_forget=''
   local -A old=()
@@ -98,8 +99,8 @@ restart_pods() {
   [ -z "$must_forget" ] || timeout 60 systemctl restart "$KUBELET_UNIT"
 }
 
-# restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller manager and
-# scheduler lose their leases)
+# restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller
+# manager and scheduler lose their leases)
 restart_api_server() {
   local -r old=$(identity kube-apiserver) started=$SECONDS
   if [ -n "$old" ]; then say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"; else say 'starting kube-apiserver'; fi

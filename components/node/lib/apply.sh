@@ -1,5 +1,5 @@
-# The one operation behind trust, issue and retire: write these files atomically, then restart exactly the
-# components that are stale, in layout order, each followed by its gate; when a gate fails, put everything back.
+# The one operation behind trust, issue and retire: write these files atomically, then restart exactly what
+# is stale, in layout order, each followed by its gate; when a gate fails, put everything back.
 
 # apply_files: needs FILE_CONTENT; exits 3 before any change when a restart would not be safe
 apply_files() {
@@ -36,7 +36,7 @@ needs_restart() {
   is_stale "$1"
 }
 
-# record_fresh_components: before the first write, so that files that are put back do not make their readers look stale
+# record_fresh_components: before the first write, so that a put-back does not make readers look stale
 record_fresh_components() {
   local component
   for component in $PHASE_COMPONENTS; do
@@ -98,12 +98,12 @@ pass_gate() {
   fi
   PROBLEM='kube-apiserver is not ready'
   is_out kube-apiserver || wait_until "$GATE_SECONDS" is_api_ready || return 1
-  # kube-apiserver looks for new files once a minute where nothing tells it
+  # kube-apiserver looks for new files at least once a minute
   if [ "$PHASE" = retire ]; then wait_until "$GATE_SECONDS" is_kubernetes_well || return 1; fi
   PROBLEM=''
 }
 
-# put_back REASON: the journal's bytes, the components that read them, the gate once more; always ends the step
+# put_back REASON: the journal's bytes, the restarts that they need, the gate again; always ends the step
 put_back() {
   say "Cannot finish $PHASE: $1; putting back what was there before"
   if [ ! -d "$STATE_DIR/journal" ]; then
@@ -130,8 +130,8 @@ put_back_restarts() {
   for component in $PHASE_COMPONENTS; do put_back_restart "$component" || return 1; done
 }
 
-# put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be restarted
-# at once; one that serves only when the others can do without it.
+# put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be
+# restarted at once; one that serves only when the others can do without it.
 put_back_restart() {
   if is_out "$1" || ! is_stale "$1"; then return 0; fi
   case $1 in
@@ -153,12 +153,12 @@ put_back_restart() {
   esac
 }
 
-# was_stale COMPONENT: before this step; the files that are back were never in use by the process, so one that serves is left alone
+# was_stale COMPONENT: before this step, so that its process never used the files that are back
 was_stale() {
   case "$STALE_BEFORE " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 }
 
-# require_free_space: 16 MiB on every file system that is written to, so that the way back is never blocked by a full disk
+# require_free_space: 16 MiB on every file system that is written to, so that there is room to put back
 require_free_space() {
   local i real path free
   local -a folders=("$STATE_DIR")

@@ -1,10 +1,11 @@
 # What a unit of systemd or a static pod is started with, whether it runs or not.
 
-# the settings of etcd that are read here, as its flags name them; whatever else its environment or its file holds is not told
+# the settings of etcd that leave the master, by their flags; the rest of its environment or file does not
 readonly ETCD_SETTINGS='config-file name data-dir wal-dir initial-cluster listen-peer-urls listen-client-urls initial-advertise-peer-urls advertise-client-urls cert-file key-file trusted-ca-file peer-cert-file peer-key-file peer-trusted-ca-file'
 
-# etcd_settings PID: what etcd's process, or with an empty PID its unit or static pod, is started with, as flags, of which the first counts:
-# a configuration file stands alone, else a flag goes before a variable (etcd server/etcdmain/config.go, parse)
+# etcd_settings PID: what etcd's process, or with an empty PID its unit or static pod, is started with, as
+# flags, of which the first counts: a configuration file stands alone, else a flag goes before a variable
+# (etcd server/etcdmain/config.go, parse)
 etcd_settings() {
   local arguments environment='' file
   if [ -n "$1" ]; then
@@ -34,7 +35,7 @@ etcd_settings() {
   [ ! -r "$file" ] || settings_in_file "$file" | known_settings
 }
 
-# settings_in_file FILE: of etcd's configuration, as name=value lines; those of its two sections by the names of their flags
+# settings_in_file FILE: of etcd's configuration, as name=value lines with the names of flags
 settings_in_file() {
   tr -d "\"'\r" <"$1" | awk '
     /^[^ #]/ { section = /^peer-transport-security:/ ? "peer-" : "" }
@@ -66,13 +67,13 @@ etcd_folder() {
   printf '%s' "${folder%/}"
 }
 
-# manifest_arguments FILE: the command of a static pod, one word per line, whatever quotes they are in, from a block or from a list
+# manifest_arguments FILE: a static pod's command, one word per line without quotes, from a block or a list
 manifest_arguments() {
   [ ! -r "$1" ] || sed -e '/^ *\(command\|args\): *\[/ { s/^[^[]*\[ */- /; s/ *\] *$//; s/\(["'\'']\), */\1\n- /g; s/, \{1,\}/\n- /g }' "$1" |
     sed -n -e '/^ *- *[^:]*: /d' -e "s/^ *- *[\"']\{0,1\}\([^\"'{ ][^\"']*\)[\"']\{0,1\} *\$/\1/p"
 }
 
-# unit_arguments UNIT: its command as systemd has it, with the variables of its environment filled in, and without quotes
+# unit_arguments UNIT: its command, with the variables of its environment filled in, without quotes
 unit_arguments() {
   local text line
   text=$(systemctl show -p ExecStart "$1" 2>/dev/null | sed -n 's/^ExecStart={.* argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -n 1)
@@ -83,8 +84,8 @@ unit_arguments() {
   printf '%s\n' "$text" | tr -d "\"'" | tr -s ' ' '\n' | sed '/^$/d'
 }
 
-# unit_environment UNIT: NAME=VALUE lines, the one that counts first: the last file's last, and the unit's own at the end
-# (asked for EnvironmentFiles, systemd of CentOS 7 says EnvironmentFile)
+# unit_environment UNIT: NAME=VALUE lines, the one that counts first: the last file's last, and the unit's own
+# at the end (for EnvironmentFiles systemd of CentOS 7 prints EnvironmentFile)
 unit_environment() {
   local file
   {

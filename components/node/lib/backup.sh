@@ -36,7 +36,7 @@ backup() {
   say "backup in $target"
 }
 
-# holds_these_files BACKUP: it is of the files as they are now, by an attempt that was cut before it changed anything
+# holds_these_files BACKUP: it has the files of now, since its attempt ended before it changed anything
 holds_these_files() {
   local i path
   for i in "${!FILE_PATH[@]}"; do
@@ -66,13 +66,14 @@ snapshot() {
   say "snapshot $status"
 }
 
-# is_snapshot_whole FILE: etcd sends the SHA-256 of a snapshot behind it; `snapshot status` does not look at that (tried: etcd 3.4, 3.5)
+# is_snapshot_whole FILE: etcd sends the SHA-256 of a snapshot behind it; `snapshot status` does not look at
+# that (tried: etcd 3.4, 3.5)
 is_snapshot_whole() {
   [ "$(head -c -32 "$1" | sha256sum | cut -d ' ' -f 1)" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ]
 }
 
-# drop_repeated_snapshots: of a series of failed tries only the first one's stays; a backup holds the receipt from before
-# its rollout, so one with an incomplete receipt was taken in the middle of a series. Its files stay.
+# drop_repeated_snapshots: of a series of failed tries only the first one's stays; a backup holds the receipt
+# from before its rollout, so one with an incomplete receipt was taken in a series. Its files stay.
 drop_repeated_snapshots() {
   local receipt
   for receipt in "$BACKUP_DIR"/rollout-*/receipt; do
@@ -93,7 +94,7 @@ require_snapshot_space() {
   [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
 }
 
-# saved_file INDEX: where the backup that is to be restored has the row's file; nothing unless it is as the manifest says
+# saved_file INDEX: the row's file in the backup to restore; nothing unless it is as the manifest says
 saved_file() {
   local -r folder=$BACKUP_DIR/rollout-$RESTORE
   local kind sum path found
@@ -107,7 +108,7 @@ saved_file() {
   return 1
 }
 
-# load_saved: the rows that are to be restored are wanted exactly as the backup has them, with what the step has to add behind
+# load_saved: the rows to restore are wanted byte for byte, followed by what the step has to add
 load_saved() {
   local i file content
   for i in "${!FILE_PATH[@]}"; do
@@ -123,7 +124,7 @@ load_saved() {
   done
 }
 
-# prune_backups: keeps the original set, what restore names, the newest $KEEP sets that once served whole, and what is newer than the oldest of these
+# prune_backups: keeps the original set, the one to restore, and all from the newest $KEEP that served whole on
 prune_backups() {
   local number receipt kept=0
   local -a numbers=()

@@ -1,7 +1,7 @@
-# Who besides Kubernetes may be a client of etcd: Secrets with a certificate of one of its authorities, and processes with connections.
-# Told are certificates, and the hashes of public keys. Private keys stay in these pipes.
+# Who besides Kubernetes may be a client of etcd: Secrets with a certificate of one of its authorities, and
+# processes with connections. Only certificates and hashes of public keys leave these pipes.
 
-# survey_holders: a line for each value of a Secret, or file that a process names, of a holder with a certificate of a trusted authority
+# survey_holders: for each holder of a certificate of a trusted authority its values (Secret) or files
 survey_holders() {
   local mark holder name text public
   local -r end=$((SECONDS + 20))
@@ -21,8 +21,8 @@ survey_holders() {
   done
 }
 
-# secret_values MARK: of all Secrets what begins as PEM, a line with its names before each; all are read at once, or none in time. No service
-# account's token, nor helm's releases, which are large.
+# secret_values MARK: of all Secrets what begins as PEM, a line with its names before each; all are read at
+# once, or none in time. No service account's token, nor helm's releases, which are large.
 # shellcheck disable=SC2016 # the variables are the template's
 secret_values() {
   local -r begin=$1$'\037'
@@ -39,8 +39,8 @@ secret_values() {
   ) || printf '\n%sholders-cut since kube-apiserver did not list them within 10 s\n' "$begin"
 }
 
-# connected_files MARK: processes in this master's own network that are connected to a member, and the files that their arguments and
-# environment name, as they see them
+# connected_files MARK: processes in this master's own network that are connected to a member, and the files
+# that their arguments and environment name, as they see them
 connected_files() {
   local pid name unit holder word file
   command -v ss >/dev/null || return 0
@@ -61,8 +61,9 @@ connected_files() {
   done 2>/dev/null
 }
 
-# of_authorities MARK PATTERNS: of who has a certificate with a pattern a line for each of these, and for each private key; at most
-# fifty and 100 kB of a namespace, so that nobody's keep another's from being seen, or the whole survey from being read
+# of_authorities MARK PATTERNS: of who has a certificate with a pattern a line for each of these, and for each
+# private key; at most fifty and 100 kB of a namespace, so that nobody's keep another's from being seen, or
+# the whole survey from being read
 of_authorities() {
   awk -v mark="$1" -v patterns="$2" '
     function end_value(body, is_of, i) {
@@ -102,8 +103,8 @@ authority_patterns() {
   done | sort -u
 }
 
-# name_patterns: the subject of the certificate on stdin, as base64 has it inside of a longer text, where it begins at one of three
-# offsets; without what its neighbours have a part in
+# name_patterns: the subject of the certificate on stdin, as base64 has it inside of a longer text, where it
+# begins at one of three offsets; without what its neighbours have a part in
 name_patterns() {
   local pem name begin length offset text
   pem=$(cat)

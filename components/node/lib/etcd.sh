@@ -1,6 +1,7 @@
 # etcd: health that means something, and restarts that keep quorum.
 
-# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded; quiet but for its answer
+# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded; quiet but for its
+# answer
 ctl() {
   loud_ctl "$@" 2>/dev/null
 }
@@ -23,8 +24,9 @@ client_urls() {
   printf '%s' "${urls#,}"
 }
 
-# member_answers ADDRESS: a linearizable read through that member succeeds, and nothing else: `endpoint health` of etcdctl 3.5
-# fails under any alarm as well. The key need not exist, and whoever may not read it has been answered: etcd looks at rights last.
+# member_answers ADDRESS: a linearizable read through that member succeeds, and nothing else: `endpoint
+# health` of etcdctl 3.5 fails under any alarm as well. The key need not exist, and whoever may not read it
+# has been answered: etcd looks at rights last.
 member_answers() {
   local said
   said=$(loud_ctl "$(client_url "$1")" get /etcd-rotation/answers 2>&1) || case $said in *'permission denied'*) ;; *) return 1 ;; esac
@@ -58,8 +60,8 @@ other_members() {
   [ "${#others[@]}" -eq 0 ] || answering_members ${others[@]+"${others[@]}"}
 }
 
-# quorum_without_me: the healthy members but this one are still a quorum of the full membership; or, where some have been out
-# since the run was planned, all others are healthy, so that quorum is back with this one
+# quorum_without_me: the healthy members but this one are still a quorum of the full membership; or, where
+# some have been out since the run was planned, all others are healthy, so that quorum is back with this one
 quorum_without_me() {
   local total healthy address out=0
   total=$(member_rows | wc -l)
@@ -80,8 +82,8 @@ no_etcd() {
   if is_etcd_unit; then printf 'stopped the unit %s is not active' "$ETCD_UNIT"; else printf 'stopped the static pod of etcd has no process'; fi
 }
 
-# etcd_problem STATUS: what is wrong with this member, a code and words; nothing when it is healthy. STATUS is its own if that is known.
-# /health alone stays true with bad peer certificates, hence the handshakes.
+# etcd_problem STATUS: what is wrong with this member, a code and words; nothing when it is healthy. STATUS is
+# its own if that is known. /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local status=$1 address own_applied=0 applied
   is_etcd_active || { no_etcd; return; }
@@ -96,7 +98,7 @@ etcd_problem() {
   while read -r address; do
     is_peer_accepted_by "$address" || { printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
     applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
-    # 5000 entries: how far a follower may lag before etcd would rather send it a snapshot (--experimental-snapshot-catchup-entries)
+    # 5000 entries: etcd sends a snapshot beyond them (--experimental-snapshot-catchup-entries)
     [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
       { printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
   done < <(other_members)
@@ -114,8 +116,8 @@ is_etcd_healthy() {
   [ -z "$PROBLEM" ]
 }
 
-# etcd_alarm: a code and words; nothing while none is raised. Its members serve on, whatever their files: no step begins under an alarm,
-# and no gate asks for one, since to put files back would only restart more.
+# etcd_alarm: a code and words; nothing while none is raised. Its members serve on, whatever their files: no
+# step begins under an alarm, and no gate looks for one, since to put files back would only restart more.
 etcd_alarm() {
   local alarms
   alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'silent no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
@@ -130,8 +132,8 @@ is_etcd_sound() {
   [ -z "$PROBLEM" ]
 }
 
-# etcd_names_match: the running process names exactly the authorities that its trust files hold, wherever it names any:
-# one that has only begun to start, or hangs, tells nothing
+# etcd_names_match: the running process names exactly the authorities that its trust files hold, wherever it
+# names any: one that has only begun to start, or hangs, names none
 etcd_names_match() {
   names_match "$ETCD_CLIENT_PORT" "$SERVER_CA" && names_match "$ETCD_PEER_PORT" "$PEER_CA"
 }
@@ -141,7 +143,7 @@ names_match() {
   [ -z "$names" ] || [ "$names" = "$(trusted_names "$2" | uniq)" ]
 }
 
-# hand_over_leadership: to the first heir that answers (etcd itself would pick blindly); each move interrupts writes for a moment
+# hand_over_leadership: to the first heir that answers (etcd itself would pick blindly), in one move
 hand_over_leadership() {
   local status leader address target
   status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || return 0
@@ -178,9 +180,9 @@ is_new_etcd_healthy() {
   is_etcd_healthy
 }
 
-# begin_etcd: a new process, not waited for: `systemctl restart` alone would wait for quorum (Type=notify). As a static pod
-# with this master's kube-apiserver, which ends first: it has no other etcd, and a kubelet that starts would wait for its
-# answers (measured: etcd back after 38 s).
+# begin_etcd: a new process, not waited for: `systemctl restart` alone would wait for quorum (Type=notify). As
+# a static pod with this master's kube-apiserver, which ends first: it has no other etcd, and a kubelet that
+# starts would wait for its answers (measured: etcd back after 38 s).
 begin_etcd() {
   if is_etcd_unit; then
     systemctl reset-failed "$ETCD_UNIT" 2>/dev/null || :

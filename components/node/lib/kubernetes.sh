@@ -1,6 +1,6 @@
-# Kubernetes' own components: the renewed certificates as they are served and accepted, restarts, and who holds earlier ones.
+# Kubernetes' own components: the renewed certificates as served, restarts, and who holds earlier ones.
 
-# kubernetes_problem: the first thing that is wrong with the renewed certificates as they are served and accepted
+# kubernetes_problem: the first renewed certificate that is not served or not accepted, in words
 kubernetes_problem() {
   local i own problem
   for i in "${!FILE_PATH[@]}"; do
@@ -29,7 +29,7 @@ kubernetes_problem() {
   done
 }
 
-# refusal SERVER INDEX STATUS: in words; nothing for an answer to a certificate that was accepted, which 403 is, and 401 is not
+# refusal SERVER INDEX STATUS: in words; nothing where the certificate was accepted (200 or 403, not 401)
 refusal() {
   case $3 in 200 | 403) ;; *) printf '%s answers %s to %s' "$1" "${3:-nothing}" "${FILE_PATH[$2]}" ;; esac
 }
@@ -58,8 +58,8 @@ is_kubelet_serving() {
   [ -n "$(served_leaf "$ADDRESS" "$KUBELET_PORT")" ]
 }
 
-# restart_controller COMPONENT: kube-controller-manager or kube-scheduler; the kubelet starts it again, with the file of today
-# in its mount. Another master's leads meanwhile.
+# restart_controller COMPONENT: kube-controller-manager or kube-scheduler; the kubelet starts it again, with
+# the file of today in its mount. Another master's leads meanwhile.
 restart_controller() {
   local -r old=$(identity "$1")
   local port=10257 answer
@@ -76,8 +76,8 @@ restart_controller() {
   record_start "$1"
 }
 
-# is_new_controller_healthy COMPONENT OLD PORT ANSWER: the new process answers 200, or what the old one answered (nothing, where
-# it serves elsewhere)
+# is_new_controller_healthy COMPONENT OLD PORT ANSWER: the new process answers 200, or what the old one
+# answered (nothing, where it serves elsewhere)
 is_new_controller_healthy() {
   local answer
   has_new_process "$1" "$2" || return 1
@@ -85,8 +85,9 @@ is_new_controller_healthy() {
   [ "$answer" = 200 ] || [ "$answer" = "$4" ]
 }
 
-# report_carriers COMMAND: for each that may hold an earlier certificate of cluster-ca COMMAND is run with its kind (worker, config-map,
-# other), its name or -, the end in seconds since 1970, and in words what to run. Nothing where the authority has not been renewed.
+# report_carriers COMMAND: for each that may hold an earlier certificate of cluster-ca COMMAND is run with its
+# kind (worker, config-map, other), its name or -, the end in seconds since 1970, and in words what to run.
+# Nothing where the authority has not been renewed.
 report_carriers() {
   local i pem earlier first kubeconfig authority fingerprint nodes name address held last=none end ends bring
   i=$(row_of cluster-ca authority)
@@ -111,7 +112,7 @@ report_carriers() {
     return 0
   fi
   while IFS='|' read -r name address held; do
-    # a node says its address itself, and these words are for root's shell on a master; with two kinds of addresses the first
+    # a node chooses its address, and root's shell runs these words; of two addresses the first
     address=${address%% *}
     case $name in '' | *[!a-z0-9.-]*) continue ;; esac
     case $address in *[!0-9A-Fa-f.:]*) address='' ;; esac
@@ -133,7 +134,7 @@ ask_kubernetes() {
   timeout 10 kubectl --kubeconfig "$@" 2>/dev/null
 }
 
-# report_config_map COMMAND NAMESPACE NAME FIELD: a ConfigMap with a kubeconfig that embeds an earlier certificate
+# report_config_map COMMAND NAMESPACE NAME FIELD: a ConfigMap whose kubeconfig has an earlier certificate
 report_config_map() {
   local embedded end
   embedded=$(ask_kubernetes "$kubeconfig" get configmap "$3" -n "$2" -o "jsonpath={.data.$4}" | kubeconfig_value certificate-authority-data | base64 -d 2>/dev/null) || return 0
@@ -149,7 +150,7 @@ is_earlier_than() {
   [ "$(printf '%s\n' "$other" | certificate_public_key)" = "$(printf '%s\n' "$1" | certificate_public_key)" ] && [ "$(printf '%s\n' "$other" | fingerprint)" != "$(printf '%s\n' "$1" | fingerprint)" ]
 }
 
-# earlier_authorities INDEX: "FINGERPRINT END" of the certificates in the backups that the one in the row's file has replaced
+# earlier_authorities INDEX: "FINGERPRINT END" of each certificate in the backups that it has replaced
 earlier_authorities() {
   local -r now=$(certificate_in "$1")
   local folder each pem
@@ -160,7 +161,7 @@ earlier_authorities() {
   done | sort -u
 }
 
-# end_among EARLIER FINGERPRINT: when that one of the earlier certificates ends; the first to end where it is none of them
+# end_among EARLIER FINGERPRINT: when that certificate ends; else the first end of the earlier ones
 end_among() {
   local end
   end=$(printf '%s\n' "$1" | awk -v fingerprint="$2" '$1 == fingerprint { print $2 }')

@@ -19,6 +19,6 @@ with_lock() {
   [ -z "$CLAIM" ] || [ -z "$holder" ] || [ "$holder" = "$CLAIM" ] ||
     fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: it has since been claimed by $holder; see what they are doing, then run pulumi up again"
   printf '%s %s %s %s %s\n' "$$" "$OWNER" "$PHASE" "$ATTEMPT" "$(date +%s)" >"$lock"
-  # closed for the children only: bash keeps its own copy, marked close-on-exec, until the command has returned
+  # closed for the children only: bash keeps its own copy until the command has returned
   { "$@"; } 9>&-
 }

@@ -4,10 +4,11 @@
 
 readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_PUT_BACK_UNHEALTHY=6
 
-# prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses beside its flags.
-# Sets ETCDCTL, which may be empty: a step that asks etcd nothing needs none.
-# The locale, which SSH may bring along, decides what [a-z] matches before bash 5.0, and which lines sort -u takes for one before glibc 2.28.
-# No authority that the system trusts counts here; without their 140 certificates each openssl is also faster (3.0: 4 ms for 24).
+# prepare_environment: sudo and login files may leave a path without etcdctl, or settings that etcdctl refuses
+# beside its flags. Sets ETCDCTL, which may be empty: a step that asks etcd nothing needs none. The locale,
+# which SSH may bring along, decides what [a-z] matches before bash 5.0, and which lines sort -u takes for one
+# before glibc 2.28. No authority that the system trusts counts here; without their 140 certificates each
+# openssl is also faster (3.0: 4 ms for 24).
 prepare_environment() {
   local name
   export LC_ALL=C SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent
@@ -16,7 +17,7 @@ prepare_environment() {
   ETCDCTL=$(etcdctl_path)
 }
 
-# require_etcdctl: before etcd is asked. A container that ends and starts again takes its own along, so one look is not enough.
+# require_etcdctl: waits for it, since etcdctl in a container is gone while that starts again
 require_etcdctl() {
   wait_until "$HEALTH_SECONDS" find_etcdctl || {
     printf '%s: Cannot find etcdctl in %s; expected it on every master. Install it, or link it into /usr/local/bin\n' "$MASTER" "$PATH" >&2

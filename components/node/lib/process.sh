@@ -7,7 +7,7 @@ boot_id() {
   printf '%s' "$id"
 }
 
-# start_ticks PID: process start in clock ticks since boot, field 22 of /proc/PID/stat (proc(5)); comm may hold spaces
+# start_ticks PID: clock ticks from boot to its start, field 22 of /proc/PID/stat (proc(5))
 start_ticks() {
   local stat n
   { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
@@ -76,7 +76,7 @@ unit_pid() {
   case ${line#*=} in '' | 0) ;; *) printf '%s' "${line#*=}" ;; esac
 }
 
-# etcd_user: the name that etcd runs as, by its unit or its process; a unit may give a number. Nothing when there is no such user.
+# etcd_user: the name of the user that etcd runs as; a unit may give a number. Nothing for an unknown user.
 etcd_user() {
   local user
   if is_etcd_unit; then
@@ -104,12 +104,12 @@ host_pid_named() {
   done
 }
 
-# is_expected COMPONENT: etcd and kube-apiserver have to run; whether the others do is not this program's business
+# is_expected COMPONENT: etcd and kube-apiserver have to run, the others may
 is_expected() {
   case $1 in etcd | kube-apiserver) ;; *) [ -n "$(identity "$1")" ] ;; esac
 }
 
-# is_out COMPONENT [ADDRESS]: it did not work there when the run was planned: nothing waits for it until start_what_is_out
+# is_out COMPONENT [ADDRESS]: it did not work when the run was planned; start_what_is_out starts it
 is_out() {
   case " ${OUT_COMPONENTS[*]-} " in *" $1@${2:-$ADDRESS} "*) ;; *) return 1 ;; esac
 }

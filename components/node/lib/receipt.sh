@@ -9,8 +9,8 @@ receipt_get() {
   done <"$STATE_DIR/receipt"
 }
 
-# receipt_put COMPLETE [KEY VALUE]: writes the whole receipt anew; what is noted of components and renewals stays, but for KEY,
-# which gets VALUE or, without one, goes
+# receipt_put COMPLETE [KEY VALUE]: writes the whole receipt anew; what is noted of components and renewals
+# stays, but for KEY, which gets VALUE or, without one, goes
 receipt_put() {
   local -r file=$STATE_DIR/receipt key=${2:-}
   local line
@@ -32,8 +32,9 @@ replace_file() {
   (umask 077 && : >"$1") && chmod "$3" "$1" && dd of="$1" conv=fsync,notrunc status=none && mv -f "$1" "$2" && flush "$(dirname "$2")"
 }
 
-# flush PATH...: each file or folder to its disk, and no other's: one that hangs elsewhere (NFS) is none of this master's files.
-# dd syncs what it has as its output, however that was opened; count=0 would not get so far. sync FILE is coreutils 8.24.
+# flush PATH...: each file or folder to its disk, and no other's: one that hangs elsewhere (NFS) is none of
+# this master's files. dd syncs what it has as its output, however that was opened; count=0 would not get so
+# far. sync FILE is coreutils 8.24.
 flush() {
   local path
   for path in "$@"; do dd if=/dev/null conv=fsync status=none 1<"$path" || return 1; done
@@ -52,13 +53,13 @@ reads_at_start() {
   [ -z "${FILE_SIGNER[$2]}" ] || [ -e "${FILE_PATH[$2]}" ]
 }
 
-# reads_nothing COMPONENT: no file that is looked after
+# reads_nothing COMPONENT: no managed file
 reads_nothing() {
   local i
   for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || return 1; done
 }
 
-# is_among ROWS INDEX: ROWS are all, or those that an earlier program does not know (later), or those that it does (early)
+# is_among ROWS INDEX: ROWS are all, those new in this program (later), or those that are not (early)
 is_among() {
   case $1${FILE_LATER[$2]} in later | early1) return 1 ;; esac
 }
@@ -88,7 +89,7 @@ is_stale() {
   case $record in
     "$now "*)
       [ "$record" != "$now $(start_digest "$1")" ] || return 1
-      # one from before some rows were looked after says nothing of their files
+      # one from before some rows were managed says nothing of their files
       [ "$record" = "$now $(start_digest "$1" early)" ] || return 0
       rows=later
       ;;
@@ -98,8 +99,8 @@ is_stale() {
   [ "$(newest_change "$1" "$rows")" -ge "$(start_epoch "$ticks")" ]
 }
 
-# newest_change COMPONENT [ROWS]: seconds since 1970 of the latest change to what it reads at its start, links on the way included
-# (not the time of modification: cp -p and a put-back keep that one)
+# newest_change COMPONENT [ROWS]: seconds since 1970 of the latest change to what it reads at its start, links
+# on the way included (not the time of modification: cp -p and a put-back keep that one)
 newest_change() {
   local i path newest=0 changed
   local -a names=() targets=()

@@ -1,7 +1,7 @@
-# The end of a recovery: what was out on this master is started with its new files. Without quorum in settle, on all masters
-# together; while a quorum answers in issue, before the others' leaves are replaced.
+# The end of a recovery: what was out on this master is started with its new files. Without quorum in settle,
+# on all masters together; while a quorum answers in issue, before the others' leaves are replaced.
 
-# start_what_is_out: a crash copy of a stopped member's data, then etcd (killed), then kube-apiserver and what else has new files
+# start_what_is_out: copies a stopped member's data, then starts etcd, kube-apiserver and what is stale
 start_what_is_out() {
   local old api component
   old=$(identity etcd)
@@ -38,7 +38,7 @@ is_new_etcd_answering() {
   has_new_process etcd "$1" && member_answers "$ADDRESS"
 }
 
-# copy_stopped_data: a crash copy, not a snapshot; kept beside the backup. It is a whole data folder, whatever is a link there.
+# copy_stopped_data: a crash copy of the whole data folder, links followed, kept beside the backup
 copy_stopped_data() {
   local -r target=$BACKUP_DIR/rollout-$ROLLOUT/data
   local copy need free
@@ -64,8 +64,9 @@ copy_stopped_data() {
   }
 }
 
-# find_stopped_data: sets STOPPED_DATA to the folder of the member's data and, where it has one of its own, that of its write-ahead
-# log, as etcd itself would find them; ends the step where a member's data is not there
+# find_stopped_data: sets STOPPED_DATA to the folder of the member's data and, where it has one of its own,
+# that of its write-ahead log, as etcd itself would find them; ends the step where a member's data is not
+# there
 find_stopped_data() {
   local settings folder file name wal
   settings=$(etcd_settings "")

@@ -1,5 +1,6 @@
-# Kubernetes' own certificates, renewed here with the authority keys that live on the master: same subject, names and
-# uses, byte for byte, in a new certificate. What is made becomes FILE_CONTENT, and is written like any other file.
+# Kubernetes' own certificates, renewed here with the authority keys that live on the master: same subject,
+# names and uses, byte for byte, in a new certificate. What is made becomes FILE_CONTENT, and is written like
+# any other file.
 
 # row_of GROUP KIND...: the index of that group's first row of one of these kinds, or nothing
 row_of() {
@@ -12,7 +13,7 @@ row_of() {
   done
 }
 
-# kubeconfig_value FIELD: the base64 text of an embedded field of the kubeconfig on stdin; nothing when it is not there exactly once
+# kubeconfig_value FIELD: base64 text from the kubeconfig on stdin; nothing unless it is there once
 kubeconfig_value() {
   awk -v field="$1" '{
     while (match($0, field "[\"\047]*: *[\"\047]*[A-Za-z0-9+/=]+")) {
@@ -26,7 +27,7 @@ has_client() {
   grep -qs client-certificate-data "$1"
 }
 
-# embedded_certificate FILE: the client's certificate in a kubeconfig, or the authority's where it has none (PEM)
+# embedded_certificate FILE: the PEM certificate of a kubeconfig's client, or of its authority
 embedded_certificate() {
   local field='client-certificate-data'
   has_client "$1" || field='certificate-authority-data'
@@ -43,8 +44,8 @@ certificate_in() {
   esac
 }
 
-# own_authority INDEX: of the certificates on stdin the one with the signing key of that row's authority, since a bundle may begin with
-# somebody else's; the first where there is none
+# own_authority INDEX: of the certificates on stdin the one with the signing key of that row's authority,
+# since a bundle may begin with somebody else's; the first where there is none
 own_authority() {
   local pem line block='' key public=''
   pem=$(cat)
@@ -88,8 +89,9 @@ new_key() {
   esac
 }
 
-# extensions_like KIND: configuration lines for the extensions of the certificate on stdin, each byte for byte, but for the
-# key identifiers of a leaf, whose key is new. False when there is one that has no number here.
+# extensions_like KIND: configuration lines for the extensions of the certificate on stdin, each byte for
+# byte, but for the key identifiers of a leaf, whose key is new. False when there is one that has no number
+# here.
 extensions_like() {
   local name critical hex oid
   while IFS='|' read -r name critical hex; do
@@ -134,7 +136,7 @@ end_of() {
   date -u -d "$(openssl x509 -noout -enddate | cut -d = -f 2)" +%s
 }
 
-# sign_like KIND OLD KEY SIGNER SIGNER-KEY-FILE END: a certificate like OLD (PEM) for KEY (PEM), signed by SIGNER (PEM)
+# sign_like KIND OLD KEY SIGNER SIGNER-KEY-FILE END: a certificate like OLD for KEY, by SIGNER (all PEM)
 sign_like() {
   local -r kind=$1 old=$2 key=$3 signer=$4 signer_key=$5 end=$6 scratch=$SCRATCH_DIR
   local attribute
@@ -163,7 +165,8 @@ names_and_uses() {
     awk '/X509v3 (Subject|Authority) Key Identifier/ { skip = 1; next } /^            [^ ]/ { skip = 0 } !skip'
 }
 
-# make_renewals: a new certificate for every group of RENEW_GROUPS, as FILE_CONTENT. What cannot be made stays, and is said.
+# make_renewals: a new certificate for every group of RENEW_GROUPS, as FILE_CONTENT. What cannot be made
+# stays, and is said.
 make_renewals() {
   local each real seen=''
   KEPT_GROUPS='' LINKED_GROUPS=''
@@ -202,7 +205,8 @@ make_renewal() {
       text=${text%x}
       if has_client "${FILE_PATH[$i]}"; then
         make_leaf "$i" || return 1
-        # base64 has nothing that a pattern would read as its own; as they were, whatever the style of the YAML
+        # base64 has nothing that a pattern would read as its own; as they were, whatever the style of the
+        # YAML
         replace_once client-certificate-data "$(printf '%s\n' "$made" | base64 -w 0)" || return 1
         replace_once client-key-data "$(printf '%s\n' "$key" | base64 -w 0)" || return 1
       fi
@@ -227,7 +231,8 @@ make_leaf() {
   made=$(sign_like leaf "$old" "$key" "$signer" "${FILE_PATH[$signer_index]}" "$end")
 }
 
-# with_authority PEM: the text on stdin with PEM for each earlier certificate of that authority; the rest byte for byte
+# with_authority PEM: the text on stdin with PEM for each earlier certificate of that authority; the rest byte
+# for byte
 with_authority() {
   local -r RENEWED_PEM=$1
   local text renewed
@@ -245,8 +250,8 @@ replace_once() {
   text=${text//$old/$2}
 }
 
-# sign_authorities: each of SIGN_AUTHORITIES anew with its own key, subject and key identifier; printed, not written: retire
-# brings the same certificate to every master
+# sign_authorities: each of SIGN_AUTHORITIES anew with its own key, subject and key identifier; printed, not
+# written: retire brings the same certificate to every master
 sign_authorities() {
   local each old key made line
   for each in ${SIGN_AUTHORITIES[@]+"${SIGN_AUTHORITIES[@]}"}; do

@@ -5,9 +5,10 @@ host_port() {
   case $1 in *:*) printf '[%s]:%s' "$1" "$2" ;; *) printf '%s:%s' "$1" "$2" ;; esac
 }
 
-# tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such as -cert and -key.
-# Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client late.
-# TLS_HEADERS, when set, holds further header lines, each with its end. Only the first line is waited for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
+# tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such
+# as -cert and -key. Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client
+# late. TLS_HEADERS, when set, holds further header lines, each with its end. Only the first line is waited
+# for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
 tls_status() {
   local -r host=$1 port=$2 path=$3
   local line=''

@@ -48,7 +48,8 @@ refuse() {
   fail "$EXIT_UNHEALTHY" "Cannot verify: $*; run pulumi up again"
 }
 
-# is_client_accepted: kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection does
+# is_client_accepted: kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection
+# does
 is_client_accepted() {
   [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify 5 -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ]
 }

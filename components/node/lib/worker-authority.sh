@@ -1,7 +1,8 @@
-# The renewed certificate of the cluster authority for workers, which this program does not reach: a script that a person runs there
-# as root. It holds public certificates only, and needs what a master needs: bash, coreutils, OpenSSL, systemd.
+# The renewed certificate of the cluster authority for workers, which this program does not reach: a script
+# that a person runs there as root. It holds public certificates only, and needs what a master needs: bash,
+# coreutils, OpenSSL, systemd.
 
-# write_worker_script: as $STATE_DIR/worker-authority, where the authority is looked after
+# write_worker_script: as $STATE_DIR/worker-authority, where the authority is managed
 write_worker_script() {
   local i
   i=$(row_of cluster-ca authority)
@@ -9,7 +10,8 @@ write_worker_script() {
   worker_script "$(certificate_in "$i")" | replace_file "$STATE_DIR/worker-authority.new" "$STATE_DIR/worker-authority" 600
 }
 
-# worker_script PEM: the text of the script that brings that certificate; one group, so that bash runs nothing of half of it
+# worker_script PEM: the text of the script that brings that certificate; one group, so that bash runs nothing
+# of half of it
 worker_script() {
   printf '%s\n' "# On a worker, as root: ssh root@WORKER bash -s <$STATE_DIR/worker-authority" "# authority $(printf '%s\n' "$1" | fingerprint)" '{'
   printf '%s=%q\n' KUBELET_UNIT "$KUBELET_UNIT" RENEWED_PEM "$1"
@@ -18,8 +20,8 @@ worker_script() {
   printf '%s\n' 'renew_worker </dev/null' '}'
 }
 
-# has_worker_script FINGERPRINT: the script that is there brings that certificate. An earlier rollout's would bring an earlier one, and
-# a master that was not the first has none.
+# has_worker_script FINGERPRINT: the script that is there brings that certificate. An earlier rollout's would
+# bring an earlier one, and a master that was not the first has none.
 has_worker_script() {
   local line
   { IFS= read -r line && IFS= read -r line; } 2>/dev/null <"$STATE_DIR/worker-authority" && [ "$line" = "# authority $1" ]
@@ -74,8 +76,8 @@ has_kubelet() {
   [ -n "$(unit_pid "$KUBELET_UNIT")" ]
 }
 
-# kubelet_trust PID: what this kubelet trusts the authority by, as "pem FILE" or "kubeconfig FILE"; "unclear FILE" where one
-# cannot tell
+# kubelet_trust PID: what this kubelet trusts the authority by, as "pem FILE" or "kubeconfig FILE"; "unclear
+# FILE" where one cannot tell
 kubelet_trust() {
   local config file named
   config=$(argument_of "$1" --config)
@@ -103,8 +105,8 @@ authorities_in() {
   esac
 }
 
-# with_renewed: the PEM text on stdin with RENEWED_PEM for each certificate that has its subject and key; 1 where none has, 2 where
-# one ends later
+# with_renewed: the PEM text on stdin with RENEWED_PEM for each certificate that has its subject and key; 1
+# where none has, 2 where one ends later
 with_renewed() {
   local line block='' found=1 later=0
   while IFS= read -r line || [ -n "$line" ]; do
@@ -179,7 +181,7 @@ restart_worker() {
   wait_until 60 is_worker_well "$old" "$health"
 }
 
-# is_worker_well PID HEALTH: another process than that says that it is well, or at least what that one said
+# is_worker_well PID HEALTH: a process other than PID is healthy, or at least as healthy as HEALTH
 is_worker_well() {
   local health
   has_kubelet && [ "$(unit_pid "$KUBELET_UNIT")" != "$1" ] || return 1
