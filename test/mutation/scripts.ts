@@ -26,8 +26,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
-    from: 'wait_until "$GATE_SECONDS" are_other_apis_ready || {',
-    to: "true || {",
+    from: 'if ! wait_until "$GATE_SECONDS" are_other_apis_ready; then',
+    to: "if false; then",
     tests: "node/members.bats",
     test: "one other API server that is not ready",
   },
@@ -121,7 +121,7 @@ export const scriptMutations: readonly Mutation[] = [
     from: '"$ETCD_USER"[4567]??) return 0 ;; esac',
     to: "*) return 0 ;; esac",
     tests: "node/files.bats",
-    test: "a file that its reader cannot read is said",
+    test: "a file that its reader cannot read gets that owner",
   },
   {
     file: "components/node/lib/files.sh",
@@ -140,8 +140,8 @@ export const scriptMutations: readonly Mutation[] = [
   // etcd.sh
   {
     file: "components/node/lib/etcd.sh",
-    from: '[ "$healthy" -ge "$((total / 2 + 1))" ]',
-    to: '[ "$healthy" -ge "$((total / 2))" ]',
+    from: '[ "$healthy" -lt "$((total / 2 + 1))" ]',
+    to: '[ "$healthy" -lt "$((total / 2))" ]',
     tests: "node/members.bats",
     test: "one other member that is down",
   },
@@ -182,22 +182,22 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/etcd.sh",
-    from: '[ -z "$CLUSTER_ID" ] || [',
-    to: "true || [",
+    from: 'if [ -n "$CLUSTER_ID" ] && [',
+    to: "if false && [",
     tests: "node/members.bats",
     test: "another cluster, a learner and one that lags",
   },
   {
     file: "components/node/lib/etcd.sh",
-    from: 'status_field IsLearner)" != true ]',
-    to: 'status_field IsLearner)" != maybe ]',
+    from: 'status_field IsLearner)" = true ]',
+    to: 'status_field IsLearner)" = maybe ]',
     tests: "node/members.bats",
     test: "another cluster, a learner and one that lags",
   },
   {
     file: "components/node/lib/etcd.sh",
-    from: "-lt 5000 ]",
-    to: "-lt 500000000 ]",
+    from: "-ge 5000 ]",
+    to: "-ge 500000000 ]",
     tests: "node/members.bats",
     test: "another cluster, a learner and one that lags",
   },
@@ -221,7 +221,7 @@ export const scriptMutations: readonly Mutation[] = [
     from: '[ "$address" = "$ADDRESS" ] || is_out kube-apiserver "$address" || is_api_ready "$address" || return 1',
     to: '[ "$address" = "$ADDRESS" ] || is_api_ready "$address" || return 1',
     tests: "node/members.bats",
-    test: "nobody waits for the one that is out",
+    test: "nobody waits for the one out",
   },
   {
     file: "components/node/lib/api-server.sh",
@@ -342,14 +342,14 @@ export const scriptMutations: readonly Mutation[] = [
     from: '|| [ -L "$path" ]; then',
     to: "; then",
     tests: "node/stale.bats",
-    test: "nor does a link on the path",
+    test: "neither mtime nor a link hides a change",
   },
   {
     file: "components/node/lib/receipt.sh",
     from: "stat -L -c %Z --",
     to: "stat -L -c %Y --",
     tests: "node/stale.bats",
-    test: "mtime does not hide a change",
+    test: "neither mtime nor a link hides a change",
   },
   {
     file: "components/node/lib/receipt.sh",
@@ -368,8 +368,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/backup.sh",
-    from: 'holds_these_files "$target" || fail',
-    to: "true || fail",
+    from: 'holds_these_files "$target" ||',
+    to: "true ||",
     tests: "node/backup.bats",
     test: "it is never overwritten",
   },
@@ -410,8 +410,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/backup.sh",
-    from: '  is_snapshot_whole "$1" || fail',
-    to: "  true || fail",
+    from: '  is_snapshot_whole "$1" ||',
+    to: "  true ||",
     tests: "node/backup.bats",
     test: "a snapshot that is damaged is never taken",
   },
@@ -461,8 +461,8 @@ export const scriptMutations: readonly Mutation[] = [
   // recovery.sh
   {
     file: "components/node/lib/recovery.sh",
-    from: 'if is_out etcd && { [ -z "$old" ] || is_stale etcd ||',
-    to: "if is_out etcd && { true ||",
+    from: '    [ -z "$old" ] || is_stale etcd ||',
+    to: "    true ||",
     tests: "node/members.bats",
     test: "settling a recovery",
   },
@@ -475,8 +475,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/recovery.sh",
-    from: '[ "${#STOPPED_DATA[@]}" -eq 1 ] ||',
-    to: "true ||",
+    from: 'if [ "${#STOPPED_DATA[@]}" -gt 1 ]; then',
+    to: "if false; then",
     tests: "node/crash-copy.bats",
     test: "a write-ahead log of its own",
   },
@@ -627,8 +627,8 @@ export const scriptMutations: readonly Mutation[] = [
   // clients.sh
   {
     file: "components/node/lib/clients.sh",
-    from: `"$(certificates_in <(printf '%s' "$text" | tr '\\037' '\\n'))"`,
-    to: '"$text"',
+    from: `certificates=$(certificates_in <(printf '%s' "$text" | tr '\\037' '\\n'))`,
+    to: "certificates=$text",
     tests: "node/clients.bats",
     test: "those with a certificate of etcd are told, without a key",
   },
@@ -641,15 +641,15 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/clients.sh",
-    from: "command -v kubectl >/dev/null && [ -r",
-    to: "true || [ -r",
+    from: 'if ! command -v kubectl >/dev/null || [ ! -r "$ADMIN_CONF" ]; then',
+    to: "if false; then",
     tests: "node/clients.bats",
     test: "or no kubectl, is told",
   },
   {
     file: "components/node/lib/clients.sh",
-    from: "(told[space] += count) > 50 || ",
-    to: "",
+    from: "return (told[space] += count) > 50 ",
+    to: "return 0 ",
     tests: "node/clients.bats",
     test: "what a namespace has too much of is cut",
   },
@@ -663,14 +663,14 @@ export const scriptMutations: readonly Mutation[] = [
   // renewal.sh, kubernetes.sh
   {
     file: "components/node/lib/renewal.sh",
-    from: '[ "$KEEP_KEYS" != 1 ] || [',
-    to: "true || [",
+    from: 'if [ "$KEEP_KEYS" = 1 ]; then',
+    to: "if false; then",
     tests: "node/kubernetes.bats",
     test: "keepKeys keeps them",
   },
   {
     file: "components/node/lib/renewal.sh",
-    from: `[ "$(names_and_uses <"$scratch/made")" = "$(printf "%s\\n" "$old" | names_and_uses)" ] && cat`,
+    from: '[ "$(names_and_uses <"$scratch/made")" = "$names" ] && cat',
     to: "cat",
     tests: "node/kubernetes.bats",
     test: "with another subject than the present one's",

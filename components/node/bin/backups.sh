@@ -1,5 +1,5 @@
 # What a master keeps of earlier sets: lists it, read only, or removes one backup under the steps' lock.
-# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}, as components/node/lib/backup.sh leaves them
+# $BACKUP_DIR/rollout-<n>/{manifest,receipt,files/<path>,snapshot.db,data/}: see components/node/lib/backup.sh
 
 source "${BASH_SOURCE%/*}/../lib/output.sh"
 source "${BASH_SOURCE%/*}/../lib/receipt.sh"
@@ -8,8 +8,11 @@ source "${BASH_SOURCE%/*}/../lib/backup.sh"
 
 list_backups() {
   local -r receipt=$STATE_DIR/receipt
-  local number folder
-  [ ! -f "$receipt" ] || result "present $(value_in "$receipt" rollout) $(value_in "$receipt" complete) $(value_in "$receipt" rotation)"
+  local number folder rotation
+  if [ -f "$receipt" ]; then
+    rotation=$(value_in "$receipt" rotation)
+    result "present $(value_in "$receipt" rollout) $(value_in "$receipt" complete) $rotation"
+  fi
   [ ! -d "$STATE_DIR/journal" ] || result "leftover $STATE_DIR/journal"
   for folder in "$BACKUP_DIR"/rollout-*.new; do
     [ ! -d "$folder" ] || result "leftover $folder"
@@ -22,7 +25,7 @@ list_backups() {
 
 # describe_backup FOLDER NUMBER
 describe_backup() {
-  local kind sum path files=0
+  local kind sum path files=0 rotation
   result "backup $2"
   if [ ! -f "$1/manifest" ]; then
     result "damaged $2 manifest"
@@ -36,7 +39,10 @@ describe_backup() {
   done <"$1/manifest"
   result "files $2 $files"
   # the receipt from before that rollout tells whose set this is; the original set has none
-  [ ! -f "$1/receipt" ] || result "receipt $2 $(value_in "$1/receipt" complete) $(value_in "$1/receipt" rotation)"
+  if [ -f "$1/receipt" ]; then
+    rotation=$(value_in "$1/receipt" rotation)
+    result "receipt $2 $(value_in "$1/receipt" complete) $rotation"
+  fi
   if [ -f "$1/snapshot.db" ]; then
     result "snapshot $2 $(stat -c %s "$1/snapshot.db")"
     snapshot_status "$1/snapshot.db" "$2"
@@ -70,7 +76,8 @@ snapshot_status() {
     result "damaged $2 snapshot.db"
     return 0
   fi
-  printf '%s\n' "$said" | sed -n -e "s/^\"Hash\" : /snapshot-hash $2 /p" -e "s/^\"Revision\" : /snapshot-revision $2 /p"
+  printf '%s\n' "$said" |
+    sed -n -e "s/^\"Hash\" : /snapshot-hash $2 /p" -e "s/^\"Revision\" : /snapshot-revision $2 /p"
 }
 
 # purge_backup: renamed first, so that what is half removed is no backup any more
@@ -81,8 +88,10 @@ purge_backup() {
     return 0
   fi
   rm -rf "$target.new"
-  mv -T "$target" "$target.new" && flush "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot rename $target; nothing was removed. See df -h $BACKUP_DIR"
-  rm -rf "$target.new" || fail "$EXIT_PRECONDITION" "Cannot remove $target.new; the next rollout removes it"
+  mv -T "$target" "$target.new" && flush "$BACKUP_DIR" ||
+    fail "$EXIT_PRECONDITION" "Cannot rename $target; nothing was removed. See df -h $BACKUP_DIR"
+  rm -rf "$target.new" ||
+    fail "$EXIT_PRECONDITION" "Cannot remove $target.new; the next rollout removes it"
   result removed
 }
 

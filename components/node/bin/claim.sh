@@ -29,5 +29,6 @@ main() {
 
 # leave_functions: what the steps of this run begin with
 leave_functions() {
-  printf '%s' "$FUNCTIONS" | base64 -d | gunzip >"$STATE_DIR/functions.new" && mv -f "$STATE_DIR/functions.new" "$STATE_DIR/functions"
+  printf '%s' "$FUNCTIONS" | base64 -d | gunzip >"$STATE_DIR/functions.new" &&
+    mv -f "$STATE_DIR/functions.new" "$STATE_DIR/functions"
 }

@@ -36,7 +36,8 @@ members() {
   CLIENT_CERT=$(printf '%s\n' "$api" | flag_in --etcd-certfile)
   CLIENT_KEY=$(printf '%s\n' "$api" | flag_in --etcd-keyfile)
   [ -n "$CLIENT_CERT" ] || return 0
-  ctl "$(printf '%s\n' "$api" | flag_in --etcd-servers)" member list | while IFS= read -r name; do result "member $name"; done || :
+  ctl "$(printf '%s\n' "$api" | flag_in --etcd-servers)" member list |
+    while IFS= read -r name; do result "member $name"; done || :
 }
 
 main() {

@@ -29,7 +29,8 @@ phase_issue() {
   require_health
   require_wanted_accepted
   is_out kube-apiserver || ! is_stale kube-apiserver ||
-    fail "$EXIT_PRECONDITION" "Cannot issue: kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
+    fail "$EXIT_PRECONDITION" "Cannot issue:" \
+      "kube-apiserver has not been restarted since its trust file changed; run the whole rollout: pulumi up"
   # an API server that is out cannot be ready before Kubernetes' certificates are right
   apply_renewals
   # a process of old, with a leaf that the others accept, would refuse theirs when they are new
@@ -39,7 +40,8 @@ phase_issue() {
 phase_settle() {
   local component
   for component in etcd kube-apiserver; do
-    is_out "$component" || ! is_stale "$component" || fail "$EXIT_UNHEALTHY" "Cannot settle: $component runs with files that have changed since its start; run pulumi up again"
+    is_out "$component" || ! is_stale "$component" || fail "$EXIT_UNHEALTHY" \
+      "Cannot settle: $component runs with files that have changed since its start; run pulumi up again"
   done
   if is_out kube-apiserver; then start_what_is_out; else require_health; fi
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
@@ -54,8 +56,11 @@ phase_retire() {
 
 # write_all: all files of a master that is not a member yet, where nothing runs and nothing is started
 write_all() {
+  local -r stop="${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}"
   [ -z "$(identity etcd)" ] ||
-    fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER; expected none before it has joined. Stop it (${ETCD_UNIT:+systemctl stop $ETCD_UNIT}${ETCD_MANIFEST:+mv $ETCD_MANIFEST /root/}), or remove masters[$MASTER].joining, then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot write files only: etcd runs on $MASTER;" \
+      "expected none before it has joined. Stop it ($stop), or remove masters[$MASTER].joining," \
+      "then run pulumi up again"
   require_valid_here
   apply_files
 }
@@ -80,15 +85,18 @@ require_health() {
   # an interrupted step may have left a journal: then this step is what brings the master back
   [ ! -d "$STATE_DIR/journal" ] || return 0
   is_out etcd || wait_until "$HEALTH_SECONDS" is_etcd_sound ||
-    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed. See $(etcd_logs) on $MASTER"
+    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: etcd is not healthy: $PROBLEM; nothing was changed." \
+      "See $(etcd_logs) on $MASTER"
   is_out kube-apiserver || wait_until "$HEALTH_SECONDS" is_api_ready ||
-    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: kube-apiserver is not ready on $ADDRESS:$API_PORT; nothing was changed"
+    fail "$EXIT_UNHEALTHY" "Cannot start $PHASE: kube-apiserver is not ready on $ADDRESS:$API_PORT;" \
+      "nothing was changed"
 }
 
 # require_valid_here: nothing is backdated, so a master whose clock is behind waits until its own clock agrees
 require_valid_here() {
   wait_until "$CLOCK_SECONDS" are_leaves_valid ||
-    fail "$EXIT_PRECONDITION" "Cannot issue: the new leaves are not valid yet by the clock of $MASTER ($(date -u)); nothing was changed. Set the clock (timedatectl), then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot issue: the new leaves are not valid yet by the clock of $MASTER" \
+      "($(date -u)); nothing was changed. Set the clock (timedatectl), then run pulumi up again"
 }
 
 # are_leaves_valid: every wanted certificate has begun by this master's clock
@@ -118,9 +126,11 @@ require_wanted_accepted() {
   for address in "${MEMBER_ADDRESSES[@]}"; do
     ! is_out etcd "$address" || continue
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_CLIENT_PORT" api-client ||
-      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_CLIENT_PORT does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
+      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_CLIENT_PORT" \
+        "does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_PEER_PORT" peer ||
-      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_PEER_PORT does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
+      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_PEER_PORT" \
+        "does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
   done
 }
 
@@ -147,13 +157,16 @@ require_wanted_served() {
   local address
   for address in "${MEMBER_ADDRESSES[@]}"; do
     wait_until "$HEALTH_SECONDS" serves_wanted "$address" "$ETCD_CLIENT_PORT" server-trust ||
-      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_CLIENT_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
+      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_CLIENT_PORT" \
+        "does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
     wait_until "$HEALTH_SECONDS" serves_wanted "$address" "$ETCD_PEER_PORT" peer-trust ||
-      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_PEER_PORT does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
+      fail "$EXIT_PRECONDITION" "Cannot retire: $address:$ETCD_PEER_PORT" \
+        "does not serve a leaf of the wanted authority; run the whole rollout: pulumi up"
   done
   # what this master's own clients hold, on disk and not only in memory
   is_issued_by <(wanted_leaf server-trust trust) <"$CLIENT_CERT" ||
-    fail "$EXIT_PRECONDITION" "Cannot retire: $CLIENT_CERT is not a leaf of the wanted authority; run the whole rollout: pulumi up"
+    fail "$EXIT_PRECONDITION" "Cannot retire: $CLIENT_CERT is not a leaf of the wanted authority;" \
+      "run the whole rollout: pulumi up"
 }
 
 # serves_wanted ADDRESS PORT GROUP: what is served there is under the wanted trust file of that group
@@ -171,7 +184,10 @@ main() {
   ETCD_USER=$(etcd_user)
   case $PHASE in
     backup | trust | issue | settle | retire | verify) with_lock run_phase ;;
-    *) fail "$EXIT_USAGE" "Cannot run phase '$PHASE': expected backup, trust, issue, settle, retire or verify" ;;
+    *)
+      fail "$EXIT_USAGE" "Cannot run phase '$PHASE':" \
+        "expected backup, trust, issue, settle, retire or verify"
+      ;;
   esac
 }
 
@@ -185,7 +201,8 @@ run_phase() {
   fi
   owner=$(receipt_get owner)
   [ -z "$owner" ] || [ "$owner" = "$OWNER" ] || [ "$owner" = "$TAKE_OVER" ] ||
-    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner; to take it over set takeOver: $owner"
+    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: its receipt belongs to $owner;" \
+      "to take it over set takeOver: $owner"
   rm -rf "$SCRATCH_DIR"
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
   load_saved

@@ -6,7 +6,7 @@ source "${BASH_SOURCE%/*}/../lib/clients.sh"
 
 # resolve_paths: Kubernetes' files lie where the running processes say
 resolve_paths() {
-  local i component found default
+  local i component pid found default
   local -A pids=()
   for i in "${!FILE_PATH[@]}"; do
     [ -n "${FILE_SIGNER[$i]}" ] || continue
@@ -14,9 +14,11 @@ resolve_paths() {
     if [ -n "${FILE_FLAG[$i]}" ]; then
       component=${FILE_FLAG[$i]%% *}
       [ -n "${pids[$component]+known}" ] || pids[$component]=$(pid_of "$component")
-      found=${pids[$component]:+$(process_path "${pids[$component]}" "${FILE_FLAG[$i]#* }" "${FILE_FIELD[$i]}")}
+      pid=${pids[$component]}
+      found=${pid:+$(process_path "$pid" "${FILE_FLAG[$i]#* }" "${FILE_FIELD[$i]}")}
       # another name of an authority whose file has a row already is none
-      [ -z "$found" ] || { [ "${FILE_KIND[$i]}" = authority ] && has_authority_row "$found" "$i"; } || FILE_PATH[i]=$found
+      if [ "${FILE_KIND[$i]}" = authority ] && has_authority_row "$found" "$i"; then found=''; fi
+      [ -z "$found" ] || FILE_PATH[i]=$found
     elif [ "${FILE_KIND[$i]}" = authority-key ]; then
       # beside its certificate, unless a flag says otherwise
       found=${FILE_PATH[$(row_of "${FILE_GROUP[$i]}" authority)]}
@@ -27,7 +29,9 @@ resolve_paths() {
   i=$(row_of cluster-ca authority)
   [ -z "$i" ] || API_CA=${FILE_PATH[$i]}
   i=$(row_of apiserver-kubelet-client cert)
-  [ -z "$i" ] || { API_CLIENT_CERT=${FILE_PATH[$i]} && API_CLIENT_KEY=${FILE_PATH[$(row_of apiserver-kubelet-client key)]}; }
+  [ -n "$i" ] || return 0
+  API_CLIENT_CERT=${FILE_PATH[$i]}
+  API_CLIENT_KEY=${FILE_PATH[$(row_of apiserver-kubelet-client key)]}
 }
 
 # process_path PID FLAG FIELD: what it was given, or what its --config names
@@ -43,7 +47,8 @@ process_path() {
 has_authority_row() {
   local i
   for ((i = 0; i < $2; i++)); do
-    [ "${FILE_KIND[$i]}" != authority ] || [ "$(real_path "${FILE_PATH[$i]}")" != "$(real_path "$1")" ] || return 0
+    [ "${FILE_KIND[$i]}" = authority ] || continue
+    [ "$(real_path "${FILE_PATH[$i]}")" != "$(real_path "$1")" ] || return 0
   done
   return 1
 }
@@ -54,8 +59,9 @@ survey_files() {
   local -a present=()
   local -A found=()
   for i in "${!FILE_PATH[@]}"; do [ ! -e "${FILE_PATH[$i]}" ] || present+=("${FILE_PATH[$i]}"); done
-  [ "${#present[@]}" -eq 0 ] ||
-    while IFS=$'\037' read -r rights path; do found[$path]=$rights; done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
+  [ "${#present[@]}" -eq 0 ] || while IFS=$'\037' read -r rights path; do
+    found[$path]=$rights
+  done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
   for i in "${!FILE_PATH[@]}"; do
     survey_file "$i" "${found[${FILE_PATH[$i]}]-}"
     [ "$RESTORE" = 0 ] || survey_saved "$i"
@@ -138,10 +144,15 @@ survey_other_processes() {
 }
 
 survey_member() {
-  local status problem
+  local -r url=$(client_url "$ADDRESS")
+  local status problem leader
   # one that does not even serve says nothing, and each question would wait for it
-  if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields); then
-    if is_etcd_active; then result "etcd silent no status from $(client_url "$ADDRESS")"; else result "etcd $(no_etcd)"; fi
+  if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$url" endpoint status -w fields); then
+    if is_etcd_active; then
+      result "etcd silent no status from $url"
+    else
+      result "etcd $(no_etcd)"
+    fi
     return
   fi
   problem=$(etcd_problem "$status")
@@ -151,8 +162,9 @@ survey_member() {
   result "etcd ${problem:-healthy}"
   result "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   result "version $(printf '%s\n' "$status" | status_field Version)"
-  [ "$(printf '%s\n' "$status" | status_field Leader)" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || result leader
-  ctl "$(client_url "$ADDRESS")" member list | while IFS= read -r row; do result "member $row"; done || :
+  leader=$(printf '%s\n' "$status" | status_field Leader)
+  [ "$leader" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || result leader
+  ctl "$url" member list | while IFS= read -r row; do result "member $row"; done || :
 }
 
 # survey_served PORT: false where nothing is
@@ -180,7 +192,8 @@ survey_reached() {
 # established connections to etcd's client port from elsewhere: who else would notice a rotation
 survey_clients() {
   command -v ss >/dev/null 2>&1 || return 0
-  ss -tn state established "( sport = :$ETCD_CLIENT_PORT )" 2>/dev/null | awk 'NR > 1 { sub(/:[0-9]+$/, "", $NF); gsub(/[][]|::ffff:/, "", $NF); print $NF }' |
+  ss -tn state established "( sport = :$ETCD_CLIENT_PORT )" 2>/dev/null |
+    awk 'NR > 1 { sub(/:[0-9]+$/, "", $NF); gsub(/[][]|::ffff:/, "", $NF); print $NF }' |
     sort -u | while read -r address; do result "client $address"; done
 }
 
@@ -191,17 +204,27 @@ survey_clients() {
 survey_strangers() {
   local i real pem path folder known=$'\n'
   folder=$(readlink -f -- "${SERVER_CERT%/*}")
-  for i in "${!FILE_PATH[@]}"; do [ ! -e "${FILE_PATH[$i]}" ] || known=$known$(real_path "${FILE_PATH[$i]}")$'\n'; done
-  timeout 10 find "${SERVER_CERT%/*}/" "${API_CA%/*/*}/" "${API_CA%/*}/" "${CLIENT_CERT%/*}/" -maxdepth 4 -name .etcd-rotation.new -prune -o -xtype f -size -64k \
-    -exec grep -lE -e '-----BEGIN CERTIFICATE|PRIVATE KEY-----|(client-certificate|certificate-authority)-data' {} + 2>/dev/null | head -n 200 | while IFS= read -r path; do
+  for i in "${!FILE_PATH[@]}"; do
+    [ ! -e "${FILE_PATH[$i]}" ] || known=$known$(real_path "${FILE_PATH[$i]}")$'\n'
+  done
+  stranger_files | while IFS= read -r path; do
     real=$(readlink -f -- "$path")
     case $known in *$'\n'"$real"$'\n'*) continue ;; esac
     known=$known$real$'\n'
     pem=$(timeout 2 openssl x509 -in "$real" 2>/dev/null </dev/null || embedded_certificate "$real" || :)
     [ -z "$pem" ] || result "stranger $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
-    case $real in "${folder:--}"/*) pem=$(timeout 2 openssl pkey -in "$real" -pubout 2>/dev/null </dev/null) || continue ;; *) continue ;; esac
+    case $real in "${folder:--}"/*) ;; *) continue ;; esac
+    pem=$(timeout 2 openssl pkey -in "$real" -pubout 2>/dev/null </dev/null) || continue
     result "stranger-key $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
   done
+}
+
+# stranger_files: up to 200 with a certificate or a key, of the folders of etcd's and Kubernetes' files
+stranger_files() {
+  local -r marks='-----BEGIN CERTIFICATE|PRIVATE KEY-----|(client-certificate|certificate-authority)-data'
+  timeout 10 find "${SERVER_CERT%/*}/" "${API_CA%/*/*}/" "${API_CA%/*}/" "${CLIENT_CERT%/*}/" -maxdepth 4 \
+    -name .etcd-rotation.new -prune -o -xtype f -size -64k -exec grep -lE -e "$marks" {} + 2>/dev/null |
+    head -n 200
 }
 
 # survey_carrier KIND NAME END WORDS
@@ -216,7 +239,8 @@ survey() {
   result "clock $(date +%s)"
   # side by side, each being a handshake or two; printed one after the other
   # (below 10: bash keeps its own copies from there on)
-  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver) 6< <(survey_member) 7< <(survey_others) 8< <(survey_state)
+  exec 4< <(survey_process etcd) 5< <(survey_process kube-apiserver)
+  exec 6< <(survey_member) 7< <(survey_others) 8< <(survey_state)
   exec 3< <([ "$ADDRESS" != "${MEMBER_ADDRESSES[0]-}" ] || report_carriers survey_carrier)
   exec 9< <(survey_other_processes; survey_holders)
   survey_files
@@ -228,13 +252,15 @@ survey() {
 
 # survey_kubernetes: its version, by the image in kube-apiserver's manifest, else as it answers
 survey_kubernetes() {
+  local -r image='image: *[^@ ]*\(kube-apiserver\|hyperkube\)[^:@ ]*'
   local version
   local -a options=()
-  version=$(sed -n 's/^ *image: *[^@ ]*\(kube-apiserver\|hyperkube\)[^:@ ]*:\(v[0-9][^"'\''@ ]*\).*/\2/p' "$API_MANIFEST" 2>/dev/null | head -n 1)
+  version=$(sed -n "s/^ *$image:\(v[0-9][^\"'@ ]*\).*/\2/p" "$API_MANIFEST" 2>/dev/null | head -n 1)
   if [ -z "$version" ]; then
     [ ! -r "$API_CLIENT_KEY" ] || options=(-cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
-    version=$(printf 'GET /version HTTP/1.0\r\n\r\n' | timeout 5 openssl s_client -quiet -connect "$(host_port "$ADDRESS" "$API_PORT")" ${options[@]+"${options[@]}"} 2>/dev/null |
-      sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
+    version=$(printf 'GET /version HTTP/1.0\r\n\r\n' |
+      timeout 5 openssl s_client -quiet -connect "$(host_port "$ADDRESS" "$API_PORT")" \
+        ${options[@]+"${options[@]}"} 2>/dev/null | sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
   fi
   [ -z "$version" ] || result "kubernetes $version"
 }
@@ -258,11 +284,14 @@ is_free() {
 # refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of
 # several entries the last counts, and one of bash's own before all
 refuse_recorded_input() {
-  local said
+  local said last
   [ -n "${SUDO_USER:-}" ] && said=$(timeout 10 sudo -n -l -U "$SUDO_USER" 2>/dev/null) || return 0
   case $said in *Defaults!*/bash*'!log_input'*) return 0 ;; esac
-  [ "$(printf '%s\n' "$said" | sed '/^$/,$d' | grep -ow -e '!log_input' -e log_input | tail -n 1)" = log_input ] || return 0
-  printf '%s: Cannot send keys by sudo: it records the standard input of %s (log_input); expected Defaults:%s !log_input in sudoers. Add that line (visudo)\n' "$MASTER" "$SUDO_USER" "$SUDO_USER" >&2
+  last=$(printf '%s\n' "$said" | sed '/^$/,$d' | grep -ow -e '!log_input' -e log_input | tail -n 1) || :
+  [ "$last" = log_input ] || return 0
+  printf '%s: Cannot send keys by sudo: it records the standard input of %s (log_input); ' \
+    "$MASTER" "$SUDO_USER" >&2
+  printf 'expected Defaults:%s !log_input in sudoers. Add that line (visudo)\n' "$SUDO_USER" >&2
   exit "$EXIT_PRECONDITION"
 }
 

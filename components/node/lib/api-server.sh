@@ -16,7 +16,9 @@ is_api_ready() {
 api_status() {
   local -a options=(-CAfile "$API_CA" -verify 5 -verify_return_error)
   local answer=401
-  [ ! -r "$API_CLIENT_KEY" ] || answer=$(tls_status "$1" "$API_PORT" "$2" "${options[@]}" -cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
+  if [ -r "$API_CLIENT_KEY" ]; then
+    answer=$(tls_status "$1" "$API_PORT" "$2" "${options[@]}" -cert "$API_CLIENT_CERT" -key "$API_CLIENT_KEY")
+  fi
   [ "$answer" != 401 ] || answer=$(tls_status "$1" "$API_PORT" "$2" "${options[@]}")
   printf '%s' "$answer"
 }
@@ -57,12 +59,13 @@ signal_process() {
 # Backoff forgets after twice its maximum of 5 minutes). It remembers nothing of a container that it never
 # started again, nor of one that is older than itself.
 is_back_off_possible() {
-  local kubelet ticks uptime
+  local kubelet ticks uptime age
   ticks=${2##* }
   kubelet=$(identity kubelet)
   kubelet=${kubelet##* }
   read -r uptime _ </proc/uptime
-  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$((${uptime%.*} - ticks / $(getconf CLK_TCK)))" -lt 660 ] && has_started_again "$1"
+  age=$((${uptime%.*} - ticks / $(getconf CLK_TCK)))
+  [ -n "$kubelet" ] && [ "$kubelet" -lt "$ticks" ] && [ "$age" -lt 660 ] && has_started_again "$1"
 }
 
 # has_started_again COMPONENT: the kubelet numbers the logs of a container's starts from 0
@@ -103,7 +106,7 @@ restart_pods() {
 # manager and scheduler lose their leases)
 restart_api_server() {
   local -r old=$(identity kube-apiserver) started=$SECONDS
-  if [ -n "$old" ]; then say "restarting kube-apiserver (drain up to $DRAIN_SECONDS s)"; else say 'starting kube-apiserver'; fi
+  say "${old:+re}starting kube-apiserver${old:+ (drain up to $DRAIN_SECONDS s)}"
   restart_pods kube-apiserver || return 1
   see_new_api "$old" || return 1
   say "kube-apiserver is ready again after $(seconds_since "$started") s"

@@ -6,7 +6,8 @@ apply_files() {
   local component
   require_free_space
   require_safe_restarts
-  receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
+  receipt_put 0 ||
+    fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
   record_fresh_components
   write_files || put_back 'a file could not be written'
   for component in $PHASE_COMPONENTS; do
@@ -72,7 +73,8 @@ restart_component() {
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
   if { [ "$1" != etcd ] || ! is_etcd_unit; } && is_inside_kubelet; then
-    PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service, so that a kubelet restart would end every pod; expected a cgroup of its own"
+    PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service,"
+    PROBLEM="$PROBLEM so that a kubelet restart would end every pod; expected a cgroup of its own"
     return 1
   fi
   # with three and more a restart is no outage, whatever is allowed
@@ -82,10 +84,11 @@ may_restart() {
     # a static pod takes kube-apiserver along
     ! is_etcd_unit || return 0
   fi
-  case $1 in
-    etcd | kube-apiserver)
-      wait_until "$GATE_SECONDS" are_other_apis_ready || { PROBLEM='a restart would leave fewer API servers than one less than all: another one is not ready'; return 1; } ;;
-  esac
+  case $1 in etcd | kube-apiserver) ;; *) return 0 ;; esac
+  if ! wait_until "$GATE_SECONDS" are_other_apis_ready; then
+    PROBLEM='a restart would leave fewer API servers than one less than all: another one is not ready'
+    return 1
+  fi
 }
 
 # pass_gate: what worked here works; what is out is not waited for
@@ -112,16 +115,22 @@ put_back() {
   # a journal of a retire step that was killed has more readers than this phase
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
   journal_put_back ||
-    fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; and the previous files could not be put back. They are kept in $STATE_DIR/journal: see df -h on $MASTER, then run pulumi up again"
+    fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1;" \
+      "and the previous files could not be put back. They are kept in $STATE_DIR/journal:" \
+      "see df -h on $MASTER, then run pulumi up again"
   if is_out etcd; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started. Fix the cause on $MASTER, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back, and nothing was started." \
+      "Fix the cause on $MASTER, then run pulumi up again"
   fi
   if put_back_restarts && pass_gate; then
     journal_drop || :
-    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy. See $(etcd_logs) there, fix the cause, then run pulumi up again"
+    fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy." \
+      "See $(etcd_logs) there, fix the cause, then run pulumi up again"
   fi
-  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back, and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal. See $(etcd_logs) there, fix the cause, then run pulumi up again"
+  fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back," \
+    "and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal." \
+    "See $(etcd_logs) there, fix the cause, then run pulumi up again"
 }
 
 # put_back_restarts: of every component that this phase may have restarted
@@ -164,17 +173,22 @@ require_free_space() {
   local -a folders=("$STATE_DIR")
   for i in "${!FILE_PATH[@]}"; do
     is_written "$i" || continue
-    real=$(real_path "${FILE_PATH[$i]}") || fail "$EXIT_PRECONDITION" "Cannot write ${FILE_PATH[$i]}: its folder is missing"
+    real=$(real_path "${FILE_PATH[$i]}") ||
+      fail "$EXIT_PRECONDITION" "Cannot write ${FILE_PATH[$i]}: its folder is missing"
     folders+=("$(dirname "$real")")
   done
   for path in "${folders[@]}"; do
     [ -w "$path" ] || fail "$EXIT_PRECONDITION" "Cannot write to $path: it is missing or read-only"
     free=$(df -Pk "$path" | awk 'NR == 2 { print $4 }')
-    [ "$free" -ge 16384 ] || fail "$EXIT_PRECONDITION" "Cannot write to $path: $free KiB free; expected at least 16384 KiB"
+    [ "$free" -ge 16384 ] ||
+      fail "$EXIT_PRECONDITION" "Cannot write to $path: $free KiB free; expected at least 16384 KiB"
   done
 }
 
-# pause: the load balancer's time to notice that this master is back; the only wait that is not a condition
+# pause_if_restarted: the load balancer's time to notice that this master is back; the only unconditional wait
 pause_if_restarted() {
-  [ "$RESTARTED" = 0 ] || [ "$PAUSE_SECONDS" = 0 ] || { say "waiting $PAUSE_SECONDS s for the load balancer"; sleep "$PAUSE_SECONDS"; }
+  if [ "$RESTARTED" != 0 ] && [ "$PAUSE_SECONDS" != 0 ]; then
+    say "waiting $PAUSE_SECONDS s for the load balancer"
+    sleep "$PAUSE_SECONDS"
+  fi
 }

@@ -1,7 +1,9 @@
 # What a unit of systemd or a static pod is started with, whether it runs or not.
 
 # the settings of etcd that leave the master, by their flags; the rest of its environment or file does not
-readonly ETCD_SETTINGS='config-file name data-dir wal-dir initial-cluster listen-peer-urls listen-client-urls initial-advertise-peer-urls advertise-client-urls cert-file key-file trusted-ca-file peer-cert-file peer-key-file peer-trusted-ca-file'
+ETCD_SETTINGS='config-file name data-dir wal-dir initial-cluster listen-peer-urls listen-client-urls'
+ETCD_SETTINGS="$ETCD_SETTINGS initial-advertise-peer-urls advertise-client-urls cert-file key-file"
+readonly ETCD_SETTINGS="$ETCD_SETTINGS trusted-ca-file peer-cert-file peer-key-file peer-trusted-ca-file"
 
 # etcd_settings PID: what etcd's process, or with an empty PID its unit or static pod, is started with, as
 # flags, of which the first counts: a configuration file stands alone, else a flag goes before a variable
@@ -18,8 +20,9 @@ etcd_settings() {
     arguments=$(manifest_arguments "$ETCD_MANIFEST")
   fi 2>/dev/null
   [ -n "$arguments" ] || return 0
-  environment=$(printf '%s\n' "$environment" |
-    awk -F= '/^ETCD_[A-Z_]+=/ { name = tolower(substr($1, 6)); gsub(/_/, "-", name); print name substr($0, length($1) + 1) }' | known_settings)
+  environment=$(printf '%s\n' "$environment" | awk -F= '/^ETCD_[A-Z_]+=/ {
+    name = tolower(substr($1, 6)); gsub(/_/, "-", name); print name substr($0, length($1) + 1)
+  }' | known_settings)
   file=$(printf '%s\n' "$arguments" "$environment" | flag_in --config-file)
   if [ -z "$file" ]; then
     printf '%s\n' "$arguments" ${environment:+"$environment"}
@@ -69,14 +72,17 @@ etcd_folder() {
 
 # manifest_arguments FILE: a static pod's command, one word per line without quotes, from a block or a list
 manifest_arguments() {
-  [ ! -r "$1" ] || sed -e '/^ *\(command\|args\): *\[/ { s/^[^[]*\[ */- /; s/ *\] *$//; s/\(["'\'']\), */\1\n- /g; s/, \{1,\}/\n- /g }' "$1" |
-    sed -n -e '/^ *- *[^:]*: /d' -e "s/^ *- *[\"']\{0,1\}\([^\"'{ ][^\"']*\)[\"']\{0,1\} *\$/\1/p"
+  [ -r "$1" ] || return 0
+  sed -e '/^ *\(command\|args\): *\[/ {
+    s/^[^[]*\[ */- /; s/ *\] *$//; s/\(["'\'']\), */\1\n- /g; s/, \{1,\}/\n- /g
+  }' "$1" | sed -n -e '/^ *- *[^:]*: /d' -e "s/^ *- *[\"']\{0,1\}\([^\"'{ ][^\"']*\)[\"']\{0,1\} *\$/\1/p"
 }
 
 # unit_arguments UNIT: its command, with the variables of its environment filled in, without quotes
 unit_arguments() {
   local text line
-  text=$(systemctl show -p ExecStart "$1" 2>/dev/null | sed -n 's/^ExecStart={.* argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -n 1)
+  text=$(systemctl show -p ExecStart "$1" 2>/dev/null |
+    sed -n 's/^ExecStart={.* argv\[\]=\(.*\) ; ignore_errors=.*/\1/p' | head -n 1)
   [ -n "$text" ] || return 0
   while IFS= read -r line; do
     case $line in [A-Za-z_]*=*) text=$(fill_in "${line%%=*}" "${line#*=}" " $text ") ;; esac
@@ -90,7 +96,8 @@ unit_environment() {
   local file
   {
     systemctl show -p Environment "$1" 2>/dev/null | sed -e 's/^Environment=//' | tr ' ' '\n'
-    systemctl show -p EnvironmentFiles "$1" 2>/dev/null | sed -n 's/^EnvironmentFiles\{0,1\}=\(.*\) (ignore_errors=.*/\1/p' | while IFS= read -r file; do
+    systemctl show -p EnvironmentFiles "$1" 2>/dev/null |
+      sed -n 's/^EnvironmentFiles\{0,1\}=\(.*\) (ignore_errors=.*/\1/p' | while IFS= read -r file; do
       [ ! -r "$file" ] || sed -e "s/=[\"']\(.*\)[\"'] *\$/=\1/" "$file"
     done
   } | tac

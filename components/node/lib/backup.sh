@@ -6,12 +6,15 @@ backup() {
   local -r target=$BACKUP_DIR/rollout-$ROLLOUT
   local i path
   if [ -d "$target" ]; then
-    [ "$(sed -n 's/^attempt=//p' "$target/manifest")" = "$ATTEMPT" ] || holds_these_files "$target" || fail "$EXIT_PRECONDITION" "Cannot back up: $target exists already and belongs to another attempt; run pulumi up again"
+    [ "$(sed -n 's/^attempt=//p' "$target/manifest")" = "$ATTEMPT" ] || holds_these_files "$target" ||
+      fail "$EXIT_PRECONDITION" "Cannot back up: $target exists already and belongs to another attempt;" \
+        "run pulumi up again"
     say "backup $target exists"
     return 0
   fi
   # one that is there is somebody's, with other things in it; the backups themselves are closed
-  [ -d "$BACKUP_DIR" ] || install -d -m 700 "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot create $BACKUP_DIR"
+  [ -d "$BACKUP_DIR" ] || install -d -m 700 "$BACKUP_DIR" ||
+    fail "$EXIT_PRECONDITION" "Cannot create $BACKUP_DIR"
   # whatever rollout it was that a kill interrupted here
   rm -rf "$BACKUP_DIR"/rollout-*.new
   [ "$TAKE_SNAPSHOT" != 1 ] || drop_repeated_snapshots
@@ -24,15 +27,18 @@ backup() {
       # never written, so never put back: no second copy of it
       [ "${FILE_KIND[$i]}" != authority-key ] || continue
       [ -e "$path" ] || { printf 'absent %s\n' "$path"; continue; }
-      install -d -m 700 "$target.new/files$(dirname "$path")" && cp -a -- "$(real_path "$path")" "$target.new/files$path" ||
+      install -d -m 700 "$target.new/files$(dirname "$path")" &&
+        cp -a -- "$(real_path "$path")" "$target.new/files$path" ||
         fail "$EXIT_PRECONDITION" "Cannot copy $path to $target.new"
-      printf 'file %s %s %s\n' "$(sha256sum <"$path" | cut -d ' ' -f 1)" "$(stat -L -c '%U:%G %a' "$path")" "$path"
+      printf 'file %s %s %s\n' \
+        "$(sha256sum <"$path" | cut -d ' ' -f 1)" "$(stat -L -c '%U:%G %a' "$path")" "$path"
     done
   } >"$target.new/manifest" || fail "$EXIT_PRECONDITION" "Cannot copy the files of the layout to $target.new"
   [ ! -f "$STATE_DIR/receipt" ] || cp -a "$STATE_DIR/receipt" "$target.new/receipt"
   [ ! -d "$STATE_DIR/journal" ] || cp -a "$STATE_DIR/journal" "$target.new/journal"
   [ "$TAKE_SNAPSHOT" != 1 ] || snapshot "$target.new/snapshot.db"
-  flush_tree "$target.new" && mv -T "$target.new" "$target" && flush "$BACKUP_DIR" || fail "$EXIT_PRECONDITION" "Cannot rename $target.new"
+  flush_tree "$target.new" && mv -T "$target.new" "$target" && flush "$BACKUP_DIR" ||
+    fail "$EXIT_PRECONDITION" "Cannot rename $target.new"
   say "backup in $target"
 }
 
@@ -55,21 +61,29 @@ snapshot() {
   local tool status
   say 'taking an etcd snapshot'
   require_etcdctl
-  ETCDCTL_API=3 timeout "$GATE_SECONDS" "$ETCDCTL" --endpoints="$(client_url "$ADDRESS")" --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" \
-    snapshot save "$1" >/dev/null 2>&1 || fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"); nothing was changed"
-  is_snapshot_whole "$1" || fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: it is damaged; expected the SHA-256 at its end; nothing was changed"
+  ETCDCTL_API=3 timeout "$GATE_SECONDS" "$ETCDCTL" --endpoints="$(client_url "$ADDRESS")" \
+    --cacert="$CLIENT_CA" --cert="$CLIENT_CERT" --key="$CLIENT_KEY" snapshot save "$1" >/dev/null 2>&1 ||
+    fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS");" \
+      "nothing was changed"
+  is_snapshot_whole "$1" ||
+    fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: it is damaged;" \
+      "expected the SHA-256 at its end; nothing was changed"
   tool=${ETCDCTL%etcdctl}etcdutl
   [ -x "$tool" ] || tool=$ETCDCTL
-  status=$(ETCDCTL_API=3 "$tool" snapshot status "$1" 2>&1) || fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: $status"
+  status=$(ETCDCTL_API=3 "$tool" snapshot status "$1" 2>&1) ||
+    fail "$EXIT_PRECONDITION" "Cannot verify the etcd snapshot: $status"
   # HASH, REVISION, KEYS, SIZE; etcdctl of 3.6 prints its help and succeeds
-  status=$(printf '%s\n' "$status" | grep -E '^[0-9a-f]+, [0-9]+, ') || status='is whole, and was not read: there is no etcdutl beside etcdctl'
+  status=$(printf '%s\n' "$status" | grep -E '^[0-9a-f]+, [0-9]+, ') ||
+    status='is whole, and was not read: there is no etcdutl beside etcdctl'
   say "snapshot $status"
 }
 
 # is_snapshot_whole FILE: etcd sends the SHA-256 of a snapshot behind it; `snapshot status` does not look at
 # that (tried: etcd 3.4, 3.5)
 is_snapshot_whole() {
-  [ "$(head -c -32 "$1" | sha256sum | cut -d ' ' -f 1)" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ]
+  local sum
+  sum=$(head -c -32 "$1" | sha256sum | cut -d ' ' -f 1)
+  [ "$sum" = "$(tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n')" ]
 }
 
 # drop_repeated_snapshots: of a series of failed tries only the first one's stays; a backup holds the receipt
@@ -87,11 +101,13 @@ require_snapshot_space() {
   local free need=65536 size
   if [ "$TAKE_SNAPSHOT" = 1 ]; then
     size=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields | status_field DBSize) ||
-      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer; nothing was changed. See $(etcd_logs) on $MASTER, then run pulumi up again"
+      fail "$EXIT_PRECONDITION" "Cannot take an etcd snapshot from $(client_url "$ADDRESS"): no answer;" \
+        "nothing was changed. See $(etcd_logs) on $MASTER, then run pulumi up again"
     need=$((need + ${size:-0} / 1024 + 524288))
   fi
   free=$(df -Pk "$BACKUP_DIR" | awk 'NR == 2 { print $4 }')
-  [ "$free" -ge "$need" ] || fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
+  [ "$free" -ge "$need" ] ||
+    fail "$EXIT_PRECONDITION" "Cannot back up to $BACKUP_DIR: $free KiB free; expected at least $need KiB"
 }
 
 # saved_file INDEX: the row's file in the backup to restore; nothing unless it is as the manifest says
@@ -114,17 +130,19 @@ load_saved() {
   for i in "${!FILE_PATH[@]}"; do
     [ -n "${FILE_SAVED[$i]}" ] || continue
     file=$(saved_file "$i") ||
-      fail "$EXIT_PRECONDITION" "Cannot restore ${FILE_PATH[$i]}: $BACKUP_DIR/rollout-$RESTORE on $MASTER does not have it as its manifest says; nothing was changed. Remove restore, then run pulumi up again"
+      fail "$EXIT_PRECONDITION" "Cannot restore ${FILE_PATH[$i]}: $BACKUP_DIR/rollout-$RESTORE on $MASTER" \
+        "does not have it as its manifest says; nothing was changed. Remove restore, then run pulumi up again"
     # to the last byte: a substitution would drop the newlines at the end
     IFS= read -r -d '' content <"$file" || :
     if [ -n "${FILE_CONTENT[$i]}" ] && [ "${content: -1}" != $'\n' ]; then content=$content$'\n'; fi
     FILE_CONTENT[i]=$content${FILE_CONTENT[$i]}
     # what comes back is not what was renewed here
-    [ -z "${FILE_SIGNER[$i]}" ] || is_wanted "$i" || forget_renewal "${FILE_PATH[$i]}" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+    [ -z "${FILE_SIGNER[$i]}" ] || is_wanted "$i" || forget_renewal "${FILE_PATH[$i]}" ||
+      fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
   done
 }
 
-# prune_backups: keeps the original set, the one to restore, and all from the newest $KEEP that served whole on
+# prune_backups: keeps the original set, the one to restore, the last $KEEP that served whole, and later ones
 prune_backups() {
   local number receipt kept=0
   local -a numbers=()
@@ -136,7 +154,8 @@ prune_backups() {
     if [ "$kept" -ge "$KEEP" ]; then
       say "removing backup rollout-$number"
       # renamed first: what is half removed is no backup any more, and the next rollout erases it
-      mv -T "$BACKUP_DIR/rollout-$number" "$BACKUP_DIR/rollout-$number.new" && rm -rf "$BACKUP_DIR/rollout-$number.new"
+      mv -T "$BACKUP_DIR/rollout-$number" "$BACKUP_DIR/rollout-$number.new" &&
+        rm -rf "$BACKUP_DIR/rollout-$number.new"
     elif grep -qx 'complete=1' "$receipt"; then
       kept=$((kept + 1))
     fi

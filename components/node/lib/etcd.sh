@@ -1,7 +1,6 @@
 # etcd: health that means something, and restarts that keep quorum.
 
-# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded; quiet but for its
-# answer
+# ctl ENDPOINTS ARGS...: etcdctl as this master's kube-apiserver would connect, bounded; without its errors
 ctl() {
   loud_ctl "$@" 2>/dev/null
 }
@@ -29,7 +28,8 @@ client_urls() {
 # has been answered: etcd looks at rights last.
 member_answers() {
   local said
-  said=$(loud_ctl "$(client_url "$1")" get /etcd-rotation/answers 2>&1) || case $said in *'permission denied'*) ;; *) return 1 ;; esac
+  said=$(loud_ctl "$(client_url "$1")" get /etcd-rotation/answers 2>&1) && return
+  case $said in *'permission denied'*) ;; *) return 1 ;; esac
 }
 
 # answering_members ADDRESS...: those for which member_answers, asked side by side
@@ -56,7 +56,9 @@ member_rows() {
 other_members() {
   local address
   local -a others=()
-  for address in "${MEMBER_ADDRESSES[@]}"; do [ "$address" = "$ADDRESS" ] || is_out etcd "$address" || others+=("$address"); done
+  for address in "${MEMBER_ADDRESSES[@]}"; do
+    [ "$address" = "$ADDRESS" ] || is_out etcd "$address" || others+=("$address")
+  done
   [ "${#others[@]}" -eq 0 ] || answering_members ${others[@]+"${others[@]}"}
 }
 
@@ -67,9 +69,11 @@ quorum_without_me() {
   total=$(member_rows | wc -l)
   healthy=$(other_members | wc -l)
   for address in "${MEMBER_ADDRESSES[@]}"; do ! is_out etcd "$address" || out=$((out + 1)); done
-  QUORUM_SEEN="$healthy other members answer, the cluster has $total$([ "$out" = 0 ] || printf ', of which %s were out before' "$out")"
+  QUORUM_SEEN="$healthy other members answer, the cluster has $total"
+  [ "$out" = 0 ] || QUORUM_SEEN="$QUORUM_SEEN, of which $out were out before"
   [ "$total" -gt 0 ] || return 1
-  [ "$healthy" -ge "$((total / 2 + 1))" ] || { [ "$out" -gt 0 ] && [ "$((healthy + 1 + out))" -ge "$total" ]; }
+  [ "$healthy" -lt "$((total / 2 + 1))" ] || return 0
+  [ "$out" -gt 0 ] && [ "$((healthy + 1 + out))" -ge "$total" ]
 }
 
 # is_etcd_active: the unit is, or the static pod has a process
@@ -79,34 +83,52 @@ is_etcd_active() {
 
 # no_etcd: as etcd_problem says it
 no_etcd() {
-  if is_etcd_unit; then printf 'stopped the unit %s is not active' "$ETCD_UNIT"; else printf 'stopped the static pod of etcd has no process'; fi
+  if is_etcd_unit; then printf 'stopped the unit %s is not active' "$ETCD_UNIT" && return; fi
+  printf 'stopped the static pod of etcd has no process'
 }
 
 # etcd_problem STATUS: what is wrong with this member, a code and words; nothing when it is healthy. STATUS is
 # its own if that is known. /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
-  local status=$1 address own_applied=0 applied
+  local -r url=$(client_url "$ADDRESS")
+  local status=$1 cluster address own_applied=0 applied
   is_etcd_active || { no_etcd; return; }
   # before the others: one that is down would be waited for
-  member_answers "$ADDRESS" || { printf 'silent no linearizable read through %s' "$(client_url "$ADDRESS")"; return; }
-  [ -n "$status" ] || status=$(ctl "$(client_url "$ADDRESS")" endpoint status -w fields) || { printf 'silent no status from %s' "$(client_url "$ADDRESS")"; return; }
-  [ -z "$CLUSTER_ID" ] || [ "$(printf '%s\n' "$status" | status_field ClusterID)" = "$CLUSTER_ID" ] ||
-    { printf 'other-cluster cluster id %s, expected %s' "$(printf '%s\n' "$status" | status_field ClusterID)" "$CLUSTER_ID"; return; }
-  [ "$(printf '%s\n' "$status" | status_field IsLearner)" != true ] || { printf 'learner the member is a learner'; return; }
+  member_answers "$ADDRESS" || { printf 'silent no linearizable read through %s' "$url"; return; }
+  if [ -z "$status" ] && ! status=$(ctl "$url" endpoint status -w fields); then
+    printf 'silent no status from %s' "$url"
+    return
+  fi
+  cluster=$(printf '%s\n' "$status" | status_field ClusterID)
+  if [ -n "$CLUSTER_ID" ] && [ "$cluster" != "$CLUSTER_ID" ]; then
+    printf 'other-cluster cluster id %s, expected %s' "$cluster" "$CLUSTER_ID"
+    return
+  fi
+  if [ "$(printf '%s\n' "$status" | status_field IsLearner)" = true ]; then
+    printf 'learner the member is a learner'
+    return
+  fi
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
   while read -r address; do
-    is_peer_accepted_by "$address" || { printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"; return; }
+    if ! is_peer_accepted_by "$address"; then
+      printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"
+      return
+    fi
     applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
+    [ -n "$own_applied" ] && [ -n "$applied" ] || continue
     # 5000 entries: etcd sends a snapshot beyond them (--experimental-snapshot-catchup-entries)
-    [ -z "$own_applied" ] || [ -z "$applied" ] || [ "$((applied - own_applied))" -lt 5000 ] ||
-      { printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"; return; }
+    if [ "$((applied - own_applied))" -ge 5000 ]; then
+      printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"
+      return
+    fi
   done < <(other_members)
 }
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
 is_peer_accepted_by() {
-  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" -key "$PEER_KEY" -verify 5 -verify_return_error)" = 200 ]
+  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" \
+    -cert "$PEER_CERT" -key "$PEER_KEY" -verify 5 -verify_return_error)" = 200 ]
 }
 
 # is_etcd_healthy: keeps the reason in PROBLEM
@@ -120,7 +142,10 @@ is_etcd_healthy() {
 # step begins under an alarm, and no gate looks for one, since to put files back would only restart more.
 etcd_alarm() {
   local alarms
-  alarms=$(ctl "$(client_url "$ADDRESS")" alarm list) || { printf 'silent no answer to alarm list from %s' "$(client_url "$ADDRESS")"; return; }
+  if ! alarms=$(ctl "$(client_url "$ADDRESS")" alarm list); then
+    printf 'silent no answer to alarm list from %s' "$(client_url "$ADDRESS")"
+    return
+  fi
   [ -z "$alarms" ] || printf 'alarm an alarm is raised (etcdctl alarm list)'
 }
 
@@ -168,7 +193,8 @@ unit_property() {
 # no_new_etcd: in words
 no_new_etcd() {
   if is_etcd_unit; then
-    printf 'no new process: the unit %s is %s, its last result %s' "$ETCD_UNIT" "$(unit_property SubState)" "$(unit_property Result)"
+    printf 'no new process: the unit %s is %s, its last result %s' \
+      "$ETCD_UNIT" "$(unit_property SubState)" "$(unit_property Result)"
   else
     printf 'no new process of the static pod'
   fi
@@ -194,7 +220,8 @@ begin_etcd() {
 
 # kill_etcd OLD: a stopping leader wastes up to 11 s on handing over to members that also stop
 kill_etcd() {
-  if is_etcd_unit; then systemctl kill -s KILL "$ETCD_UNIT" 2>/dev/null || :; else signal_process KILL "$1"; fi
+  if ! is_etcd_unit; then signal_process KILL "$1" && return; fi
+  systemctl kill -s KILL "$ETCD_UNIT" 2>/dev/null || :
 }
 
 # restart_etcd: leaves no doubt that a new process answers: right after a restart the old one still does

@@ -2,14 +2,19 @@
 # and so that the old ones can always be put back.
 #
 # $STATE_DIR/journal/<hash of path>/{path,data|absent}  what a step replaces, kept until its gate has passed
-# <folder of the file>/.etcd-rotation.new/              files under their final names, about to be renamed once they are complete and checked
-# $STATE_DIR/staged                                     the list of these folders, once it has been decided that they are
+# <folder of the file>/.etcd-rotation.new/              files under their final names, moved when complete
+# $STATE_DIR/staged                                     the list of these folders, once they are to be moved
 
 # real_path PATH: where a write goes: links are followed, so that a moved folder stays moved
 real_path() {
   local path=$1
   # most have no link anywhere, which needs no process to see
-  case $path/ in [!/]* | *//* | */./* | */../*) ;; *) [ ! -d "${path%/*}/" ] || while [ -n "$path" ] && [ ! -L "$path" ]; do path=${path%/*}; done ;; esac
+  case $path/ in
+    [!/]* | *//* | */./* | */../*) ;;
+    *)
+      [ ! -d "${path%/*}/" ] || while [ -n "$path" ] && [ ! -L "$path" ]; do path=${path%/*}; done
+      ;;
+  esac
   if [ -n "$path" ]; then readlink -f -- "$1"; else printf '%s' "$1"; fi
 }
 
@@ -20,10 +25,15 @@ journal_add() {
   entry=$journal/$(printf '%s' "$1" | sha256sum | cut -c 1-16)
   [ ! -d "$entry" ] || return 0
   [ -d "$journal" ] || { install -d -m 700 "$journal" && flush "$STATE_DIR"; } || return 1
-  [ -f "$journal/phase" ] || printf '%s\n' "$PHASE" | replace_file "$journal/phase.new" "$journal/phase" 600 || return 1
+  [ -f "$journal/phase" ] || printf '%s\n' "$PHASE" |
+    replace_file "$journal/phase.new" "$journal/phase" 600 || return 1
   rm -rf "$entry.new" && install -d -m 700 "$entry.new" || return 1
   printf '%s\n' "$1" >"$entry.new/path" || return 1
-  if [ -e "$1" ]; then cp -a -- "$(real_path "$1")" "$entry.new/data" || return 1; else : >"$entry.new/absent" || return 1; fi
+  if [ -e "$1" ]; then
+    cp -a -- "$(real_path "$1")" "$entry.new/data" || return 1
+  else
+    : >"$entry.new/absent" || return 1
+  fi
   flush "$entry.new"/* "$entry.new" && mv -T "$entry.new" "$entry" && flush "$journal"
 }
 
@@ -88,7 +98,9 @@ stage_content() {
     chown "${FILE_OWNER[$1]}" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
   else
     cp -a --attributes-only -- "$real" "$draft" || return 1
-    can_be_read "$1" || { chown "$ETCD_USER:" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft"; } || return 1
+    if ! can_be_read "$1"; then
+      chown "$ETCD_USER:" -- "$draft" && chmod "${FILE_MODE[$1]}" -- "$draft" || return 1
+    fi
   fi
   case ${FILE_KIND[$1]} in
     kubeconfig) ! has_client "$real" || chmod o-rwx -- "$draft" || return 1 ;;
@@ -165,7 +177,8 @@ write_files() {
     [ "${FILE_KIND[$i]}" != key ] || continue
     group=("$i")
     for j in "${!FILE_PATH[@]}"; do
-      [ "${FILE_KIND[$j]}" = key ] && [ "${FILE_GROUP[$j]}" = "${FILE_GROUP[$i]}" ] && is_written "$j" && group+=("$j")
+      [ "${FILE_KIND[$j]}" = key ] && [ "${FILE_GROUP[$j]}" = "${FILE_GROUP[$i]}" ] || continue
+      ! is_written "$j" || group+=("$j")
     done
     group_is_wanted "${group[@]}" || write_group "${group[@]}" || return 1
     note_renewal "${FILE_GROUP[$i]}" || return 1

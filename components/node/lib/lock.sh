@@ -12,12 +12,15 @@ with_lock() {
     pid=${holder%% *}
     since=${holder##* }
     case $since in '' | *[!0-9]*) since=$(date +%s) ;; esac
-    fail "$EXIT_PRECONDITION" "Cannot lock $lock: held for $(($(date +%s) - since)) s by pid ${pid:-unknown}, $(printf '%s' "$holder" | cut -d ' ' -f 2-4); wait until it has ended, then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot lock $lock: held for $(($(date +%s) - since)) s by pid" \
+      "${pid:-unknown}, $(printf '%s' "$holder" | cut -d ' ' -f 2-4); wait until it has ended," \
+      "then run pulumi up again"
   fi
   # a run that has lost its connection must not go on where another one has begun
   holder=$(sed 's/^[0-9]* //; q' "$STATE_DIR/claim" 2>/dev/null || :)
   [ -z "$CLAIM" ] || [ -z "$holder" ] || [ "$holder" = "$CLAIM" ] ||
-    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: it has since been claimed by $holder; see what they are doing, then run pulumi up again"
+    fail "$EXIT_PRECONDITION" "Cannot work on $MASTER: it has since been claimed by $holder;" \
+      "see what they are doing, then run pulumi up again"
   printf '%s %s %s %s %s\n' "$$" "$OWNER" "$PHASE" "$ATTEMPT" "$(date +%s)" >"$lock"
   # closed for the children only: bash keeps its own copy until the command has returned
   { "$@"; } 9>&-

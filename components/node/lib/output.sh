@@ -1,6 +1,6 @@
 # Words for people on stderr, results for the program on stdout, and the exit codes.
 #
-# 0 done · 2 bad usage · 3 precondition not met · 4 unhealthy · 5 put back · 6 put back and still unhealthy
+# 0 done, 2 bad usage, 3 precondition not met, 4 unhealthy, 5 put back, 6 put back and still unhealthy
 
 readonly EXIT_USAGE=2 EXIT_PRECONDITION=3 EXIT_UNHEALTHY=4 EXIT_PUT_BACK=5 EXIT_PUT_BACK_UNHEALTHY=6
 
@@ -20,7 +20,8 @@ prepare_environment() {
 # require_etcdctl: waits for it, since etcdctl in a container is gone while that starts again
 require_etcdctl() {
   wait_until "$HEALTH_SECONDS" find_etcdctl || {
-    printf '%s: Cannot find etcdctl in %s; expected it on every master. Install it, or link it into /usr/local/bin\n' "$MASTER" "$PATH" >&2
+    printf '%s: Cannot find etcdctl in %s; expected it on every master. ' "$MASTER" "$PATH" >&2
+    printf 'Install it, or link it into /usr/local/bin\n' >&2
     exit "$EXIT_PRECONDITION"
   }
 }

@@ -51,8 +51,11 @@ path_in() {
   local path
   path=$(awk -v field="$2" '!/^ *#/ && match($0, field "[\"\047]?: *") {
     value = substr($0, RSTART + RLENGTH); quote = substr(value, 1, 1)
-    if (quote == "\"" || quote == "\047") { value = substr(value, 2); value = substr(value, 1, index(value, quote) - 1) }
-    else { sub(/[,}].*$/, "", value); sub(/[ \t]+#.*$/, "", value); sub(/[ \t\r]+$/, "", value) }
+    if (quote == "\"" || quote == "\047") {
+      value = substr(value, 2); value = substr(value, 1, index(value, quote) - 1)
+    } else {
+      sub(/[,}].*$/, "", value); sub(/[ \t]+#.*$/, "", value); sub(/[ \t\r]+$/, "", value)
+    }
     print value; exit
   }' "$1")
   case $path in '' | /*) ;; *) path=$(dirname "$1")/$path ;; esac
@@ -66,7 +69,8 @@ is_etcd_unit() {
 
 # etcd_logs: where etcd's words are, to go after "See"
 etcd_logs() {
-  if is_etcd_unit; then printf 'journalctl -u %s' "$ETCD_UNIT"; else printf '/var/log/pods/kube-system_etcd-*/etcd'; fi
+  if is_etcd_unit; then printf 'journalctl -u %s' "$ETCD_UNIT" && return; fi
+  printf '/var/log/pods/kube-system_etcd-*/etcd'
 }
 
 # unit_pid UNIT: its main process, or nothing
@@ -97,7 +101,10 @@ host_pid_named() {
     { IFS= read -r comm <"$dir/comm"; } 2>/dev/null || continue
     [ "$comm" = "${1:0:15}" ] || continue
     # kube-controllers looks like kube-controller-manager there
-    [ "${#1}" -le 15 ] || { IFS= read -r -d '' program <"$dir/cmdline" || :; [ "${program##*/}" = "$1" ] || continue; } 2>/dev/null
+    if [ "${#1}" -gt 15 ]; then
+      { IFS= read -r -d '' program <"$dir/cmdline" || :; } 2>/dev/null
+      [ "${program##*/}" = "$1" ] || continue
+    fi
     [ "$(readlink "$dir/ns/net" 2>/dev/null)" = "$own" ] || continue
     printf '%s' "${dir#/proc/}"
     return 0

@@ -16,8 +16,9 @@ receipt_put() {
   local line
   install -d -m 700 "$STATE_DIR" || return 1
   {
-    printf 'version=1\nowner=%s\ncluster=%s\nrollout=%s\nattempt=%s\nrotation=%s\nauthorities=%s\nphase=%s\ncomplete=%s\n' \
-      "$OWNER" "$CLUSTER_ID" "$ROLLOUT" "$ATTEMPT" "$ROTATION" "$AUTHORITIES" "$PHASE" "$1"
+    printf 'version=1\nowner=%s\ncluster=%s\nrollout=%s\n' "$OWNER" "$CLUSTER_ID" "$ROLLOUT"
+    printf 'attempt=%s\nrotation=%s\nauthorities=%s\n' "$ATTEMPT" "$ROTATION" "$AUTHORITIES"
+    printf 'phase=%s\ncomplete=%s\n' "$PHASE" "$1"
     if [ -f "$file" ]; then
       while IFS= read -r line; do
         case $line in component.* | renewed.*) [ "${line%%=*}" = "$key" ] || printf '%s\n' "$line" ;; esac
@@ -29,7 +30,8 @@ receipt_put() {
 
 # replace_file TEMPORARY FILE MODE: stdin becomes FILE: written aside, fsynced, renamed
 replace_file() {
-  (umask 077 && : >"$1") && chmod "$3" "$1" && dd of="$1" conv=fsync,notrunc status=none && mv -f "$1" "$2" && flush "$(dirname "$2")"
+  (umask 077 && : >"$1") && chmod "$3" "$1" && dd of="$1" conv=fsync,notrunc status=none &&
+    mv -f "$1" "$2" && flush "$(dirname "$2")"
 }
 
 # flush PATH...: each file or folder to its disk, and no other's: one that hangs elsewhere (NFS) is none of
@@ -43,7 +45,9 @@ flush() {
 # flush_tree FOLDER: with all that is in it
 flush_tree() {
   local path
-  while IFS= read -r -d '' path; do flush "$path" || return 1; done < <(find "$1" \( -type f -o -type d \) -print0)
+  while IFS= read -r -d '' path; do
+    flush "$path" || return 1
+  done < <(find "$1" \( -type f -o -type d \) -print0)
 }
 
 # reads_at_start COMPONENT INDEX: that file, and only when it starts
@@ -68,8 +72,11 @@ is_among() {
 start_digest() {
   local i sum path digest
   local -a paths=()
-  for i in "${!FILE_PATH[@]}"; do ! reads_at_start "$1" "$i" || ! is_among "${2:-all}" "$i" || paths+=("${FILE_PATH[$i]}"); done
-  digest=$(sha256sum -- ${paths[@]+"${paths[@]}"} 2>/dev/null </dev/null | while read -r sum path; do printf '%s %s  -\n' "$path" "$sum"; done | sha256)
+  for i in "${!FILE_PATH[@]}"; do
+    ! reads_at_start "$1" "$i" || ! is_among "${2:-all}" "$i" || paths+=("${FILE_PATH[$i]}")
+  done
+  digest=$(sha256sum -- ${paths[@]+"${paths[@]}"} 2>/dev/null </dev/null |
+    while read -r sum path; do printf '%s %s  -\n' "$path" "$sum"; done | sha256)
   printf '%s' "${digest:0:32}"
 }
 
@@ -119,6 +126,8 @@ newest_change() {
   [ "${#names[@]}" -gt 0 ] || { printf 0 && return; }
   while read -r changed; do
     [ "$changed" -le "$newest" ] || newest=$changed
-  done < <({ stat -c %Z -- ${names[@]+"${names[@]}"} && stat -L -c %Z -- ${targets[@]+"${targets[@]}"}; } 2>/dev/null || printf '9999999999\n')
+  done < <({
+    stat -c %Z -- ${names[@]+"${names[@]}"} && stat -L -c %Z -- ${targets[@]+"${targets[@]}"}
+  } 2>/dev/null || printf '9999999999\n')
   printf '%s' "$newest"
 }

@@ -1,6 +1,5 @@
 # Kubernetes' own certificates, renewed here with the authority keys that live on the master: same subject,
-# names and uses, byte for byte, in a new certificate. What is made becomes FILE_CONTENT, and is written like
-# any other file.
+# names and uses, byte for byte, in a new certificate, which becomes FILE_CONTENT like any other file's text.
 
 # row_of GROUP KIND...: the index of that group's first row of one of these kinds, or nothing
 row_of() {
@@ -17,7 +16,8 @@ row_of() {
 kubeconfig_value() {
   awk -v field="$1" '{
     while (match($0, field "[\"\047]*: *[\"\047]*[A-Za-z0-9+/=]+")) {
-      value = substr($0, RSTART, RLENGTH); $0 = substr($0, RSTART + RLENGTH); sub(/^.*[^A-Za-z0-9+\/=]/, "", value); found++
+      value = substr($0, RSTART, RLENGTH); $0 = substr($0, RSTART + RLENGTH)
+      sub(/^.*[^A-Za-z0-9+\/=]/, "", value); found++
     }
   } END { if (found == 1) print value }'
 }
@@ -51,12 +51,17 @@ own_authority() {
   pem=$(cat)
   key=$(row_of "${FILE_SIGNER[$1]}" authority-key)
   case ${pem#*-----END CERTIFICATE-----} in
-    *'-----BEGIN CERTIFICATE-----'*) [ -z "$key" ] || [ ! -e "${FILE_PATH[$key]}" ] || public=$(key_public_key <"${FILE_PATH[$key]}") ;;
+    *'-----BEGIN CERTIFICATE-----'*)
+      [ -z "$key" ] || [ ! -e "${FILE_PATH[$key]}" ] || public=$(key_public_key <"${FILE_PATH[$key]}")
+      ;;
   esac
   [ -z "$public" ] || while IFS= read -r line; do
     case $line in *'-----BEGIN CERTIFICATE-----'*) block='' ;; esac
     block=$block$line$'\n'
-    case $line in *'-----END CERTIFICATE-----'*) [ "$(printf '%s' "$block" | certificate_public_key)" != "$public" ] || { pem=$block && break; } ;; esac
+    case $line in *'-----END CERTIFICATE-----'*) ;; *) continue ;; esac
+    [ "$(printf '%s' "$block" | certificate_public_key)" = "$public" ] || continue
+    pem=$block
+    break
   done < <(printf '%s\n' "$pem")
   printf '%s\n' "$pem" | openssl x509 2>/dev/null
 }
@@ -73,7 +78,8 @@ key_in() {
 authority_certificate() {
   local i
   i=$(row_of "$1" authority)
-  if is_written "$i"; then printf '%s' "${FILE_CONTENT[$i]}" | own_authority "$i"; else certificate_in "$i"; fi
+  if ! is_written "$i"; then certificate_in "$i"; return; fi
+  printf '%s' "${FILE_CONTENT[$i]}" | own_authority "$i"
 }
 
 # new_key: of the algorithm and size of the certificate on stdin
@@ -84,19 +90,27 @@ new_key() {
     sed -n 's/^.*Public-Key: (\([0-9]*\) bit.*/\1/p; s/^ASN1 OID: *//p' | tr '\n' ' ' && printf '\n') || :
   case ${#size[@]} in
     1) openssl genpkey -algorithm RSA -pkeyopt "rsa_keygen_bits:${size[0]}" 2>/dev/null ;;
-    2) openssl genpkey -algorithm EC -pkeyopt "ec_paramgen_curve:${size[1]}" -pkeyopt ec_param_enc:named_curve 2>/dev/null ;;
+    2)
+      openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${size[1]}" -pkeyopt ec_param_enc:named_curve 2>/dev/null
+      ;;
     *) return 1 ;;
   esac
 }
 
 # extensions_like KIND: configuration lines for the extensions of the certificate on stdin, each byte for
-# byte, but for the key identifiers of a leaf, whose key is new. False when there is one that has no number
-# here.
+# byte, but for the key identifiers of a leaf, whose key is new. False for one that has no number here.
 extensions_like() {
   local name critical hex oid
   while IFS='|' read -r name critical hex; do
     case $name in
-      'X509v3 Subject Key Identifier') [ "$1" = authority ] || { printf 'subjectKeyIdentifier=hash\n' && continue; }; oid=2.5.29.14 ;;
+      'X509v3 Subject Key Identifier')
+        if [ "$1" != authority ]; then
+          printf 'subjectKeyIdentifier=hash\n'
+          continue
+        fi
+        oid=2.5.29.14
+        ;;
       # a key identifier alone: with issuer and serial it would name the certificate that is replaced
       'X509v3 Authority Key Identifier') printf 'authorityKeyIdentifier=keyid\n' && continue ;;
       'X509v3 Basic Constraints') oid=2.5.29.19 ;;
@@ -122,13 +136,17 @@ extensions_like() {
     /cont \[ 3 \]/ { inside = 1 }
     inside && /prim: OBJECT/ { name = $0; sub(/^.*OBJECT *:/, "", name); critical = "" }
     inside && /prim: BOOLEAN *:255/ { critical = "critical," }
-    inside && /OCTET STRING *\[HEX DUMP\]:/ { hex = $0; sub(/^.*\[HEX DUMP\]:/, "", hex); print name "|" critical "|" hex }
+    inside && /OCTET STRING *\[HEX DUMP\]:/ {
+      hex = $0; sub(/^.*\[HEX DUMP\]:/, "", hex); print name "|" critical "|" hex
+    }
     inside && /cons: SEQUENCE/ && / d=1 /{ inside = 0 }')
 }
 
 # openssl_date SECONDS: since 1970, as RFC 5280 section 4.1.2.5 wants it: two digits of the year until 2049
 openssl_date() {
-  if [ "$(date -u -d "@$1" +%Y)" -lt 2050 ]; then date -u -d "@$1" +%y%m%d%H%M%SZ; else date -u -d "@$1" +%Y%m%d%H%M%SZ; fi
+  local year=y
+  [ "$(date -u -d "@$1" +%Y)" -lt 2050 ] || year=Y
+  date -u -d "@$1" "+%$year%m%d%H%M%SZ"
 }
 
 # end_of: seconds since 1970 at which the certificate on stdin ends
@@ -139,34 +157,44 @@ end_of() {
 # sign_like KIND OLD KEY SIGNER SIGNER-KEY-FILE END: a certificate like OLD for KEY, by SIGNER (all PEM)
 sign_like() {
   local -r kind=$1 old=$2 key=$3 signer=$4 signer_key=$5 end=$6 scratch=$SCRATCH_DIR
-  local attribute
+  local attribute names
   rm -rf "$scratch" && install -d -m 700 "$scratch" && : >"$scratch/index" || return 1
   # positive, and 60 bits of chance
   printf '7%s\n' "$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n' | cut -c 2-)" >"$scratch/serial" || return 1
   {
-    printf '%s\n' '[ca]' 'default_ca=master' '[master]' "database=$scratch/index" "serial=$scratch/serial" "new_certs_dir=$scratch" \
-      'default_md=sha256' 'unique_subject=no' 'email_in_dn=yes' 'policy=any' 'x509_extensions=extensions' '[any]'
-    for attribute in countryName stateOrProvinceName localityName streetAddress postalCode organizationName organizationalUnitName \
-      commonName serialNumber emailAddress domainComponent userId; do printf '%s=optional\n' "$attribute"; done
+    printf '%s\n' '[ca]' 'default_ca=master' '[master]' "database=$scratch/index" "serial=$scratch/serial" \
+      "new_certs_dir=$scratch" 'default_md=sha256' 'unique_subject=no' 'email_in_dn=yes' 'policy=any' \
+      'x509_extensions=extensions' '[any]'
+    for attribute in countryName stateOrProvinceName localityName streetAddress postalCode organizationName \
+      organizationalUnitName commonName serialNumber emailAddress domainComponent userId; do
+      printf '%s=optional\n' "$attribute"
+    done
     printf '[extensions]\n'
     printf '%s\n' "$old" | extensions_like "$kind"
   } >"$scratch/config" || return 1
   # a request that is a certificate keeps the subject byte for byte; the keys come through pipes
-  openssl x509 -in <(printf '%s\n' "$old") -signkey <(printf '%s\n' "$key") -out "$scratch/request" 2>/dev/null || return 1
+  openssl x509 -in <(printf '%s\n' "$old") -signkey <(printf '%s\n' "$key") -out "$scratch/request" \
+    2>/dev/null || return 1
   # preserve=yes in the configuration takes an RDN of several values apart (OpenSSL 3.0)
-  openssl ca -batch -notext -preserveDN -config "$scratch/config" -ss_cert "$scratch/request" -cert <(printf '%s\n' "$signer") -keyfile "$signer_key" \
-    -startdate "$(openssl_date "$(($(date +%s) - 300))")" -enddate "$(openssl_date "$end")" -out "$scratch/made" >/dev/null 2>&1 || return 1
-  [ "$(names_and_uses <"$scratch/made")" = "$(printf "%s\n" "$old" | names_and_uses)" ] && cat -- "$scratch/made"
+  openssl ca -batch -notext -preserveDN -config "$scratch/config" -ss_cert "$scratch/request" \
+    -cert <(printf '%s\n' "$signer") -keyfile "$signer_key" \
+    -startdate "$(openssl_date "$(($(date +%s) - 300))")" -enddate "$(openssl_date "$end")" \
+    -out "$scratch/made" >/dev/null 2>&1 || return 1
+  names=$(printf "%s\n" "$old" | names_and_uses)
+  [ "$(names_and_uses <"$scratch/made")" = "$names" ] && cat -- "$scratch/made"
 }
 
 # names_and_uses: subject, names, uses and constraints of the certificate on stdin, to compare
 names_and_uses() {
-  openssl x509 -noout -text -certopt no_header,no_version,no_serial,no_signame,no_validity,no_issuer,no_pubkey,no_sigdump,no_aux 2>/dev/null |
-    awk '/X509v3 (Subject|Authority) Key Identifier/ { skip = 1; next } /^            [^ ]/ { skip = 0 } !skip'
+  local left_out=no_header,no_version,no_serial,no_signame,no_validity,no_issuer,no_pubkey,no_sigdump,no_aux
+  openssl x509 -noout -text -certopt "$left_out" 2>/dev/null |
+    awk '
+      /X509v3 (Subject|Authority) Key Identifier/ { skip = 1; next }
+      /^            [^ ]/ { skip = 0 }
+      !skip'
 }
 
-# make_renewals: a new certificate for every group of RENEW_GROUPS, as FILE_CONTENT. What cannot be made
-# stays, and is said.
+# make_renewals: new certificates for RENEW_GROUPS, as FILE_CONTENT; says which ones cannot be made
 make_renewals() {
   local each real seen=''
   KEPT_GROUPS='' LINKED_GROUPS=''
@@ -196,7 +224,8 @@ make_renewal() {
     cert)
       make_leaf "$i" || return 1
       # the x keeps the last line's end
-      text=$(sed '1,/-----END CERTIFICATE-----/d' "${FILE_PATH[$i]}" | with_authority "$signer" && printf x) || return 1
+      text=$(sed '1,/-----END CERTIFICATE-----/d' "${FILE_PATH[$i]}" |
+        with_authority "$signer" && printf x) || return 1
       FILE_CONTENT[i]=$made$'\n'${text%x}
       FILE_CONTENT[$(row_of "$1" key)]=$key$'\n'
       ;;
@@ -205,13 +234,14 @@ make_renewal() {
       text=${text%x}
       if has_client "${FILE_PATH[$i]}"; then
         make_leaf "$i" || return 1
-        # base64 has nothing that a pattern would read as its own; as they were, whatever the style of the
-        # YAML
+        # no base64 text is a pattern, so it takes the old one's place whatever the style of the YAML
         replace_once client-certificate-data "$(printf '%s\n' "$made" | base64 -w 0)" || return 1
         replace_once client-key-data "$(printf '%s\n' "$key" | base64 -w 0)" || return 1
       fi
-      [ -z "$(printf '%s' "$text" | kubeconfig_value certificate-authority-data)" ] ||
-        replace_once certificate-authority-data "$(authorities_in kubeconfig "${FILE_PATH[$i]}" | with_authority "$signer" | base64 -w 0)" || return 1
+      if [ -n "$(printf '%s' "$text" | kubeconfig_value certificate-authority-data)" ]; then
+        replace_once certificate-authority-data "$(authorities_in kubeconfig "${FILE_PATH[$i]}" |
+          with_authority "$signer" | base64 -w 0)" || return 1
+      fi
       FILE_CONTENT[i]=$text
       ;;
   esac
@@ -219,11 +249,14 @@ make_renewal() {
 
 # make_leaf INDEX: sets `made`, a certificate like that of the row by `signer`, and `key`
 make_leaf() {
-  local signer_index old end
+  local signer_index old end public
   signer_index=$(row_of "${FILE_SIGNER[$1]}" authority-key)
   old=$(certificate_in "$1") || return 1
   key=''
-  [ "$KEEP_KEYS" != 1 ] || [ "$(printf '%s\n' "$old" | certificate_public_key)" != "$(key_in "$1" | key_public_key)" ] || key=$(key_in "$1")
+  if [ "$KEEP_KEYS" = 1 ]; then
+    public=$(key_in "$1" | key_public_key)
+    [ "$(printf '%s\n' "$old" | certificate_public_key)" != "$public" ] || key=$(key_in "$1")
+  fi
   [ -n "$key" ] || key=$(printf '%s\n' "$old" | new_key) || return 1
   end=$(($(date +%s) + VALIDITY_SECONDS))
   # never beyond its authority
@@ -231,8 +264,7 @@ make_leaf() {
   made=$(sign_like leaf "$old" "$key" "$signer" "${FILE_PATH[$signer_index]}" "$end")
 }
 
-# with_authority PEM: the text on stdin with PEM for each earlier certificate of that authority; the rest byte
-# for byte
+# with_authority PEM: the text on stdin, byte for byte, but with PEM for that authority's earlier certificates
 with_authority() {
   local -r RENEWED_PEM=$1
   local text renewed
@@ -253,11 +285,12 @@ replace_once() {
 # sign_authorities: each of SIGN_AUTHORITIES anew with its own key, subject and key identifier; printed, not
 # written: retire brings the same certificate to every master
 sign_authorities() {
-  local each old key made line
+  local each old key end made line
   for each in ${SIGN_AUTHORITIES[@]+"${SIGN_AUTHORITIES[@]}"}; do
     old=$(certificate_in "$(row_of "$each" authority)")
     key=${FILE_PATH[$(row_of "$each" authority-key)]}
-    made=$(sign_like authority "$old" "$(cat -- "$key")" "$old" "$key" "$(($(date +%s) + VALIDITY_SECONDS))") || {
+    end=$(($(date +%s) + VALIDITY_SECONDS))
+    made=$(sign_like authority "$old" "$(cat -- "$key")" "$old" "$key" "$end") || {
       # what it signs ends with it; nothing else has to wait for this
       say "$each stays: openssl cannot make a certificate like the present one with $key; renew it by hand"
       receipt_put 0 "renewed.$each" "$RENEW_PURPOSE kept" || return 1

@@ -10,16 +10,18 @@ host_port() {
 # late. TLS_HEADERS, when set, holds further header lines, each with its end. Only the first line is waited
 # for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
 tls_status() {
-  local -r host=$1 port=$2 path=$3
+  local -r server=$(host_port "$1" "$2") path=$3
   local line=''
   shift 3
-  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$(host_port "$host" "$port")" "$@" 2>/dev/null < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n%s\r\n' "$path" "$(host_port "$host" "$port")" "${TLS_HEADERS:-}")) || :
+  IFS= read -r line < <(exec timeout 5 openssl s_client -quiet -connect "$server" "$@" 2>/dev/null \
+    < <(printf 'GET %s HTTP/1.0\r\nHost: %s\r\n%s\r\n' "$path" "$server" "${TLS_HEADERS:-}")) || :
   case $line in HTTP/1.[01]\ *) line=${line#* } && printf '%s' "${line%% *}" ;; esac
 }
 
 # served_leaf HOST PORT: the PEM certificate that is served, false without one; no client certificate needed
 served_leaf() {
-  { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } | openssl x509 2>/dev/null
+  { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } |
+    openssl x509 2>/dev/null
 }
 
 # accepted_names HOST PORT: subjects of the authorities that the RUNNING process accepts clients from, sorted
@@ -61,7 +63,8 @@ is_pair() {
   local certificate key
   certificate=$(certificate_public_key <"$1") || return 1
   key=$(key_public_key <"$2") || return 1
-  [ "$certificate" = "$key" ] && openssl x509 -in "$1" -noout 2>/dev/null && openssl pkey -in "$2" -noout 2>/dev/null
+  [ "$certificate" = "$key" ] && openssl x509 -in "$1" -noout 2>/dev/null &&
+    openssl pkey -in "$2" -noout 2>/dev/null
 }
 
 # is_issued_by CA: the certificate on stdin ends in CA, used as server or client, and is valid now

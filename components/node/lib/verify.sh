@@ -48,10 +48,10 @@ refuse() {
   fail "$EXIT_UNHEALTHY" "Cannot verify: $*; run pulumi up again"
 }
 
-# is_client_accepted: kube-apiserver keeps its connections: readyz does not prove its leaf, a fresh connection
-# does
+# is_client_accepted: by a new connection, since kube-apiserver keeps its own and readyz proves no leaf
 is_client_accepted() {
-  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -CAfile "$CLIENT_CA" -verify 5 -verify_return_error -cert "$CLIENT_CERT" -key "$CLIENT_KEY")" = 200 ]
+  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -cert "$CLIENT_CERT" -key "$CLIENT_KEY" \
+    -CAfile "$CLIENT_CA" -verify 5 -verify_return_error)" = 200 ]
 }
 
 # verify_old_is_refused: a client leaf from a backup that is not under the wanted authority gets no answer
@@ -89,19 +89,21 @@ is_written_and_read() {
 
 # report_served ROLE: fingerprint and end of the certificate on stdin
 report_served() {
-  local pem
+  local pem end
   pem=$(cat)
-  result "served $MASTER $1 $(printf '%s\n' "$pem" | fingerprint) $(printf '%s\n' "$pem" | openssl x509 -noout -enddate | cut -d = -f 2)"
+  end=$(printf '%s\n' "$pem" | openssl x509 -noout -enddate | cut -d = -f 2) || :
+  result "served $MASTER $1 $(printf '%s\n' "$pem" | fingerprint) $end"
 }
 
 # report_listings: the three listings of the official page, a line per certificate
 report_listings() {
-  local pattern file
+  local pattern file end
   for pattern in ${LISTINGS[@]+"${LISTINGS[@]}"}; do
     # unquoted on purpose: the pattern is a glob of the layout table
     for file in $pattern; do
       grep -q -e '-----BEGIN CERTIFICATE' "$file" 2>/dev/null || continue
-      result "listing $MASTER $file $(real_path "$file") $(fingerprint <"$file") $(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2)"
+      end=$(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2) || :
+      result "listing $MASTER $file $(real_path "$file") $(fingerprint <"$file") $end"
     done
   done
 }
