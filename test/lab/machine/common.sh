@@ -1,7 +1,8 @@
 # Functions shared by the scripts that start and stop a lab on this machine. Sourced, not run.
 # shellcheck shell=bash
 
-# started PID: when the process started, in clock ticks since the machine did. Fails when there is no such process.
+# started PID: when the process started, in clock ticks since the machine did. Fails when there is no such
+# process.
 started() {
   local stat
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
@@ -11,7 +12,8 @@ started() {
   printf '%s\n' "${20}"
 }
 
-# note PID FILE: notes a process so that it can be told from a later one with the same number, also after a reboot.
+# note PID FILE: notes a process so that it can be told from a later one with the same number, also after a
+# reboot.
 note() {
   local start boot
   start=$(started "$1")
