@@ -1,6 +1,7 @@
-# An alarm of etcd, as when its database is full: the members serve on, and `endpoint health` of etcdctl 3.5 fails.
+# An alarm of etcd, as when its database is full: the members serve on, and `endpoint health` of etcdctl 3.5
+# fails.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -15,7 +16,8 @@ raise_alarm() {
 @test "a member under an alarm answers, and the survey names the alarm" {
   raise_alarm
   mkdir -p "$FAKE"/members/10.9.0.{2,3}
-  [ "$(call 'answering_members 10.9.0.1 10.9.0.2 10.9.0.3 10.9.0.4' | sort | tr '\n' ' ')" = '10.9.0.1 10.9.0.2 10.9.0.3 ' ]
+  [ "$(call 'answering_members 10.9.0.1 10.9.0.2 10.9.0.3 10.9.0.4' | sort | tr '\n' ' ')" = \
+    '10.9.0.1 10.9.0.2 10.9.0.3 ' ]
   script survey >"$FAKE/script"
   on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
   grep -qx 'etcd alarm an alarm is raised (etcdctl alarm list)' "$FAKE/stdout"
@@ -46,7 +48,8 @@ raise_alarm() {
 
 @test "a write that an alarm forbids is refused with that reason" {
   raise_alarm
-  [ "$(call 'is_written_and_read || printf "%s" "$PROBLEM"')" = 'no write through https://10.9.0.1:2379: an alarm is raised (etcdctl alarm list)' ]
+  [ "$(call 'is_written_and_read || printf "%s" "$PROBLEM"')" = \
+    'no write through https://10.9.0.1:2379: an alarm is raised (etcdctl alarm list)' ]
 }
 
 @test "a member that forbids a read to this client has answered" {

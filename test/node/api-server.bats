@@ -1,6 +1,6 @@
 # Whether kube-apiserver is ready, whatever becomes of the certificate that asks.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -10,7 +10,8 @@ teardown() { stop_master; }
 
 # ready: what is_api_ready says with a client certificate
 ready() {
-  call 'if is_api_ready; then printf yes; else printf no; fi' "API_CLIENT_CERT='$SUITE/old/client.pem' API_CLIENT_KEY='$SUITE/old/client-key.pem'"
+  call 'if is_api_ready; then printf yes; else printf no; fi' \
+    "API_CLIENT_CERT='$SUITE/old/client.pem' API_CLIENT_KEY='$SUITE/old/client-key.pem'"
 }
 
 @test "an API server that refuses the client certificate of its own is asked without one" {

@@ -1,6 +1,6 @@
 # The backup: whole or not there, never overwritten, and good enough to restore by hand.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -13,7 +13,8 @@ folder() {
 }
 
 facts() {
-  (cd "$ROOT" && find var/lib/etcd/cert etc -type f -printf '%U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+  (cd "$ROOT" && find var/lib/etcd/cert etc -type f -printf '%U:%G %m %p\n' | LC_ALL=C sort &&
+    sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
 }
 
 @test "a backup holds every file, its manifest restores a master by hand, and it is never overwritten" {
@@ -25,12 +26,16 @@ facts() {
   [ "${OUT##*$'\n'}" = 'done attempt-7 backup master-1' ]
   [ "$(stat -c %a "$(folder 7)" "$(folder 7)/files")" = $'700\n700' ]
   [ "$(head -c 8 "$(folder 7)/snapshot.db")" = snapshot ]
-  [ "$(head -n 4 "$(folder 7)/manifest")" = $'attempt=attempt-7\nrollout=7\nrotation=it\'s "2026" $HOME `id` \\ *\nowner=etcd-rotation/production' ]
+  [ "$(head -n 4 "$(folder 7)/manifest")" = "attempt=attempt-7
+rollout=7
+rotation=it's \"2026\" \$HOME \`id\` \\ *
+owner=etcd-rotation/production" ]
   [ "$(grep -c '^file ' "$(folder 7)/manifest")" = 10 ]
   grep -qxF "absent $(at etcd-client)" "$(folder 7)/manifest"
   made=$(find "$(folder 7)" -printf '%i %C@ %p\n')
 
-  # the same attempt finds it, and so does another one that finds the same files; with other files it is not touched
+  # the same attempt finds it, and so does another one that finds the same files; with other files it is not
+  # touched
   step 'PHASE=backup'
   expect_code 0
   step 'PHASE=backup ATTEMPT=attempt-8'
@@ -84,7 +89,7 @@ facts() {
   [ ! -e "$(folder 7)" ]
 }
 
-@test "a snapshot that is damaged is never taken, whatever etcd's tool says of it; one that no tool reads is said to be so" {
+@test "a snapshot that is damaged is never taken, whatever etcd's tool says; an unread one is called so" {
   : >"$FAKE/help-for-status"
   : >"$FAKE/cut-snapshot"
   step 'PHASE=backup TAKE_SNAPSHOT=1'
@@ -144,7 +149,8 @@ facts() {
   # what the step has besides comes behind it, on a line of its own
   cp "$(content_of new etcd-ca)" "$FAKE/kept.pem"
   printf '%s' "$(cat "$(content_of old etcd-ca)")" >"$(folder 7)/files$(at etcd-ca)"
-  sed -i "s|^file [0-9a-f]* \(.* $(at etcd-ca)\)$|file $(sha256sum <"$(folder 7)/files$(at etcd-ca)" | cut -d ' ' -f 1) \1|" "$(folder 7)/manifest"
+  sum=$(sha256sum <"$(folder 7)/files$(at etcd-ca)" | cut -d ' ' -f 1)
+  sed -i "s|^file [0-9a-f]* \(.* $(at etcd-ca)\)$|file $sum \1|" "$(folder 7)/manifest"
   call 'PHASE=retire; load_saved; write_files' "$saved"$'\n'"$(want etcd-ca "$FAKE/kept.pem")"
   cmp "$(at etcd-ca)" <(cat "$(content_of old etcd-ca)" "$FAKE/kept.pem")
   rm -rf "$(state)/journal"
@@ -167,12 +173,13 @@ facts() {
   [ "$(call 'backup_numbers' | sort -n | tr '\n' ' ')" = '1 2 4 5 ' ]
 }
 
-@test "a folder for the backups that is there already keeps its owner and mode, and what is in it stays open" {
+@test "a folder for the backups that exists keeps its owner and mode, and what is in it stays open" {
   local -r shared="$ROOT/data disk"
   mkdir -p "$shared/etcd" && chown 4242:4243 "$shared" && chmod 755 "$shared"
   step "PHASE=backup BACKUP_DIR='$shared'"
   expect_code 0
-  [ "$(stat -c '%u:%g %a' "$shared" "$shared/etcd" "$shared/rollout-7")" = $'4242:4243 755\n0:0 755\n0:0 700' ]
+  [ "$(stat -c '%u:%g %a' "$shared" "$shared/etcd" "$shared/rollout-7")" = \
+    $'4242:4243 755\n0:0 755\n0:0 700' ]
   call '[ "$(backup_numbers)" = 7 ]' "BACKUP_DIR='$shared'"
   # one that is not there is root's alone
   step "PHASE=backup BACKUP_DIR='$shared/new'"

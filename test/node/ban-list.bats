@@ -1,4 +1,5 @@
-# The list of what older bash, OpenSSL and coreutils do not have catches each of its examples, and nothing that is allowed.
+# The list of what older bash, OpenSSL and coreutils do not have catches each of its examples, and nothing
+# that is allowed.
 
 bats_require_minimum_version 1.5.0
 

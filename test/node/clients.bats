@@ -1,6 +1,7 @@
-# Clients of etcd besides Kubernetes: what the survey tells of them, and the command that is printed for a Secret, run as printed.
+# Clients of etcd besides Kubernetes: what the survey tells of them, and the command that is printed for a
+# Secret, run as printed.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # each test is a function of its own; variables that the helpers set or read
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # tests are functions; variables of the helpers
 
 load master
 
@@ -9,8 +10,8 @@ setup() {
   CONF="$FAKE/admin.conf"
   : >"$CONF"
   : >"$FAKE/secrets"
-  # stands for kubectl: the Secrets of $FAKE/secrets as the template prints them, KEY FILE a line below each name; one of them in full,
-  # and what replaces it
+  # stands for kubectl: the Secrets of $FAKE/secrets as the template prints them, KEY FILE a line below each
+  # name; one of them in full, and what replaces it
   cat >"$FAKE/bin/kubectl" <<'KUBECTL'
 #!/bin/bash
 printf 'kubectl %s\n' "$*" >>"$FAKE/argv"

@@ -1,6 +1,7 @@
-# The crash copy of a stopped member's data: found wherever etcd would find it, whole, and never left out in silence.
+# The crash copy of a stopped member's data: found wherever etcd would find it, whole, and never left out in
+# silence.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -25,7 +26,8 @@ unit() {
 
 # starts_with WORDS: the command of etcd's unit
 starts_with() {
-  unit ExecStart "{ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd $1 ; ignore_errors=no ; start_time=[n/a] ; pid=0 }"
+  unit ExecStart \
+    "{ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd $1 ; ignore_errors=no ; start_time=[n/a] ; pid=0 }"
 }
 
 # expect_copied [ASSIGNMENTS]: the member's database and its log; gone again afterwards
@@ -47,7 +49,8 @@ expect_refused() {
 @test "it is found by a flag in any form, with the variables of the unit filled in" {
   local form
   unit Environment 'DATA=m-1.etcd OTHER=1'
-  for form in --data-dir=m-1.etcd '-data-dir=m-1.etcd' '--data-dir m-1.etcd' "--data-dir $HOME_DIR/m-1.etcd" '--data-dir=${DATA} --debug' \
+  for form in --data-dir=m-1.etcd '-data-dir=m-1.etcd' '--data-dir m-1.etcd' \
+    "--data-dir $HOME_DIR/m-1.etcd" '--data-dir=${DATA} --debug' \
     '-data-dir $DATA' '--data-dir="${DATA}"'; do
     printf 'form %s\n' "$form"
     starts_with "--client-cert-auth $form"
@@ -78,7 +81,8 @@ expect_refused() {
 }
 
 @test "a configuration file stands alone" {
-  printf "# data-dir: no\nname: 'm-1'\nwal-dir:\nclient-transport-security:\n  cert-file: x\n" >"$BASE/etcd.yml"
+  printf '%s\n' '# data-dir: no' "name: 'm-1'" wal-dir: client-transport-security: '  cert-file: x' \
+    >"$BASE/etcd.yml"
   starts_with "--config-file=$BASE/etcd.yml --data-dir=/nowhere"
   expect_copied
   printf 'data-dir: "m-1.etcd" # the old place\n' >"$BASE/etcd.yml"
@@ -96,7 +100,8 @@ expect_refused() {
   expect_copied "$pod"
   printf '    - --data-dir\n    - "%s"\n    image: x\n' "$HOME_DIR/m-1.etcd" >"$BASE/etcd.yaml"
   expect_copied "$pod"
-  printf '    command: [etcd, "--initial-cluster=a=1,b=2", "--data-dir=%s"]\n' "$HOME_DIR/m-1.etcd" >"$BASE/etcd.yaml"
+  printf '    command: [etcd, "--initial-cluster=a=1,b=2", "--data-dir=%s"]\n' "$HOME_DIR/m-1.etcd" \
+    >"$BASE/etcd.yaml"
   expect_copied "$pod"
   printf '    command: ["etcd","--data-dir=%s"]\n' "$HOME_DIR/m-1.etcd" >"$BASE/etcd.yaml"
   expect_copied "$pod"

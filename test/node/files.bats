@@ -1,6 +1,6 @@
 # Writing: what changes, what does not, and what is refused.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -9,7 +9,8 @@ setup() { start_master; }
 teardown() { stop_master; }
 
 everything() {
-  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
+  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key \
+    apiserver-etcd-client apiserver-etcd-client-key
 }
 
 inodes() {
@@ -48,7 +49,8 @@ inodes() {
   [ -L "$ROOT/var/lib/etcd/cert" ]
   [ -L "$(at apiserver-etcd-ca)" ]
   [ ! -L "$(at etcd-ca)" ]
-  [ "$(stat -L -c '%u:%g %a' "$(at etcd-peer)" "$(at etcd-server-key)" "$(at etcd-ca)" "$(at etcd-peer-key)" "$(at apiserver-etcd-client-key)")" = \
+  [ "$(stat -L -c '%u:%g %a' "$(at etcd-peer)" "$(at etcd-server-key)" "$(at etcd-ca)" \
+    "$(at etcd-peer-key)" "$(at apiserver-etcd-client-key)")" = \
     $'77:78 640\n77:78 640\n4242:4243 644\n4242:4243 600\n0:0 600' ]
   # the client leaf without wanted content is as it was
   cmp "$(at etcd-client)" "$(content_of old etcd-client)"
@@ -64,13 +66,15 @@ inodes() {
   step "$(everything old)"
   expect_code 0
   step "$(everything new)"
-  [ "$(stat -c '%u:%g %a' "$(at etcd-server)" "$(at etcd-peer-ca)" "$(at etcd-server-key)")" = $'4242:4243 644\n4242:4243 644\n4242:4243 640' ]
+  [ "$(stat -c '%u:%g %a' "$(at etcd-server)" "$(at etcd-peer-ca)" "$(at etcd-server-key)")" = \
+    $'4242:4243 644\n4242:4243 644\n4242:4243 640' ]
 }
 
 @test "a key that does not match its certificate is refused before any rename" {
   local before
   before=$(inodes)
-  step "$(want etcd-server "$SUITE/new/server.pem")"$'\n'"$(want etcd-server-key "$SUITE/stranger/server-key.pem")"
+  step "$(want etcd-server "$SUITE/new/server.pem")
+$(want etcd-server-key "$SUITE/stranger/server-key.pem")"
   expect_code 5
   [ "$(inodes | grep -v 'var/lib/etcd/cert$')" = "$(printf '%s\n' "$before" | grep -v 'var/lib/etcd/cert$')" ]
   [ -z "$(leftovers)" ]
@@ -92,7 +96,8 @@ inodes() {
   printf 'not a certificate\n' >"$bad"
   step "$(want etcd-ca "$bad")"
   expect_code 5
-  { cat "$SUITE/new/ca.pem"; printf -- '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'; } >"$bad"
+  cat "$SUITE/new/ca.pem" - >"$bad" < <(printf -- '-----%s-----\n' 'BEGIN CERTIFICATE' 'END CERTIFICATE' |
+    sed '1a AAAA')
   step "$(want etcd-ca "$bad")"
   expect_code 5
   [ "$(inodes | grep '\.pem$')" = "$before" ]
@@ -118,7 +123,7 @@ inodes() {
   grep -qxF 'rotation=it'"'"'s "2026" $HOME `id` \ *' "$(state)/receipt"
 }
 
-@test "a file that its reader cannot read is said, and gets its reader as the owner and the row's mode, although its content is the wanted one" {
+@test "a file that its reader cannot read gets that owner and the row's mode, although its content is right" {
   printf nobody >"$FAKE/etcd-user"
   chown root:root "$(at etcd-server-key)" && chmod 600 "$(at etcd-server-key)"
   chmod 711 "$BASE" "$ROOT" "$ROOT"/var/lib
@@ -136,7 +141,8 @@ $(want_set old etcd-server etcd-server-key)"
 
 @test "the real path of a file: what readlink says, whether it has links, dots or no folder" {
   ln -s "$ROOT/var" "$ROOT/link"
-  for path in "$(at etcd-ca)" "${ROOT}/link/lib/etcd/cert/ca.pem" "$ROOT/var/../var/lib/etcd/cert/ca.pem" "$ROOT//var/lib/etcd/cert/ca.pem" relative.pem ./a/relative.pem "$ROOT/nowhere/at/all" /ca.pem; do
+  for path in "$(at etcd-ca)" "${ROOT}/link/lib/etcd/cert/ca.pem" "$ROOT/var/../var/lib/etcd/cert/ca.pem" \
+    "$ROOT//var/lib/etcd/cert/ca.pem" relative.pem ./a/relative.pem "$ROOT/nowhere/at/all" /ca.pem; do
     call "[ \"\$(real_path '$path' || printf failed)\" = \"\$(readlink -f -- '$path' || printf failed)\" ]"
   done
 }

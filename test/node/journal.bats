@@ -1,6 +1,6 @@
 # A kill after every single command that writes, and what the next run makes of it.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -10,8 +10,9 @@ setup() {
   FAST='GATE_SECONDS=0 HEALTH_SECONDS=0'
 }
 
-# kill_points WORKER WORKERS: its share of all points (or of $KILL_POINTS, to look at a few), each tried twice: the next run fails its gate, the next run passes.
-# The two sets change roles each time that a run has passed.
+# kill_points WORKER WORKERS: its share of all points (or of $KILL_POINTS, to look at a few), each tried
+# twice: the next run fails its gate, the next run passes. The two sets change roles each time that a run has
+# passed.
 kill_points() (
   set -eu
   local -r worker=$1 workers=$2
@@ -64,7 +65,8 @@ wanted() {
 
 # facts: bytes, owners and modes of what a step may write
 facts() {
-  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort &&
+    sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
 }
 
 expect_facts() {
@@ -91,7 +93,8 @@ kill_at() {
 pair_matches() {
   local set
   for set in old new; do
-    if cmp -s "$(at etcd-server)" "$SUITE/$set/server.pem" && cmp -s "$(at etcd-server-key)" "$SUITE/$set/server-key.pem"; then return 0; fi
+    cmp -s "$(at etcd-server)" "$SUITE/$set/server.pem" || continue
+    if cmp -s "$(at etcd-server-key)" "$SUITE/$set/server-key.pem"; then return 0; fi
   done
   return 1
 }
@@ -119,13 +122,15 @@ expect_no_open_keys() {
     wait "${pids[$worker]}" || { code=1; tail -n 20 "$RESULTS/log-$worker"; }
   done
   [ "$code" = 0 ]
-  printf '# %s kill points, each with two endings; pairs that did not match on disk: %s\n' "$(<"$RESULTS/count")" \
+  printf '# %s kill points, each with two endings; pairs that did not match on disk: %s\n' \
+    "$(<"$RESULTS/count")" \
     "$(cat "$RESULTS"/worker-* | awk '{ sum += $2 } END { print sum }')" >&3
   # a certificate and its key change in one rename command: no kill falls in between
-  [ "$(cat "$RESULTS"/worker-* | awk '{ points += $1; pairs += $2 } END { print points, pairs }')" = "$(<"$RESULTS/count") 0" ]
+  [ "$(cat "$RESULTS"/worker-* | awk '{ points += $1; pairs += $2 } END { print points, pairs }')" = \
+    "$(<"$RESULTS/count") 0" ]
 }
 
-@test "a certificate and its key in two folders: one right after the other, and killed at any write the next run begins with a pair" {
+@test "certificate and key in two folders: nothing in between; killed at any write, a pair is there again" {
   local n count moved to=new between=0
   start_master
   key=$ROOT/var/lib/keys/server.pem
@@ -136,7 +141,8 @@ FILE_PATH[$(index_of etcd-server-key)]='$key'"
   IN_PROCESS='' step "$moved"$'\n'"$(want_set new etcd-server etcd-server-key)"
   expect_code 0
   cmp "$key" "$SUITE/new/server-key.pem"
-  [ "$(grep -A 1 -F "mv -f -t ${key%/*}" "$FAKE/argv" | tail -n 1 | cut -d ' ' -f 1-4)" = "mv -f -t $(dirname "$(at etcd-server)" | cut -d ' ' -f 1)" ]
+  [ "$(grep -A 1 -F "mv -f -t ${key%/*}" "$FAKE/argv" | tail -n 1 | cut -d ' ' -f 1-4)" = \
+    "mv -f -t $(dirname "$(at etcd-server)" | cut -d ' ' -f 1)" ]
   step "$moved"$'\n'"$(want_set old etcd-server etcd-server-key)"
   expect_code 0
   count=$(<"$FAKE/count")
@@ -146,7 +152,8 @@ FILE_PATH[$(index_of etcd-server-key)]='$key'"
     is_pair_of old || is_pair_of new || between=$((between + 1))
     expect_no_open_keys
     call 'finish_stages; journal_drop' "$moved"
-    [ -z "$(find "$ROOT" \( -name '.etcd-rotation*' -o -name 'staged*' \) -print)" ] || fail_at "leftovers: $(leftovers)"
+    [ -z "$(find "$ROOT" \( -name '.etcd-rotation*' -o -name 'staged*' \) -print)" ] ||
+      fail_at "leftovers: $(leftovers)"
     if is_pair_of new; then to=old; else is_pair_of old && to=new || fail_at 'no pair'; fi
   done
   [ "$between" = 1 ]

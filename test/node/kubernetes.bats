@@ -1,6 +1,6 @@
 # Kubernetes' own certificates: made anew with real OpenSSL, and compared by its own word.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -223,7 +223,8 @@ kubelet-ca $CONF/pki/link.crt" ]
 @test "a record from before a file was looked after says nothing of it: its time does; one with it decides by content" {
   local -r index=$(index_of root-ca) kubelet='identity() { printf "boot 1 5000"; }; start_epoch() { printf 100; };'
   local -r row="FILE_PATH[$index]='$PKI/ca.crt'"
-  # at SECONDS: whether the kubelet is stale when the file has changed at that time, and what a path is asked by is that file's alone
+  # at SECONDS: whether the kubelet is stale when the file has changed at that time, and what a path is asked
+  # by is that file's alone
   at() { call "$kubelet"' newest_change() { [ "${2:-}" = later ] || printf 9; printf '"$1"'; }; if is_stale kubelet; then printf stale; else printf fresh; fi' "$row"; }
   call "$kubelet record_start kubelet" "FILE_PATH[$index]=/nonexistent"
   cp "$PKI/apiserver-ca.crt" "$PKI/ca.crt"

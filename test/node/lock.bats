@@ -1,6 +1,6 @@
 # One changing script at a time, and what happens without a connection or with half a script.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -27,7 +27,8 @@ hold() {
   hold "$HOLD"
   step "GATE_SECONDS=0 OWNER=other/stack"
   expect_code 3
-  [[ $ERR =~ "Cannot lock $(state)/lock: held for "[0-9]+" s by pid "[0-9]+", etcd-rotation/production trust attempt-7; wait" ]]
+  holder='etcd-rotation/production trust attempt-7'
+  [[ $ERR =~ "Cannot lock $(state)/lock: held for "[0-9]+" s by pid "[0-9]+", $holder; wait" ]]
   # the waiting one did not wipe the holder's name
   grep -q '^[0-9]* etcd-rotation/production trust attempt-7 [0-9]*$' "$(state)/lock"
   (
@@ -44,14 +45,17 @@ hold() {
   hold 'phase_trust() { : >"$FAKE/inside"; printf "%s" "$$" >"$FAKE/main-pid"; sleep 1000; }'
   on_master bash -c 'kill -KILL "$(cat "$FAKE/main-pid")"'
   wait "$HOLDER" || :
-  on_master bash -c 'for each in /proc/[0-9]*; do tr "\0" " " <"$each/cmdline"; done 2>/dev/null' | grep -q 'sleep 1000'
+  on_master bash -c 'for each in /proc/[0-9]*; do tr "\0" " " <"$each/cmdline"; done 2>/dev/null' |
+    grep -q 'sleep 1000'
   step 'GATE_SECONDS=0'
   expect_code 0
 }
 
 @test "a step whose connection is gone in the middle finishes" {
   local code=0
-  script step "$(want_set new etcd-ca apiserver-etcd-ca)"$'\n''receipt_put_real=$(declare -f write_files); eval "real_$receipt_put_real"; write_files() { kill -HUP "$$"; kill -PIPE "$$"; : >"$FAKE/hung-up"; real_write_files; }' >"$FAKE/script"
+  script step "$(want_set new etcd-ca apiserver-etcd-ca)"'
+    real=$(declare -f write_files); eval "real_$real"
+    write_files() { kill -HUP "$$"; kill -PIPE "$$"; : >"$FAKE/hung-up"; real_write_files; }' >"$FAKE/script"
   mkfifo "$FAKE/out"
   on_master /usr/bin/setsid --wait bash -s <"$FAKE/script" >"$FAKE/out" 2>&1 3>&- &
   # the only reader goes away at once
@@ -88,11 +92,14 @@ hold() {
   before=$(cd "$ROOT" && find . -name lock -prune -o -printf '%i %C@ %p\n')
   step "OWNER=other/stack"
   expect_code 3
-  expect_says 'its receipt belongs to etcd-rotation/production; to take it over set takeOver: etcd-rotation/production'
+  owner=etcd-rotation/production
+  expect_says "its receipt belongs to $owner; to take it over set takeOver: $owner"
   step "PHASE=everything"
   expect_code 2
   expect_says "Cannot run phase 'everything'"
-  [ "$(cd "$ROOT" && find . -name lock -prune -o -printf '%i %C@ %p\n' | grep -v 'var/lib/etcd-rotation$')" = "$(printf '%s\n' "$before" | grep -v 'var/lib/etcd-rotation$')" ]
+  after=$(cd "$ROOT" && find . -name lock -prune -o -printf '%i %C@ %p\n')
+  [ "$(printf '%s\n' "$after" | grep -v 'var/lib/etcd-rotation$')" = \
+    "$(printf '%s\n' "$before" | grep -v 'var/lib/etcd-rotation$')" ]
   step "OWNER=other/stack TAKE_OVER=etcd-rotation/production"
   expect_code 0
   grep -qx 'owner=other/stack' "$(state)/receipt"
@@ -102,7 +109,9 @@ hold() {
 claim() {
   local whole
   whole=$(<"$SUITE/claim.sh")
-  printf '%s\n' "${whole%%@DATA@*}" "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim CLAIM='$1 me@here pid 7' GATE_SECONDS=0 CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
+  printf '%s\n' "${whole%%@DATA@*}" \
+    "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim CLAIM='$1 me@here pid 7'" \
+    "GATE_SECONDS=0 CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
   # shellcheck disable=SC2094 # the fifo keeps standard input open
   { cat "$FAKE/claim-$1"; cat "$FAKE/open-$1"; } | on_master bash -s >"$FAKE/claim-$1.out" 2>&1 3>&-
 }
@@ -143,7 +152,8 @@ claim() {
     before=$(facts_of)
     step 'PHASE=settle'
     expect_code 3
-    expect_says "Cannot begin: $(state)/functions is not what this run has left there; nothing was changed. Run pulumi up again"
+    expect_says "Cannot begin: $(state)/functions is not what this run has left there;"
+    expect_says 'left there; nothing was changed. Run pulumi up again'
     [ "$(facts_of)" = "$before" ]
   done
 }

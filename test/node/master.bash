@@ -1,5 +1,5 @@
-# A master for the tests: real files under a root with a space in its name, real processes in namespaces of its own,
-# and fakes for systemd, etcdctl and (but for REAL_TLS) the servers behind openssl s_client.
+# A master for the tests: real files under a root with a space in its name, real processes in namespaces of
+# its own, and fakes for systemd, etcdctl and (but for REAL_TLS) the servers behind openssl s_client.
 
 # start_master: a new one, with the old set, everything running and healthy. Sets ROOT, FAKE, MASTER_PID.
 start_master() {
@@ -10,24 +10,29 @@ start_master() {
   BASE=$(mktemp -d "$base/etcd-rotation.XXXXXX")
   ROOT="$BASE/a master"
   FAKE="$BASE/fake state"
-  mkdir -p "$ROOT" "$FAKE"/{bin,exe,members,unit,data/member} "$ROOT"/var/lib/etcd/cert "$ROOT"/etc/kubernetes/pki/etcd "$ROOT"/var/lib/etcd-rotation
+  mkdir -p "$ROOT" "$FAKE"/{bin,exe,members,unit,data/member} \
+    "$ROOT"/var/lib/etcd/cert "$ROOT"/etc/kubernetes/pki/etcd "$ROOT"/var/lib/etcd-rotation
   chmod 700 "$ROOT"/var/lib/etcd-rotation
   install -m 600 "$SUITE/functions" "$ROOT"/var/lib/etcd-rotation/functions
   cp /bin/bash "$FAKE/exe/etcd"
   cp /bin/bash "$FAKE/exe/kube-apiserver"
   mkfifo "$FAKE/fifo"
   # every external command of the scripts: their arguments are looked at
-  for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep head install mv \
-    readlink rm rmdir sed sha256sum sort stat systemctl tail timeout tr uniq wc; do ln -s "$here/fakes/command" "$FAKE/bin/$name"; done
+  for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf \
+    grep head install mv readlink rm rmdir sed sha256sum sort stat systemctl tail timeout tr uniq wc; do
+    ln -s "$here/fakes/command" "$FAKE/bin/$name"
+  done
   ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"
   printf '0\n' >"$FAKE/count"
   printf 4242 >"$FAKE/cluster-id"
   printf 1 >"$FAKE/leader"
   printf 20480 >"$FAKE/db-size"
-  printf '1, started, 10.9.0.1-name-1, https://10.9.0.1:2380, https://10.9.0.1:2379, false\n' >"$FAKE/member-list"
+  : >"$FAKE/member-list"
+  list_member 10.9.0.1 10.9.0.1-name-1
   : >"$FAKE/argv"
   printf 'WorkingDirectory=%s\n' "$FAKE" >"$FAKE/unit/WorkingDirectory"
-  printf 'ExecStart={ path=/usr/bin/etcd ; argv[]=/usr/bin/etcd --data-dir=data ; ignore_errors=no ; pid=0 }\n' >"$FAKE/unit/ExecStart"
+  printf 'ExecStart={ path=/usr/bin/etcd ; argv[]=%s ; ignore_errors=no ; pid=0 }\n' \
+    '/usr/bin/etcd --data-dir=data' >"$FAKE/unit/ExecStart"
   DATA=${DATA:-$SUITE/data} ROWS=${ROWS:-$SUITE/rows}
   while read -r id _ _ owner mode path; do
     path=${path/@ROOT@/$ROOT}
@@ -37,9 +42,11 @@ start_master() {
   done <"$SUITE/rows"
   {
     printf 'ADDRESS=10.9.0.1\n'
-    printf 'SERVER_CA=%q\nSERVER_CERT=%q\nPEER_CA=%q\nPEER_CERT=%q\nCLIENT_CA=%q\n' "$(at etcd-ca)" "$(at etcd-server)" "$(at etcd-peer-ca)" "$(at etcd-peer)" "$(at apiserver-etcd-ca)"
+    printf '%s=%q\n' SERVER_CA "$(at etcd-ca)" SERVER_CERT "$(at etcd-server)" \
+      PEER_CA "$(at etcd-peer-ca)" PEER_CERT "$(at etcd-peer)" CLIENT_CA "$(at apiserver-etcd-ca)"
   } >"$FAKE/paths"
-  unshare --pid --fork --mount-proc --net --uts --kill-child "$here/fakes/init" "$FAKE" 10.9.0.1/32 </dev/null >/dev/null 2>&1 3>&- &
+  unshare --pid --fork --mount-proc --net --uts --kill-child "$here/fakes/init" "$FAKE" 10.9.0.1/32 \
+    </dev/null >/dev/null 2>&1 3>&- &
   UNSHARE_PID=$!
   until [ -p "$FAKE/wait" ]; do sleep 0.02; done
   MASTER_PID=$(cat "/proc/$UNSHARE_PID/task/$UNSHARE_PID/children")
@@ -51,20 +58,28 @@ start_master() {
   : >"$FAKE/argv"
 }
 
-# add_members: two more, with the old set, whose etcd and kube-apiserver answer; sets THREE, assignments for a step
+# add_members: two more, with the old set, whose etcd and kube-apiserver answer; sets THREE, assignments for a
+# step
 add_members() {
   local address
   for address in 10.9.0.2 10.9.0.3; do
     mkdir "$FAKE/members/$address"
     : >"$FAKE/members/$address/api-ready"
     member_has "$address" old
-    printf '%s, started, %s-name, https://%s:2380, https://%s:2379, false\n' "${address##*.}" "$address" "$address" "$address" >>"$FAKE/member-list"
+    list_member "$address" "$address-name"
   done
   # shellcheck disable=SC2034 # the tests use it
   THREE='ALLOW_OUTAGE=0 MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3) HEIR_ADDRESSES=(10.9.0.3 10.9.0.2)'
 }
 
-# member_has ADDRESS SET [TRUSTED_SET...]: what that member serves, and whom it accepts: SET, when no other is named
+# list_member ADDRESS NAME: as `etcdctl member list` prints it
+list_member() {
+  printf '%s, started, %s, https://%s:2380, https://%s:2379, false\n' "${1##*.}" "$2" "$1" "$1" \
+    >>"$FAKE/member-list"
+}
+
+# member_has ADDRESS SET [TRUSTED_SET...]: what that member serves, and whom it accepts: SET, when no other is
+# named
 member_has() {
   local -r member=$FAKE/members/$1 served=$2
   local set
@@ -83,7 +98,8 @@ member_has() {
 # call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
 call() {
   script step "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
-  printf 'set -euo pipefail\numask 077\nRESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE= KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl\n%s\n' "$1" >>"$FAKE/script"
+  printf '%s\n' 'set -euo pipefail' 'umask 077' 'RESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE=' \
+    'KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl' "$1" >>"$FAKE/script"
   on_master bash -s <"$FAKE/script" 3>&-
 }
 
@@ -154,6 +170,19 @@ want_set() {
   for id in "$@"; do want "$id" "$(content_of "$set" "$id")"; done
 }
 
+# want_both: the trust files with the old and the new authorities
+want_both() {
+  want etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem")
+  want etcd-peer-ca <(cat "$SUITE/old/peer-ca.pem" "$SUITE/new/peer-ca.pem")
+  want apiserver-etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem")
+}
+
+# want_leaves SET: its server, peer and client leaf with their keys
+want_leaves() {
+  want_set "$1" etcd-server etcd-server-key etcd-peer etcd-peer-key \
+    apiserver-etcd-client apiserver-etcd-client-key
+}
+
 # script NAME [ASSIGNMENTS]: the step or the survey with its data, as it would come over the connection
 script() {
   local whole data rest
@@ -164,10 +193,12 @@ script() {
   printf '%s\n' "${whole%%@DATA@*}" "$data" \
     "STATE_DIR='$ROOT/var/lib/etcd-rotation'" "HEALTH_SECONDS=1" \
     "API_CA='$ROOT/etc/kubernetes/pki/apiserver-ca.crt'" "API_CLIENT_KEY=/nonexistent" \
-    "LISTINGS=()" "${rest%main*}" "${2:-}" ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null' '}'
+    "LISTINGS=()" "${rest%main*}" "${2:-}" \
+    ${IN_PROCESS:+"$(<"$BATS_TEST_DIRNAME/fakes/in-process.bash")"} 'main </dev/null' '}'
 }
 
-# on_master COMMAND...: inside the master's namespaces, with the fakes first, and then the programs of TEST_PROGRAMS
+# on_master COMMAND...: inside the master's namespaces, with the fakes first, and then the programs of
+# TEST_PROGRAMS
 on_master() {
   local commands="$FAKE/bin:"
   [ -z "${IN_PROCESS:-}" ] || commands=
@@ -186,8 +217,9 @@ step() {
   CODE=0
   printf '0\n' >"$FAKE/count"
   script step "${1:-}" >"$FAKE/script"
-  on_master env ${KILL_AT:+KILL_AT="$KILL_AT"} ${KILL_BEFORE:+KILL_BEFORE="$KILL_BEFORE"} ${REAL_TLS:+REAL_TLS=1} \
-    /usr/bin/setsid --wait bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&- || CODE=$?
+  on_master env ${KILL_AT:+KILL_AT="$KILL_AT"} ${KILL_BEFORE:+KILL_BEFORE="$KILL_BEFORE"} \
+    ${REAL_TLS:+REAL_TLS=1} /usr/bin/setsid --wait bash -s <"$FAKE/script" \
+    >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&- || CODE=$?
   OUT=$(<"$FAKE/stdout")
   ERR=$(<"$FAKE/stderr")
 }
@@ -214,7 +246,8 @@ expect_says() {
 # facts_of: owner, mode and content of everything in the layout's folders and links, to compare
 facts_of() {
   (
-    cd "$ROOT" && find var/lib/etcd etc \( -type f -o -type l -o -type d \) -printf '%y %U:%G %m %p -> %l\n' | LC_ALL=C sort
+    cd "$ROOT" && find var/lib/etcd etc \( -type f -o -type l -o -type d \) \
+      -printf '%y %U:%G %m %p -> %l\n' | LC_ALL=C sort
     find var/lib/etcd etc -type f -exec sha256sum {} + | LC_ALL=C sort
   )
 }
@@ -228,7 +261,8 @@ state() {
   printf '%s/var/lib/etcd-rotation' "$ROOT"
 }
 
-# kill_component COMPONENT...: their processes, which are gone afterwards: one that nobody has reaped yet still looks alive to the fakes
+# kill_component COMPONENT...: their processes, which are gone afterwards: one that nobody has reaped yet
+# still looks alive to the fakes
 kill_component() {
   local component pid
   for component in "$@"; do

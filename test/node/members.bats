@@ -1,6 +1,7 @@
-# A master of three: what it asks of the other members and their API servers before and after it changes anything.
+# A master of three: what it asks of the other members and their API servers before and after it changes
+# anything.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -13,7 +14,8 @@ setup() {
 teardown() { stop_master; }
 
 facts() {
-  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort && sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
+  (cd "$ROOT" && find var/lib/etcd etc -printf '%y %U:%G %m %p\n' | LC_ALL=C sort &&
+    sha256sum var/lib/etcd/cert/* etc/kubernetes/pki/etcd/*)
 }
 
 # refused CODE TEXT ASSIGNMENTS: the step ends with CODE, says TEXT, and has changed and restarted nothing
@@ -28,14 +30,10 @@ refused() {
   [ -z "$(leftovers)" ]
 }
 
-# both_trust / new_trust / new_leaves: assignments for the files of trust, retire and issue
-both_trust() {
-  want etcd-ca <(cat "$SUITE"/{old,new}/ca.pem)
-  want etcd-peer-ca <(cat "$SUITE"/{old,new}/peer-ca.pem)
-  want apiserver-etcd-ca <(cat "$SUITE"/{old,new}/ca.pem)
-}
+# want_both / new_trust / new_leaves: assignments for the files of trust, retire and issue
 new_leaves() {
-  want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key etcd-client etcd-client-key apiserver-etcd-client apiserver-etcd-client-key
+  want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key etcd-client etcd-client-key \
+    apiserver-etcd-client apiserver-etcd-client-key
 }
 new_trust() {
   want_set new etcd-ca etcd-peer-ca apiserver-etcd-ca
@@ -43,31 +41,33 @@ new_trust() {
 
 # trust_both: as after trust, on this master
 trust_both() {
-  step "$THREE"$'\n'"$(both_trust)"
+  step "$THREE"$'\n'"$(want_both)"
   expect_code 0
   : >"$FAKE/events"
 }
 
 @test "with two others that answer, etcd and kube-apiserver restart once each" {
-  step "$THREE"$'\n'"$(both_trust)"
+  step "$THREE"$'\n'"$(want_both)"
   expect_code 0
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
 
 @test "one other member that is down: no restart" {
   rm -r "$FAKE/members/10.9.0.3"
-  refused 3 'a restart would lose quorum: 1 other members answer, the cluster has 3' "$(both_trust)"
+  refused 3 'a restart would lose quorum: 1 other members answer, the cluster has 3' "$(want_both)"
 }
 
 @test "one other API server that is not ready: no restart" {
   rm "$FAKE/members/10.9.0.2/api-ready"
-  refused 3 'another one is not ready' "$(both_trust)"
+  refused 3 'another one is not ready' "$(want_both)"
 }
 
 @test "a member that goes down while the files are written: no restart, and they are put back" {
   local before
   before=$(facts)
-  step "$THREE"$'\n'"$(both_trust)"$'\n''real=$(declare -f write_files); eval "real_$real"; write_files() { real_write_files && mv "$FAKE/members/10.9.0.3" "$FAKE/gone"; }'
+  step "$THREE"$'\n'"$(want_both)"'
+    real=$(declare -f write_files); eval "real_$real"
+    write_files() { real_write_files && mv "$FAKE/members/10.9.0.3" "$FAKE/gone"; }'
   expect_code 5
   expect_says 'a restart would lose quorum: 1 other members answer, the cluster has 3'
   [ "$(facts)" = "$before" ]
@@ -76,25 +76,25 @@ trust_both() {
 
 @test "an alarm refuses the step" {
   printf 'memberID:1 alarm:NOSPACE \n' >"$FAKE/alarms"
-  refused 4 'an alarm is raised' "$(both_trust)"
+  refused 4 'an alarm is raised' "$(want_both)"
 }
 
 @test "another member that this one does not trust is ill health" {
   member_has 10.9.0.2 stranger old
-  refused 4 'no peer handshake with 10.9.0.2:2380' "$(both_trust)"
+  refused 4 'no peer handshake with 10.9.0.2:2380' "$(want_both)"
 }
 
 @test "another cluster, a learner and one that lags are ill health" {
   printf 4243 >"$FAKE/cluster-id"
-  refused 4 'cluster id 4243, expected 4242' "$(both_trust)"
+  refused 4 'cluster id 4243, expected 4242' "$(want_both)"
   printf 4242 >"$FAKE/cluster-id"
   printf true >"$FAKE/learner"
-  refused 4 'the member is a learner' "$(both_trust)"
+  refused 4 'the member is a learner' "$(want_both)"
   rm "$FAKE/learner"
   printf 5010 >"$FAKE/members/10.9.0.3/applied"
-  refused 4 'applied index 10, 10.9.0.3 has 5010' "$(both_trust)"
+  refused 4 'applied index 10, 10.9.0.3 has 5010' "$(want_both)"
   printf 5009 >"$FAKE/members/10.9.0.3/applied"
-  step "$THREE"$'\n'"$(both_trust)"
+  step "$THREE"$'\n'"$(want_both)"
   expect_code 0
 }
 
@@ -136,7 +136,8 @@ trust_both() {
   expect_code 0
   [ "$(<"$FAKE/leader")" = 3 ]
   # the move, then the restart
-  [ "$(grep -oE 'move-leader 3|restart --no-block etcd' "$FAKE/argv" | uniq)" = $'move-leader 3\nrestart --no-block etcd' ]
+  [ "$(grep -oE 'move-leader 3|restart --no-block etcd' "$FAKE/argv" | uniq)" = \
+    $'move-leader 3\nrestart --no-block etcd' ]
 }
 
 @test "a follower hands nothing over" {
@@ -152,10 +153,12 @@ trust_both() {
   # its client port accepts them, its peer port does not
   member_has 10.9.0.3 old old new
   cp "$SUITE/old/peer-ca.pem" "$FAKE/members/10.9.0.3/trust.2380"
-  refused 3 '10.9.0.3:2380 does not accept a peer leaf of the wanted authority yet' "PHASE=issue"$'\n'"$(new_leaves)"
+  refused 3 '10.9.0.3:2380 does not accept a peer leaf of the wanted authority yet' "PHASE=issue
+$(new_leaves)"
   member_has 10.9.0.3 old old new
   cp "$SUITE/old/ca.pem" "$FAKE/members/10.9.0.3/trust.2379"
-  refused 3 '10.9.0.3:2379 does not accept a leaf of the wanted authority yet' "PHASE=issue"$'\n'"$(new_leaves)"
+  refused 3 '10.9.0.3:2379 does not accept a leaf of the wanted authority yet' "PHASE=issue
+$(new_leaves)"
   member_has 10.9.0.3 old old new
   step "$THREE PHASE=issue"$'\n'"$(new_leaves)"
   expect_code 0
@@ -166,7 +169,9 @@ trust_both() {
   trust_both
   member_has 10.9.0.2 old old new
   member_has 10.9.0.3 old old new
-  refused 3 'the new leaves are not valid yet by the clock of master-1' "CLOCK_SECONDS=0 PHASE=issue"$'\n'"$(new_leaves)"$'\n''date() { case $* in +%s) printf 1000000000 ;; *) command date "$@" ;; esac; }'
+  refused 3 'the new leaves are not valid yet by the clock of master-1' "CLOCK_SECONDS=0 PHASE=issue
+$(new_leaves)"'
+    date() { case $* in +%s) printf 1000000000 ;; *) command date "$@" ;; esac; }'
 }
 
 @test "retire waits for every member to serve the new leaves, on both ports" {
@@ -212,7 +217,8 @@ rotated() {
   expect_code 0
   grep -qx 'refused master-1 1' <<<"$OUT"
   [ "$(grep -c '^served master-1 ' <<<"$OUT")" = 5 ]
-  grep -q "^served master-1 etcd-server $(openssl x509 -in "$SUITE/new/server.pem" -outform DER | sha256sum | cut -d ' ' -f 1) " <<<"$OUT"
+  served=$(openssl x509 -in "$SUITE/new/server.pem" -outform DER | sha256sum | cut -d ' ' -f 1)
+  grep -q "^served master-1 etcd-server $served " <<<"$OUT"
   grep -qx 'complete=1' "$(state)/receipt"
   [ "$(<"$FAKE/events")" = '' ]
   # nothing of its own is left in etcd
@@ -283,7 +289,7 @@ rotated() {
   cp -a "$folder" "$FAKE/kept"
   on_master mount -t tmpfs -o size=8M tmpfs "$folder"
   on_master cp -a "$FAKE/kept/." "$folder"
-  step "$THREE"$'\n'"$(both_trust)"
+  step "$THREE"$'\n'"$(want_both)"
   expect_code 3
   expect_says "Cannot write to $folder: 81"
   [ "$(<"$FAKE/events")" = '' ]
@@ -304,7 +310,9 @@ rotated() {
   before=$(facts)
   kill_component etcd
   : >"$FAKE/events"
-  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)"$'\n'"$(both_trust)"$'\n''real=$(declare -f write_files); eval "real_$real"; write_files() { real_write_files && return 1; }'
+  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)"$'\n'"$(want_both)"'
+    real=$(declare -f write_files); eval "real_$real"
+    write_files() { real_write_files && return 1; }'
   expect_code 5
   expect_says 'the previous files are back, and nothing was started'
   [ "$(facts)" = "$before" ]
@@ -324,21 +332,23 @@ rotated() {
   [ -d "$(state)/backup/rollout-7/data/member" ]
 }
 
-@test "where one of three is out, etcd restarts while the third answers, and nobody waits for the one that is out" {
+@test "where one of three is out, etcd restarts while the third answers, and nobody waits for the one out" {
   rm -r "$FAKE/members/10.9.0.3"
-  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.3 kube-apiserver@10.9.0.3)"$'\n'"$(both_trust)"
+  step "$THREE OUT_COMPONENTS=(etcd@10.9.0.3 kube-apiserver@10.9.0.3)"$'\n'"$(want_both)"
   expect_code 0
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
 
 @test "where one of three is out and the third is down since: no restart" {
   rm -r "$FAKE/members/10.9.0.3" "$FAKE/members/10.9.0.2"
-  call '! may_restart etcd; [ "$PROBLEM" = "a restart would lose quorum: 0 other members answer, the cluster has 3, of which 1 were out before" ]' \
+  call '! may_restart etcd
+    seen="0 other members answer, the cluster has 3, of which 1 were out before"
+    [ "$PROBLEM" = "a restart would lose quorum: $seen" ]' \
     "$THREE OUT_COMPONENTS=(etcd@10.9.0.3 kube-apiserver@10.9.0.3)"
 }
 
-@test "an API server that is out gets its files in trust, and starts after issue; etcd beside it restarts in trust" {
-  step "$THREE OUT_COMPONENTS=(kube-apiserver@10.9.0.1)"$'\n'"$(both_trust)"
+@test "an API server that is out gets its files in trust, and starts after issue; etcd restarts in trust" {
+  step "$THREE OUT_COMPONENTS=(kube-apiserver@10.9.0.1)"$'\n'"$(want_both)"
   expect_code 0
   [ "$(<"$FAKE/events")" = 'start etcd' ]
   member_has 10.9.0.2 old old new
@@ -348,11 +358,11 @@ rotated() {
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
 
-@test "a member that is out gets its files in trust, and starts after issue while the others still have their old leaves" {
+@test "a member that is out gets its files in trust, and starts after issue, before the others' new leaves" {
   local -r out='OUT_COMPONENTS=(etcd@10.9.0.1 kube-apiserver@10.9.0.1)'
   kill_component etcd kube-apiserver
   mkdir -p "$(state)/backup/rollout-7"
-  step "$THREE $out"$'\n'"$(both_trust)"
+  step "$THREE $out"$'\n'"$(want_both)"
   expect_code 0
   [ "$(<"$FAKE/events")" = '' ]
   member_has 10.9.0.2 old old new
@@ -365,7 +375,8 @@ rotated() {
   # where nobody is left to be out of step with, settle does
   kill_component etcd
   : >"$FAKE/events"
-  step "$THREE PHASE=issue OUT_COMPONENTS=($(printf 'etcd@10.9.0.%s kube-apiserver@10.9.0.%s ' 1 1 2 2 3 3))"$'\n'"$(new_leaves)"
+  all=$(printf 'etcd@10.9.0.%s kube-apiserver@10.9.0.%s ' 1 1 2 2 3 3)
+  step "$THREE PHASE=issue OUT_COMPONENTS=($all)"$'\n'"$(new_leaves)"
   expect_code 0
   [ "$(<"$FAKE/events")" = '' ]
 }

@@ -10,7 +10,8 @@ setup() {
   mkdir "$TEST_PROGRAMS"
   cp /bin/bash "$TEST_PROGRAMS/bash"
   for name in openssl sha256sum; do
-    printf '%s\n' '#!/bin/bash' "printf '%s\\n' $name >>'$BATS_TEST_TMPDIR/ran'" "exec /usr/bin/$name \"\$@\"" >"$TEST_PROGRAMS/$name"
+    printf '%s\n' '#!/bin/bash' "printf '%s\\n' $name >>'$BATS_TEST_TMPDIR/ran'" \
+      "exec /usr/bin/$name \"\$@\"" >"$TEST_PROGRAMS/$name"
     chmod +x "$TEST_PROGRAMS/$name"
   done
   start_master
@@ -31,6 +32,7 @@ teardown() { stop_master; }
 
 @test "the fakes and the tests go on with the system's" {
   [ "$(command -v bash)" != "$TEST_PROGRAMS/bash" ]
-  on_master openssl s_client -quiet -connect 10.9.0.1:2379 -cert "$(at etcd-client)" -key "$(at etcd-client-key)" | grep -q '^HTTP/1.0 200'
+  on_master openssl s_client -quiet -connect 10.9.0.1:2379 \
+    -cert "$(at etcd-client)" -key "$(at etcd-client-key)" | grep -q '^HTTP/1.0 200'
   [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }

@@ -1,6 +1,6 @@
 # Keys: never in output, arguments or files that stay behind.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -23,14 +23,15 @@ seen_in() {
 
 # everything SET
 everything() {
-  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key
+  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca
+  want_leaves "$1"
 }
 
 @test "a whole issue step shows no key and leaves none outside its place" {
-  step "PHASE=trust"$'\n'"$(want etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"$'\n'"$(want etcd-peer-ca <(cat "$SUITE/old/peer-ca.pem" "$SUITE/new/peer-ca.pem"))"$'\n'"$(want apiserver-etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem"))"
+  step "PHASE=trust"$'\n'"$(want_both)"
   expect_code 0
   : >"$FAKE/argv"
-  step "PHASE=issue"$'\n'"$(want_set new etcd-server etcd-server-key etcd-peer etcd-peer-key apiserver-etcd-client apiserver-etcd-client-key)"
+  step "PHASE=issue"$'\n'"$(want_leaves new)"
   expect_code 0
   # the step did ask openssl and did write, by name
   grep -q '^openssl s_client' "$FAKE/argv"
@@ -39,10 +40,11 @@ everything() {
   [ -z "$(seen_in "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr")" ]
   [ "$(cat "$FAKE/argv" "$FAKE/stdout" "$FAKE/stderr" | grep -c -e 'PRIVATE')" = 0 ]
   [ -z "$(ls -A "$FAKE/tmp")" ]
-  [ "$(seen_in "$ROOT")" = "$(printf '%s\n' "$(at apiserver-etcd-client-key)" "$(at etcd-peer-key)" "$(at etcd-client-key)" "$(at etcd-server-key)" | LC_ALL=C sort)" ]
+  [ "$(seen_in "$ROOT")" = "$(printf '%s\n' "$(at apiserver-etcd-client-key)" \
+    "$(at etcd-peer-key)" "$(at etcd-client-key)" "$(at etcd-server-key)" | LC_ALL=C sort)" ]
 }
 
-@test "a killed step leaves keys only in folders that nobody else can enter, and the next start removes them" {
+@test "a killed step leaves keys only in folders that nobody else can enter; the next start removes them" {
   local set count file folder
   seed
   export IN_PROCESS=1

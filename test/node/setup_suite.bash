@@ -3,7 +3,8 @@
 setup_suite() {
   local -r here=$BATS_TEST_DIRNAME
   [ "$(id -u)" = 0 ] || {
-    printf 'Cannot test the node scripts: not root; expected root, for namespaces, owners and modes. Run: sudo npm test\n' >&2
+    printf 'Cannot test the node scripts: not root; expected root, for namespaces, owners and modes. ' >&2
+    printf 'Run: sudo npm test\n' >&2
     return 1
   }
   export SUITE=$BATS_SUITE_TMPDIR
@@ -14,18 +15,21 @@ setup_suite() {
 # make_set NAME: two authorities and leaves, elliptic because that is fast
 make_set() {
   local -r folder=$SUITE/$1
+  local -ra curve=(-pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve)
   mkdir -p "$folder"
   local leaf authority
   for authority in ca peer-ca; do
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
+    openssl req -x509 -newkey ec "${curve[@]}" -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
       -keyout "$folder/$authority-key.pem" -out "$folder/$authority.pem" 2>/dev/null || return 1
   done
   for leaf in server peer client; do
     authority=ca
     [ "$leaf" != peer ] || authority=peer-ca
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -subj "/O=lab/CN=$leaf $1" \
+    openssl req -newkey ec "${curve[@]}" -nodes -subj "/O=lab/CN=$leaf $1" \
       -keyout "$folder/$leaf-key.pem" -out "$folder/$leaf.csr" 2>/dev/null || return 1
-    openssl x509 -req -in "$folder/$leaf.csr" -CA "$folder/$authority.pem" -CAkey "$folder/$authority-key.pem" -CAcreateserial \
-      -days 30 -out "$folder/$leaf.pem" -extfile <(printf 'subjectAltName=IP:10.9.0.1,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n') 2>/dev/null || return 1
+    openssl x509 -req -in "$folder/$leaf.csr" -CA "$folder/$authority.pem" \
+      -CAkey "$folder/$authority-key.pem" -CAcreateserial -days 30 -out "$folder/$leaf.pem" \
+      -extfile <(printf '%s\n' subjectAltName=IP:10.9.0.1,IP:127.0.0.1 \
+        extendedKeyUsage=serverAuth,clientAuth) 2>/dev/null || return 1
   done
 }

@@ -1,6 +1,6 @@
 # Which processes are stale: the record of this very process decides; without one, time does; in doubt, stale.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -31,8 +31,8 @@ without_record() {
   [ "$(stale etcd)" = fresh ]
 }
 
-# start_later: processes that are newer than all files, by whole seconds. Boot time and start ticks are both rounded down to
-# seconds, and in doubt means stale: two of them later, what was written before is older
+# start_later: processes that are newer than all files, by whole seconds. Boot time and start ticks are both
+# rounded down to seconds, and in doubt means stale: two of them later, what was written before is older
 start_later() {
   until [ "$(date +%s)" -gt "$(($(stat -c %Z "$(at apiserver-etcd-ca)") + 2))" ]; do sleep 0.1; done
   on_master "$BATS_TEST_DIRNAME/fakes/systemctl" restart --no-block etcd
@@ -44,7 +44,7 @@ start_later() {
   [ "$(stale kube-apiserver)" = fresh ]
 }
 
-@test "without a record, change time against process start: mtime does not hide a change, nor does a link on the path" {
+@test "without a record, change time against process start: neither mtime nor a link hides a change" {
   # one that is a link itself
   mv "$(at apiserver-etcd-ca)" "$ROOT/behind"
   ln -s "$ROOT/behind" "$(at apiserver-etcd-ca)"
@@ -73,8 +73,8 @@ start_later() {
   [ "$before" != "$after" ]
   sed -i 's/^\(component.etcd=[^ ]* [^ ]*\) [^ ]*/\1 1/' "$(state)/receipt"
   # the record is not this process's; the names are right, so time decides, and that is in doubt or older
-  [ "$(call "$(printf 'newest_change() { printf 0; }\nis_stale etcd && printf stale || printf fresh')")" = fresh ]
-  [ "$(call "$(printf 'newest_change() { date +%%s; }\nis_stale etcd && printf stale || printf fresh')")" = stale ]
+  [ "$(call 'newest_change() { printf 0; }; is_stale etcd && printf stale || printf fresh')" = fresh ]
+  [ "$(call 'newest_change() { date +%s; }; is_stale etcd && printf stale || printf fresh')" = stale ]
 }
 
 @test "no process is stale" {
@@ -84,6 +84,7 @@ start_later() {
 
 @test "a file that changed within the second of the process's start is in doubt, so it is stale" {
   without_record
-  [ "$(call "$(printf 'newest_change() { printf 100; }\nstart_epoch() { printf 100; }\nis_stale etcd && printf stale || printf fresh')")" = stale ]
-  [ "$(call "$(printf 'newest_change() { printf 99; }\nstart_epoch() { printf 100; }\nis_stale etcd && printf stale || printf fresh')")" = fresh ]
+  local -r judged='start_epoch() { printf 100; }; is_stale etcd && printf stale || printf fresh'
+  [ "$(call "newest_change() { printf 100; }; $judged")" = stale ]
+  [ "$(call "newest_change() { printf 99; }; $judged")" = fresh ]
 }

@@ -1,6 +1,6 @@
 # What is asked of real TLS servers: openssl s_server stands for etcd, with client certificates required.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; each test is a function of its own;
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # text for another bash; tests are functions;
 # variables that the helpers set or read
 
 load master
@@ -9,24 +9,28 @@ setup() {
   start_master
   export REAL_TLS=1
   cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem" >"$FAKE/both.pem"
-  (cd "$FAKE/data" && printf '{}' >version && on_master setsid /usr/bin/openssl s_server -accept 2379 -WWW -cert "$SUITE/old/server.pem" -key "$SUITE/old/server-key.pem" \
-    -CAfile "$FAKE/both.pem" -Verify 2 -verify_return_error </dev/null >"$FAKE/server" 2>&1 3>&- &)
+  (cd "$FAKE/data" && printf '{}' >version && on_master setsid /usr/bin/openssl s_server -accept 2379 -WWW \
+    -cert "$SUITE/old/server.pem" -key "$SUITE/old/server-key.pem" -CAfile "$FAKE/both.pem" \
+    -Verify 2 -verify_return_error </dev/null >"$FAKE/server" 2>&1 3>&- &)
   until grep -q ACCEPT "$FAKE/server"; do sleep 0.05; done
 }
 teardown() { stop_master; }
 
-@test "an accepted leaf gets an answer, a refused one and none do not; names and leaf are the running server's" {
+@test "an accepted leaf gets an answer, a refused one and none do not; names and leaf are the server's" {
   call "
     cd '$SUITE'
-    printf 'old %s\n' \"\$(tls_status 10.9.0.1 2379 /version -CAfile old/ca.pem -verify_return_error -cert old/client.pem -key old/client-key.pem)\"
-    printf 'new %s\n' \"\$(tls_status 10.9.0.1 2379 /version -cert <(cat new/client.pem) -key <(cat new/client-key.pem))\"
-    printf 'stranger %s\n' \"\$(tls_status 10.9.0.1 2379 /version -cert stranger/client.pem -key stranger/client-key.pem)\"
+    status() { tls_status 10.9.0.1 2379 /version \"\$@\"; }
+    old=(-cert old/client.pem -key old/client-key.pem)
+    printf 'old %s\n' \"\$(status -CAfile old/ca.pem -verify_return_error \"\${old[@]}\")\"
+    printf 'new %s\n' \"\$(status -cert <(cat new/client.pem) -key <(cat new/client-key.pem))\"
+    printf 'stranger %s\n' \"\$(status -cert stranger/client.pem -key stranger/client-key.pem)\"
     printf 'none %s\n' \"\$(tls_status 10.9.0.1 2379 /version)\"
-    printf 'server of another %s\n' \"\$(tls_status 10.9.0.1 2379 /version -CAfile new/ca.pem -verify_return_error -cert old/client.pem -key old/client-key.pem)\"
+    printf 'server of another %s\n' \"\$(status -CAfile new/ca.pem -verify_return_error \"\${old[@]}\")\"
     printf 'nobody there %s\n' \"\$(tls_status 10.9.0.1 2380 /version)\"
     [ \"\$(accepted_names 10.9.0.1 2379)\" = \"\$(trusted_names '$FAKE/both.pem')\" ] && printf 'same names\n'
     [ \"\$(accepted_names 10.9.0.1 2379)\" != \"\$(trusted_names old/ca.pem)\" ] && printf 'other names\n'
-    [ \"\$(served_leaf 10.9.0.1 2379 | fingerprint)\" = \"\$(fingerprint <old/server.pem)\" ] && printf 'same leaf\n'
+    served=\$(served_leaf 10.9.0.1 2379 | fingerprint)
+    [ \"\$served\" = \"\$(fingerprint <old/server.pem)\" ] && printf 'same leaf\n'
     served_leaf 10.9.0.1 2379 | is_issued_by old/ca.pem && printf 'issued\n'
     ! is_issued_by new/ca.pem <old/server.pem && printf 'not issued\n'
     ! is_pair old/server.pem new/server-key.pem && printf 'no pair\n'
@@ -52,7 +56,8 @@ EXPECTED
 @test "what does not speak HTTP has not answered" {
   # it sends what it reads there
   mkfifo "$FAKE/greeting"
-  on_master setsid /usr/bin/openssl s_server -accept 2381 -cert "$SUITE/old/server.pem" -key "$SUITE/old/server-key.pem" <>"$FAKE/greeting" >"$FAKE/other" 2>&1 3>&- &
+  on_master setsid /usr/bin/openssl s_server -accept 2381 -cert "$SUITE/old/server.pem" \
+    -key "$SUITE/old/server-key.pem" <>"$FAKE/greeting" >"$FAKE/other" 2>&1 3>&- &
   until grep -q ACCEPT "$FAKE/other"; do sleep 0.05; done
   printf '* 200 ready\n' >"$FAKE/greeting"
   [ "$(call 'tls_status 10.9.0.1 2381 /version')" = '' ]

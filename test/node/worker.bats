@@ -1,6 +1,7 @@
-# The script for workers, as it comes out of verify, on a worker of real files and a real process that stands for its kubelet.
+# The script for workers, as it comes out of verify, on a worker of real files and a real process that stands
+# for its kubelet.
 #
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # each test is a function of its own; variables that the helpers set or read
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # tests are functions; variables of the helpers
 
 setup() {
   WORKER="$BATS_TEST_TMPDIR/a worker"

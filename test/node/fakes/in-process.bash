@@ -1,5 +1,6 @@
-# Fakes as functions of the step's own bash, for the kill tests: these run hundreds of times, and a process for each
-# fake would be most of the time. What is under test (files, journal, receipt, put back, stale) is untouched.
+# Fakes as functions of the step's own bash, for the kill tests: these run hundreds of times, and a process
+# for each fake would be most of the time. What is under test (files, journal, receipt, put back, stale) is
+# untouched.
 # shellcheck shell=bash disable=SC2317 # called by the step
 
 # counted COMMAND...: with KILL_AT or KILL_BEFORE, kills the whole process group after or before that many
