@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { type Finding, findBanned } from "./ban-list.ts";
 
-/** Checks all bash: the node scripts with what they source, every other script by itself, and the ban list. */
+/** Checks all bash: the node scripts with what they source, every other script by itself, the ban list, and the width of lines. */
 const root = join(import.meta.dirname, "..", "..");
 
 /** Checks that are off for the node scripts, each with its reason. */
@@ -15,6 +15,19 @@ const offForNodeScripts = {
   SC2329: "the survey is made of shared parts and does not call all of their functions",
   SC2310: "set -e is off inside conditions; the functions say `|| return 1` themselves",
 } as const;
+
+/** Of a line, as for TypeScript (biome.json). */
+const widest = 110;
+
+/** Where lines may be longer still. */
+const offForWidth = [
+  // what the lab's images are made of is a part of their key in the cache
+  "test/lab/",
+  "test/node/clients.bats",
+  "test/node/kubernetes.bats",
+  "test/node/survey.bats",
+  "test/node/worker.bats",
+];
 
 /** What shellcheck says of a line. */
 interface Comment extends Finding {
@@ -73,6 +86,18 @@ function isNodeScript(path: string): boolean {
   return path.startsWith("components/node/");
 }
 
+function tooWide(path: string): Finding[] {
+  if (offForWidth.some((start) => path.startsWith(start))) {
+    return [];
+  }
+  const lines = readFileSync(join(root, path), "utf8").split("\n");
+  return lines.flatMap((text, index) =>
+    text.length > widest
+      ? [{ file: path, line: index + 1, message: `${text.length} columns; expected at most ${widest}` }]
+      : [],
+  );
+}
+
 /** The commands that the documents have for root on a master, each on the line on which it is. */
 function documented(path: string): string {
   const lines = readFileSync(join(root, path), "utf8").split("\n");
@@ -89,6 +114,7 @@ function main(): number {
   ];
   const found = [
     ...banned,
+    ...scripts.flatMap(tooWide),
     ...shellcheck(
       parts.filter((path) => path.startsWith("components/node/bin/")),
       "--check-sourced",

@@ -16,7 +16,7 @@ npm test runs what must hold before every change, from the cheapest proof to the
   setup     the engine and the lab's image (a no-op when they are there)
   types     tsc
   lint      biome, import boundaries included
-  shell     shellcheck and the list of banned commands
+  shell     shellcheck, the list of banned commands, lines of 110 columns
   node      bats: the node scripts on a temporary root with real OpenSSL
   model     decisions, judge and the exact resource tree
   contract  the command plug-in against a real sshd
