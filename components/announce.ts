@@ -38,10 +38,11 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   };
   const subject = cluster.name === "" ? undefined : rollout;
   if (pulumi.runtime.isDryRun()) {
-    await pulumi.log.info(describePlan(input).join("\n"), subject);
+    const words = describePlan(input);
+    await pulumi.log.info(words.join("\n"), subject);
     const file = process.env[planFileVariable];
     if (file !== undefined) {
-      await appendFile(file, `${JSON.stringify(summarizePlan(cluster.name, input))}\n`);
+      await appendFile(file, `${JSON.stringify(summarizePlan(cluster.name, input, words))}\n`);
     }
     return;
   }

@@ -55,7 +55,6 @@ export type Action =
   | { readonly kind: "list" }
   | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
 
-/** The functions of the steps that this needs too, and its own. */
 /** The script for one master. */
 export function backupsScript(data: StepData, action: Action): string {
   const parameters = assignments({

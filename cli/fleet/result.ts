@@ -127,9 +127,12 @@ export function reasonOf(diagnostics: readonly string[], output: string): string
   return text.length <= longest ? text : `${text.slice(0, longest)}…`;
 }
 
-/** Without the engine's colour directives, on one line. */
+/** What the engine says, without its colour directives. */
+export function withoutColours(text: string): string {
+  return text.replaceAll(/<\{%.*?%\}>/g, "");
+}
+
+/** The same on one line. */
 function withoutMarks(text: string): string {
-  return printable(text.replaceAll(/<\{%.*?%\}>/g, ""))
-    .replaceAll(/\s+/g, " ")
-    .trim();
+  return printable(withoutColours(text)).replaceAll(/\s+/g, " ").trim();
 }

@@ -5,7 +5,7 @@ import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { PlanOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
-import { changesIn } from "../fleet/result.ts";
+import { changesIn, withoutColours } from "../fleet/result.ts";
 import { openStack } from "../fleet/run-stack.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { readStackFile, secretsProviderIn } from "../stack-file.ts";
@@ -41,7 +41,7 @@ async function preview(program: Program, file: string): Promise<Plan> {
       color: "never",
       onEvent: ({ diagnosticEvent: said }) => {
         if (said?.severity === "error") {
-          errors.push(said.message.replaceAll(/<\{%.*?%\}>/g, "").trimEnd());
+          errors.push(withoutColours(said.message).trimEnd());
         }
       },
     });

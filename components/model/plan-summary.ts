@@ -1,8 +1,7 @@
 import type { Component } from "./layout/rows.ts";
-import type { Hold } from "./missing.ts";
-import { obstaclesOf } from "./missing.ts";
+import { type Hold, obstaclesOf } from "./missing.ts";
 import type { Mode, RolloutPlan } from "./plan.ts";
-import { describePlan, firstToExpire, isNothingToDo, reasonsFor, type WordsInput } from "./words.ts";
+import { firstToExpire, isNothingToDo, reasonsFor, type WordsInput } from "./words.ts";
 
 /** Where a preview writes its plan: the path of a file that gets a line of JSON, a `PlanSummary`, for each cluster of the stack. */
 export const planFileVariable = "ETCD_ROTATION_PLAN_FILE";
@@ -35,8 +34,8 @@ export interface PlanSummary {
   readonly words: readonly string[];
 }
 
-/** What a preview plans for one cluster. */
-export function summarizePlan(cluster: string, input: WordsInput): PlanSummary {
+/** What a preview plans for one cluster. @param words what `describePlan` has made of the same input */
+export function summarizePlan(cluster: string, input: WordsInput, words: readonly string[]): PlanSummary {
   const { plan, heldBefore } = input;
   return {
     cluster,
@@ -55,6 +54,6 @@ export function summarizePlan(cluster: string, input: WordsInput): PlanSummary {
         ? []
         : [{ master, certificate: first.certificate, notAfter: new Date(first.notAfter).toISOString() }],
     ),
-    words: describePlan(input),
+    words,
   };
 }
