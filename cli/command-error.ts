@@ -12,8 +12,8 @@ export const exitCodes = {
 /** What each of them means, for --help and docs/commands.md. */
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   done: "done; nothing is due, or to be changed",
-  due: "a certificate is due, or a preview has changes",
-  failed: "failed; a certificate has expired or drifted, or a stack was not started",
+  due: "a certificate is due, a rotation is at work, or a preview has changes",
+  failed: "failed; expired, drifted or interrupted; or a stack was not started",
   usage: "bad usage, or a master or a stack file could not be read",
   declined: "the answer was not yes, or no passphrase was given",
   unfinished: "begun and not finished; the message says how to go on",

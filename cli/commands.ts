@@ -103,6 +103,9 @@ States:
   expired      in use and past its end
   drifted      a master disagrees with the others or with itself: pulumi preview
                says more
+  interrupted  a rollout has begun, has not ended, and nothing is at work any
+               more: pulumi up
+  rotating     a rollout is at work; what differs meanwhile is not counted
   unreachable  a master could not be surveyed; the others are shown
   other        shown, but not counted: nothing here depends on it, or it is
                renewed by others

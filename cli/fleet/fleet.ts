@@ -101,9 +101,8 @@ export function matrixOf(outcomes: readonly Outcome[]): {
   readonly include: { readonly stack: string; readonly state: State }[];
 } {
   const all = outcomes.map((outcome) => ({ stack: outcome.stack, state: stateOf(outcome) }));
-  return {
-    include: all.filter(({ state }) => state === "due" || state === "expired" || state === "drifted"),
-  };
+  const toRun: readonly State[] = ["due", "expired", "drifted", "interrupted"];
+  return { include: all.filter(({ state }) => toRun.includes(state)) };
 }
 
 /** Why some clusters are not in the matrix: nobody could look at them. */

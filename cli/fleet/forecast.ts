@@ -55,7 +55,8 @@ export function endingOf(
   }
   const endsAt = Math.min(...ends);
   // the stack file may ask for a rotation before any certificate is near its end
-  const dueAt = status.state === "ok" || status.state === "unreachable" ? endsAt - renewBefore * 1000 : now;
+  const isLeftAlone = ["ok", "rotating", "unreachable"].includes(status.state);
+  const dueAt = isLeftAlone ? endsAt - renewBefore * 1000 : now;
   return [{ stack, window, dueAt, endsAt }];
 }
 

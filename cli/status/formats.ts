@@ -1,4 +1,5 @@
 import { states } from "../../components/model/certificate-status.ts";
+import type { Progress } from "../../components/model/progress.ts";
 import { exitCodeFor, type Outcome, stateOf } from "./look.ts";
 
 /** All that is known, for programs; times are ISO 8601 in UTC. */
@@ -7,12 +8,20 @@ export function jsonOf(outcomes: readonly Outcome[], now: number): string {
     if ("problem" in outcome) {
       return { stack: outcome.stack, state: stateOf(outcome), problem: outcome.problem };
     }
-    const { certificates, rollout = null, rotation = null, lastBackup = null, ...rest } = outcome.status;
+    const {
+      certificates,
+      progress,
+      rollout = null,
+      rotation = null,
+      lastBackup = null,
+      ...rest
+    } = outcome.status;
     return {
       ...rest,
       rollout,
       rotation,
       lastBackup,
+      progress: progress === undefined ? null : progressFields(progress),
       certificates: certificates.map(({ notBefore, notAfter, port = null, issuer, ...certificate }) => ({
         ...certificate,
         port,
@@ -23,6 +32,11 @@ export function jsonOf(outcomes: readonly Outcome[], now: number): string {
     };
   });
   return `${JSON.stringify({ time: new Date(now).toISOString(), exitCode: exitCodeFor(outcomes), clusters }, null, 2)}\n`;
+}
+
+function progressFields({ state, rollout, phase, masters, since, by }: Progress) {
+  const time = since === undefined ? null : new Date(since).toISOString();
+  return { state, rollout: rollout ?? null, phase, masters, since: time, by: by ?? null };
 }
 
 /** One sample: labels and a value. */

@@ -1,4 +1,5 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
+import { progressTitle } from "../../components/model/progress.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
 import { day } from "../../components/model/text.ts";
 import { type Cell, columns, displayWidth, type Paint, type Tone, toned, wrap } from "../terminal.ts";
@@ -12,7 +13,9 @@ const gap = 2;
 const tones: Readonly<Record<State, Tone>> = {
   expired: "bad",
   drifted: "bad",
+  interrupted: "bad",
   unreachable: "bad",
+  rotating: "warning",
   due: "warning",
   ok: "good",
   other: "quiet",
@@ -21,11 +24,21 @@ const tones: Readonly<Record<State, Tone>> = {
 /** A cluster for a person: a line per certificate, masters side by side, then what is wrong. */
 export function describeCluster(status: ClusterStatus, width: number, paint: Paint): string[] {
   return [
-    `${paint("title", status.stack)}  ${paint(tones[status.state], status.state)}`,
+    `${paint("title", status.stack)}  ${stateWords(status, paint)}`,
     ...wrap(summary(status), width - gap).map((line) => `  ${line}`),
     ...tables(status, width, paint),
     ...remarks(status, width, paint),
   ];
+}
+
+/** Where there is a rollout that has not ended, also what it is doing: what is graver comes first. */
+function stateWords({ state, progress }: ClusterStatus, paint: Paint): string {
+  const own = paint(tones[state], state);
+  if (progress === undefined) {
+    return own;
+  }
+  const title = paint(tones[progress.state], progressTitle(progress));
+  return progress.state === state ? title : `${own}; ${title}`;
 }
 
 function summary({ rollout, rotation, isComplete, lastBackup, masters }: ClusterStatus): string {

@@ -13,7 +13,16 @@ import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts
 import { printable } from "./text.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
-export const states = ["expired", "drifted", "unreachable", "due", "ok", "other"] as const;
+export const states = [
+  "expired",
+  "drifted",
+  "interrupted",
+  "unreachable",
+  "rotating",
+  "due",
+  "ok",
+  "other",
+] as const;
 export type State = (typeof states)[number];
 
 /** One certificate of one master. */

@@ -3,6 +3,7 @@ import { differences } from "./differences.ts";
 import { certificatesAt, type Found, type FoundMaster, isIssuedHere, leafAt } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
+import type { Progress } from "./progress.ts";
 import { day, linesOf } from "./text.ts";
 import { ownerOf } from "./trust.ts";
 
@@ -22,6 +23,8 @@ export interface DriftInput {
   readonly kubernetes: readonly KubernetesRow[];
   /** `<project>/<stack>`, and whom the stack takes over from */
   readonly owners: readonly string[];
+  /** of a rollout that has not ended: what it accounts for is no drift */
+  readonly progress: Progress["state"] | undefined;
   /** milliseconds since 1970 */
   readonly now: number;
 }
@@ -31,27 +34,65 @@ export interface DriftInput {
  * A cluster that no rollout has touched is not wrong for having no receipts.
  */
 export function driftOf(input: DriftInput): Drift[] {
+  switch (input.progress) {
+    case undefined:
+      return [...masterDrift(input), ...setDrift(input), ...rotationDrift(input.found)];
+    case "interrupted":
+      return masterDrift({ ...input, found: withoutTraces(input.found) });
+    case "rotating":
+      // files, processes and receipts may change while they are read
+      return input.found.masters.flatMap((master) => ownerDrift(master, input));
+    default:
+      return input.progress satisfies never;
+  }
+}
+
+/** Everything but what differs between masters. */
+function masterDrift(input: DriftInput): Drift[] {
   const { found, rows } = input;
   const isNew = found.masters.every((master) => master.receipt === undefined);
   const general = differences(found, undefined, rows).filter(({ isUnrecorded }) => !(isNew && isUnrecorded));
   return [
     ...general.map(({ master, what, missing }) => ({ master, file: missing, what })),
     ...found.masters.flatMap((master) => driftOn(master, input)),
-    ...setDrift(input),
-    ...rotationDrift(found),
   ];
 }
 
+/** The masters as if nothing told of a rollout that was interrupted: its receipts, its journal, and processes that it was yet to restart. */
+function withoutTraces(found: Found): Found {
+  const last = found.masters.flatMap((master) => master.receipt ?? [])[0];
+  return {
+    ...found,
+    masters: found.masters.map((master) => ({
+      ...master,
+      receipt: last && { ...last, owner: (master.receipt ?? last).owner, isComplete: true },
+      leftovers: [],
+      processes: Object.fromEntries(
+        Object.entries(master.processes).map(([name, process]) => [name, { ...process, isStale: false }]),
+      ),
+    })),
+  };
+}
+
 function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
-  const { rows, kubernetes, owners } = input;
-  const holder = master.receipt?.owner;
-  const isForeign = holder !== undefined && !owners.includes(holder);
-  const what = `the receipt belongs to ${holder}, not to ${owners[0]}`;
+  const { rows, kubernetes } = input;
   return [
-    ...(isForeign ? [{ master: master.name, file: undefined, what }] : []),
+    ...ownerDrift(master, input),
     ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
     ...kubernetes.flatMap((row) => kubernetesDrift(row, master, kubernetes)),
   ];
+}
+
+function ownerDrift({ name, receipt }: FoundMaster, { owners }: DriftInput): Drift[] {
+  return receipt === undefined || owners.includes(receipt.owner)
+    ? []
+    : [
+        {
+          master: name,
+          file: undefined,
+          what: `the receipt belongs to ${receipt.owner}, not to ${owners[0]}`,
+        },
+      ];
 }
 
 function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInput): Drift[] {

@@ -26,6 +26,8 @@ export interface FoundMaster {
   readonly members: readonly string[];
   readonly isApiReady: boolean;
   readonly receipt: Receipt | undefined;
+  /** when the receipt was last written, in seconds since 1970 by the master's clock */
+  readonly recordedAt: number | undefined;
   /** rollout numbers with a backup on this master */
   readonly backups: readonly number[];
   /** by row id: the files of the backup that `restore` names, as far as they are as its manifest says */
@@ -36,8 +38,12 @@ export interface FoundMaster {
   readonly leftovers: readonly string[];
   /** the holder of the lock, when it is held */
   readonly lock: string | undefined;
+  /** what holds the lock, as far as its holder tells */
+  readonly work: Work | undefined;
   /** the run that has claimed this master: owner, user, machine and process */
   readonly claim: string | undefined;
+  /** since when, in seconds since 1970 by the master's clock */
+  readonly claimedAt: number | undefined;
   /** addresses with an established connection to etcd's client port */
   readonly clients: readonly string[];
   /** addresses of other members through which this master can read, and which it accepts as peers */
@@ -131,6 +137,14 @@ export interface FoundProcess {
   readonly isStale: boolean;
   /** flags as `--name=value`, however they were given */
   readonly flags: readonly string[];
+}
+
+/** A script that is changing a master; written by components/node/lib/lock.sh. */
+export interface Work {
+  readonly phase: string;
+  readonly attempt: string;
+  /** seconds since 1970 by the master's clock */
+  readonly since: number;
 }
 
 /** What a master remembers of the last rollout; written by components/node/lib/receipt.sh. */

@@ -1,5 +1,5 @@
 import { certificatesIn, publicKeysIn } from "./certificate.ts";
-import type { FoundMaster, Receipt } from "./found.ts";
+import type { FoundMaster, Receipt, Work } from "./found.ts";
 import type { FileRow } from "./layout/rows.ts";
 import { answerLines, readRecords, surveyRecords } from "./records.ts";
 import { printable } from "./text.ts";
@@ -98,6 +98,7 @@ export function parseSurvey(
     members: read.member.map(({ row }) => row),
     isApiReady: api.state === "ready",
     receipt: receipt && parseReceipt(receipt.text),
+    recordedAt: read.recorded[0]?.seconds,
     backups: read.backup.map(({ rollout }) => rollout),
     saved: Object.fromEntries(
       read.saved.map(({ row, publicKey, pem }) => [row, { publicKey, certificates: certificatesIn(pem) }]),
@@ -105,7 +106,9 @@ export function parseSurvey(
     earlier: read.earlier.flatMap(({ pem }) => certificatesIn(pem)),
     leftovers: [...new Set(read.leftover.map(({ path }) => path))],
     lock: lock?.holder.trim() || undefined,
+    work: lock && workOf(lock.holder),
     claim: claim?.holder.trim() || undefined,
+    claimedAt: Number(claim?.since) || undefined,
     clients: read.client.map(({ address }) => address),
     reaches: read.reaches.map(({ address }) => address),
     carriers: read.carrier,
@@ -144,6 +147,12 @@ export function flagsIn(lines: string): string[] {
     const next = words[index + 1] ?? "";
     return [name.includes("=") || next === "" || next.startsWith("-") ? name : `${name}=${next}`];
   });
+}
+
+/** Process, owner, phase, attempt and time, as components/node/lib/lock.sh writes them; a holder that has just begun has not yet. */
+function workOf(holder: string): Work | undefined {
+  const [, phase, attempt, since] = /^\d+ \S+ (\S+) (\S+) (\d+)\s*$/.exec(holder) ?? [];
+  return phase === undefined || attempt === undefined ? undefined : { phase, attempt, since: Number(since) };
 }
 
 function parseReceipt(text: string): Receipt {

@@ -72,6 +72,7 @@ export const surveyRecords = {
   api: { state: oneOf("ready", "not-ready") },
   kubernetes: { version: text },
   receipt: { text: lines },
+  recorded: { seconds: number },
   backup: { rollout: number },
   lock: { holder: text },
   claim: { since: maybe, holder: remark },

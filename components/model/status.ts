@@ -5,11 +5,12 @@ import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import { certificatesAt, type Found } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
+import { type Progress, progressOf, progressWords, runOn } from "./progress.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { rotationOf } from "./restore.ts";
 import { oldKeyNotices, strangerNotices } from "./strangers.ts";
-import { linesOf } from "./text.ts";
+import { linesOf, minute } from "./text.ts";
 import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 export interface Finding {
@@ -30,6 +31,8 @@ export interface ClusterStatus {
     readonly isApiReady: boolean;
   }[];
   readonly certificates: readonly CertificateStatus[];
+  /** of a rollout that has not ended; undefined when there is none */
+  readonly progress: Progress | undefined;
   readonly findings: readonly Finding[];
   /** what is worth knowing and changes no state */
   readonly notes: readonly string[];
@@ -65,11 +68,13 @@ export interface StatusInput {
 /** Judges what was found on the masters that could be reached; needs no state, so what the stack wants is not known. */
 export function clusterStatus(input: StatusInput): ClusterStatus {
   const { stack, found, unreachable, rows, kubernetes, identity, now } = input;
+  const progress = progressOf(found);
   const drift = driftOf({
     found,
     rows,
     kubernetes,
     owners: [identity.owner, ...(identity.takeOver === undefined ? [] : [identity.takeOver])],
+    progress: progress?.state,
     now,
   });
   const certificates = found.masters.flatMap((master) =>
@@ -78,6 +83,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   const findings: Finding[] = [
     ...unreachable.map(({ name, reason }): Finding => ({ state: "unreachable", master: name, what: reason })),
     ...drift.map(({ master, what }): Finding => ({ state: "drifted", master, what })),
+    ...progressFindings(progress),
     ...dueFindings(input).map(({ master, what }): Finding => ({ state: "due", master, what })),
   ];
   const receipts = found.masters.flatMap((master) => master.receipt ?? []);
@@ -103,8 +109,9 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
       };
     }),
     certificates,
+    progress,
     findings,
-    notes: notesOf(input),
+    notes: notesOf(input, progress),
     rollout: last?.rollout,
     rotation: last?.rotation,
     isComplete:
@@ -120,14 +127,16 @@ export function gravest(all: readonly State[]): State {
   return states.find((state) => state !== "other" && all.includes(state)) ?? "ok";
 }
 
-/** 0 ok, 1 due, 2 expired or drifted, 3 could not look. What is known to be bad comes before what is not known. */
+/** 0 ok, 1 due or rotating, 2 expired, drifted or interrupted, 3 could not look. What is known to be bad comes before what is not known. */
 export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
   switch (state) {
     case "expired":
     case "drifted":
+    case "interrupted":
       return 2;
     case "unreachable":
       return 3;
+    case "rotating":
     case "due":
       return 1;
     case "ok":
@@ -136,6 +145,12 @@ export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
     default:
       return state satisfies never;
   }
+}
+
+function progressFindings(progress: Progress | undefined): Finding[] {
+  return progress === undefined
+    ? []
+    : progress.masters.map((master) => ({ state: progress.state, master, what: progressWords(progress) }));
 }
 
 /** What the next `up` would do, as far as it can be told without the state. */
@@ -172,7 +187,7 @@ function renewalFindings(input: StatusInput): Omit<Finding, "state">[] {
   return renewalDifferences(found, planRenewals(found, renewed, policy, authority, order, now));
 }
 
-function notesOf(input: StatusInput): string[] {
+function notesOf(input: StatusInput, progress: Progress | undefined): string[] {
   const { found, masters, rows, kubernetes, policy, foreignAuthorities, restore, now } = input;
   const authorities = recordedAuthorities(found);
   const kept = keptAuthorities(found, rows, foreignAuthorities);
@@ -184,7 +199,11 @@ function notesOf(input: StatusInput): string[] {
     outage: input.isOutageAllowed,
     renewals: restore === undefined ? planRenewals(found, renewed, policy, undefined, [], now).leaves : {},
   };
-  const refused = reached.length === 0 ? [] : refusals(found, masters, rows, input.identity, allowed);
+  const isRotating = progress?.state === "rotating";
+  const run = runOn(found.masters);
+  // while one is at work another would be refused for that alone
+  const refused =
+    reached.length === 0 || isRotating ? [] : refusals(found, masters, rows, input.identity, allowed);
   return linesOf(
     isNew && "No rollout has been recorded: the first pulumi up takes this cluster over.",
     restore !== undefined &&
@@ -196,9 +215,12 @@ function notesOf(input: StatusInput): string[] {
       linesOf(
         etcd !== "healthy" && `${name}: etcd is not healthy: ${etcdProblem}`,
         !isApiReady && `${name}: kube-apiserver is not ready`,
-        lock !== undefined && `${name} is locked by ${lock}`,
+        lock !== undefined && !isRotating && `${name} is locked by ${lock}`,
       ),
     ),
+    run !== undefined &&
+      !isRotating &&
+      `pulumi up is at work${run.since === undefined ? "" : `, since ${minute(run.since)}`}, by ${run.by}; no rollout has begun, or it has just ended`,
     ...carrierNotices(found),
     ...trustNotices(found, rows, authorities, foreignAuthorities),
     ...strangerNotices(found, rows, kubernetes),

@@ -8,6 +8,11 @@ export function day(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
+/** `2026-11-23 14:05 UTC` of a time in milliseconds since 1970. */
+export function minute(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
 /** Of some lines those that there are: one whose condition does not hold is left out. */
 export function linesOf(...all: readonly (string | false | undefined)[]): string[] {
   return all.filter((line) => typeof line === "string");

@@ -170,11 +170,15 @@ test("a matrix has what is to be updated; what nobody could look at is told", ()
     { stack: "c", status: { ...drifted(), state: "ok" as const } },
     { stack: "d", status: { ...drifted(), state: "due" as const } },
     { stack: "e", status: { ...drifted(), state: "unreachable" as const } },
+    { stack: "f", status: { ...drifted(), state: "interrupted" as const } },
+    // its own run is at work
+    { stack: "g", status: { ...drifted(), state: "rotating" as const } },
   ];
   expect(matrixOf(outcomes)).toEqual({
     include: [
       { stack: "a", state: "drifted" },
       { stack: "d", state: "due" },
+      { stack: "f", state: "interrupted" },
     ],
   });
   expect(unknownIn(outcomes)).toEqual([

@@ -51,10 +51,13 @@ test("a calendar: an event per cluster, whose name stays from file to file", () 
 test("a cluster is due from renewBefore of its first end on, and at once when its status asks for an update", () => {
   const counted = drifted.certificates.filter(({ state }) => state !== "other");
   const first = Math.min(...counted.map(({ notAfter }) => notAfter));
-  const outcome = (state: "ok" | "drifted") => ({ stack: "a", status: { ...drifted, state } });
+  const outcome = (state: "ok" | "drifted" | "rotating") => ({ stack: "a", status: { ...drifted, state } });
   expect(endingOf(outcome("ok"), window, 3600, now)).toEqual([
     { stack: "a", window, dueAt: first - 3_600_000, endsAt: first },
   ]);
+  expect(endingOf(outcome("rotating"), window, 3600, now)).toEqual(
+    endingOf(outcome("ok"), window, 3600, now),
+  );
   expect(endingOf(outcome("drifted"), window, 3600, now)).toEqual([
     { stack: "a", window, dueAt: now, endsAt: first },
   ]);

@@ -54,6 +54,7 @@ export function drifted(
       certificate(first, "apiserver-kubelet-client", "2026-12-15", "due", kubernetes),
       certificate(second, "apiserver-kubelet-client", "2026-11-20", "expired", kubernetes),
     ],
+    progress: undefined,
     findings: [
       {
         state: "unreachable",

@@ -17,12 +17,16 @@ etcd_rotation_certificate_not_after_seconds{stack="prod-a",master="master-1",fil
 # TYPE etcd_rotation_cluster_state gauge
 etcd_rotation_cluster_state{stack="prod-a",state="expired"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="drifted"} 1
+etcd_rotation_cluster_state{stack="prod-a",state="interrupted"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="unreachable"} 0
+etcd_rotation_cluster_state{stack="prod-a",state="rotating"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="due"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="ok"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="expired"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="drifted"} 0
+etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="interrupted"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="unreachable"} 1
+etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="rotating"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="due"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="ok"} 0
 # HELP etcd_rotation_master_reachable Whether a master could be surveyed.

@@ -30,6 +30,23 @@ issued by kubernetes (not on any master)
   );
 });
 
+test("a rollout that has not ended stands beside the state, unless it is the state", () => {
+  const progress = {
+    state: "rotating",
+    rollout: 5,
+    phase: "trust",
+    masters: ["master-2"],
+    since: undefined,
+    by: undefined,
+  } as const;
+  const title = (state: "rotating" | "expired") =>
+    describeCluster({ ...drifted(), state, progress }, 80, unpainted)[0];
+  expect([title("rotating"), title("expired")]).toEqual([
+    "prod-a  rotating (rollout 5, trust, master-2)",
+    "prod-a  expired; rotating (rollout 5, trust, master-2)",
+  ]);
+});
+
 test("long names lose their beginning, which masters have in common, before the table gets too wide", () => {
   const lines = describeCluster(
     drifted(["cn-hangzhou.192.168.0.11", "cn-hangzhou.192.168.0.12", "cn-hangzhou.192.168.0.13"]),

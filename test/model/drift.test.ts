@@ -22,6 +22,7 @@ function drift(found: Found, change: Partial<DriftInput> = {}): string[] {
     rows: ackLayout,
     kubernetes: ackKubernetes,
     owners: [receipt.owner, "x/before"],
+    progress: undefined,
     now,
     ...change,
   });
@@ -110,6 +111,15 @@ describe("of etcd's files", () => {
       ),
     ).toEqual([]);
   });
+});
+
+test("whoever owns a master is told, whether a rollout is at work or was interrupted", () => {
+  const found = changed(steady, "master-2", () => ({
+    receipt: { ...receipt, owner: "x/y", isComplete: false },
+  }));
+  const expected = ["master-2 -: the receipt belongs to x/y, not to etcd-rotation/test"];
+  expect(drift(found, { progress: "rotating" })).toEqual(expected);
+  expect(drift(found, { progress: "interrupted" })).toEqual(expected);
 });
 
 describe("of receipts", () => {

@@ -50,6 +50,7 @@ const lines = [
   `served 2379 ${oneLine(certPem)}`,
   `served 2380 ${oneLine("no certificate")}`,
   `receipt ${oneLine("version=1\nowner=p/s\ncluster=148\nrollout=4\nattempt=a4\nrotation=a=b\nauthorities=x,y\nphase=verify\ncomplete=1\nrenewed.apiserver=ab/1 kept\n")}`,
+  "recorded 1794999000",
   "backup 3",
   "backup 4",
   `earlier ${oneLine(other)}`,
@@ -128,6 +129,7 @@ describe("parseSurvey", () => {
         isComplete: true,
         renewed: { apiserver: "ab/1 kept" },
       },
+      recordedAt: 1_794_999_000,
       backups: [3, 4],
       saved: {
         "etcd-ca": { publicKey: "-", certificates: certificatesIn(other + certPem) },
@@ -136,7 +138,9 @@ describe("parseSurvey", () => {
       earlier: certificatesIn(other),
       leftovers: ["/var/lib/etcd/cert/.stage"],
       lock: "p/s since 10:00",
+      work: undefined,
       claim: "p/s me@here pid 7",
+      claimedAt: 1_795_000_000,
       clients: ["10.77.0.11", "10.0.0.9"],
       reaches: ["10.77.0.13"],
       carriers: [
@@ -183,6 +187,16 @@ describe("parseSurvey", () => {
       found.isLeader,
       found.files["etcd-ca"]?.isPresent,
     ]).toEqual([undefined, [], undefined, false, false, false]);
+  });
+
+  test.each([
+    ["4711 p/s trust a5 1794999900\n", { phase: "trust", attempt: "a5", since: 1_794_999_900 }],
+    // one that has just begun, and one that is none of this program's
+    ["", undefined],
+    ["4711 p/s trust a5", undefined],
+  ])("of a lock that is held by %j the step is told", (holder, work) => {
+    const text = `survey 1\nclock 1\netcd healthy\napi ready\nlock ${oneLine(holder)}\nend\n`;
+    expect(parseSurvey("master-1", text, rows, 1).work).toEqual(work);
   });
 
   test("an unfinished rollout is not complete", () => {

@@ -335,9 +335,9 @@ describe("drift", () => {
 
   const cases: readonly [string, string, (master: FoundMaster) => Partial<FoundMaster>][] = [
     [
-      "a rollout that has not ended",
-      "drifted master-2 rollout 4 was interrupted in phase issue",
-      () => ({ receipt: { ...receipt, isComplete: false, phase: "issue" } }),
+      "an earlier rollout that has not ended there, where the last one has",
+      "drifted master-2 rollout 3 was interrupted in phase issue",
+      () => ({ receipt: { ...receipt, rollout: 3, isComplete: false, phase: "issue" } }),
     ],
     [
       "another owner",
@@ -495,16 +495,120 @@ test("Kubernetes' certificates: what this cluster's authority has issued counts,
   });
 });
 
+describe("a rollout that has not ended", () => {
+  const own = {
+    ...receipt,
+    rollout: 5,
+    attempt: "a5",
+    rotation: "2026-12",
+    phase: "trust",
+    isComplete: false,
+  };
+  const processes = { etcd: { identity: "boot 1 2", isStale: true, flags: [] } };
+  /** trust is done on master-1, and has written its file and restarted nothing yet on master-2 */
+  const cut = changed(
+    changed(steady, "master-1", (master) => ({
+      ...withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)(master),
+      receipt: own,
+    })),
+    "master-2",
+    (master) => ({
+      ...withFile("etcd-ca", pems.authorities.etcd + other.authorities.etcd)(master),
+      receipt: own,
+      leftovers: ["/var/lib/etcd-rotation/journal"],
+      processes: { ...master.processes, ...processes },
+    }),
+  );
+  const me = "etcd-rotation/test me@here pid 7";
+  const atWork = changed(cut, "master-2", ({ clock }) => ({
+    claim: me,
+    claimedAt: clock - 600,
+    lock: `4711 etcd-rotation/test trust a5 ${clock - 60}`,
+    work: { phase: "trust", attempt: "a5", since: clock - 60 },
+  }));
+  const options = { rotation: "2026-12" };
+
+  test("cut: interrupted, on the master where it was; what it left is no drift", () => {
+    const status = statusOf(cut, options);
+    expect([status.state, exitCodeOf(status.state), findingsOf(status), oddCells(status)]).toEqual([
+      "interrupted",
+      2,
+      ["interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it"],
+      { "master-1 etcd-ca": "other", "master-2 etcd-ca": "other" },
+    ]);
+    expect(status.masters.map(({ state }) => state)).toEqual(["ok", "interrupted", "ok"]);
+    expect(status.progress).toMatchObject({ rollout: 5, phase: "trust", masters: ["master-2"] });
+  });
+
+  test("cut, and a leaf that nobody accepts: drifted", () => {
+    const leaf = other.leaves["master-3"]?.["etcd-client"].certPem ?? "";
+    const status = statusOf(changed(cut, "master-3", withFile("etcd-client", leaf)), options);
+    expect([status.state, findingsOf(status)]).toEqual([
+      "drifted",
+      [
+        "drifted master-3 etcd-client does not belong to its key",
+        expect.stringMatching(
+          /^drifted master-3 etcd-client is not issued by any authority in etcd-ca of master-3/,
+        ),
+        "interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it",
+      ],
+    ]);
+  });
+
+  test("at work: rotating, since when and by whom; whatever differs meanwhile is not counted", () => {
+    const own = (notes: readonly string[]) => notes.filter((note) => /^master-2|pulumi up/.test(note));
+    const dead = changed(atWork, "master-2", () => ({
+      served: {},
+      processes: {},
+      etcd: "silent",
+      etcdProblem: "no status",
+    }));
+    const status = statusOf(dead, options);
+    const since = new Date((1_795_000_000 - 600) * 1000).toISOString().slice(0, 16).replace("T", " ");
+    expect([status.state, exitCodeOf(status.state), findingsOf(status), own(status.notes)]).toEqual([
+      "rotating",
+      1,
+      [`rotating master-2 rollout 5 is at work in trust, since ${since} UTC, by ${me}`],
+      ["master-2: etcd is not healthy: no status"],
+    ]);
+  });
+
+  test("at work is less grave than what has expired, or belongs to somebody else", () => {
+    expect(statusOf(atWork, { ...options, now: now + 366 * day })).toMatchObject({
+      state: "expired",
+      progress: { state: "rotating" },
+    });
+    const theirs = changed(atWork, "master-3", () => ({ receipt: { ...receipt, owner: "x/y" } }));
+    expect(findingsOf(statusOf(theirs, options))[0]).toBe(
+      "drifted master-3 the receipt belongs to x/y, not to etcd-rotation/test",
+    );
+  });
+
+  test("a run that has claimed the masters and begun nothing is a note", () => {
+    const claimed = changed(steady, "master-1", ({ clock }) => ({ claim: me, claimedAt: clock }));
+    const { state, progress, notes } = statusOf(claimed);
+    expect([state, progress, notes]).toEqual([
+      "ok",
+      undefined,
+      [
+        `pulumi up is at work, since 2026-11-18 11:06 UTC, by ${me}; no rollout has begun, or it has just ended`,
+      ],
+    ]);
+  });
+});
+
 test("the gravest state decides", () => {
   expect(gravest([])).toBe("ok");
   expect(gravest(["other"])).toBe("ok");
   expect(gravest(["ok", "due", "unreachable"])).toBe("unreachable");
   expect(gravest(["unreachable", "drifted", "due"])).toBe("drifted");
+  expect(gravest(["unreachable", "interrupted", "due"])).toBe("interrupted");
+  expect(gravest(["rotating", "unreachable"])).toBe("unreachable");
   expect(
-    ["ok", "other", "due", "expired", "drifted", "unreachable"].map((state) =>
+    ["ok", "other", "due", "rotating", "expired", "drifted", "interrupted", "unreachable"].map((state) =>
       exitCodeOf(gravest([state as "ok"])),
     ),
-  ).toEqual([0, 0, 1, 2, 2, 3]);
+  ).toEqual([0, 0, 1, 1, 2, 2, 2, 3]);
 });
 
 function without(master: FoundMaster, id: string): FoundMaster["files"] {

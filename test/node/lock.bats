@@ -41,6 +41,17 @@ hold() {
   [ "$(<"$FAKE/holder-out")" = 'done attempt-7 trust master-1' ]
 }
 
+@test "the model reads from a survey which step holds the lock" {
+  hold "$HOLD"
+  script survey >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  : >"$FAKE/go"
+  wait "$HOLDER"
+  PATH=$BATS_TEST_DIRNAME/../../node_modules/.bin:$PATH \
+    node "$BATS_TEST_DIRNAME/parse-survey.ts" "$ROOT" <"$FAKE/stdout" >"$FAKE/facts"
+  grep -q ', at work trust attempt-7$' "$FAKE/facts"
+}
+
 @test "a child that outlives a killed step does not hold the lock" {
   hold 'phase_trust() { : >"$FAKE/inside"; printf "%s" "$$" >"$FAKE/main-pid"; sleep 1000; }'
   on_master bash -c 'kill -KILL "$(cat "$FAKE/main-pid")"'

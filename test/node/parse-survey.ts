@@ -27,7 +27,7 @@ process.stdout.write(
     `leftovers ${found.leftovers.join(" ")}`,
     `etcd-server ${server?.isPresent ? "present" : "absent"} ${server?.ownerAndMode.replace(/^UNKNOWN:UNKNOWN/, "4242:4243-less")} ${commonName(server?.certificates[0]?.subject)}`,
     `etcd-server-key ${key?.ownerAndMode.split(" ")[1]} matches its certificate ${key?.publicKey === server?.certificates[0]?.publicKey}`,
-    `lock ${found.lock}`,
+    `recorded ${found.recordedAt}, lock ${found.lock}, at work ${found.work?.phase} ${found.work?.attempt}`,
     "",
   ].join("\n"),
 );

@@ -11,6 +11,7 @@ teardown() { stop_master; }
 @test "the survey is read by the model, shows no key and writes nothing" {
   local before facts
   mkdir -p "$(state)/backup/rollout-3" "$(state)/backup/rollout-4.new" "$ROOT/var/lib/etcd/cert/.etcd-rotation.new" "$(state)/journal"
+  touch -d @1764064800 "$(state)/receipt"
   before=$(cd "$ROOT" && find . -printf '%i %T@ %C@ %p\n')
   script survey >"$FAKE/script"
   on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>"$FAKE/stderr" 3>&-
@@ -28,7 +29,7 @@ backups 3
 leftovers $ROOT/var/lib/etcd/cert/.etcd-rotation $(state)/journal
 etcd-server present 4242:4243-less 644 CN=server old
 etcd-server-key 600 matches its certificate true
-lock undefined
+recorded 1764064800, lock undefined, at work undefined undefined
 EXPECTED
 }
 

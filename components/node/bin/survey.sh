@@ -266,7 +266,10 @@ survey_kubernetes() {
 }
 
 survey_state() {
-  if [ -f "$STATE_DIR/receipt" ]; then result "receipt $(one_line <"$STATE_DIR/receipt")"; fi
+  if [ -f "$STATE_DIR/receipt" ]; then
+    result "receipt $(one_line <"$STATE_DIR/receipt")"
+    result "recorded $(stat -c %Y "$STATE_DIR/receipt")"
+  fi
   backup_numbers | while read -r i; do result "backup $i"; done
   survey_earlier
   [ ! -d "$STATE_DIR/journal" ] || result "leftover $STATE_DIR/journal"
