@@ -12,6 +12,7 @@ type WithUndefined<T> = {
 export type AdoptOptions = OptionsOf<typeof declareAdopt>;
 export type StatusOptions = OptionsOf<typeof declareStatus>;
 export type PlanOptions = OptionsOf<typeof declarePlan>;
+export type ReportOptions = OptionsOf<typeof declareReport>;
 export type RollbackOptions = OptionsOf<typeof declareRollback>;
 export type FleetOptions = OptionsOf<typeof declareFleet>;
 export type ForecastOptions = OptionsOf<typeof declareForecast>;
@@ -147,6 +148,24 @@ Changes nothing. pulumi preview shows the same below the diff of its resources."
     .option("--markdown", "as Markdown, such as for a comment on a pull request", false)
     .addOption(jsonOption)
     .addOption(cwdOption);
+}
+
+export function declareReport(program: Command) {
+  return program
+    .command("report")
+    .summary("the record of a rollout: times, restarts, certificates before and after")
+    .description(
+      "Writes the record of a rollout, as an HTML page and as JSON, from the states in the backend's history: each step with its times, \
+restarts, certificates before and after by SHA-256, the result. Of one that has failed too, up to the last step that ended. \
+Public data only; needs no passphrase and asks no master.",
+    )
+    .argument("[stack]")
+    .option("--rollout <n>", "this one (default: the newest)", rolloutIn)
+    .option("--open", "shows the page in a browser", false)
+    .option("--history <folder>", "a copy of the history, of a backend that is neither a folder nor a bucket")
+    .addOption(jsonOption)
+    .addOption(cwdOption)
+    .addHelpText("after", "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder");
 }
 
 const mostParallel = 32;

@@ -11,6 +11,7 @@ import {
   declareList,
   declarePlan,
   declarePurge,
+  declareReport,
   declareRollback,
   declareStatus,
   renamed,
@@ -61,6 +62,11 @@ declareStatus(program).action(async (stacks, { identity, ...options }) => {
 declarePlan(program).action(async (stack, options) => {
   const { plan } = await import("./plan/plan.ts");
   process.exitCode = await plan(stack, options);
+});
+
+declareReport(program).action(async (stack, options) => {
+  const { report } = await import("./report/report.ts");
+  await report(stack, options);
 });
 
 const fleet = program

@@ -7,6 +7,9 @@ const resource = z.looseObject({
   type: z.string(),
   id: z.string().optional(),
   parent: z.string().optional(),
+  dependencies: z.array(z.string()).optional(),
+  /** ISO 8601: when the engine noted that it had been made */
+  created: z.string().optional(),
   delete: z.boolean().optional(),
   inputs: z.record(z.string(), z.unknown()).optional(),
   outputs: z.record(z.string(), z.unknown()).optional(),
@@ -14,13 +17,15 @@ const resource = z.looseObject({
 });
 export type StateResource = z.output<typeof resource>;
 
+const pendingOperation = z.looseObject({ resource: z.looseObject({ urn: z.string() }).optional() });
+
 const deployment = z.looseObject({
   manifest: z.looseObject({ time: z.string(), magic: z.string(), version: z.string() }),
   secrets_providers: z
     .looseObject({ type: z.string(), state: z.looseObject({ salt: z.string().optional() }).optional() })
     .optional(),
   resources: z.array(resource).min(1),
-  pending_operations: z.array(z.unknown()).optional(),
+  pending_operations: z.array(pendingOperation).optional(),
 });
 
 const format = { version: z.int().min(3), features: z.array(z.string()).optional() };
@@ -46,6 +51,8 @@ export interface Deployment {
   readonly resources: readonly StateResource[];
   /** operations that a killed run left behind; an import drops them */
   readonly pendingOperations: number;
+  /** names of the resources that they are about */
+  readonly pending: readonly string[];
   /** "passphrase", "service" and so on; undefined when the state holds no secret */
   readonly secretsProvider: string | undefined;
   /** names the passphrase that its keys are encrypted with */
@@ -91,6 +98,7 @@ export function parseDeployment(text: string, name: string): Deployment {
     time: latest.manifest.time,
     resources: latest.resources,
     pendingOperations: latest.pending_operations?.length ?? 0,
+    pending: (latest.pending_operations ?? []).flatMap(({ resource: about }) => about?.urn ?? []).map(nameIn),
     secretsProvider: latest.secrets_providers?.type,
     salt: latest.secrets_providers?.state?.salt,
     isDecrypted: text.includes('"plaintext":'),

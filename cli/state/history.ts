@@ -19,6 +19,10 @@ export interface HistoryEntry {
   readonly time: number;
   /** "succeeded", "failed" or what else the backend says */
   readonly result: string;
+  /** milliseconds since 1970 */
+  readonly started?: number | undefined;
+  /** of resources, by operation */
+  readonly changes?: Readonly<Record<string, number>> | undefined;
 }
 
 /** A state as it was read, or why it could not be. */
@@ -44,7 +48,7 @@ export function entriesIn(folder: string): HistoryEntry[] {
       number: index + 1,
       file: join(folder, name),
       time: Number(BigInt(timeIn(name)) / 1_000_000n),
-      result: resultOf(join(folder, name.replace(".checkpoint.json", ".history.json"))),
+      ...recordIn(join(folder, name.replace(".checkpoint.json", ".history.json"))),
     }));
 }
 
@@ -73,7 +77,12 @@ export function readStateFile(file: string): string {
 }
 
 const attributes = z.looseObject({ md5: z.string().nullish() });
-const update = z.looseObject({ kind: z.string(), result: z.string() });
+const update = z.looseObject({
+  kind: z.string(),
+  result: z.string(),
+  startTime: z.number().optional(),
+  resourceChanges: z.record(z.string(), z.number()).nullish(),
+});
 
 /** A backend may pack its files, with or without a name that says so. */
 function unpacked(bytes: Buffer): Buffer {
@@ -84,13 +93,18 @@ function unpacked(bytes: Buffer): Buffer {
   return magic.startsWith("1f8b") ? gunzipSync(bytes) : bytes;
 }
 
-function resultOf(file: string): string {
+function recordIn(file: string): Pick<HistoryEntry, "result" | "started" | "changes"> {
   try {
-    const { kind, result } = update.parse(JSON.parse(unpacked(readFileSync(file)).toString("utf8")));
-    // a refresh or an import that ended well says nothing about the certificates on the masters
-    return kind === "update" ? result : kind;
+    const record = update.parse(JSON.parse(unpacked(readFileSync(file)).toString("utf8")));
+    const { kind, result, startTime, resourceChanges } = record;
+    return {
+      // a refresh or an import that ended well says nothing about the certificates on the masters
+      result: kind === "update" ? result : kind,
+      started: startTime === undefined ? undefined : startTime * 1000,
+      changes: resourceChanges ?? undefined,
+    };
   } catch {
-    return "unknown";
+    return { result: "unknown" };
   }
 }
 

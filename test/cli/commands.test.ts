@@ -28,6 +28,7 @@ test.each([
   ["adopt", "--help"],
   ["status", "--help"],
   ["plan", "--help"],
+  ["report", "--help"],
   ["fleet", "--help"],
   ["fleet", "status", "--help"],
   ["fleet", "matrix", "--help"],
@@ -82,6 +83,9 @@ test.each([
 test.each([
   [["status", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
   [["rollback", "--list", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [["report", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [["report", "x", "--cwd", folder], "Cannot find the stack file of x; expected a, b"],
+  [["report", "a", "--rollout", "0", "--cwd", folder], "expected the number of a rollout"],
   [["backups", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
   [["status", "--cwd", join(folder, "stacks")], "expected a Pulumi program's folder"],
   [["stat"], "unknown command 'stat'\\n\\(Did you mean status\\?\\)\nRun with --help"],

@@ -22,7 +22,10 @@ test("numbers the states from the oldest, whatever packs them, and leaves other 
   const packed = write("prod-1795568730506057392.checkpoint.json.gz", gzipSync("second"));
   const plain = write("prod-1795568726202350461.checkpoint.json", "first");
   const zst = write("prod-1795569649829839289.checkpoint.json.zst", zstdCompressSync("third"));
-  write("prod-1795568726202350461.history.json", '{"kind":"update","result":"succeeded"}');
+  write(
+    "prod-1795568726202350461.history.json",
+    '{"kind":"update","result":"succeeded","startTime":1795568700,"resourceChanges":{"create":2}}',
+  );
   write("prod-1795568730506057392.history.json.gz", gzipSync('{"kind":"update","result":"failed"}'));
   write(
     "prod-1795568726202350461.checkpoint.json.attrs",
@@ -30,7 +33,14 @@ test("numbers the states from the oldest, whatever packs them, and leaves other 
   );
   write("notes.json", "{}");
   expect(entriesIn(folder)).toEqual([
-    { number: 1, file: plain, time: 1_795_568_726_202, result: "succeeded" },
+    {
+      number: 1,
+      file: plain,
+      time: 1_795_568_726_202,
+      result: "succeeded",
+      started: 1_795_568_700_000,
+      changes: { create: 2 },
+    },
     { number: 2, file: packed, time: 1_795_568_730_506, result: "failed" },
     { number: 3, file: zst, time: 1_795_569_649_829, result: "unknown" },
   ]);

@@ -6,13 +6,17 @@ import type { WantedPems } from "../../components/model/wanted.ts";
 import { engineEnvironment } from "../../tools/engine/engine-environment.ts";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, names, receipt, specs } from "../model/cluster.ts";
-import { type Answer, type FakeMasters, startFakeMasters } from "../support/fake-masters.ts";
+import { type Answer, type FakeMasters, type Said, startFakeMasters } from "../support/fake-masters.ts";
 import { makeSshKey } from "../support/ssh-key.ts";
 import { surveyText } from "../support/survey-text.ts";
 
 /** Three masters that answer as found, and say that every step is done. */
 export class FakeCluster {
   found: Found;
+  /** what a step says on the way, by its name, such as `trust-master-1` */
+  words: Readonly<Record<string, string>> = {};
+  /** the name of the step that fails */
+  failing = "";
   readonly #masters: FakeMasters;
 
   private constructor(found: Found, masters: FakeMasters) {
@@ -25,7 +29,7 @@ export class FakeCluster {
     const answers = names.map(
       (_, index): Answer =>
         (script) =>
-          answerTo(script, cluster.made?.found.masters[index] ?? found.masters[index]),
+          answerTo(script, cluster.made?.found.masters[index] ?? found.masters[index], cluster.made),
     );
     cluster.made = new FakeCluster(found, await startFakeMasters(answers));
     return cluster.made;
@@ -53,12 +57,24 @@ export class FakeCluster {
   }
 }
 
-function answerTo(script: string, master: Found["masters"][number] | undefined): string | undefined {
+function answerTo(
+  script: string,
+  master: Found["masters"][number] | undefined,
+  cluster: Pick<FakeCluster, "words" | "failing"> | undefined,
+): ReturnType<Answer> {
   const value = (variable: string) => new RegExp(`^${variable}='(.*)'$`, "m").exec(script)?.[1] ?? "";
   if (value("PHASE") === "survey") {
     return master === undefined ? undefined : surveyText(master);
   }
-  return `done ${value("ATTEMPT")} ${value("PHASE")} ${value("MASTER")}\n`;
+  const step = `${value("PHASE")}-${value("MASTER")}`;
+  if (step === cluster?.failing) {
+    return Buffer.from(`${value("MASTER")} ${value("PHASE")}: Cannot finish\n`);
+  }
+  const said: Said = {
+    stdout: `done ${value("ATTEMPT")} ${value("PHASE")} ${value("MASTER")}\n`,
+    stderr: cluster?.words[step] ?? "",
+  };
+  return said;
 }
 
 interface StateResource {

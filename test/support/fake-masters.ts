@@ -5,7 +5,13 @@ import { makeSshKey } from "./ssh-key.ts";
 import { unpacked } from "./unpacked.ts";
 
 /** What a master answers to a script: that it fails is bytes on standard error; undefined cuts the connection. */
-export type Answer = (script: string) => string | Uint8Array | undefined;
+export type Answer = (script: string) => string | Uint8Array | Said | undefined;
+
+/** An answer with words for people beside it. */
+export interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 /** SSH servers that answer like masters, in this process. */
 export interface FakeMasters {
@@ -78,8 +84,14 @@ export async function startFakeMasters(
                 return;
               }
               answered += 1;
-              (typeof text === "string" ? stream : stream.stderr).write(text);
-              stream.exit(typeof text === "string" ? 0 : 1);
+              if (text instanceof Uint8Array) {
+                stream.stderr.write(text);
+              } else {
+                const { stdout, stderr } = typeof text === "string" ? { stdout: text, stderr: "" } : text;
+                stream.stderr.write(stderr);
+                stream.write(stdout);
+              }
+              stream.exit(text instanceof Uint8Array ? 1 : 0);
               stream.end();
             });
           });

@@ -1,0 +1,45 @@
+import { type Component, components } from "../../components/model/layout/rows.ts";
+import { phases } from "../../components/model/plan.ts";
+import type { EndedStep, RolloutReport } from "../../components/model/rollout-report.ts";
+import { type Html, html } from "./markup.ts";
+
+const [width, left, rowHeight, top] = [1000, 140, 48, 24];
+const ticks = [0, 1, 2, 3, 4, 5];
+
+const letters: Readonly<Record<Component, string>> = {
+  etcd: "e",
+  "kube-apiserver": "a",
+  kubelet: "k",
+  "kube-controller-manager": "m",
+  "kube-scheduler": "s",
+};
+
+/** A row per master, a bar per step, and below each what it has restarted. */
+export function timeLine({ masters, steps }: RolloutReport): Html {
+  const begin = Math.min(...steps.map(({ started }) => Date.parse(started)));
+  const end = Math.max(begin + 1, ...steps.map(({ ended }) => Date.parse(ended)));
+  const at = (time: number) => left + ((time - begin) / (end - begin)) * (width - left - 40);
+  const height = top + masters.length * rowHeight;
+  const tick = (index: number) => {
+    const time = begin + ((end - begin) * index) / (ticks.length - 1);
+    const x = at(time).toFixed(1);
+    return html`<line x1="${x}" x2="${x}" y1="${top - 6}" y2="${height}"/>
+<text x="${x}" y="12" text-anchor="middle">${((time - begin) / 1000).toFixed(end - begin < 10_000 ? 1 : 0)} s</text>`;
+  };
+  const bar = ({ phase, started, ended, restarts }: EndedStep, y: number) => {
+    const [from, to] = [at(Date.parse(started)), at(Date.parse(ended))];
+    return html`<rect class="${phase}" x="${from.toFixed(1)}" y="${y}" height="18" \
+width="${Math.max(1, to - from - 1).toFixed(1)}"><title>${phase} ${started} to ${ended} ${restarts.join(", ")}</title></rect>
+<text x="${((from + to) / 2).toFixed(1)}" y="${y + 32}" text-anchor="middle">\
+${restarts.map((component) => letters[component]).join(" ")}</text>`;
+  };
+  return html`<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Steps by master and time">
+${ticks.map(tick)}
+${masters.map((master, index) => {
+  const y = top + index * rowHeight;
+  const own = steps.filter((step) => step.master === master);
+  return html`<text x="0" y="${y + 14}">${master}</text>${own.map((step) => bar(step, y))}\n`;
+})}</svg>
+<p>${phases.map((phase) => html`<span class="key ${phase}"></span> ${phase} &nbsp; `)} \
+${components.map((component) => `${letters[component]} ${component}`).join(", ")}</p>`;
+}
