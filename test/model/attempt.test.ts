@@ -40,6 +40,7 @@ describe("decideAttempt", () => {
   test("does not say complete to lost receipts: their backups count", () => {
     expect(decide(foundAs(pems, { receipt: undefined })).rollout).toBe(5);
     expect(decide(foundAs(pems, { receipt: undefined, backups: [] })).rollout).toBe(1);
+    expect(decide({ masters: [] }).rollout).toBe(1);
   });
 
   test("takes a new number for an older state that was imported", () => {
@@ -131,6 +132,10 @@ describe("decideAttempt", () => {
         }).id,
     );
     expect(one).not.toBe(two);
+    const none = noRenewals({ notices: [], kept: [] });
+    expect(decideAttempt(asWanted, wantedOf(other), ackLayout, plan, none)).toEqual(
+      decide(asWanted, wantedOf(other)),
+    );
     expect(one).toMatch(/^[0-9a-f]{16}$/);
   });
 

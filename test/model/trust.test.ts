@@ -7,7 +7,7 @@ import type { Found, SavedFile } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRestore } from "../../components/model/restore.ts";
-import { ownerOf, trustNotices } from "../../components/model/trust.ts";
+import { ownerOf, recordedAuthorities, trustNotices } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import {
   changed,
@@ -49,9 +49,11 @@ function joined(pems: WantedPems): World {
   return withTrust(withTrust(settled(pems), "master-1", "etcd-ca", foreign), "master-2", "etcd-ca", foreign);
 }
 
+const foreigner = [authority].flatMap((each) => each ?? []);
 const kept = {
-  "master-1": { "etcd-ca": [authority].flatMap((each) => each ?? []) },
-  "master-2": { "etcd-ca": [authority].flatMap((each) => each ?? []) },
+  "master-1": { "etcd-ca": foreigner, "etcd-peer-ca": [], "apiserver-etcd-ca": [] },
+  "master-2": { "etcd-ca": foreigner, "etcd-peer-ca": [], "apiserver-etcd-ca": [] },
+  "master-3": { "etcd-ca": [], "etcd-peer-ca": [], "apiserver-etcd-ca": [] },
 };
 
 function halfDone(start: World, pems: WantedPems, count: number): World {
@@ -128,6 +130,17 @@ describe("whose an authority is", () => {
         changed(foundAs(current), "master-3", () => ({ earlier: leaves })),
       ),
     ).toBe("earlier");
+    const saved = Object.fromEntries(
+      ackLayout
+        .filter(({ id }) => id === "etcd-client")
+        .map((row) => [row.id, fileOf(row, original.leaves["master-3"]?.["etcd-client"].certPem ?? "")]),
+    );
+    expect(
+      of(
+        original.authorities.etcd,
+        changed(foundAs(current), "master-3", () => ({ saved })),
+      ),
+    ).toBe("earlier");
   });
 
   test("earlier: this program made it, whatever is left of its rollout; a subject that only looks like it does not count", () => {
@@ -140,6 +153,7 @@ describe("whose an authority is", () => {
 
   test("foreign: any other", () => {
     expect(of(foreign)).toBe("foreign");
+    expect(of(foreign, foundAs(current, { served: {} }))).toBe("foreign");
   });
 });
 
@@ -169,7 +183,7 @@ describe("somebody else's authority", () => {
 
   test("is no reason to rotate: kept as it lies, in any order, put there since, or expired", () => {
     const plan = planRollout(foundIn(joined(current)), ackLayout, [], 0);
-    expect(plan.kept).toMatchObject(kept);
+    expect(plan.kept).toEqual(kept);
     const wanted = wantedOf(current, plan.kept);
     expect(differences(foundIn(joined(current)), wanted, ackLayout)).toEqual([]);
     const reversed = changed(foundIn(joined(current)), "master-1", ({ files }) => ({
@@ -366,10 +380,24 @@ describe("in words", () => {
     ]);
   });
 
-  test("expired", () => {
-    expect(say(joined(current), "keep", late)).toEqual([
-      `etcd-ca of master-1, master-2 ${named} has expired: it goes with the next retire`,
+  test("a place for each master and file", () => {
+    const everywhere = ["master-1", "master-2"].reduce(
+      (world, name) => withTrust(world, name, "apiserver-etcd-ca", foreign),
+      joined(current),
+    );
+    expect(say(everywhere, "keep")).toEqual([
+      `etcd-ca, apiserver-etcd-ca of master-1, master-2 ${named} has issued nothing that this cluster uses: it is kept, so whoever has a certificate of it is still accepted (foreignAuthorities: keep)`,
     ]);
+  });
+
+  test("expired, from its last second on, by the clock of any look at a master", () => {
+    const expired = [`etcd-ca of master-1, master-2 ${named} has expired: it goes with the next retire`];
+    const lastSecond = late - 86_400;
+    expect(say(joined(current), "keep", late)).toEqual(expired);
+    expect(say(joined(current), "keep", lastSecond)).toEqual(expired);
+    expect(say(joined(current), "keep", lastSecond - 1)).not.toEqual(expired);
+    const found = changed(foundIn(joined(current)), "master-3", () => ({ operatorClock: late }));
+    expect(trustNotices(found, ackLayout, [], "keep")).toEqual(expired);
   });
 
   test("an earlier one of the cluster, but not the wanted one whose leaves are still to come", () => {
@@ -380,4 +408,11 @@ describe("in words", () => {
     ]);
     expect(trustNotices(foundIn(world), ackLayout, [earlier?.fingerprint ?? ""], undefined)).toEqual([]);
   });
+});
+
+test("the wanted authorities of an earlier run are those that any receipt names", () => {
+  const found = changed(foundAs(current, { receipt: undefined }), "master-2", () => ({
+    receipt: { ...receipt, authorities: "ab12,cd34" },
+  }));
+  expect(recordedAuthorities(found)).toEqual(["ab12", "cd34"]);
 });

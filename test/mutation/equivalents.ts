@@ -18,6 +18,16 @@ const inWindow = {
   because: "settings refuse a window whose ends are one",
 } as const;
 
+const inPlaces = {
+  file: "components/model/trust.ts",
+  because: "an authority that lies in a leaf's file is in use, and no notice is of such a one",
+} as const;
+const inDecision = {
+  file: "components/model/decision.ts",
+  from: "[]",
+  to: '["Stryker was here"]',
+} as const;
+
 /** Looked at one by one: StrykerJS makes these faults, and they are none. */
 export const equivalents: readonly Equivalent[] = [
   {
@@ -46,4 +56,17 @@ export const equivalents: readonly Equivalent[] = [
   { line: "if (master === undefined ||", from: "master === undefined", to: "false", ...inListings },
   { line: "certificate !== undefined &&", from: "certificate !== undefined", to: "true", ...inListings },
   { line: "original.master !== master?.name", from: "master?.name", to: "master.name", ...inListings },
+  {
+    line: "for (const row of rows.filter",
+    from: 'rows.filter(({ kind }) => kind === "trust")',
+    to: "rows",
+    ...inPlaces,
+  },
+  { line: "for (const row of rows.filter", from: 'kind === "trust"', to: "true", ...inPlaces },
+  {
+    line: "authorities: wanted === undefined",
+    because: "no certificate has that fingerprint",
+    ...inDecision,
+  },
+  { line: "ignored: settings.clients", because: "nobody is called that", ...inDecision },
 ];
