@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { durationForm, durationPattern, durationSeconds } from "../components/model/duration.ts";
 import { ownFolder } from "./project.ts";
 
 /** The options that a command declares, by their names; one without a default may also be `undefined`. */
@@ -101,6 +102,7 @@ States:
   ok           nothing to do
   due          ends within certificates.renewBefore, or the stack file asks for
                an update: pulumi up
+  expiring     ends within --expiring-within, and is not due
   expired      in use and past its end
   drifted      a master disagrees with the others or with itself: pulumi preview
                says more
@@ -123,6 +125,11 @@ Reads only: the stack file, and the masters over SSH. Needs neither Pulumi nor t
     )
     .argument("[stack...]")
     .option("--all", "every stack with a file in stacks/", false)
+    .option(
+      "--expiring-within <duration>",
+      "end with 1 also when a certificate ends within it, such as 30d, whatever renewBefore says",
+      durationIn,
+    )
     .option("--prometheus", "as metrics for node-exporter's textfile collector", false)
     .option(
       "--output <file>",
@@ -166,6 +173,14 @@ Public data only; needs no passphrase and asks no master.",
     .addOption(jsonOption)
     .addOption(cwdOption)
     .addHelpText("after", "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder");
+}
+
+/** In seconds. */
+function durationIn(text: string): number {
+  if (!durationPattern.test(text)) {
+    throw new InvalidArgumentError(`expected ${durationForm}`);
+  }
+  return durationSeconds(text);
 }
 
 const mostParallel = 32;

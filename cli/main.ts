@@ -89,7 +89,7 @@ declareFleet(fleet, "status", "A line per cluster, read only; without Pulumi.").
 declareFleet(
   fleet,
   "matrix",
-  "The stacks that are due, expired or drifted as JSON on one line, for the matrix of a CI: one job each. Ends with 0 where status would with 1 or 2.",
+  "The stacks that are due, expired, drifted or interrupted as JSON on one line, for the matrix of a CI: one job each. Ends with 0 where status would with 1 or 2.",
 ).action(async (named, { stacks, ...options }) => {
   const { fleetMatrix } = await import("./fleet/fleet.ts");
   await fleetMatrix(chosen("matrix", named, stacks), options);

@@ -18,19 +18,21 @@ const clustersAtOnce = 8;
 
 /**
  * Looks at the clusters that a command is about; a stack file that cannot be used is an outcome, and hides no other.
+ * @param expiringWithin seconds before its end from which a certificate calls for attention that is not due
  * @throws CommandError (bad usage) when it is not clear which they are
  */
 export async function lookAtChosen(
   { all, cwd }: Pick<FleetOptions, "all" | "cwd">,
   named: readonly string[],
   login: LoginOverride,
+  expiringWithin = 0,
 ): Promise<Outcome[]> {
   const project = readProject(cwd);
   const stacks = chooseStacks(project, named, all);
   return await inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
     try {
       const settings = settingsFor(programOf(project, stack), login);
-      return { stack, status: await lookAt(settings, project.project, stack) };
+      return { stack, status: await lookAt(settings, project.project, stack, expiringWithin) };
     } catch (error) {
       return { stack, problem: messageOf(error) };
     }
@@ -38,7 +40,12 @@ export async function lookAtChosen(
 }
 
 /** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
-export async function lookAt(settings: Settings, project: string, stack: string): Promise<ClusterStatus> {
+export async function lookAt(
+  settings: Settings,
+  project: string,
+  stack: string,
+  expiringWithin: number,
+): Promise<ClusterStatus> {
   const owner = `${project}/${stack}`;
   const policy = {
     ...settings.kubernetes,
@@ -65,6 +72,7 @@ export async function lookAt(settings: Settings, project: string, stack: string)
     ignoredClients: settings.clients?.ignore ?? [],
     rotation: settings.rotation,
     restore: settings.restore,
+    expiringWithin,
     now: Date.now(),
   });
 }

@@ -9,14 +9,14 @@ import { countsOf, describeCluster } from "./table.ts";
 /** Looks at clusters and shows what it saw. @returns the exit code */
 export async function status(
   named: readonly string[],
-  { json, prometheus, output, agent, key, ...chosen }: StatusOptions,
+  { json, prometheus, output, agent, key, expiringWithin, ...chosen }: StatusOptions,
 ): Promise<number> {
   if ((json && prometheus) || (output !== undefined && !json && !prometheus)) {
     throw CommandError.usage(
       "Cannot write that: expected one of --json and --prometheus, and --output only with one of them",
     );
   }
-  const outcomes = await lookAtChosen(chosen, named, { key, isAgent: agent });
+  const outcomes = await lookAtChosen(chosen, named, { key, isAgent: agent }, expiringWithin);
   const now = Date.now();
   const text = json
     ? jsonOf(outcomes, now)

@@ -17,6 +17,7 @@ const tones: Readonly<Record<State, Tone>> = {
   unreachable: "bad",
   rotating: "warning",
   due: "warning",
+  expiring: "warning",
   ok: "good",
   other: "quiet",
 };

@@ -20,6 +20,7 @@ export const states = [
   "unreachable",
   "rotating",
   "due",
+  "expiring",
   "ok",
   "other",
 ] as const;
@@ -59,6 +60,8 @@ export interface CertificateInput {
   readonly drift: readonly Drift[];
   /** seconds */
   readonly renewBefore: number;
+  /** seconds: what ends within them calls for attention, due or not */
+  readonly expiringWithin: number;
   /** milliseconds since 1970 */
   readonly now: number;
 }
@@ -105,7 +108,7 @@ function stateOf(
   master: FoundMaster,
   input: CertificateInput,
 ): State {
-  const { found, kubernetes, drift, renewBefore, now } = input;
+  const { found, kubernetes, drift, renewBefore, expiringWithin, now } = input;
   const isEverywhere = found.masters.every((each) =>
     certificatesAt(each, row).some((other) => other.fingerprint === certificate.fingerprint),
   );
@@ -121,8 +124,13 @@ function stateOf(
   if (certificate.notAfter <= now && (!isOthers || isServed)) {
     return "expired";
   }
-  const isNear = certificate.notAfter < now + renewBefore * 1000;
-  return isDrifted ? "drifted" : isOthers ? "other" : isNear ? "due" : "ok";
+  if (isDrifted || isOthers) {
+    return isDrifted ? "drifted" : "other";
+  }
+  if (certificate.notAfter < now + renewBefore * 1000) {
+    return "due";
+  }
+  return certificate.notAfter < now + expiringWithin * 1000 ? "expiring" : "ok";
 }
 
 /** An authority beside others in a trust file that has issued no leaf that is checked against it. */

@@ -61,6 +61,8 @@ export interface StatusInput {
   /** the stack file's */
   readonly rotation: string;
   readonly restore: number | undefined;
+  /** seconds: a certificate that ends within them calls for attention, due or not */
+  readonly expiringWithin: number;
   /** milliseconds since 1970 */
   readonly now: number;
 }
@@ -77,8 +79,10 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
     progress: progress?.state,
     now,
   });
+  const { renewBefore } = input.policy;
+  const { expiringWithin } = input;
   const certificates = found.masters.flatMap((master) =>
-    certificatesOf(master, { found, rows, kubernetes, renewBefore: input.policy.renewBefore, drift, now }),
+    certificatesOf(master, { found, rows, kubernetes, renewBefore, expiringWithin, drift, now }),
   );
   const findings: Finding[] = [
     ...unreachable.map(({ name, reason }): Finding => ({ state: "unreachable", master: name, what: reason })),
@@ -127,7 +131,7 @@ export function gravest(all: readonly State[]): State {
   return states.find((state) => state !== "other" && all.includes(state)) ?? "ok";
 }
 
-/** 0 ok, 1 due or rotating, 2 expired, drifted or interrupted, 3 could not look. What is known to be bad comes before what is not known. */
+/** 0 ok, 1 due, expiring or rotating, 2 expired, drifted or interrupted, 3 could not look. What is known to be bad comes before what is not known. */
 export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
   switch (state) {
     case "expired":
@@ -138,6 +142,7 @@ export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
       return 3;
     case "rotating":
     case "due":
+    case "expiring":
       return 1;
     case "ok":
     case "other":

@@ -21,6 +21,7 @@ etcd_rotation_cluster_state{stack="prod-a",state="interrupted"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="unreachable"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="rotating"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="due"} 0
+etcd_rotation_cluster_state{stack="prod-a",state="expiring"} 0
 etcd_rotation_cluster_state{stack="prod-a",state="ok"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="expired"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="drifted"} 0
@@ -28,6 +29,7 @@ etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="interrupted"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="unreachable"} 1
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="rotating"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="due"} 0
+etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="expiring"} 0
 etcd_rotation_cluster_state{stack="odd \\"name\\"\\\\",state="ok"} 0
 # HELP etcd_rotation_master_reachable Whether a master could be surveyed.
 # TYPE etcd_rotation_master_reachable gauge

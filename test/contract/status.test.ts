@@ -107,6 +107,13 @@ describe("one cluster", () => {
     expect([code, stdout.split("\n")[0]]).toEqual([1, "near  due"]);
   });
 
+  test("whose leaves end within the time that was asked for: 1", async () => {
+    const { code, stdout } = await status("steady", "--expiring-within", "400d");
+    expect([code, stdout.split("\n")[0]]).toEqual([1, "steady  expiring"]);
+    expect(stdout).toMatch(/etcd-server :2379 .* expiring +expiring +expiring\n/);
+    expect((await status("steady", "--expiring-within", "30d")).code).toBe(0);
+  });
+
   test("with a leaf replaced by hand: 2, and why", async () => {
     const { code, stdout } = await status("by-hand");
     expect([code, stdout.split("\n")[0]]).toEqual([2, "by-hand  drifted"]);
@@ -197,6 +204,13 @@ test("bad usage is told and counts as not having looked", async () => {
   expect(await status("--jason")).toMatchObject({
     code: 3,
     stderr: expect.stringContaining("unknown option '--jason'"),
+  });
+  expect(await status("steady", "--expiring-within", "30")).toMatchObject({
+    code: 3,
+    stdout: "",
+    stderr: expect.stringMatching(
+      /'--expiring-within <duration>' argument '30' is invalid\. expected a whole number and s, m, h, d or y, such as "60d"/,
+    ),
   });
   expect(await status("steady", "--output", "x")).toMatchObject({ code: 3 });
   expect(await status("--help")).toMatchObject({ code: 0, stderr: "" });

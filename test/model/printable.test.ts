@@ -183,7 +183,15 @@ describe("what is read of an answer", () => {
     const { certPem } = makeAuthority("/CN=a\x1b]52;c;cm0gLXJmIC8=\x07");
     expect(certificatesIn(certPem)[0]?.subject).toEqual(["CN=a\x1b]52;c;cm0gLXJmIC8=\x07"]);
     const found = { masters: [masterWith("master-1", { "etcd-ca": certPem })] };
-    const input = { found, rows: ackLayout, kubernetes: [], drift: [], renewBefore: 0, now: 0 };
+    const input = {
+      found,
+      rows: ackLayout,
+      kubernetes: [],
+      drift: [],
+      renewBefore: 0,
+      expiringWithin: 0,
+      now: 0,
+    };
     expect(
       found.masters
         .flatMap((master) => certificatesOf(master, input))

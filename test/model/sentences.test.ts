@@ -117,6 +117,7 @@ function decisionsOf(model: Awaited<ReturnType<typeof modelIn>>, found: Found) {
       ignoredClients: [],
       rotation: receipt.rotation,
       restore: undefined,
+      expiringWithin: 0,
     },
   });
   return {

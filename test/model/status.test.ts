@@ -59,6 +59,7 @@ function statusOf(found: Found, change: Partial<StatusInput> = {}): ClusterStatu
     ignoredClients: [],
     rotation: receipt.rotation,
     restore: undefined,
+    expiringWithin: 0,
     now,
     ...change,
   });
@@ -209,6 +210,24 @@ describe("the end comes near", () => {
       new Set(status.certificates.filter(({ state }) => state === "due").map(({ file }) => file)),
     ).toEqual(new Set(["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"]));
     expect(statusOf(steady, { now: now + 304 * day }).state).toBe("ok");
+  });
+
+  test("what ends within the time that was asked for is expiring, and due where that is nearer", () => {
+    const leaves = new Set(["etcd-server", "etcd-peer", "etcd-client", "apiserver-etcd-client"]);
+    const at = (days: number, within: number) => {
+      const status = statusOf(steady, { now: now + days * day, expiringWithin: within * 86_400 });
+      const odd = status.certificates.filter(({ state }) => state !== "ok");
+      return [
+        status.state,
+        exitCodeOf(status.state),
+        new Set(odd.map(({ file, state }) => `${state} ${file}`)),
+      ];
+    };
+    const all = (state: string) => new Set([...leaves].map((file) => `${state} ${file}`));
+    expect(at(264, 100)).toEqual(["ok", 0, new Set()]);
+    expect(at(265, 100)).toEqual(["expiring", 1, all("expiring")]);
+    expect(at(306, 100)).toEqual(["due", 1, all("due")]);
+    expect(at(304, 30)).toEqual(["ok", 0, new Set()]);
   });
 
   test("past the end it is expired, with days below zero", () => {
@@ -605,10 +624,10 @@ test("the gravest state decides", () => {
   expect(gravest(["unreachable", "interrupted", "due"])).toBe("interrupted");
   expect(gravest(["rotating", "unreachable"])).toBe("unreachable");
   expect(
-    ["ok", "other", "due", "rotating", "expired", "drifted", "interrupted", "unreachable"].map((state) =>
-      exitCodeOf(gravest([state as "ok"])),
+    ["ok", "other", "expiring", "due", "rotating", "expired", "drifted", "interrupted", "unreachable"].map(
+      (state) => exitCodeOf(gravest([state as "ok"])),
     ),
-  ).toEqual([0, 0, 1, 1, 2, 2, 2, 3]);
+  ).toEqual([0, 0, 1, 1, 1, 2, 2, 2, 3]);
 });
 
 function without(master: FoundMaster, id: string): FoundMaster["files"] {
