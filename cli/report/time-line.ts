@@ -3,8 +3,10 @@ import { phases } from "../../components/model/plan.ts";
 import type { EndedStep, RolloutReport } from "../../components/model/rollout-report.ts";
 import { type Html, html } from "./markup.ts";
 
-const [width, left, rowHeight, top] = [1000, 140, 48, 24];
-const ticks = [0, 1, 2, 3, 4, 5];
+const [width, left, rowHeight, top] = [1000, 190, 48, 24];
+
+/** Seconds from one line of the scale to the next; there are eight at most, of a rollout of half a day too. */
+const scales = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200];
 
 const letters: Readonly<Record<Component, string>> = {
   etcd: "e",
@@ -20,12 +22,13 @@ export function timeLine({ masters, steps }: RolloutReport): Html {
   const end = Math.max(begin + 1, ...steps.map(({ ended }) => Date.parse(ended)));
   const at = (time: number) => left + ((time - begin) / (end - begin)) * (width - left - 40);
   const height = top + masters.length * rowHeight;
-  const tick = (index: number) => {
-    const time = begin + ((end - begin) * index) / (ticks.length - 1);
-    const x = at(time).toFixed(1);
+  const total = (end - begin) / 1000;
+  const scale = scales.find((seconds) => total / seconds <= 8) ?? total / 8;
+  const ticks = Array.from({ length: Math.floor(total / scale) + 1 }, (_, index) => {
+    const x = at(begin + index * scale * 1000).toFixed(1);
     return html`<line x1="${x}" x2="${x}" y1="${top - 6}" y2="${height}"/>
-<text x="${x}" y="12" text-anchor="middle">${((time - begin) / 1000).toFixed(end - begin < 10_000 ? 1 : 0)} s</text>`;
-  };
+<text x="${x}" y="12" text-anchor="middle">${(index * scale).toFixed(scale < 1 ? 1 : 0)} s</text>`;
+  });
   const bar = ({ phase, started, ended, restarts }: EndedStep, y: number) => {
     const [from, to] = [at(Date.parse(started)), at(Date.parse(ended))];
     return html`<rect class="${phase}" x="${from.toFixed(1)}" y="${y}" height="18" \
@@ -34,7 +37,7 @@ width="${Math.max(1, to - from - 1).toFixed(1)}"><title>${phase} ${started} to $
 ${restarts.map((component) => letters[component]).join(" ")}</text>`;
   };
   return html`<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Steps by master and time">
-${ticks.map(tick)}
+${ticks}
 ${masters.map((master, index) => {
   const y = top + index * rowHeight;
   const own = steps.filter((step) => step.master === master);

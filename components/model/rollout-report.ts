@@ -66,7 +66,7 @@ export interface ReportedCertificate {
   readonly before: Known | undefined;
   readonly after: Known;
   readonly change: "renewed" | "same" | "unknown";
-  /** verify of this rollout has seen it in use; else it is only in the state */
+  /** verify of this rollout has seen it in use, of an authority on every master; else it is only in the state */
   readonly isSeen: boolean;
 }
 
@@ -231,7 +231,11 @@ function certificatesOf(
   const made = Object.entries(certificates).map(([name, { fingerprint, notAfter }]) => {
     const place = longest.find((master) => name.startsWith(`${master}-`)) ?? "stack";
     const role = place === "stack" ? name : name.slice(place.length + 1);
-    return { place, role, after: { fingerprint, notAfter: iso(notAfter) }, isSeen: false };
+    // an authority is the stack's: as every master has it
+    const isSeen = masters.every((master) =>
+      served.some((each) => each.master === master && each.fingerprint === fingerprint),
+    );
+    return { place, role, after: { fingerprint, notAfter: iso(notAfter) }, isSeen };
   });
   const seen = served.map(({ master: place, role, fingerprint, end }) => {
     return { place, role, after: { fingerprint, notAfter: iso(Date.parse(end)) }, isSeen: true };

@@ -57,15 +57,16 @@ function keep(number: number, made: MadeUp, result = "succeeded"): void {
   const record = {
     kind: "update",
     result,
-    startTime: 1_795_560_000 + number * 1000,
+    startTime: 1_795_568_400,
     resourceChanges: { create: 3 },
   };
   writeFileSync(`${base}.history.json`, JSON.stringify(record));
 }
 
 const phases = ["backup", "trust", "issue", "settle", "retire", "verify"];
+const restart = "master-1 trust: restarting etcd";
 const wholeSteps = (attempt: string) =>
-  phases.map((phase, index) => step(`${phase}-master-1`, attempt, index));
+  phases.map((phase, index) => step(`${phase}-master-1`, attempt, index, phase === "trust" ? restart : ""));
 
 test("writes the newest rollout as a page and as JSON, readable by all, and says where", () => {
   keep(1, { ...first, rollout: 1, more: wholeSteps("a1") });
@@ -77,7 +78,18 @@ test("writes the newest rollout as a page and as JSON, readable by all, and says
     stderr: "",
   });
   expect(readdirSync(join(folder, "reports"))).toEqual(["prod-rollout-2.html", "prod-rollout-2.json"]);
-  expect(readFileSync(`${base}.html`, "utf8")).toMatch(/^<!doctype html>.*<\/html>\n$/s);
+  const page = readFileSync(`${base}.html`, "utf8");
+  expect(page).toMatch(/^<!doctype html>.*<\/html>\n$/s);
+  expect([...page.matchAll(/middle">(\d+ s|e)<\/text>/g)].map(([, text]) => text)).toEqual([
+    "0 s",
+    "60 s",
+    "120 s",
+    "180 s",
+    "240 s",
+    "300 s",
+    "e",
+  ]);
+  expect(page).toContain("<tr><td>master-1</td><td>1</td><td>0</td>");
   const { code, stdout, stderr } = report(["--json"]);
   expect({ code, stderr }).toEqual({
     code: 0,

@@ -55,13 +55,14 @@ describe("parseDeployment", () => {
     });
   });
 
-  test("counts what a killed run left behind", () => {
-    expect(
-      parseDeployment(
-        exported({ ...first, pendingOperations: [{ type: "creating" }, { type: "creating" }] }),
-        "x",
-      ).pendingOperations,
-    ).toBe(2);
+  test("counts and names what a killed run left behind", () => {
+    const urn = "urn:pulumi:prod::etcd-rotation::command:remote:Command::trust-master-2";
+    const left = [{ type: "creating" }, { type: "creating", resource: { urn } }];
+    const { pendingOperations, pending } = parseDeployment(
+      exported({ ...first, pendingOperations: left }),
+      "x",
+    );
+    expect({ pendingOperations, pending }).toEqual({ pendingOperations: 2, pending: ["trust-master-2"] });
   });
 
   test.each([

@@ -93,6 +93,21 @@ test("the record of a rollout that ended well, and of one that failed, without t
     const text = readFileSync(join(folder, "reports", name), "utf8");
     expect(text).not.toMatch(/PRIVATE KEY|BEGIN|ciphertext|etcdsalt|v1:|a banner/);
   }
+  // as after a run that was killed: its steps are in the present state alone
+  const kept = join(folder, "state", ".pulumi", "history", "etcd-rotation", "dev");
+  const last = readdirSync(kept).toSorted().at(-1)?.split(".")[0] ?? "";
+  for (const name of readdirSync(kept).filter((each) => each.startsWith(last))) {
+    rmSync(join(kept, name));
+  }
+  const killed = JSON.parse((await report("--json")).stdout);
+  expect(killed).toMatchObject({
+    rollout: 2,
+    result: "unfinished",
+    before: { rollout: 1 },
+    remaining: failed.remaining,
+  });
+  expect(killed.steps).toHaveLength(4);
+
   expect(await report("--rollout", "7")).toEqual({
     code: 3,
     stdout: "",

@@ -294,6 +294,17 @@ describe("one rollout", () => {
     ]);
   });
 
+  test("an authority is in use when every master has it", () => {
+    const ca = `served m etcd-ca ${hash("a")} Nov 15 00:00:00 2076 GMT\n`;
+    const isSeen = (records: Readonly<Record<string, string>>) =>
+      rolloutsIn("dev", [state(1, whole("a1", records))])[0]?.certificates[0]?.isSeen;
+    expect(isSeen({ "verify-m": ca, "verify-m-1": ca.replace(" m ", " m-1 ") })).toBe(true);
+    expect(isSeen({ "verify-m": ca, "verify-m-1": ca.replace(" m ", " m-1 ").replace("aaa", "aab") })).toBe(
+      false,
+    );
+    expect(isSeen({ "verify-m": ca })).toBe(false);
+  });
+
   test("what verify says of refused leaves and of who is left", () => {
     const [report] = rolloutsIn("dev", [
       state(1, whole("a1", { "verify-m": "refused m 2\ncarrier worker w1: run this\n" })),
