@@ -39,6 +39,14 @@ export function hasIssued(authority: Certificate, leaf: Certificate): boolean {
   return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
 }
 
+/** An authority's basicConstraints (RFC 5280 section 4.2.1.9) with a pathLenConstraint of 0, in DER. */
+const noneBelow = /0603551d13(0101ff)?04083006(0101ff)020100/;
+
+/** Whether there may be an authority between this one and a leaf. */
+export function mayBeAbove({ pem }: Certificate): boolean {
+  return !noneBelow.test(new X509Certificate(pem).raw.toString("hex"));
+}
+
 export interface PublicKey {
   readonly pem: string;
   /** SHA-256 of its SubjectPublicKeyInfo, as a certificate has it */

@@ -1,5 +1,6 @@
 import { type Certificate, certificatesIn } from "./certificate.ts";
 import { certificatesAt, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
+import type { CrossCertificates } from "./handover.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
 import type { Phase, RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
@@ -20,19 +21,25 @@ const wantedKinds: Readonly<Record<Work, readonly Row["kind"][]>> = {
   joining: ["trust", "cert", "key"],
 };
 
-/** Which files a phase writes on a master, and what. */
+/**
+ * Which files a phase writes on a master, and what.
+ * @param cross stands behind each leaf from issue to verify, and trust need not be widened
+ */
 export function contentsFor(
   phase: Work,
   master: string,
   rows: readonly Row[],
   plan: RolloutPlan,
   pems: WantedPems,
+  cross?: CrossCertificates,
 ): Record<string, string> {
-  return phase === "trust"
-    ? trustContents(master, rows, plan, (row) => wantedPem(pems, master, row, plan.kept))
-    : Object.fromEntries(
-        wantedRows(phase, rows).map((row) => [row.id, wantedPem(pems, master, row, plan.kept)]),
-      );
+  const wantedOf = (row: Row) => wantedPem(pems, master, row, plan.kept);
+  if (phase === "trust") {
+    return cross === undefined ? trustContents(master, rows, plan, wantedOf) : {};
+  }
+  const behind = (row: Row) =>
+    phase === "issue" && row.kind === "cert" ? (cross?.[row.authority] ?? "") : "";
+  return Object.fromEntries(wantedRows(phase, rows).map((row) => [row.id, `${wantedOf(row)}${behind(row)}`]));
 }
 
 /**

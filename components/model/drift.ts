@@ -1,11 +1,11 @@
-import { type Certificate, hasIssued } from "./certificate.ts";
+import type { Certificate } from "./certificate.ts";
 import { differences } from "./differences.ts";
 import { certificatesAt, type Found, type FoundMaster, isIssuedHere, leafAt } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
 import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
 import type { Progress } from "./progress.ts";
 import { day, linesOf } from "./text.ts";
-import { ownerOf } from "./trust.ts";
+import { isIssuedUnder, ownerOf } from "./trust.ts";
 
 /** One way in which masters disagree, or a master disagrees with itself. */
 export interface Drift {
@@ -104,7 +104,7 @@ function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInp
   }
   const key = rows.find((other) => other.kind === "key" && other.group === row.group);
   const keyFile = key && master.files[key.id];
-  const refusing = refusingFiles(row, leaf, found, rows);
+  const refusing = refusingFiles(row, certificatesAt(master, row), found, rows);
   const isPair = keyFile?.isPresent !== true || keyFile.publicKey === leaf.publicKey;
   const wrong = linesOf(
     !isPair && `${row.id} does not belong to its key`,
@@ -117,13 +117,13 @@ function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInp
   ];
 }
 
-/** The trust files, on any master, whose readers would refuse this leaf. */
-function refusingFiles(row: Row, leaf: Certificate, found: Found, rows: readonly Row[]): string[] {
+/** The trust files, on any master, whose readers would refuse what lies in this row's file. */
+function refusingFiles(row: Row, held: readonly Certificate[], found: Found, rows: readonly Row[]): string[] {
   const trust = rows.filter((other) => isCheckedAgainst(row, other));
   return trust.flatMap((other) => {
     const masters = found.masters.filter((each) => {
       const file = each.files[other.id];
-      return file?.isPresent === true && !file.certificates.some((authority) => hasIssued(authority, leaf));
+      return file?.isPresent === true && !isIssuedUnder(held, file.certificates);
     });
     return masters.length === 0 ? [] : [`${other.id} of ${masters.map((each) => each.name).join(", ")}`];
   });

@@ -1,9 +1,9 @@
-import { type Certificate, hasIssued } from "./certificate.ts";
+import type { Certificate } from "./certificate.ts";
 import { certificatesAt, type FoundMaster, leafAt } from "./found.ts";
 import { leafProfiles, useIdentifiers } from "./layout/leaves.ts";
 import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
 import { day, linesOf } from "./text.ts";
-import { ownerOf } from "./trust.ts";
+import { isIssuedUnder, ownerOf } from "./trust.ts";
 
 /**
  * What is wrong with the files of a master that etcd and kube-apiserver read, in words: why a member that is out may be out.
@@ -95,7 +95,7 @@ function acceptanceFaults(
   const trusts = rows.filter((trust) => isCheckedAgainst(row, trust));
   return trusts.flatMap((trust) => {
     const refusing = masters.filter(
-      (other) => isChecked(row, trust, master, other) && refuses(other, trust, leafAt(master, row)),
+      (other) => isChecked(row, trust, master, other) && refuses(other, trust, certificatesAt(master, row)),
     );
     return refusing.length === 0
       ? []
@@ -117,7 +117,7 @@ function trustFaults(
         (other) =>
           other !== master &&
           isChecked(row, trust, other, master) &&
-          refuses(master, trust, leafAt(other, row)),
+          refuses(master, trust, certificatesAt(other, row)),
       );
       return refused.length === 0
         ? []
@@ -130,11 +130,7 @@ function isChecked(row: Row, trust: Row, holder: FoundMaster, checker: FoundMast
   return row.leaf !== "etcd-server" || trust.reader !== "etcd" || holder === checker;
 }
 
-function refuses(checker: FoundMaster, trust: Row, leaf: Certificate | undefined): boolean {
+function refuses(checker: FoundMaster, trust: Row, held: readonly Certificate[]): boolean {
   const authorities = certificatesAt(checker, trust);
-  return (
-    leaf !== undefined &&
-    authorities.length > 0 &&
-    !authorities.some((authority) => hasIssued(authority, leaf))
-  );
+  return held.length > 0 && authorities.length > 0 && !isIssuedUnder(held, authorities);
 }

@@ -51,6 +51,23 @@ function withIssuers(
   return all.length === known.length ? all : withIssuers(all, authorities);
 }
 
+/**
+ * Whether what stands first in a file is accepted by who trusts these authorities: one has issued it, or has issued an authority behind
+ * it that has.
+ */
+export function isIssuedUnder(
+  [leaf, ...behind]: readonly Certificate[],
+  authorities: readonly Certificate[],
+): boolean {
+  if (leaf === undefined) {
+    return false;
+  }
+  const direct = behind.filter((each) => hasIssued(each, leaf));
+  return authorities.some(
+    (authority) => hasIssued(authority, leaf) || direct.some((each) => hasIssued(authority, each)),
+  );
+}
+
 /** Somebody else's authorities that a rollout leaves where they are; a master that is still to join gets those of all. */
 export function keptAuthorities(
   { masters, joining = [] }: Found,

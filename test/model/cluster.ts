@@ -1,12 +1,13 @@
 import { X509Certificate } from "node:crypto";
-import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
+import { type Certificate, certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
 import type { Found, FoundFile, FoundMaster, Receipt } from "../../components/model/found.ts";
-import type { Row } from "../../components/model/layout/rows.ts";
+import type { CrossCertificates } from "../../components/model/handover.ts";
+import type { Authority, Row } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import type { Trusted } from "../../components/model/trust.ts";
 import { fingerprintsOf, type Wanted, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
-import { type Issued, makeAuthority, makeLeaf, makeOwnAuthority } from "./openssl.ts";
+import { type Issued, makeAuthority, makeCross, makeLeaf, makeOwnAuthority } from "./openssl.ts";
 
 /** Three masters, as in an ACK dedicated cluster. */
 export const specs: readonly MasterSpec[] = [1, 2, 3].map((number) => ({
@@ -19,8 +20,11 @@ export const specs: readonly MasterSpec[] = [1, 2, 3].map((number) => ({
 
 export const names = specs.map((spec) => spec.name);
 
+/** What a stack has, and the keys of its authorities with it. */
+export type MadePems = WantedPems & { readonly keys: Readonly<Record<Authority, Issued>> };
+
 /** All authorities and leaves of one stack state; `shared` uses one authority for both roles, as ACK does at first. */
-export function makePems(label: string, shape: "shared" | "separate" = "separate"): WantedPems {
+export function makePems(label: string, shape: "shared" | "separate" = "separate"): MadePems {
   return issuedBy(
     makeOwnAuthority(`etcd-ca ${label}`),
     shape === "shared" ? undefined : makeOwnAuthority(`etcd-peer-ca ${label}`),
@@ -28,15 +32,37 @@ export function makePems(label: string, shape: "shared" | "separate" = "separate
 }
 
 /** The same by authorities that this program has not made: what a cluster has before it is taken over. */
-export function makeOriginalPems(): WantedPems {
-  return issuedBy(makeAuthority("/CN=original"));
+export function makeOriginalPems(authority = makeAuthority("/CN=original")): MadePems {
+  return issuedBy(authority);
 }
 
-function issuedBy(etcd: Issued, peer = etcd): WantedPems {
+function issuedBy(etcd: Issued, peer = etcd): MadePems {
   return {
+    keys: { etcd, "etcd-peer": peer },
     authorities: { etcd: etcd.certPem, "etcd-peer": peer.certPem },
     leaves: Object.fromEntries(specs.map((spec) => [spec.name, leavesOf(spec, etcd, peer)])),
   };
+}
+
+/** Authorities whose keys the state has, and cross-certificates by them. */
+export interface Signed {
+  readonly inState: Readonly<Record<Authority, Certificate>>;
+  readonly texts: CrossCertificates;
+}
+
+/** The authorities of `wanted` as those of `signer` sign them. */
+export function signedBy(signer: MadePems, wanted: MadePems): Signed {
+  const certificate = (authority: Authority) =>
+    certificatesIn(signer.authorities[authority])[0] ?? unreadable();
+  const cross = (authority: Authority) => makeCross(signer.keys[authority], wanted.keys[authority]);
+  return {
+    inState: { etcd: certificate("etcd"), "etcd-peer": certificate("etcd-peer") },
+    texts: { etcd: cross("etcd"), "etcd-peer": cross("etcd-peer") },
+  };
+}
+
+function unreadable(): never {
+  throw new Error("Cannot read an authority's certificate");
 }
 
 /** New leaves of every master under the authority that `pems` has already. */

@@ -27,7 +27,7 @@ export interface Explored {
 }
 
 /** More would mean that interrupted runs never come to an end. */
-const limit = 5000;
+const limit = 20000;
 
 /**
  * Walks every state that any number of interrupted runs towards `wanted` can reach: each run may end after any write or

@@ -1,6 +1,11 @@
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor } from "../../components/model/contents.ts";
 import type { Found, Missing } from "../../components/model/found.ts";
+import {
+  type CrossCertificates,
+  crossCertificates,
+  decideHandover,
+} from "../../components/model/handover.ts";
 import { type Component, components } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { holdOf, isHeldAt, missingRefusals } from "../../components/model/missing.ts";
@@ -13,7 +18,7 @@ import {
 } from "../../components/model/plan.ts";
 import type { ForeignPolicy } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
-import { type Disk, diskOf, masterWith, names } from "./cluster.ts";
+import { type Disk, diskOf, masterWith, names, type Signed } from "./cluster.ts";
 import { rememberedForPairs } from "./remembered.ts";
 
 /**
@@ -58,6 +63,8 @@ export interface Ways {
   readonly joining?: string | undefined;
   /** goes on where a rollout would stop for it */
   readonly ignoresHold?: boolean;
+  /** the authorities whose keys are at hand, and the wanted ones as they have signed them */
+  readonly signed?: Signed;
 }
 
 const trustRows = ackLayout.filter((row) => row.kind === "trust");
@@ -174,6 +181,32 @@ export function withOutStarted(world: World): World {
   return { ...started, out: world.out };
 }
 
+const leafRows = new Set(ackLayout.flatMap(({ id, kind }) => (kind === "cert" ? [id] : [])));
+
+function crossOf(
+  found: Found,
+  { mode }: RolloutPlan,
+  pems: WantedPems,
+  [etcd = "", peer = ""]: readonly string[],
+  { signed, ignoresHold }: Ways,
+): CrossCertificates | undefined {
+  if (signed === undefined) {
+    return undefined;
+  }
+  const handover = decideHandover(found, {
+    rows: ackLayout,
+    mode,
+    inState: signed.inState,
+    wanted: { etcd, "etcd-peer": peer },
+    policy: undefined,
+    isRestoring: false,
+    isHeld: ignoresHold !== true && holdOf(found, undefined, []) !== undefined,
+    now,
+    end: now,
+  });
+  return crossCertificates(handover, { ...pems, cross: signed.texts }, {});
+}
+
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
 export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): Operation[] {
   const found = foundIn(world, ways.ill, ways.missing, ways.joining);
@@ -196,15 +229,22 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
       ? steps
       : ways.order.flatMap((phase) => steps.filter((step) => step.phase === phase));
   const restarting = ways.restarts ?? ["trust", "retire"];
+  const cross = crossOf(found, plan, pems, authorities, ways);
   return ordered
-    .filter((step) => step.phase !== "verify")
+    .filter((step) => step.phase !== "verify" || cross !== undefined)
     .flatMap(({ phase, master }): Operation[] => {
-      const contents = (ways.contents ?? contentsFor)(
-        master === ways.joining ? "verify" : phase,
-        master,
-        ackLayout,
-        plan,
-        pems,
+      const contents = Object.fromEntries(
+        Object.entries(
+          (ways.contents ?? contentsFor)(
+            master === ways.joining ? "verify" : phase,
+            master,
+            ackLayout,
+            plan,
+            pems,
+            cross,
+          ),
+          // verify only takes away what stands behind a leaf
+        ).filter(([id]) => phase !== "verify" || leafRows.has(id)),
       );
       const groups = [
         ...new Set(ackLayout.filter((row) => contents[row.id] !== undefined).map((row) => row.group)),
@@ -301,19 +341,23 @@ function texts(world: World, master: string, of: Disk): Disk {
   return Object.fromEntries(Object.keys(of).map((id) => [id, world.disks[master]?.[id] ?? ""]));
 }
 
-/** By leaf: the authority that issued it, as the test made it. */
+/** By leaf or cross-certificate: the authority that issued it, as the test made it. */
 export type Issuers = ReadonlyMap<string, string>;
 
-export function issuersOf(all: readonly WantedPems[]): Issuers {
-  return new Map(
-    all.flatMap((pems) =>
+export function issuersOf(
+  all: readonly WantedPems[],
+  cross: readonly (readonly [string, string])[] = [],
+): Issuers {
+  return new Map([
+    ...cross,
+    ...all.flatMap((pems) =>
       Object.values(pems.leaves).flatMap((own): [string, string][] => [
         [own["etcd-server"].certPem, pems.authorities.etcd],
         [own["etcd-peer"].certPem, pems.authorities["etcd-peer"]],
         [own["etcd-client"].certPem, pems.authorities.etcd],
       ]),
     ),
-  );
+  ]);
 }
 
 const numbers = new Map<string, number>();
@@ -396,6 +440,12 @@ interface Refused {
   readonly between: readonly [string, string];
 }
 
+/** The authorities that a file hangs on: its leaf's own, and the one that signed what stands behind it. */
+function issuersAbove(text: string, issuers: Issuers): readonly string[] {
+  const [leaf = "", ...behind] = text.split(/(?<=-----END CERTIFICATE-----\n)/);
+  return [leaf, ...behind].flatMap((each) => issuers.get(each) ?? []);
+}
+
 const isIssuerIn = rememberedForPairs(
   (issuer, text) => text.includes(issuer),
   (pem: string) => pem,
@@ -406,10 +456,10 @@ function allRefusedIn(world: World, issuers: Issuers): Refused[] {
     mustAccept.flatMap(({ trust, reader, leaf, holder, of }) => {
       const held = [...(world.loaded[`${master} ${trust}`] ?? []), world.disks[master]?.[trust] ?? ""];
       return names.flatMap((other) => {
-        const issuer = issuers.get(world.disks[other]?.[leaf] ?? "");
+        const above = issuersAbove(world.disks[other]?.[leaf] ?? "", issuers);
         const isAccepted =
           (of === "itself" && other !== master) ||
-          (issuer !== undefined && held.every((text) => isIssuerIn(issuer, text)));
+          held.every((text) => above.some((issuer) => isIssuerIn(issuer, text)));
         return isAccepted
           ? []
           : [

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ const newKey = [
 ];
 
 /** A self-signed authority with a key identifier. */
-export function makeAuthority(subject: string, days = 3650): Issued {
+export function makeAuthority(subject: string, days = 3650, more: readonly string[] = []): Issued {
   return split(
     openssl(
       [
@@ -48,6 +48,7 @@ export function makeAuthority(subject: string, days = 3650): Issued {
         String(days),
         "-addext",
         "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+        ...more,
       ],
       {},
     ),
@@ -85,6 +86,31 @@ export function makeOwnAuthority(commonName: string): Issued {
     usage,
   ];
   return { certPem: openssl(words, { "key.pem": keyPem }), keyPem };
+}
+
+/** The certificate of an authority's subject and key that another one signed. */
+export function makeCross(signer: Issued, authority: Issued): string {
+  const subject = `/${new X509Certificate(authority.certPem).subject.replaceAll("\n", "/")}`;
+  return openssl(
+    [
+      "req",
+      "-x509",
+      "-new",
+      "-key",
+      "key.pem",
+      "-subj",
+      subject,
+      "-days",
+      "3650",
+      "-addext",
+      "keyUsage=critical,keyCertSign,cRLSign",
+      "-CA",
+      "ca.pem",
+      "-CAkey",
+      "ca-key.pem",
+    ],
+    { "key.pem": authority.keyPem, "ca.pem": signer.certPem, "ca-key.pem": signer.keyPem },
+  );
 }
 
 /** A leaf that `authority` signed. */

@@ -35,6 +35,7 @@ export function withMemory<Module extends typeof import("../../components/model/
     ...real,
     certificatesIn: remembered(real.certificatesIn, (pem) => pem),
     publicKeyOf: remembered(real.publicKeyOf, (pem) => pem),
+    mayBeAbove: remembered(real.mayBeAbove, ({ fingerprint }) => fingerprint),
     isMadeHere: remembered(real.isMadeHere, ({ fingerprint }) => fingerprint),
     hasIssued: rememberedForPairs(real.hasIssued, ({ fingerprint }: Certificate) => fingerprint),
   };

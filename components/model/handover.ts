@@ -1,0 +1,206 @@
+import { type Certificate, certificatesIn, hasIssued, mayBeAbove } from "./certificate.ts";
+import { certificateFaults } from "./faults.ts";
+import { certificatesAt, type Found, type FoundMaster, leafAt } from "./found.ts";
+import { servedLeaves } from "./layout/leaves.ts";
+import { type Authority, authorities, type Row } from "./layout/rows.ts";
+import type { RolloutPlan } from "./plan.ts";
+import { unique } from "./trust.ts";
+import type { WantedPems } from "./wanted.ts";
+
+/** Whether authorities in use sign the new ones: the stack file's crossCertificates. */
+export const crossPolicies = ["auto", "never"] as const;
+export type CrossPolicy = (typeof crossPolicies)[number];
+
+/** An authority in use whose key is at hand: in the state, or in a file on a master, where it stays. */
+export interface Signer {
+  readonly certificate: Certificate;
+  readonly key: "state" | { readonly master: string; readonly path: string };
+}
+
+/** Who signs the wanted authorities; public. */
+export type Signers = Readonly<Record<Authority, Signer>>;
+
+/** The wanted authorities' subjects and keys in certificates that the signers have signed, as PEM texts; public. */
+export type CrossCertificates = Readonly<Record<Authority, string>>;
+
+/**
+ * How trust passes from the authorities in use to the wanted ones.
+ * `cross`: with one restart. A cross-certificate stands behind each leaf until all have retired: who trusts the old authority alone
+ * accepts the leaf, and so does who trusts the new one alone, so no trust file changes before retire.
+ * `union`: with two. Both are trusted from trust to retire.
+ */
+export type Handover =
+  | { readonly kind: "cross"; readonly signers: Signers }
+  | { readonly kind: "union"; readonly reason: UnionReason; readonly authority?: Certificate };
+
+/**
+ * Why no cross-certificate is used. `trusted`: the wanted authorities are trusted everywhere already. `never`: the stack file says so. `no-key`: an authority in use has
+ * no key at hand. `path-length`: it may have no authority below it. `ends`: it ends before the rollout would. `mixed`: not all masters
+ * are well and accept each other by the files that they have.
+ */
+export type UnionReason =
+  | "trusted"
+  | "never"
+  | "recovery"
+  | "restore"
+  | "held"
+  | "incomplete"
+  | "no-key"
+  | "path-length"
+  | "ends"
+  | "mixed";
+
+export interface HandoverQuestion {
+  readonly rows: readonly Row[];
+  readonly mode: RolloutPlan["mode"];
+  /** the authorities whose keys the state has; undefined where it has none */
+  readonly inState: Readonly<Record<Authority, Certificate>> | undefined;
+  /** fingerprints; undefined while they are not known */
+  readonly wanted: Readonly<Record<Authority, string>> | undefined;
+  readonly policy: CrossPolicy | undefined;
+  readonly isRestoring: boolean;
+  readonly isHeld: boolean;
+  /** milliseconds since 1970; `end`: when the rollout is done at the latest */
+  readonly now: number;
+  readonly end: number;
+}
+
+/**
+ * A cross-certificate is for a cluster in which nothing else is the matter: every trust file holds the signer, or the wanted authority
+ * where an earlier run came to retire, and every leaf is served, and accepted by every master.
+ */
+export function decideHandover(found: Found, question: HandoverQuestion): Handover {
+  const { rows, now, end } = question;
+  const reason = reasonNotToCross(found, question);
+  if (reason !== undefined) {
+    return { kind: "union", reason };
+  }
+  const [etcd, peer] = [signerOf("etcd", found, question), signerOf("etcd-peer", found, question)];
+  if (etcd === undefined || peer === undefined) {
+    const authority = keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question);
+    return { kind: "union", reason: "no-key", ...(authority === undefined ? {} : { authority }) };
+  }
+  for (const { certificate: authority } of [etcd, peer]) {
+    if (!mayBeAbove(authority)) {
+      return { kind: "union", reason: "path-length", authority };
+    }
+    if (authority.notAfter <= end) {
+      return { kind: "union", reason: "ends", authority };
+    }
+  }
+  const isUniform = found.masters.every(
+    (master) => isWell(master) && certificateFaults(master, found.masters, rows, now).length === 0,
+  );
+  return isUniform
+    ? { kind: "cross", signers: { etcd, "etcd-peer": peer } }
+    : { kind: "union", reason: "mixed" };
+}
+
+/** The first authority whose key is at hand and which all trust files of the role hold, or have the wanted one in its place. */
+function signerOf(role: Authority, found: Found, question: HandoverQuestion): Signer | undefined {
+  const files = trustFiles(found, question.rows).filter(({ row }) => row.authority === role);
+  const held = unique(files.flatMap(({ master, row }) => certificatesAt(master, row)));
+  const inState = question.inState?.[role];
+  const candidates = [
+    ...(inState === undefined ? [] : [{ certificate: inState, key: "state" as const }]),
+    ...held.flatMap((certificate) => keysOnMasters(certificate, found)),
+  ];
+  return candidates.find(({ certificate: { fingerprint } }) =>
+    files.every(({ master, row }) => holds(master, row, [fingerprint, question.wanted?.[role]])),
+  );
+}
+
+function keysOnMasters(certificate: Certificate, { masters }: Found): Signer[] {
+  return masters.flatMap(({ name, strangerKeys }) =>
+    strangerKeys.flatMap(({ path, key }) =>
+      key.hash === certificate.publicKey ? [{ certificate, key: { master: name, path } }] : [],
+    ),
+  );
+}
+
+/** What trust in a role hangs on, in the first file without a key at hand. */
+function keylessIn(role: Authority, found: Found, { rows, inState, wanted }: HandoverQuestion) {
+  return trustFiles(found, rows)
+    .filter(({ master, row }) => row.authority === role && !holds(master, row, [wanted?.[role]]))
+    .flatMap(({ master, row }) => inUseAt(master, row, found, rows))
+    .find(
+      (each) => each.fingerprint !== inState?.[role].fingerprint && keysOnMasters(each, found).length === 0,
+    );
+}
+
+/** Whatever the keys. */
+function reasonNotToCross(found: Found, question: HandoverQuestion): UnionReason | undefined {
+  const { rows, wanted } = question;
+  if (trustFiles(found, rows).every(({ master, row }) => holds(master, row, [wanted?.[row.authority]]))) {
+    return "trusted";
+  }
+  if (question.mode === "recovery") {
+    return "recovery";
+  }
+  if (question.policy === "never") {
+    return "never";
+  }
+  if (question.isRestoring) {
+    return "restore";
+  }
+  if (question.isHeld) {
+    return "held";
+  }
+  return [...(found.missing ?? []), ...(found.joining ?? [])].length > 0 ? "incomplete" : undefined;
+}
+
+function trustFiles({ masters }: Found, rows: readonly Row[]) {
+  return masters.flatMap((master) => rows.flatMap((row) => (row.kind === "trust" ? [{ master, row }] : [])));
+}
+
+function holds(master: FoundMaster, row: Row, fingerprints: readonly (string | undefined)[]): boolean {
+  return certificatesAt(master, row).some(({ fingerprint }) => fingerprints.includes(fingerprint));
+}
+
+/** Of a trust file: the authority that the cluster's leaves hang on, else its first. */
+function inUseAt(master: FoundMaster, row: Row, found: Found, rows: readonly Row[]): Certificate[] {
+  const leaves = found.masters.flatMap((each) =>
+    rows.flatMap((other) => (other.kind === "cert" ? (leafAt(each, other) ?? []) : [])),
+  );
+  const held = certificatesAt(master, row);
+  const inUse = held.filter((each) => leaves.some((leaf) => hasIssued(each, leaf)));
+  return [...inUse, ...held].slice(0, 1);
+}
+
+function isWell(master: FoundMaster): boolean {
+  const isServed = Object.entries(servedLeaves).every(
+    ([port, id]) => master.served[Number(port)]?.fingerprint === leafAt(master, { id })?.fingerprint,
+  );
+  return master.etcd === "healthy" && master.isApiReady && isServed;
+}
+
+/**
+ * The cross-certificates of a rollout that uses them; undefined when it does not, or when one of them does not say what it should:
+ * leaves with that behind them would be refused.
+ * @param onMasters what `backup` has signed with keys that lie there, by authority
+ */
+export function crossCertificates(
+  handover: Handover,
+  { authorities: wanted, cross = {} }: Pick<WantedPems, "authorities" | "cross">,
+  onMasters: Readonly<Partial<Record<string, string>>>,
+): CrossCertificates | undefined {
+  if (handover.kind === "union") {
+    return undefined;
+  }
+  const { signers } = handover;
+  const textOf = (role: Authority) => (signers[role].key === "state" ? cross : onMasters)[role] ?? "";
+  const texts = { etcd: textOf("etcd"), "etcd-peer": textOf("etcd-peer") };
+  return authorities.every((each) => isCross(texts[each], wanted[each], signers[each].certificate))
+    ? texts
+    : undefined;
+}
+
+function isCross(text: string, wantedText: string, signer: Certificate): boolean {
+  const [[cross], [wanted]] = [certificatesIn(text), certificatesIn(wantedText)];
+  return (
+    cross !== undefined &&
+    cross.publicKey === wanted?.publicKey &&
+    cross.subject.join() === wanted.subject.join() &&
+    hasIssued(signer, cross)
+  );
+}

@@ -1,0 +1,209 @@
+import { X509Certificate } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { certificatesIn } from "../../components/model/certificate.ts";
+import { contentsFor } from "../../components/model/contents.ts";
+import type { Found } from "../../components/model/found.ts";
+import { crossCertificates, decideHandover, type HandoverQuestion } from "../../components/model/handover.ts";
+import { ackLayout } from "../../components/model/layout/tables.ts";
+import { planRollout } from "../../components/model/plan.ts";
+import {
+  changed,
+  diskOf,
+  foundAs,
+  makeOriginalPems,
+  makePems,
+  masterWith,
+  signedBy,
+  wantedOf,
+} from "./cluster.ts";
+import { makeAuthority } from "./openssl.ts";
+
+const earlier = makePems("earlier");
+const other = makePems("other");
+const next = makePems("next");
+const { inState, texts } = signedBy(earlier, next);
+const signers = {
+  etcd: { certificate: inState.etcd, key: "state" },
+  "etcd-peer": { certificate: inState["etcd-peer"], key: "state" },
+} as const;
+const plan = planRollout(foundAs(earlier), ackLayout, [], 0);
+const now = Date.parse("2026-11-28T00:00:00Z");
+
+const question: HandoverQuestion = {
+  rows: ackLayout,
+  mode: "rolling",
+  inState,
+  wanted: wantedOf(next).authorities,
+  policy: "auto",
+  isRestoring: false,
+  isHeld: false,
+  now,
+  end: now + 3600_000,
+};
+
+function decided(found: Found, change: Partial<HandoverQuestion> = {}) {
+  return decideHandover(found, { ...question, ...change });
+}
+
+const [etcd] = certificatesIn(earlier.authorities.etcd);
+
+describe("decideHandover", () => {
+  test("by cross-certificates where every trust file holds an authority whose key is at hand", () => {
+    expect(decided(foundAs(earlier))).toEqual({ kind: "cross", signers });
+    expect(decided(foundAs(earlier), { wanted: undefined })).toEqual({ kind: "cross", signers });
+  });
+
+  test("by cross-certificates where an earlier run came to retire", () => {
+    const { masters } = foundAs(earlier);
+    const found = {
+      masters: masters.map(({ name }) => {
+        const issued = {
+          ...diskOf(earlier, name),
+          ...contentsFor("issue", name, ackLayout, plan, next, texts),
+        };
+        const retired = contentsFor("retire", name, ackLayout, plan, next, texts);
+        return masterWith(name, name === "master-1" ? { ...issued, ...retired } : issued);
+      }),
+    };
+    expect(decided(found)).toEqual({ kind: "cross", signers });
+  });
+
+  test.each([
+    ["recovery", foundAs(earlier), { mode: "recovery" }],
+    ["never", foundAs(earlier), { policy: "never" }],
+    ["restore", foundAs(earlier), { isRestoring: true }],
+    ["held", foundAs(earlier), { isHeld: true }],
+    ["incomplete", { ...foundAs(earlier), missing: [{ name: "master-4", isAlive: true }] }, {}],
+    ["incomplete", { ...foundAs(earlier), joining: [masterWith("master-3", {})] }, {}],
+    ["trusted", foundAs(next), {}],
+    ["mixed", changed(foundAs(earlier), "master-2", () => ({ etcd: "lagging" })), {}],
+    ["mixed", changed(foundAs(earlier), "master-2", () => ({ isApiReady: false })), {}],
+    [
+      "mixed",
+      changed(foundAs(earlier), "master-2", ({ served }) => ({ served: { 2379: served[2379] } as never })),
+      {},
+    ],
+  ] as const)("by both authorities (%s)", (reason, found, change) => {
+    expect(decided(found, change)).toEqual({ kind: "union", reason });
+  });
+
+  test("by both where a leaf is not accepted by every master, as far as the files tell", () => {
+    const leaf = diskOf(other, "master-2")["apiserver-etcd-client"] ?? "";
+    const found = changed(foundAs(earlier), "master-2", ({ files }) => ({
+      files: {
+        ...files,
+        "apiserver-etcd-client": {
+          ...files["apiserver-etcd-client"],
+          certificates: certificatesIn(leaf),
+        } as never,
+      },
+    }));
+    expect(decided(found)).toEqual({ kind: "union", reason: "mixed" });
+  });
+
+  test("by both where no key is at hand, or that of another authority, which is named", () => {
+    const expected = { kind: "union", reason: "no-key", authority: etcd };
+    expect(decided(foundAs(earlier), { inState: undefined })).toEqual(expected);
+    expect(decided(foundAs(earlier), { inState: signedBy(other, next).inState })).toEqual(expected);
+  });
+
+  test("by both where one trust file alone has an authority without a key", () => {
+    const strange = certificatesIn(other.authorities["etcd-peer"]);
+    const found = changed(foundAs(earlier), "master-3", ({ files }) => ({
+      files: { ...files, "etcd-peer-ca": { ...files["etcd-peer-ca"], certificates: strange } as never },
+    }));
+    expect(decided(found)).toEqual({ kind: "union", reason: "no-key", authority: strange[0] });
+  });
+
+  test("by both where the authority may have none below it", () => {
+    const narrow = makeOriginalPems(
+      makeAuthority("/CN=narrow", 3650, ["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"]),
+    );
+    const signed = signedBy(narrow, next).inState;
+    expect(decided(foundAs(narrow), { inState: signed })).toEqual({
+      kind: "union",
+      reason: "path-length",
+      authority: signed.etcd,
+    });
+  });
+
+  test("by both where the authority ends before the rollout may", () => {
+    const end = inState.etcd.notAfter;
+    expect(decided(foundAs(earlier), { end: end - 1 })).toEqual({ kind: "cross", signers });
+    expect(decided(foundAs(earlier), { end })).toEqual({
+      kind: "union",
+      reason: "ends",
+      authority: inState.etcd,
+    });
+  });
+});
+
+describe("keys that lie on a master", () => {
+  const pem = (text: string) =>
+    new X509Certificate(text).publicKey.export({ type: "spki", format: "pem" }).toString();
+  /** The key of the authority in a file that no row has. */
+  const withKeys = (found: Found, name: string, roles: readonly ("etcd" | "etcd-peer")[]) =>
+    changed(found, name, () => ({
+      strangerKeys: roles.map((role) => ({
+        path: `/var/lib/etcd/cert/${role}-key.pem`,
+        key: { pem: pem(earlier.authorities[role]), hash: inState[role].publicKey },
+      })),
+    }));
+  const onMaster = (role: "etcd" | "etcd-peer", master = "master-2") => ({
+    certificate: inState[role],
+    key: { master, path: `/var/lib/etcd/cert/${role}-key.pem` },
+  });
+  const found = withKeys(foundAs(earlier), "master-2", ["etcd", "etcd-peer"]);
+  const without = { inState: undefined };
+
+  test("sign where the state has none, or others", () => {
+    const expected = {
+      kind: "cross",
+      signers: { etcd: onMaster("etcd"), "etcd-peer": onMaster("etcd-peer") },
+    };
+    expect(decided(found, without)).toEqual(expected);
+    expect(decided(found, { inState: signedBy(other, next).inState })).toEqual(expected);
+    expect(decided(found)).toEqual({ kind: "cross", signers });
+  });
+
+  test("are needed for both authorities: the one that has none is named", () => {
+    const half = withKeys(foundAs(earlier), "master-2", ["etcd"]);
+    expect(decided(half, without)).toEqual({
+      kind: "union",
+      reason: "no-key",
+      authority: inState["etcd-peer"],
+    });
+  });
+
+  test("one may lie here and the other there; what backup has signed counts for its own role alone", () => {
+    const apart = withKeys(withKeys(foundAs(earlier), "master-3", ["etcd"]), "master-1", ["etcd-peer"]);
+    const handover = decided(apart, without);
+    expect(handover).toEqual({
+      kind: "cross",
+      signers: { etcd: onMaster("etcd", "master-3"), "etcd-peer": onMaster("etcd-peer", "master-1") },
+    });
+    expect(crossCertificates(handover, { ...next, cross: {} }, texts)).toEqual(texts);
+    expect(crossCertificates(handover, { ...next, cross: texts }, {})).toBeUndefined();
+    expect(crossCertificates(handover, { ...next, cross: {} }, { etcd: texts.etcd })).toBeUndefined();
+  });
+});
+
+describe("crossCertificates", () => {
+  const cross = { kind: "cross", signers } as const;
+
+  test("are the texts, when each is the wanted authority's, signed by the one in use", () => {
+    expect(crossCertificates(cross, { ...next, cross: texts }, {})).toEqual(texts);
+    expect(
+      crossCertificates({ kind: "union", reason: "held" }, { ...next, cross: texts }, {}),
+    ).toBeUndefined();
+  });
+
+  test.each([
+    ["missing", {}],
+    ["of the other authority", { ...texts, "etcd-peer": texts.etcd }],
+    ["of another rotation", signedBy(earlier, other).texts],
+    ["signed by another", signedBy(other, next).texts],
+  ])("are none when one is %s", (_, some) => {
+    expect(crossCertificates(cross, { ...next, cross: some }, {})).toBeUndefined();
+  });
+});
