@@ -12,29 +12,37 @@ export interface CertificateAuthorityArgs {
   readonly validityHours: number;
   /** hours before the end at which preview shows a replacement by itself */
   readonly renewBeforeHours: number;
+  /** the authority before this one, where its key is at hand; secret */
+  readonly previous?: { readonly certPem: string; readonly keyPem: string } | undefined;
 }
 
-/** A key and its self-signed certificate. A new `rotation` replaces both, and every leaf follows. */
+/**
+ * A key and its self-signed certificate. A new `rotation` replaces both, and every leaf follows. The authority before signs a
+ * cross-certificate, by which whoever trusts only that one accepts this one's leaves.
+ */
 export class CertificateAuthority extends pulumi.ComponentResource {
   readonly keyPem: pulumi.Output<string>;
   readonly certPem: pulumi.Output<string>;
+  /** undefined without the previous authority */
+  readonly crossPem: pulumi.Output<string> | undefined;
 
   constructor(name: string, args: CertificateAuthorityArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:CertificateAuthority", name, {}, options);
     const own = { parent: this, replacementTrigger: args.rotation };
     const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), own);
+    // distinct for every key: OpenSSL picks the first of two authorities with one subject
+    const subject = {
+      commonName: `${args.commonName} ${args.rotation}`,
+      serialNumber: key.publicKeyPem.apply(authoritySerial),
+    };
     const certificate = new tls.SelfSignedCert(
       name,
       {
         privateKeyPem: key.privateKeyPem,
         isCaCertificate: true,
         setSubjectKeyId: true,
-        // distinct for every key: OpenSSL picks the first of two authorities with one subject
-        subject: {
-          commonName: `${args.commonName} ${args.rotation}`,
-          serialNumber: key.publicKeyPem.apply(authoritySerial),
-        },
-        allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
+        subject,
+        allowedUses: authorityUses,
         validityPeriodHours: args.validityHours,
         earlyRenewalHours: args.renewBeforeHours,
       },
@@ -42,9 +50,41 @@ export class CertificateAuthority extends pulumi.ComponentResource {
     );
     this.keyPem = key.privateKeyPem;
     this.certPem = certificate.certPem;
+    this.crossPem = args.previous && this.#cross(name, args, args.previous, key, subject);
     this.registerOutputs({});
   }
+
+  #cross(
+    name: string,
+    { validityHours }: CertificateAuthorityArgs,
+    previous: { readonly certPem: string; readonly keyPem: string },
+    key: tls.PrivateKey,
+    subject: tls.CertRequestArgs["subject"],
+  ): pulumi.Output<string> {
+    const own = { parent: this };
+    const request = new tls.CertRequest(
+      `${name}-cross-request`,
+      { privateKeyPem: key.privateKeyPem, ...(subject === undefined ? {} : { subject }) },
+      own,
+    );
+    const certificate = new tls.LocallySignedCert(
+      `${name}-cross`,
+      {
+        certRequestPem: request.certRequestPem,
+        caPrivateKeyPem: pulumi.secret(previous.keyPem),
+        caCertPem: previous.certPem,
+        isCaCertificate: true,
+        setSubjectKeyId: true,
+        allowedUses: authorityUses,
+        validityPeriodHours: validityHours,
+      },
+      own,
+    );
+    return certificate.certPem;
+  }
 }
+
+const authorityUses = ["cert_signing", "crl_signing", "digital_signature"];
 
 /** Arguments of `tls.PrivateKey` for an algorithm. */
 export function keyArgs(algorithm: KeyAlgorithm): tls.PrivateKeyArgs {

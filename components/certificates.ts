@@ -3,6 +3,7 @@ import { CertificateAuthority } from "./certificate-authority.ts";
 import { type Cluster, resourceName } from "./cluster.ts";
 import { LeafCertificate } from "./leaf-certificate.ts";
 import { foundLeaf, sansOf, subjectOf } from "./model/checks.ts";
+import { previousKeys } from "./model/decision.ts";
 import { leafProfiles } from "./model/layout/leaves.ts";
 import type { Authority, Leaf } from "./model/layout/rows.ts";
 import { layouts } from "./model/layout/tables.ts";
@@ -13,16 +14,20 @@ export type Leaves = Readonly<Record<string, Readonly<Record<Leaf, LeafCertifica
 
 /** Client and peer trust apart where the layout has them apart, replaced by a new `rotation` or when their end comes near. */
 export function makeAuthorities(cluster: Cluster, options?: pulumi.ComponentResourceOptions): Authorities {
-  const authority = (commonName: string) =>
+  const { rotation } = cluster.args;
+  const previous = previousKeys(cluster.last, rotation);
+  const authority = (commonName: string, role: Authority) =>
     new CertificateAuthority(
       resourceName(cluster, commonName),
-      { ...lifetimeOf(cluster), rotation: cluster.args.rotation, commonName },
+      { ...lifetimeOf(cluster), rotation, commonName, previous: previous?.[role] },
       options,
     );
-  const etcd = authority("etcd-ca");
+  const etcd = authority("etcd-ca", "etcd");
   return {
     etcd,
-    "etcd-peer": layouts[cluster.args.layout.kind].hasPeerAuthority ? authority("etcd-peer-ca") : etcd,
+    "etcd-peer": layouts[cluster.args.layout.kind].hasPeerAuthority
+      ? authority("etcd-peer-ca", "etcd-peer")
+      : etcd,
   };
 }
 

@@ -4,6 +4,7 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
 import {
+  type AuthorityKeys,
   type Decision,
   decide,
   type LastOutputs,
@@ -12,6 +13,7 @@ import {
   planOf,
 } from "./model/decision.ts";
 import type { Found } from "./model/found.ts";
+import type { Authority } from "./model/layout/rows.ts";
 import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
 import { ignoreWindowVariable } from "./model/window.ts";
@@ -168,10 +170,14 @@ async function lastOutputs(name: string): Promise<LastOutputs> {
   const self = new pulumi.StackReference(resourceName({ name }, "self"), {
     name: `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
   });
-  const read = async (key: string) => (await self.getOutputDetails(key)).value;
+  // of a cluster among others all is secret, since its keys are
+  const read = async (key: string): Promise<unknown> => {
+    const { value, secretValue } = await self.getOutputDetails(key);
+    return value ?? secretValue;
+  };
   const own = name === "" ? undefined : await read(name);
-  const [cluster, rotation, authorities, diskSnapshots] = await Promise.all(
-    ["cluster", "rotation", "authorities", "diskSnapshots"].map((key) =>
+  const [cluster, rotation, authorities, diskSnapshots, keys] = await Promise.all(
+    ["cluster", "rotation", "authorities", "diskSnapshots", "authorityKeys"].map((key) =>
       name === "" ? read(key) : fieldOf(own, key),
     ),
   );
@@ -184,7 +190,18 @@ async function lastOutputs(name: string): Promise<LastOutputs> {
     rotation: textIn(rotation),
     authorities: held.flatMap((each) => textIn(each) ?? []),
     hasDiskSnapshots,
+    keys: { current: keysIn(fieldOf(keys, "current")), previous: keysIn(fieldOf(keys, "previous")) },
   };
+}
+
+function keysIn(value: unknown): AuthorityKeys | undefined {
+  const pairOf = (authority: Authority) => {
+    const own = fieldOf(value, authority);
+    const [certPem, keyPem] = [textIn(fieldOf(own, "certPem")), textIn(fieldOf(own, "keyPem"))];
+    return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
+  };
+  const [etcd, peer] = [pairOf("etcd"), pairOf("etcd-peer")];
+  return etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
 }
 
 function fieldOf(value: unknown, key: string): unknown {

@@ -4,7 +4,10 @@ import { carriersNow, type Report } from "./model/report.ts";
 import type { Wanted } from "./model/wanted.ts";
 import type { Rollout } from "./rollout.ts";
 
-/** What is known of a cluster after its rollout; public. The next run reads `cluster` and `rotation` from the stack. */
+/**
+ * What is known of a cluster after its rollout; public but for the keys. The next run reads `cluster`, `rotation` and `authorityKeys`
+ * from the stack.
+ */
 export interface Outputs {
   /** etcd's cluster id */
   readonly cluster: string;
@@ -15,6 +18,8 @@ export interface Outputs {
   readonly served: pulumi.Output<Report["served"]>;
   /** SHA-256 of each authority's certificate */
   readonly authorities: pulumi.Output<Wanted["authorities"]>;
+  /** of these authorities, which sign the next ones, and of those before them; secret */
+  readonly authorityKeys: Rollout["authorityKeys"];
   /** ids by master; only with backup.diskSnapshot. The next run reads here whether there are any */
   readonly diskSnapshots?: pulumi.Output<Readonly<Record<string, string>>>;
   readonly kubernetes: {
@@ -32,6 +37,7 @@ export function outputsOf(cluster: Cluster, rollout: Rollout): Outputs {
     expires: rollout.report.expires,
     served: rollout.report.served,
     authorities: rollout.wanted.authorities,
+    authorityKeys: rollout.authorityKeys,
     ...(rollout.diskSnapshots === undefined ? {} : { diskSnapshots: rollout.diskSnapshots }),
     kubernetes: {
       stays: rollout.stays,

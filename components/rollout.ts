@@ -5,8 +5,10 @@ import { type Cluster, connectionTo, refusal, resourceName } from "./cluster.ts"
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { authorityContents, contentsFor, restoredContents, type Work, wantedRows } from "./model/contents.ts";
+import { type AuthorityKeys, type LastOutputs, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
-import { asReadBy } from "./model/layout/rows.ts";
+import { type CrossCertificates, crossCertificates, type Handover } from "./model/handover.ts";
+import { asReadBy, authorities as authorityRoles } from "./model/layout/rows.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { outIn, type PlannedStep, restartsIn, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
@@ -33,13 +35,17 @@ export class Rollout extends pulumi.ComponentResource {
   readonly report: pulumi.Output<Report>;
   /** Kubernetes certificates that cannot be renewed here, until when they last, and why */
   readonly stays: pulumi.Output<readonly string[]>;
+  /** what the next run reads from the stack; secret */
+  readonly authorityKeys: pulumi.Output<LastOutputs["keys"]>;
   /** ids by master; undefined unless they are asked for */
   readonly diskSnapshots: pulumi.Output<Readonly<Record<string, string>>> | undefined;
 
   constructor(name: string, args: RolloutArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:Rollout", name, {}, options);
-    const { cluster } = args;
+    const { cluster, authorities } = args;
     const pems = pemsOf(args);
+    const previous = previousKeys(cluster.last, cluster.args.rotation);
+    this.authorityKeys = keysOf(authorities).apply((current) => ({ current, previous }));
     const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: undefined };
     const wanted =
       cluster.restore === undefined
@@ -51,10 +57,9 @@ export class Rollout extends pulumi.ComponentResource {
         : pulumi.output(cluster.restore.wanted);
     this.wanted = wanted.apply((known) => ({ ...known, heldBefore: cluster.given(known).heldBefore }));
     const decided = this.wanted.apply((known) => {
-      const { renewals } = cluster.given(known);
+      const { renewals, handover } = cluster.given(known);
       return {
-        wanted: known,
-        renewals,
+        ...{ wanted: known, renewals, handover },
         attempt: decideAttempt(cluster.found, known, cluster.rows, cluster.plan, renewals),
       };
     });
@@ -85,7 +90,7 @@ export class Rollout extends pulumi.ComponentResource {
       }
       // what backup has signed on one master is brought to all
       const backups = planned
-        .filter(({ phase }) => phase === "backup" && renews(cluster, each))
+        .filter(({ phase }) => phase === "backup" && each.phase !== "backup")
         .flatMap((own) => steps.get(stepName(own))?.stdout ?? []);
       const script = pulumi
         .all([pems, decided, pulumi.all(backups)])
@@ -139,6 +144,17 @@ function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems>
         },
       ]),
     ),
+    cross: {
+      ...(authorities.etcd.crossPem && { etcd: authorities.etcd.crossPem }),
+      ...(authorities["etcd-peer"].crossPem && { "etcd-peer": authorities["etcd-peer"].crossPem }),
+    },
+  });
+}
+
+function keysOf(authorities: Authorities): pulumi.Output<AuthorityKeys> {
+  return pulumi.secret({
+    etcd: pemOf(authorities.etcd),
+    "etcd-peer": pemOf(authorities["etcd-peer"]),
   });
 }
 
@@ -151,7 +167,7 @@ function withNewKeys(pems: WantedPems, cluster: Cluster): WantedPems {
   return pems;
 }
 
-function pemOf({ certPem, keyPem }: LeafCertificate) {
+function pemOf({ certPem, keyPem }: Pick<LeafCertificate, "certPem" | "keyPem">) {
   return { certPem, keyPem };
 }
 
@@ -160,6 +176,7 @@ interface Known {
   readonly wanted: Wanted;
   readonly attempt: Attempt;
   readonly renewals: RenewalPlan;
+  readonly handover: Handover;
   /** standard outputs of backup */
   readonly signed: readonly string[];
 }
@@ -175,7 +192,9 @@ function dataOf(
   master: Cluster["args"]["masters"][number],
   known: Known,
 ): StepData {
-  const { pems, wanted, attempt, renewals, signed } = known;
+  const { pems, wanted, attempt, renewals, handover } = known;
+  const signed = signedAuthorities(known.signed, attempt.id);
+  const cross = crossCertificates(handover, pems, signed);
   const found = cluster.found.masters.find(({ name }) => name === master.name);
   const joining = cluster.found.joining?.map(({ name }) => name) ?? [];
   const isJoining = joining.includes(master.name);
@@ -186,7 +205,7 @@ function dataOf(
   const authorities =
     found === undefined || !renews(cluster, planned)
       ? {}
-      : authorityContents(found, kubernetes, renewals.authorities, signedAuthorities(signed, attempt.id));
+      : authorityContents(found, kubernetes, renewals.authorities, signed);
   const address = (own: string) =>
     cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
   return {
@@ -199,8 +218,9 @@ function dataOf(
     ),
     phase: planned.phase,
     heirAddresses: planned.heirs.flatMap(address),
-    ...wantedContents(cluster, planned, isJoining ? "joining" : planned.phase, pems, authorities),
+    ...wantedContents(cluster, planned, isJoining ? "joining" : planned.phase, pems, authorities, cross),
     renewal: renewalOf(cluster, planned, renewals),
+    cross: planned.phase === "backup" ? crossOn(master.name, handover, pems) : [],
     clusterId: cluster.clusterId,
     claim: cluster.claim,
     rollout: attempt.rollout,
@@ -217,6 +237,21 @@ function dataOf(
   };
 }
 
+/** What a master signs with the keys of authorities that lie there. */
+function crossOn(master: string, handover: Handover, { authorities }: WantedPems): StepData["cross"] {
+  return authorityRoles.flatMap((role) => {
+    const signer = handover.kind === "cross" ? handover.signers[role] : undefined;
+    return signer === undefined || signer.key === "state" || signer.key.master !== master
+      ? []
+      : {
+          role,
+          keyPath: signer.key.path,
+          signerPem: signer.certificate.pem,
+          wantedPem: authorities[role],
+        };
+  });
+}
+
 /** What the step writes: the stack's certificates, or the bytes that the master itself keeps in a backup. */
 function wantedContents(
   cluster: Cluster,
@@ -224,11 +259,12 @@ function wantedContents(
   work: Work,
   pems: WantedPems,
   authorities: Readonly<Record<string, string>>,
+  cross: CrossCertificates | undefined,
 ) {
   const { restore, rows, plan } = cluster;
   const { master } = planned;
   if (restore === undefined) {
-    return { contents: { ...contentsFor(work, master, rows, plan, pems), ...authorities }, saved: [] };
+    return { contents: { ...contentsFor(work, master, rows, plan, pems, cross), ...authorities }, saved: [] };
   }
   const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
   const kubernetes = renews(cluster, planned) ? (restore.kubernetes[master] ?? []) : [];

@@ -4,6 +4,7 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { isAddress } from "../components/model/checks.ts";
 import { durationPattern, durationSeconds } from "../components/model/duration.ts";
+import { crossPolicies } from "../components/model/handover.ts";
 import { leaves } from "../components/model/layout/rows.ts";
 import { layoutKinds, layouts } from "../components/model/layout/tables.ts";
 import { holds } from "../components/model/missing.ts";
@@ -193,6 +194,7 @@ const schema = z
       )
       .optional(),
     foreignAuthorities: z.enum(foreignPolicies).optional(),
+    crossCertificates: z.enum(crossPolicies).optional(),
     clients: z.strictObject({ ignore: z.array(client) }).optional(),
     allowOutage: z.boolean().default(false),
     skipUnreachable: z.boolean().default(false),

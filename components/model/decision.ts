@@ -1,8 +1,10 @@
+import { type Certificate, certificatesIn } from "./certificate.ts";
 import { refusals, sharedFileRefusals } from "./checks.ts";
 import { type Client, clientsOf } from "./clients.ts";
 import { type CloudMaster, type CloudPlace, cloudRefusals, diskRefusals } from "./cloud.ts";
 import { type Found, presentRows } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout/rows.ts";
+import { decideHandover, type Handover } from "./handover.ts";
+import type { Authority, KubernetesRow, Row } from "./layout/rows.ts";
 import { layouts } from "./layout/tables.ts";
 import { type Hold, holdOf, missingRefusals } from "./missing.ts";
 import { longestRollout, planRollout, type RolloutPlan } from "./plan.ts";
@@ -30,6 +32,24 @@ export interface LastOutputs {
   readonly authorities: readonly string[];
   /** whether the state that this run begins with has snapshots of system disks */
   readonly hasDiskSnapshots: boolean;
+  /** of that rotation's authorities, and of those before them; secret */
+  readonly keys: {
+    readonly current: AuthorityKeys | undefined;
+    readonly previous: AuthorityKeys | undefined;
+  };
+}
+
+/** PEM texts. Secret. */
+export type AuthorityKeys = Readonly<
+  Record<Authority, { readonly certPem: string; readonly keyPem: string }>
+>;
+
+/** What may sign the authorities of a rotation: the same in every run until the next rotation. */
+export function previousKeys(
+  { keys, rotation }: LastOutputs,
+  wantedRotation: string,
+): AuthorityKeys | undefined {
+  return rotation === wantedRotation ? keys.previous : keys.current;
 }
 
 /** What is going to be done with a cluster. */
@@ -57,6 +77,7 @@ export interface Given {
   readonly renewals: RenewalPlan;
   /** the rollout stops there */
   readonly heldBefore: Hold | undefined;
+  readonly handover: Handover;
 }
 
 /** Every file that is looked after, wherever the stack file says it lies. */
@@ -70,6 +91,13 @@ export function lookedAfter({
     table: rows,
     kubernetesTable: renewedRows(kubernetes, { ...certificates, ...policy, rotation: policy.rotation }),
   };
+}
+
+function certificatesOf(
+  keys: AuthorityKeys | undefined,
+): Readonly<Record<Authority, Certificate>> | undefined {
+  const [etcd, peer] = [keys?.etcd, keys?.["etcd-peer"]].map((own) => certificatesIn(own?.certPem ?? "")[0]);
+  return etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
 }
 
 /** The plan by what was seen alone. */
@@ -106,6 +134,7 @@ export function decide(
       ? undefined
       : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
   const authorities = last.rotation === settings.rotation ? last.authorities : undefined;
+  const inState = certificatesOf(previousKeys(last, settings.rotation));
   const given = (wanted: Wanted | undefined): Given => {
     const clients = clientsOf(found, {
       rows,
@@ -117,7 +146,15 @@ export function decide(
       restore === undefined
         ? planRenewals(found, kubernetes, policy, wanted?.authorities.etcd, plan.order.retire, now)
         : noRenewals(restore);
-    return { clients, renewals, heldBefore: holdOf(found, settings.holdBefore, clients) };
+    const heldBefore = holdOf(found, settings.holdBefore, clients);
+    const handover = decideHandover(found, {
+      ...{ rows, mode: plan.mode, inState, now, end: now + rolloutSeconds * 1000 },
+      wanted: wanted?.authorities,
+      policy: settings.crossCertificates,
+      isRestoring: restore !== undefined,
+      isHeld: heldBefore !== undefined,
+    });
+    return { clients, renewals, heldBefore, handover };
   };
   const identity = { owner, takeOver: settings.takeOver, lastClusterId: last.cluster };
   const allowed = { outage: settings.allowOutage, renewals: given(undefined).renewals.leaves };

@@ -1,3 +1,4 @@
+import type { UnionReason } from "./handover.ts";
 import type { Component } from "./layout/rows.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
 import type { Mode, RolloutPlan } from "./plan.ts";
@@ -20,6 +21,8 @@ export interface PlanSummary {
   readonly out: Readonly<Record<string, readonly Component[]>>;
   /** master names, as they are restarted in each of these phases */
   readonly order: RolloutPlan["order"];
+  /** `cross`: etcd and kube-apiserver restart once on each master; otherwise why not: `trusted` means not for the authorities */
+  readonly handover: "cross" | UnionReason;
   /** the rollout will stop before this phase, until the obstacles are gone */
   readonly heldBefore: Hold | null;
   readonly obstacles: readonly string[];
@@ -46,6 +49,7 @@ export function summarizePlan(cluster: string, input: WordsInput, words: readonl
     because: reasonsFor(input),
     out: plan.out,
     order: plan.order,
+    handover: input.handover.kind === "cross" ? "cross" : input.handover.reason,
     heldBefore: heldBefore ?? null,
     obstacles: heldBefore === undefined ? [] : obstaclesOf(input.found, heldBefore, input.clients),
     windowRefusal: input.shut ?? null,

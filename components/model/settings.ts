@@ -1,4 +1,5 @@
 import type { MasterSpec } from "./checks.ts";
+import type { CrossPolicy } from "./handover.ts";
 import { type Component, type KubernetesAuthority, type KubernetesRow, withPaths } from "./layout/rows.ts";
 import { type Layout, type LayoutKind, layouts } from "./layout/tables.ts";
 import type { Hold } from "./missing.ts";
@@ -45,6 +46,7 @@ export interface ClusterArgs {
   /** rollout whose backup on the masters is the wanted set, instead of the stack's certificates */
   readonly restore?: number | undefined;
   readonly foreignAuthorities?: ForeignPolicy | undefined;
+  readonly crossCertificates?: CrossPolicy | undefined;
   /** of etcd, besides Kubernetes: Secrets, processes, units and addresses that nobody is told of and nothing waits for */
   readonly clients?: { readonly ignore: readonly string[] } | undefined;
   readonly allowOutage: boolean;

@@ -1,5 +1,6 @@
 import { clockToleranceSeconds } from "./checks.ts";
 import {
+  type Authority,
   type Component,
   components,
   type KubernetesRow,
@@ -43,6 +44,8 @@ export interface StepData {
   /** the step does nothing, since the rollout stops before it */
   readonly isHeld: boolean;
   readonly renewal: StepRenewal;
+  /** backup signs and prints them */
+  readonly cross: readonly StepCross[];
   readonly takesSnapshot: boolean;
   /** the survey says which other members this master reaches: only they can tell of a master that is left out */
   readonly tellsReach: boolean;
@@ -69,6 +72,15 @@ export interface StepRenewal {
   readonly purpose: string;
   readonly keepKeys: boolean;
   readonly validitySeconds: number;
+}
+
+/** A cross-certificate that a step makes with the key of an authority that lies on its master. */
+export interface StepCross {
+  readonly role: Authority;
+  readonly keyPath: string;
+  /** PEM texts: who signs, and the authority that is signed */
+  readonly signerPem: string;
+  readonly wantedPem: string;
 }
 
 export const noRenewal: StepRenewal = {
@@ -117,6 +129,10 @@ export function renderStepData(data: StepData): string {
     SIGN_AUTHORITIES: data.renewal.authorities,
     RENEW_PURPOSE: data.renewal.purpose,
     KEEP_KEYS: data.renewal.keepKeys ? 1 : 0,
+    CROSS_ROLE: data.cross.map(({ role }) => role),
+    CROSS_KEY: data.cross.map(({ keyPath }) => keyPath),
+    CROSS_SIGNER: data.cross.map(({ signerPem }) => signerPem),
+    CROSS_WANTED: data.cross.map(({ wantedPem }) => wantedPem),
     VALIDITY_SECONDS: data.renewal.validitySeconds,
     COMPONENTS: components.join(" "),
     STATE_DIR: stateFolder,

@@ -1,6 +1,8 @@
+import { type Certificate, commonNameOf } from "./certificate.ts";
 import { type Client, clientCommands, clientNotices } from "./clients.ts";
 import { type Difference, differences, isTrusted } from "./differences.ts";
 import { certificatesAt, type Found } from "./found.ts";
+import type { Handover, Signer, UnionReason } from "./handover.ts";
 import { asReadBy, type KubernetesRow, minorOf, type Row } from "./layout/rows.ts";
 import { ackSurroundings } from "./layout/tables.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
@@ -8,7 +10,7 @@ import { isOut, isTogether, phases, type RolloutPlan } from "./plan.ts";
 import type { RenewalPlan } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { oldKeyNotices, strangerNotices } from "./strangers.ts";
-import { day, linesOf } from "./text.ts";
+import { day, linesOf, printable } from "./text.ts";
 import { type ForeignPolicy, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -35,6 +37,7 @@ export interface WordsInput {
   readonly diskSnapshotDays?: number | undefined;
   /** this phase and what follows wait */
   readonly heldBefore: Hold | undefined;
+  readonly handover: Handover;
   /** of etcd, besides Kubernetes */
   readonly clients: readonly Client[];
   /** addresses of the masters and of clients that are ignored, to tell foreign etcd clients apart */
@@ -64,6 +67,7 @@ export function describePlan(input: WordsInput): string[] {
     ...olderState(input),
     restoring(input),
     ...reasonsFor(input).map((reason) => `  because ${reason}`),
+    describeHandover(input),
     diskSnapshots(input),
     ...steps(input),
     ...expiries(input),
@@ -116,11 +120,44 @@ function diskSnapshots({ diskSnapshotDays: days, found }: WordsInput): string | 
     : `  first:  a snapshot of the system disk of ${namesIn({ found })}, kept for ${days} ${days === 1 ? "day" : "days"}`;
 }
 
+/** How often etcd and kube-apiserver restart, and why; undefined where a recovery starts them, or nothing has to be handed over. */
+function describeHandover({ handover }: Pick<WordsInput, "handover">): string | undefined {
+  if (handover.kind === "cross") {
+    const signers = [...new Set(Object.values(handover.signers).map(signerWords))];
+    return `  restarts: once on each master, since ${signers.join(" and ")} ${signers.length === 1 ? "signs" : "sign"} the new ones`;
+  }
+  const why = whyTwice[handover.reason](nameOf(handover.authority));
+  return why === undefined ? undefined : `  restarts: twice on each master, since ${why}`;
+}
+
+function signerWords({ certificate, key }: Signer): string {
+  return `"${nameOf(certificate)}"${key === "state" ? "" : ` (its key is ${printable(key.path)} on ${key.master})`}`;
+}
+
+const whyTwice: Readonly<Record<UnionReason, (authority: string) => string | undefined>> = {
+  trusted: () => undefined,
+  recovery: () => undefined,
+  never: () => "crossCertificates is never",
+  restore: () => "a backup's files come back as they were",
+  held: () => "old and new authorities are trusted while the rollout is held",
+  incomplete: () => "not every master takes part",
+  "no-key": (authority) =>
+    `the key of "${authority}", which is trusted now, is neither in the state nor on a master`,
+  "path-length": (authority) => `"${authority}" may have no authority below it (pathlen:0)`,
+  ends: (authority) => `"${authority}" ends before the rollout may be done`,
+  mixed: () => "not every master is well and accepts the certificates of all others",
+};
+
+function nameOf(authority: Certificate | undefined): string {
+  return printable(commonNameOf(authority?.subject ?? []) ?? authority?.subject.join(", ") ?? "");
+}
+
 function steps(input: WordsInput): string[] {
   const { heldBefore } = input;
   const middle = isTogether(input.plan) ? recoverySteps(input) : [...partial(input), ...rollingSteps(input)];
   if (heldBefore === undefined) {
-    return [...middle, `  verify: ${namesIn(input)}: what is served and accepted; no restart`];
+    const first = input.handover.kind === "cross" ? "leaves without the cross-certificate, " : "";
+    return [...middle, `  verify: ${namesIn(input)}: ${first}what is served and accepted; no restart`];
   }
   const obstacles = obstaclesOf(input.found, heldBefore, input.clients).join(", and ");
   return [
@@ -165,12 +202,13 @@ function rollingSteps(input: WordsInput): string[] {
     : "";
   const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
   const out = Object.keys(plan.out);
+  const isCross = input.handover.kind === "cross";
   const trustRestarts = out.length === 0 ? restarts : `${restarts}, but for what is out`;
   const early = out.filter((name) => (input.renewals.leaves[name] ?? []).length > 0).join(", ");
   return [
     `  backup: ${names}: files of each, etcd snapshot from ${plan.snapshotFrom ?? "none"}; no restart`,
-    `  trust:  ${plan.order.trust.join(", then ")}: ${isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${trustRestarts}`}`,
-    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys; ${out.length === 0 ? "no restart" : `${outIn(plan)} started; no other restart`}${early === "" ? "" : `; Kubernetes certificates are renewed on ${early}`}`,
+    `  trust:  ${plan.order.trust.join(", then ")}: ${isCross ? "checks; restarts only where a process is stale" : isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${trustRestarts}`}`,
+    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys${isCross ? ", with the cross-certificate behind each leaf" : ""}; ${out.length === 0 ? "no restart" : `${outIn(plan)} started; no other restart`}${early === "" ? "" : `; Kubernetes certificates are renewed on ${early}`}`,
     `  settle: ${names}: checks; no restart`,
     `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}${renewing}`,
   ];

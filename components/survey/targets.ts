@@ -73,6 +73,7 @@ function surveyData(
     out: [],
     isHeld: false,
     renewal: noRenewal,
+    cross: [],
     takesSnapshot: false,
     tellsReach: args.skipUnreachable === true,
     saved: [],

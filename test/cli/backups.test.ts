@@ -69,6 +69,7 @@ function scriptFor(action: Action): string {
     out: [],
     isHeld: false,
     renewal: noRenewal,
+    cross: [],
     takesSnapshot: false,
     tellsReach: false,
     restore: 0,

@@ -166,7 +166,13 @@ describe("with nothing to rotate", () => {
   test("those that the state has stay as they are, also on another disk or to be kept for longer", async () => {
     const { registered } = await rollout({
       found: done,
-      last: { cluster: undefined, rotation: undefined, authorities: [], hasDiskSnapshots: true },
+      last: {
+        cluster: undefined,
+        rotation: undefined,
+        authorities: [],
+        hasDiskSnapshots: true,
+        keys: { current: undefined, previous: undefined },
+      },
     });
     const snapshots = registered.filter(({ type }) => type === snapshotType);
     expect(snapshots.map(({ ignoreChanges }) => ignoreChanges)).toEqual(

@@ -27,6 +27,7 @@ const data: StepData = {
   out: ["etcd@10.77.0.12"],
   isHeld: false,
   renewal: noRenewal,
+  cross: [],
   takesSnapshot: true,
   tellsReach: false,
   restore: 0,

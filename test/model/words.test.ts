@@ -65,6 +65,7 @@ function words(
     pauseSeconds: 10,
     diskSnapshotDays,
     heldBefore: wanted?.heldBefore,
+    handover: { kind: "union", reason: "trusted" },
     clients: [],
     addresses: specs.map(({ address }) => address),
     ...change,

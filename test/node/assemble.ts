@@ -59,6 +59,7 @@ function data(of: readonly (Row | KubernetesRow)[]): string {
     out: [],
     isHeld: false,
     renewal: noRenewal,
+    cross: [],
     takesSnapshot: false,
     tellsReach: true,
     restore: 0,

@@ -9,17 +9,41 @@ setup_suite() {
   }
   export SUITE=$BATS_SUITE_TMPDIR
   PATH=$here/../../node_modules/.bin:$PATH node "$here/assemble.ts" "$SUITE" || return 1
-  make_set old && make_set new && make_set stranger
+  make_set old && make_set new && make_set stranger && make_cross old new
 }
 
-# make_set NAME: two authorities and leaves, elliptic because that is fast
+# make_cross SIGNER SET: the authorities of SET as those of SIGNER sign them, and leaves with that behind them
+make_cross() {
+  local -r signer=$SUITE/$1 of=$SUITE/$2 folder=$SUITE/cross
+  local leaf authority
+  mkdir -p "$folder"
+  for authority in ca peer-ca; do
+    cp "$of/$authority.pem" "$of/$authority-key.pem" "$folder"
+    openssl req -x509 -new -key "$of/$authority-key.pem" -subj "/O=lab/CN=$authority $2" -days 30 \
+      -CA "$signer/$authority.pem" -CAkey "$signer/$authority-key.pem" \
+      -out "$folder/$authority-cross.pem" || return 1
+  done
+  for leaf in server peer client; do
+    authority=ca
+    [ "$leaf" != peer ] || authority=peer-ca
+    cp "$of/$leaf-key.pem" "$folder"
+    cat "$of/$leaf.pem" "$folder/$authority-cross.pem" >"$folder/$leaf.pem"
+  done
+}
+
+# make_set NAME: two authorities, with the extensions that the tls provider gives them, and leaves; elliptic
+# because that is fast
 make_set() {
   local -r folder=$SUITE/$1
   local -ra curve=(-pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve)
   mkdir -p "$folder"
   local leaf authority
+  printf '%s\n' '[req]' 'distinguished_name=name' 'x509_extensions=extensions' '[name]' '[extensions]' \
+    'basicConstraints=critical,CA:TRUE' 'subjectKeyIdentifier=hash' \
+    'keyUsage=critical,digitalSignature,keyCertSign,cRLSign' >"$folder/authority.conf"
   for authority in ca peer-ca; do
     openssl req -x509 -newkey ec "${curve[@]}" -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
+      -config "$folder/authority.conf" \
       -keyout "$folder/$authority-key.pem" -out "$folder/$authority.pem" 2>/dev/null || return 1
   done
   for leaf in server peer client; do

@@ -53,6 +53,41 @@ nothing is no pair
 EXPECTED
 }
 
+# serve PORT SET TRUSTED: its server leaf with what stands behind it, for clients of the TRUSTED set
+serve() {
+  (cd "$FAKE/data" && on_master setsid /usr/bin/openssl s_server -accept "$1" -WWW \
+    -cert "$SUITE/$2/server.pem" -cert_chain "$SUITE/$2/server.pem" -key "$SUITE/$2/server-key.pem" \
+    -CAfile "$SUITE/$3/ca.pem" -Verify 2 -verify_return_error </dev/null >"$FAKE/server.$1" 2>&1 3>&- &)
+  until grep -q ACCEPT "$FAKE/server.$1"; do sleep 0.05; done
+}
+
+@test "a leaf with a cross-certificate behind it is accepted by either authority alone, in both directions" {
+  serve 2382 cross old
+  serve 2383 new new
+  call "
+    cd '$SUITE'
+    status() { tls_status 10.9.0.1 \"\$@\"; }
+    cross=(-cert cross/client.pem -key cross/client-key.pem)
+    printf 'by the old one %s\n' \"\$(status 2382 /version \"\${cross[@]}\" -chainCAfile cross/client.pem)\"
+    printf 'without it %s\n' \"\$(status 2382 /version \"\${cross[@]}\")\"
+    printf 'by the new one %s\n' \"\$(status 2383 /version \"\${cross[@]}\" -chainCAfile cross/client.pem)\"
+    old=(-cert old/client.pem -key old/client-key.pem -verify 5 -verify_return_error)
+    for set in old new stranger; do
+      printf 'to a client of %s %s\n' \$set \"\$(status 2382 /version \"\${old[@]}\" -CAfile \$set/ca.pem)\"
+    done
+    served_leaf 10.9.0.1 2382 | is_issued_by new/ca.pem && printf 'the leaf is served\n'
+  " >"$FAKE/seen" 2>&1
+  diff "$FAKE/seen" - <<'EXPECTED'
+by the old one 200
+without it 
+by the new one 200
+to a client of old 200
+to a client of new 200
+to a client of stranger 
+the leaf is served
+EXPECTED
+}
+
 @test "what does not speak HTTP has not answered" {
   # it sends what it reads there
   mkfifo "$FAKE/greeting"

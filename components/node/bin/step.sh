@@ -15,6 +15,7 @@ phase_backup() {
   ! is_out etcd || [ -n "$(identity etcd)" ] || find_stopped_data
   backup
   sign_authorities || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+  sign_crosses
   receipt_put 0 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
 }
 
@@ -74,9 +75,38 @@ apply_renewals() {
 
 phase_verify() {
   require_health
+  leave_leaves_alone
   verify
   prune_backups
   receipt_put 1 || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+}
+
+# leave_leaves_alone: once all have retired, what stands behind the leaves has served its purpose
+leave_leaves_alone() {
+  has_more_than_leaves || return 0
+  require_wanted_trust
+  require_wanted_accepted
+  apply_files
+}
+
+# has_more_than_leaves: a file begins with the wanted leaf, and goes on
+has_more_than_leaves() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_KIND[$i]}" = cert ] && is_written "$i" && ! is_wanted "$i" || continue
+    [ "$(fingerprint <"${FILE_PATH[$i]}")" != "$(printf '%s' "${FILE_CONTENT[$i]}" | fingerprint)" ] ||
+      return 0
+  done
+  return 1
+}
+
+# require_wanted_trust: retire has been here; what verify writes restarts nothing
+require_wanted_trust() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${FILE_KIND[$i]}" != trust ] || ! is_written "$i" || is_wanted "$i" ||
+      refuse "${FILE_PATH[$i]} is not the wanted file"
+  done
 }
 
 # require_health: ill health of what is not out is always an error, never a reason to write files only
@@ -99,13 +129,15 @@ require_valid_here() {
       "($(date -u)); nothing was changed. Set the clock (timedatectl), then run pulumi up again"
 }
 
-# are_leaves_valid: every wanted certificate has begun by this master's clock
+# are_leaves_valid: every wanted certificate, and what stands behind it, has begun by this master's clock
 are_leaves_valid() {
   local i begin
   for i in "${!FILE_PATH[@]}"; do
     [ "${FILE_KIND[$i]}" = cert ] && is_written "$i" || continue
-    begin=$(printf '%s' "${FILE_CONTENT[$i]}" | openssl x509 -noout -startdate | cut -d = -f 2)
-    [ "$(date -u -d "$begin" +%s)" -le "$(date +%s)" ] || return 1
+    while IFS= read -r begin; do
+      [ "$(date -u -d "$begin" +%s)" -le "$(date +%s)" ] || return 1
+    done < <(openssl crl2pkcs7 -nocrl -certfile <(printf '%s' "${FILE_CONTENT[$i]}") |
+      openssl pkcs7 -print_certs -text -noout | sed -n 's/^ *Not Before *: //p')
   done
 }
 
@@ -126,17 +158,18 @@ require_wanted_accepted() {
   for address in "${MEMBER_ADDRESSES[@]}"; do
     ! is_out etcd "$address" || continue
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_CLIENT_PORT" api-client ||
-      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_CLIENT_PORT" \
+      fail "$EXIT_PRECONDITION" "Cannot $PHASE: $address:$ETCD_CLIENT_PORT" \
         "does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_PEER_PORT" peer ||
-      fail "$EXIT_PRECONDITION" "Cannot issue: $address:$ETCD_PEER_PORT" \
+      fail "$EXIT_PRECONDITION" "Cannot $PHASE: $address:$ETCD_PEER_PORT" \
         "does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
   done
 }
 
 # accepts_wanted ADDRESS PORT GROUP: the leaf goes through pipes, so that a kill leaves nothing on a disk
 accepts_wanted() {
-  [ "$(tls_status "$1" "$2" /version -cert <(wanted_leaf "$3" cert) -key <(wanted_leaf "$3" key))" = 200 ]
+  [ "$(tls_status "$1" "$2" /version -cert <(wanted_leaf "$3" cert) -chainCAfile <(wanted_leaf "$3" cert) \
+    -key <(wanted_leaf "$3" key))" = 200 ]
 }
 
 # are_leaves_served: etcd serves what is on disk, on both ports

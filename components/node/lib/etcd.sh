@@ -127,8 +127,8 @@ etcd_problem() {
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
 is_peer_accepted_by() {
-  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" \
-    -cert "$PEER_CERT" -key "$PEER_KEY" -verify 5 -verify_return_error)" = 200 ]
+  [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" \
+    -chainCAfile "$PEER_CERT" -key "$PEER_KEY" -verify 5 -verify_return_error)" = 200 ]
 }
 
 # is_etcd_healthy: keeps the reason in PROBLEM

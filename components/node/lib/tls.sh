@@ -6,9 +6,10 @@ host_port() {
 }
 
 # tls_status HOST PORT PATH OPTIONS...: the HTTP status of an answer, or nothing; OPTIONS are s_client's, such
-# as -cert and -key. Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client
-# late. TLS_HEADERS, when set, holds further header lines, each with its end. Only the first line is waited
-# for: etcd keeps the connection open for seconds. openssl is exec'ed, so that it holds no lock.
+# as -cert, of which it sends the first certificate, -chainCAfile, of which it sends those above, and -key.
+# Only an answer proves that the server accepted the certificate: TLS 1.3 tells a client late. TLS_HEADERS,
+# when set, holds further header lines, each with its end. Only the first line is waited for: etcd keeps the
+# connection open for seconds. openssl is exec'ed, so that it holds no lock.
 tls_status() {
   local -r server=$(host_port "$1" "$2") path=$3
   local line=''
