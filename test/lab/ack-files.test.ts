@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import { startsOn } from "./facts.ts";
 import { inside, insideAll, masterNamed } from "./support/inside.ts";
 import { useLab } from "./support/use-lab.ts";
 
@@ -32,8 +33,22 @@ test(
         `master-1, master-3: ${peers[1]} \\(until [0-9-]+\\) is not managed: a copy of etcd-peer of master-2`,
       ),
     );
+    expect(preview).toContain(
+      'restarts: once on each master, since "CA" (its key is /var/lib/etcd/cert/ca-key.pem on master-1) and "Peer-CA" (its key is /var/lib/etcd/cert/peer-ca-key.pem on master-1) sign the new ones',
+    );
+    const starts = () => Promise.all(here.lab.masters.map((master) => startsOn(here.lab, master)));
+    const before = await starts();
     const { code, output } = await here.stack.up();
     expect(code, output).toBe(0);
+    const restarts = (await starts()).map(({ etcd, api }, index) => [
+      etcd - (before[index]?.etcd ?? 0),
+      api - (before[index]?.api ?? 0),
+    ]);
+    expect(restarts).toEqual([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
     expect(output).toContain("etcd CA and certs have successfully rotated!");
     expect(output).toMatch(new RegExp(`master-1 ${peers[0]} notAfter=.* GMT: renewed\n`));
     expect(output).toMatch(

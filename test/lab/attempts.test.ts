@@ -9,7 +9,7 @@ import { killTree } from "./support/process-tree.ts";
 import { knownAttempts, readReceipt, untilIdle } from "./support/step-watch.ts";
 import { drawHit, finish, startStruckUp } from "./support/struck-up.ts";
 import { until } from "./support/until.ts";
-import { useLab } from "./support/use-lab.ts";
+import { trustBoth, useLab } from "./support/use-lab.ts";
 import { assertWell, outputsOf } from "./support/well.ts";
 
 // What a person may do between a failed `up` and the next one, and to the state: the next `up` finishes what is wanted now.
@@ -19,7 +19,7 @@ const certificates = "/var/lib/etcd/cert";
 const pki = "/etc/kubernetes/pki/etcd";
 const seed = readSeed("attempts.test.ts");
 const dice = new Dice(seed);
-const here = useLab("attempts", "a-0");
+const here = useLab("attempts", "a-0", trustBoth);
 let rotations = 0;
 
 function rotate(): void {

@@ -7,14 +7,14 @@ import { breakEtcd, type Fault, mendEtcd } from "./support/faulty-etcd.ts";
 import { insideAll, masterNamed } from "./support/inside.ts";
 import { underTraffic } from "./support/judged.ts";
 import { readReceipt } from "./support/step-watch.ts";
-import { useLab } from "./support/use-lab.ts";
+import { trustBoth, useLab } from "./support/use-lab.ts";
 import { assertServing, assertWell } from "./support/well.ts";
 
 // A gate that fails stops the rollout at its master; what it had changed is put back, and the others go on serving.
 
 const minutes = 60_000;
 const certificates = "/var/lib/etcd/cert";
-const here = useLab("gates", "g-0");
+const here = useLab("gates", "g-0", trustBoth);
 
 /** What a person does after the failure: the same again, or one more fresh set in place of the one that failed. */
 type Ending = "the next up finishes" | "a fresh set is forced in";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { phases } from "../../components/model/plan.ts";
+import { type Phase, phases } from "../../components/model/plan.ts";
 import { hasOfficialPlugin } from "../../tools/engine/official-engine.ts";
 import { cutNetwork, mendNetwork, rebootMaster } from "./master.ts";
 import { Dice, deal, isWholeMatrix, readSeed } from "./support/dice.ts";
@@ -42,9 +42,14 @@ const isChosen = (each: object) => chosen.includes(each);
 const here = useLab("kills", "k-0");
 let rotations = 0;
 
-function rotate(): void {
-  rotations += 1;
-  here.stack.configure({ rotation: `k-${rotations}` });
+/** With one restart or with two, by the dice; trust is a phase of those with two. */
+function rotate(phase: Phase): () => void {
+  return () => {
+    rotations += 1;
+    const crossCertificates =
+      phase === "trust" ? "never" : new Dice(`${seed}/handover/${phase}`).pick(["auto", "never"]);
+    here.stack.configure({ rotation: `k-${rotations}`, crossCertificates });
+  };
 }
 
 describe.each(kills.filter(isChosen))("$kill killed in $phase", ({ kill, phase }) => {
@@ -53,7 +58,7 @@ describe.each(kills.filter(isChosen))("$kill killed in $phase", ({ kill, phase }
     async () => {
       const hit = drawHit(new Dice(`${seed}/${kill}/${phase}`), kill, phase, here.lab.masters);
       const violations = await underTraffic(here.lab, `${kill}-${phase}`, async () => {
-        const { running } = await startStruckUp(here.stack, rotate, hit);
+        const { running } = await startStruckUp(here.stack, rotate(phase), hit);
         expect((await running.done).code).not.toBe(0);
         const { code, output } = await finish(here.stack);
         expect(code, output).toBe(0);
@@ -71,7 +76,7 @@ describe.each(cuts.filter(isChosen))("every SSH connection cut in $phase", ({ ph
     async () => {
       const hit = drawHit(new Dice(`${seed}/cut/${phase}`), "none", phase, here.lab.masters);
       const violations = await underTraffic(here.lab, `cut-${phase}`, async () => {
-        const { running } = await startStruckUp(here.stack, rotate, hit);
+        const { running } = await startStruckUp(here.stack, rotate(phase), hit);
         await cutSsh(here.lab);
         try {
           await untilIdle(here.lab.masters);
@@ -112,7 +117,7 @@ describe.each([...reboots, ...networks].filter(isChosen))(
       async () => {
         const hit = drawHit(new Dice(`${seed}/${blow}/${phase}`), "none", phase, here.lab.masters);
         const struck = await underTraffic(here.lab, `${blow}-${phase}`, async () => {
-          const { running } = await startStruckUp(here.stack, rotate, hit);
+          const { running } = await startStruckUp(here.stack, rotate(phase), hit);
           await strikeMaster(blow, masterNamed(here.lab, hit.master));
           await running.done;
         });

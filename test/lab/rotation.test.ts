@@ -23,7 +23,8 @@ beforeAll(async () => {
   lab = await startLab({ name: "lab-t-rotation" });
   stack = await LabStack.create(lab, "2026-11");
   for (const master of lab.masters) {
-    await shellOn(lab, master, `cp -a ${certificates} /root/original`);
+    // as many do: then the take-over has nothing to sign with
+    await shellOn(lab, master, `cp -a ${certificates} /root/original; rm ${certificates}/{,peer-}ca-key.pem`);
   }
   original = await readAllFacts(lab);
 }, 10 * minutes);
@@ -79,6 +80,9 @@ describe("a cluster that no state has ever seen", () => {
       expect(output).toMatch(
         /trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd, then kube-apiserver restart on each/,
       );
+      expect(output).toContain(
+        'restarts: twice on each master, since the key of "CA", which is trusted now, is neither in the state nor on a master',
+      );
       expect(output).toMatch(
         /master-1: first to expire is etcd-(ca|peer-ca|server|peer|client), on \d{4}-\d\d-\d\d/,
       );
@@ -93,11 +97,7 @@ describe("a cluster that no state has ever seen", () => {
       for (let index = 0; index < 50; index++) {
         await etcd(`put /data/${index} ${"x".repeat(index + 1)}`);
       }
-      const started = Object.fromEntries(
-        await Promise.all(
-          lab.masters.map(async (master) => [master.name, await startsOn(lab, master)] as const),
-        ),
-      );
+      const earlier = await starts();
       // Looks at every process's arguments and environment on the masters for as long as the rollout runs. The first
       // line of a key, since a script that looks for keys has "PRIVATE KEY" in its pattern, as this one has.
       const watch = `rm -f /root/arguments.seen; (while [ ! -e /root/arguments.stop ]; do grep -lE 'BEGIN ([A-Z]+ )?PRIVATE KEY' /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null >> /root/arguments.seen; sleep 0.5; done) </dev/null >/dev/null 2>&1 &`;
@@ -112,11 +112,7 @@ describe("a cluster that no state has ever seen", () => {
       expect(run.output).not.toContain("using pulumi-resource");
       expect(verdict.measures.failedWriteRounds).toBe(0);
       await expectRotated(original);
-      for (const master of lab.masters) {
-        const starts = await startsOn(lab, master);
-        expect(starts.etcd - (started[master.name]?.etcd ?? 0)).toBeLessThanOrEqual(2);
-        expect(starts.api - (started[master.name]?.api ?? 0)).toBeLessThanOrEqual(2);
-      }
+      expect(startsBetween(earlier, await starts())).toEqual([2, 2, 2, 2, 2, 2]);
       expect(
         (await etcd("get /data/ --prefix --keys-only")).split("\n").filter((line) => line !== ""),
       ).toHaveLength(50);
@@ -136,14 +132,33 @@ describe("a cluster that this stack has taken over", () => {
   }, 20 * minutes);
 
   test(
-    "a new rotation replaces every authority, leaf and step",
+    "a new rotation replaces every authority, leaf and step, and restarts etcd and kube-apiserver once on each master",
     async () => {
       const before = await readAllFacts(lab);
       stack.configure({ rotation: "2026-12" });
       expect(await planned("replace")).toEqual(expect.arrayContaining([...authorities, ...leaves, ...steps]));
       expect(await readAllFacts(lab)).toEqual(before);
-      await upUnderTraffic("rotation");
-      await expectRotated(before);
+      const { output } = await stack.preview();
+      expect(output).toMatch(
+        /restarts: once on each master, since "etcd-ca 2026-11" and "etcd-peer-ca 2026-11" sign the new ones/,
+      );
+      const old = "/root/before";
+      for (const each of lab.masters) {
+        await shellOn(lab, each, `cp -a ${certificates} ${old}`);
+      }
+      const earlier = await starts();
+      const { verdict } = await upUnderTraffic("rotation");
+      expect(verdict.measures.failedWriteRounds).toBe(0);
+      expect(startsBetween(earlier, await starts())).toEqual([1, 1, 1, 1, 1, 1]);
+      await expectRotated(before, old);
+      for (const each of lab.masters) {
+        const counts = await shellOn(
+          lab,
+          each,
+          `cd ${certificates} && grep -hc 'BEGIN CERTIFICATE' etcd-server.pem etcd-client.pem ${each.etcdName}.pem`,
+        );
+        expect(counts).toBe("1\n1\n1\n");
+      }
       expect((await stack.preview("--expect-no-changes")).code).toBe(0);
     },
     20 * minutes,
@@ -206,6 +221,19 @@ async function expectNoKeyIn(...texts: string[]): Promise<void> {
   }
 }
 
+/** By master: how often etcd and kube-apiserver have started. */
+function starts() {
+  return Promise.all(lab.masters.map((each) => startsOn(lab, each)));
+}
+
+/** etcd's and kube-apiserver's of each master. */
+function startsBetween(earlier: Awaited<ReturnType<typeof starts>>, later: typeof earlier): number[] {
+  return later.flatMap(({ etcd, api }, index) => [
+    etcd - (earlier[index]?.etcd ?? 0),
+    api - (earlier[index]?.api ?? 0),
+  ]);
+}
+
 /** etcdctl as a person on a master would run it. */
 async function etcd(command: string): Promise<string> {
   const pki = "/etc/kubernetes/pki/etcd";
@@ -217,7 +245,7 @@ async function etcd(command: string): Promise<string> {
 }
 
 /** Everything that a rotation promises, by commands that know nothing of the program. */
-async function expectRotated(before: Record<string, MasterFacts>): Promise<void> {
+async function expectRotated(before: Record<string, MasterFacts>, retired = "/root/original"): Promise<void> {
   const after = await readAllFacts(lab);
   for (const { name, address, etcdName } of lab.masters) {
     const [old, now] = [before[name], after[name]];
@@ -246,14 +274,14 @@ async function expectRotated(before: Record<string, MasterFacts>): Promise<void>
       `for port in 2379 2380; do : | openssl s_client -connect ${address}:$port 2>/dev/null | openssl x509 -noout -enddate; done; openssl x509 -in ${certificates}/ca.pem -noout -enddate`,
     );
     expect(yearsLeft(ends)).toEqual([50, 50, 50]);
-    // the original authority's client is refused, the present one is accepted
+    // the old authority's client is refused, the present one is accepted
     const connect = (folder: string) =>
       runOn(
         lab,
         master(name),
         `ETCDCTL_API=3 etcdctl --dial-timeout=2s --command-timeout=3s --endpoints=https://${address}:2379 --cacert=${certificates}/ca.pem --cert=${folder}/etcd-client.pem --key=${folder}/etcd-client-key.pem endpoint health`,
       );
-    expect((await connect("/root/original")).code).not.toBe(0);
+    expect((await connect(retired)).code).not.toBe(0);
     expect((await connect(certificates)).code).toBe(0);
     expect((await connect("/etc/kubernetes/pki/etcd")).code).toBe(0);
   }

@@ -14,6 +14,11 @@ export interface LabOfTests {
 
 const minutes = 60_000;
 
+/** For tests of what happens while both authorities are trusted: where a key is at hand a rotation would do without that. */
+export function trustBoth(stack: LabStack): void {
+  stack.configure({ crossCertificates: "never" });
+}
+
 /** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
 export function useLab(
   name: string,
