@@ -1,11 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
-import { type Decision, decide, type Observed } from "../../components/model/decision.ts";
+import { type Decision, decide, type LastOutputs, type Observed } from "../../components/model/decision.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import type { ClusterArgs } from "../../components/model/settings.ts";
-import { changed, diskOf, fileOf, foundAs, makePems, receipt, specs, wantedOf } from "./cluster.ts";
+import {
+  changed,
+  diskOf,
+  fileOf,
+  foundAs,
+  type MadePems,
+  makePems,
+  receipt,
+  specs,
+  wantedOf,
+} from "./cluster.ts";
 
 // What each part decides has tests of its own: here, that all of them are asked, and with what.
 
@@ -30,6 +40,7 @@ const last = {
   rotation: "2026-11",
   authorities: Object.values(wantedOf(current).authorities),
   hasDiskSnapshots: false,
+  keys: { current: undefined, previous: undefined },
 };
 const well = foundAs(current);
 
@@ -142,6 +153,51 @@ describe("a client with a leaf of the present authority", () => {
 
 test("a rollout is held where the stack file says", () => {
   expect(decided({ holdBefore: "issue" }).given(undefined).heldBefore).toBe("issue");
+});
+
+describe("what signs the new authorities", () => {
+  const keysOf = ({ keys: { etcd, "etcd-peer": peer } }: MadePems) => ({ etcd, "etcd-peer": peer });
+  const kept = { current: keysOf(current), previous: keysOf(next) };
+  const handover = (change: Partial<ClusterArgs>, found = well, keys: LastOutputs["keys"] = kept) =>
+    decided(change, { found, last: { ...last, keys } }).given(undefined).handover;
+  const signedBy = (pems: MadePems) => ({
+    kind: "cross",
+    signers: {
+      etcd: { certificate: { pem: pems.authorities.etcd }, key: "state" },
+      "etcd-peer": { certificate: { pem: pems.authorities["etcd-peer"] }, key: "state" },
+    },
+  });
+
+  test("is the last update's, when another rotation is asked for", () => {
+    expect(handover({ rotation: "2026-12" })).toMatchObject(signedBy(current));
+    expect(handover({ rotation: "2026-12" }, foundAs(next))).toMatchObject({ reason: "no-key" });
+  });
+
+  test("is what the last update had, while its rotation is asked for: it may not have come to the end", () => {
+    expect(handover({}, foundAs(next))).toMatchObject(signedBy(next));
+    expect(handover({})).toMatchObject({ reason: "no-key" });
+  });
+
+  test("is nobody without keys, by word of the stack file, while held, or for a backup", () => {
+    const none = { current: undefined, previous: undefined };
+    expect(handover({ rotation: "2026-12" }, well, none)).toMatchObject({ reason: "no-key" });
+    expect(handover({ rotation: "2026-12", crossCertificates: "never" })).toMatchObject({ reason: "never" });
+    expect(handover({ rotation: "2026-12", holdBefore: "retire" })).toMatchObject({ reason: "held" });
+    expect(handover({ rotation: "2026-12", restore: 3 })).toMatchObject({ reason: "restore" });
+  });
+
+  test("does not when it ends before the longest rollout would", () => {
+    const [{ notAfter } = { notAfter: 0 }] = certificatesIn(current.authorities.etcd);
+    const at = (left: number) =>
+      decided(
+        { rotation: "2026-12", gate: 10, pauseBetweenMasters: 0 },
+        { last: { ...last, keys: kept }, now: notAfter - left * 1000 },
+      ).given(undefined).handover;
+    // six phases on three masters, at most 10 s each
+    expect(at(180)).toMatchObject({ reason: "ends" });
+    // the leaves, which live shorter, are something else
+    expect(at(181)).toMatchObject({ reason: "mixed" });
+  });
 });
 
 test("the cluster's id is the first that a master tells, else the last update's, else none", () => {
