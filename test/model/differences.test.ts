@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { differences } from "../../components/model/differences.ts";
+import {
+  differences,
+  fingerprintsIn,
+  isTrusted,
+  renewalDifferences,
+} from "../../components/model/differences.ts";
 import type { FoundMaster } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { changed, fileOf, foundAs, makePems, receipt, wantedOf } from "./cluster.ts";
@@ -180,6 +185,57 @@ test("a file that its reader cannot read is a difference, whatever it holds", ()
       { master: "master-2", what: "apiserver-etcd-ca cannot be read by kube-apiserver" },
     ]);
   }
+});
+
+test("of a master that nothing is wanted for, no file is as wanted, nor what it serves", () => {
+  const { files, ...rest } = wanted;
+  const without = {
+    ...rest,
+    files: { "master-1": files["master-1"] ?? {}, "master-2": files["master-2"] ?? {} },
+  };
+  expect(differences(asWanted, without, ackLayout)).toEqual([
+    ...ackLayout.map(({ id }) => ({ master: "master-3", what: `${id} is not the wanted one` })),
+    ...[2379, 2380].map((port) => ({
+      master: "master-3",
+      what: `${port} serves another certificate than the wanted one`,
+    })),
+  ]);
+  const trust = asWanted.masters[0]?.files["etcd-ca"];
+  expect([isTrusted(trust, undefined), isTrusted(undefined, wanted.authorities.etcd)]).toEqual([
+    false,
+    false,
+  ]);
+  expect(isTrusted(trust, wanted.authorities.etcd)).toBe(true);
+});
+
+test("what a backup has brought back is no difference", () => {
+  const [first] = asWanted.masters;
+  const digest = fingerprintsIn(first?.files["etcd-server"]);
+  const restored = (own: Record<string, string>) => ({ ...wanted, restored: { "master-1": own } });
+  expect(differences(asWanted, restored({ "etcd-server": digest }), ackLayout)).toEqual([]);
+  expect(differences(asWanted, restored({ "etcd-server": digest, "etcd-peer": digest }), ackLayout)).toEqual([
+    { master: "master-1", what: "etcd-peer is not the one of the backup" },
+  ]);
+});
+
+test("renewals are told by their reasons, on the masters that have some", () => {
+  const told = renewalDifferences(asWanted, {
+    leaves: {
+      "master-2": [
+        { group: "apiserver", reason: "it ends" },
+        { group: "admin.conf", reason: "it was asked for" },
+        { group: "kubelet.conf", reason: "it ends" },
+      ],
+    },
+    authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } },
+    notices: [],
+    kept: [],
+    purpose: "",
+  });
+  expect(told).toEqual([
+    { master: "master-2", what: "apiserver, kubelet.conf: to be renewed, since it ends" },
+    { master: "master-2", what: "admin.conf: to be renewed, since it was asked for" },
+  ]);
 });
 
 describe("while a rollout is held before issue", () => {

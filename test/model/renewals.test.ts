@@ -462,6 +462,37 @@ describe("the authority under another name", () => {
   });
 });
 
+test("an authority is copied to whoever has an earlier one, and written into its own file alone", () => {
+  const { certPem } = signers["cluster-ca"];
+  const renewed = certificateOf(signers["cluster-ca"]);
+  const earlier = { ...renewed, pem: "earlier\n", fingerprint: "earlier" };
+  /** with a leaf's file that has the authority behind the leaf, as ACK's has */
+  const written = (held: Certificate, kind: "copy" | "keep") => {
+    const [master] = withFiles({ "cluster-ca": [held], apiserver: [leafOf("apiserver"), held] });
+    const plans = {
+      "cluster-ca": kind === "copy" ? ({ kind, pem: certPem, to: names } as const) : ({ kind } as const),
+      "front-proxy-ca": { kind: "keep" },
+    } as const;
+    return master && authorityContents(master, firstNames, plans, { "cluster-ca": certPem });
+  };
+  expect(written(earlier, "copy")).toEqual({ "cluster-ca": certPem });
+  expect([written(renewed, "copy"), written(earlier, "keep")]).toEqual([{}, {}]);
+
+  function withFiles(files: Record<string, Certificate[]>): readonly FoundMaster[] {
+    return Object.entries(files).reduce(
+      (of, [id, certificates]) => ({
+        masters: of.masters.map((master) => {
+          const file = master.files[id];
+          return file === undefined
+            ? master
+            : { ...master, files: { ...master.files, [id]: { ...file, certificates } } };
+        }),
+      }),
+      found(),
+    ).masters;
+  }
+});
+
 test("other authorities in the same file stay trusted", () => {
   const [master] = found().masters;
   const other = certificateOf(makeAuthority("/CN=other"));

@@ -75,6 +75,9 @@ test("trust has the authorities of both sets; all other contents are the backup'
     ...fingerprints(present.authorities["etcd-peer"]),
   ]);
   expect(restoredContents("issue", "master-1", ackLayout, plan, saved)).toEqual({});
+  // of what neither the backup nor the plan has, nothing
+  const nothing = { "etcd-ca": "", "etcd-peer-ca": "", "apiserver-etcd-ca": "" };
+  expect(restoredContents("trust", "master-9", ackLayout, plan, {})).toEqual(nothing);
   // the rows are those that a rotation writes
   for (const phase of ["backup", "issue", "settle", "retire", "verify"] as const) {
     expect(wantedRows(phase, ackLayout).map(({ id }) => id)).toEqual(
