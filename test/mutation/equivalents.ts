@@ -3,9 +3,9 @@ export interface Equivalent {
   readonly file: string;
   /** part of the line on which it begins */
   readonly line: string;
-  /** what StrykerJS replaces there, as it stands in the file */
-  readonly from: string;
-  readonly to: string;
+  /** what StrykerJS replaces there, as it stands in the file; without it, whatever begins on that line */
+  readonly from?: string;
+  readonly to?: string;
   readonly because: string;
 }
 
@@ -27,6 +27,24 @@ const inDecision = {
   from: "[]",
   to: '["Stryker was here"]',
 } as const;
+
+const inContents = {
+  file: "components/model/contents.ts",
+  from: "[]",
+  to: '["Stryker was here"]',
+  because: "what is no certificate has no text",
+} as const;
+const inDifferences = { file: "components/model/differences.ts" } as const;
+/** a constant of the file, which StrykerJS does not see a test look at; contents.test.ts does */
+const wantedKinds = [
+  "backup: []",
+  "trust: []",
+  "issue: [",
+  "settle: []",
+  "retire: [",
+  "verify: [",
+  "joining: [",
+];
 
 /** Looked at one by one: StrykerJS makes these faults, and they are none. */
 export const equivalents: readonly Equivalent[] = [
@@ -69,4 +87,68 @@ export const equivalents: readonly Equivalent[] = [
     ...inDecision,
   },
   { line: "ignored: settings.clients", because: "nobody is called that", ...inDecision },
+  ...wantedKinds.map((line) => ({
+    file: "components/model/contents.ts",
+    line,
+    because: "a constant of the file, which StrykerJS does not see a test look at; contents.test.ts does",
+  })),
+  { line: "const pemOf", ...inContents },
+  { line: "const behind", ...inContents },
+  { line: "union(wantedOf(row)", ...inContents },
+  {
+    file: "components/model/contents.ts",
+    line: "behind(row) !==",
+    from: 'row.kind === "trust"',
+    to: "true",
+    because: "somebody else's authorities are kept in trust files alone",
+  },
+  {
+    file: "components/model/contents.ts",
+    line: "signed[row.signer]",
+    from: '""',
+    to: '"Stryker was here!"',
+    because: "either text has no certificate",
+  },
+  {
+    file: "components/model/contents.ts",
+    line: "(each) => isEarlier(each) &&",
+    from: "next?.fingerprint",
+    to: "next.fingerprint",
+    because: "asked for the compiler alone: without a next one no other is earlier",
+  },
+  {
+    line: "return attempts.size > 1",
+    from: "first !== undefined",
+    to: "true",
+    because: "asked for the compiler alone: two attempts are of two masters",
+    ...inDifferences,
+  },
+  {
+    line: "const isNeeded",
+    from: "wanted?.split",
+    to: "wanted.split",
+    because: "asked for the compiler alone: where nothing is wanted, isTrusted has said no",
+    ...inDifferences,
+  },
+  {
+    line: "return (wanted?.split",
+    from: '""',
+    to: '"Stryker was here!"',
+    because: "no certificate has either as its fingerprint",
+    ...inDifferences,
+  },
+  {
+    line: "(file?.certificates ?? []).some",
+    from: "[]",
+    to: '["Stryker was here"]',
+    because: "what is no certificate has no fingerprint",
+    ...inDifferences,
+  },
+  {
+    line: "return (file?.certificates ?? []).map",
+    from: "[]",
+    to: '["Stryker was here"]',
+    because: "what is no certificate has no fingerprint",
+    ...inDifferences,
+  },
 ];

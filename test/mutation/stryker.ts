@@ -74,7 +74,10 @@ export async function runStryker(files: readonly string[], isWhole: boolean): Pr
     isUnreachable(fault) ||
     equivalents.some(
       ({ file, line, from, to }) =>
-        file === fault.file && fault.text.includes(line) && from === fault.from && to === fault.to,
+        file === fault.file &&
+        fault.text.includes(line) &&
+        (from ?? fault.from) === fault.from &&
+        (to ?? fault.to) === fault.to,
     );
   const missed = faults.filter((fault) => !(fault.isKilled || isEquivalent(fault)));
   for (const { file, line, from, to } of missed) {
