@@ -1,3 +1,4 @@
+import { size } from "../../components/model/text.ts";
 import { CommandError, exitCodes } from "../command-error.ts";
 import type { BackupsOptions, PurgeOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
@@ -122,8 +123,4 @@ function row(
     damaged.length === 0 ? toned(paint, tones[kind], kind) : toned(paint, "bad", "damaged"),
     snapshot === undefined ? "-" : `${size(snapshot.bytes)}${revision}`,
   ];
-}
-
-function size(bytes: number): string {
-  return bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / (1 << 20))} MiB`;
 }

@@ -13,6 +13,11 @@ export function minute(time: number): string {
   return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
+/** Such as `20 KiB`, rounded up. */
+export function size(bytes: number): string {
+  return bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.ceil(bytes / (1 << 20))} MiB`;
+}
+
 /** Of some lines those that there are: one whose condition does not hold is left out. */
 export function linesOf(...all: readonly (string | false | undefined)[]): string[] {
   return all.filter((line) => typeof line === "string");
