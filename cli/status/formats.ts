@@ -10,6 +10,8 @@ export function jsonOf(outcomes: readonly Outcome[], now: number): string {
     }
     const {
       certificates,
+      masters,
+      members = null,
       progress,
       rollout = null,
       rotation = null,
@@ -21,6 +23,15 @@ export function jsonOf(outcomes: readonly Outcome[], now: number): string {
       rollout,
       rotation,
       lastBackup,
+      members,
+      masters: masters.map(
+        ({ etcdVersion = null, kubernetesVersion = null, databaseBytes = null, ...master }) => ({
+          ...master,
+          etcdVersion,
+          kubernetesVersion,
+          databaseBytes,
+        }),
+      ),
       progress: progress === undefined ? null : progressFields(progress),
       certificates: certificates.map(({ notBefore, notAfter, port = null, issuer, ...certificate }) => ({
         ...certificate,
@@ -79,6 +90,29 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
       "etcd_rotation_rollout",
       "Number of the last rollout in the masters' receipts.",
       looked.flatMap(({ stack, rollout }): Sample[] => (rollout === undefined ? [] : [[{ stack }, rollout]])),
+    ),
+    metric(
+      "etcd_rotation_etcd_members",
+      "Members of etcd, by its own list.",
+      looked.flatMap(({ stack, members }): Sample[] => (members === undefined ? [] : [[{ stack }, members]])),
+    ),
+    metric(
+      "etcd_rotation_etcd_database_bytes",
+      "Size of a member's database file.",
+      looked.flatMap(({ stack, masters }) =>
+        masters.flatMap(({ name, databaseBytes }): Sample[] =>
+          databaseBytes === undefined ? [] : [[{ stack, master: name }, databaseBytes]],
+        ),
+      ),
+    ),
+    metric(
+      "etcd_rotation_version_info",
+      "Always 1; the versions of etcd and Kubernetes on a master, empty where it does not tell.",
+      looked.flatMap(({ stack, masters }) =>
+        masters.flatMap(({ name, etcdVersion: etcd = "", kubernetesVersion: kubernetes = "" }): Sample[] =>
+          etcd + kubernetes === "" ? [] : [[{ stack, master: name, etcd, kubernetes }, 1]],
+        ),
+      ),
     ),
     metric("etcd_rotation_look_timestamp_seconds", "When the masters were surveyed, in seconds since 1970.", [
       [{}, Math.floor(now / 1000)],

@@ -1,7 +1,7 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
 import { progressTitle } from "../../components/model/progress.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
-import { day } from "../../components/model/text.ts";
+import { day, size } from "../../components/model/text.ts";
 import { type Cell, columns, displayWidth, type Paint, type Tone, toned, wrap } from "../terminal.ts";
 import { type Outcome, stateOf } from "./look.ts";
 
@@ -26,7 +26,9 @@ const tones: Readonly<Record<State, Tone>> = {
 export function describeCluster(status: ClusterStatus, width: number, paint: Paint): string[] {
   return [
     `${paint("title", status.stack)}  ${stateWords(status, paint)}`,
-    ...wrap(summary(status), width - gap).map((line) => `  ${line}`),
+    ...[summary(status), versions(status)].flatMap((text) =>
+      wrap(text, width - gap).map((line) => `  ${line}`),
+    ),
     ...tables(status, width, paint),
     ...remarks(status, width, paint),
   ];
@@ -52,6 +54,25 @@ function summary({ rollout, rotation, isComplete, lastBackup, masters }: Cluster
     lastBackup === undefined ? "no backup" : `last backup rollout-${lastBackup}`,
     `etcd healthy on ${members} of ${masters.length}${leader === undefined ? "" : `, led by ${leader.name}`}`,
   ].join("; ");
+}
+
+/** What runs there, as far as the masters tell; of the databases the largest one. */
+function versions({ masters, members }: ClusterStatus): string {
+  const all = (each: readonly (string | undefined)[]) =>
+    [...new Set(each.filter((one) => one !== undefined))].join(", ");
+  const etcd = all(masters.map(({ etcdVersion }) => etcdVersion));
+  const kubernetes = all(masters.map(({ kubernetesVersion }) => kubernetesVersion));
+  const sizes = masters.flatMap(({ databaseBytes }) => databaseBytes ?? []);
+  return [
+    [
+      ...(etcd === "" ? [] : [`etcd ${etcd}`]),
+      ...(members === undefined ? [] : [`${members} members`]),
+      ...(sizes.length === 0 ? [] : [`database ${size(Math.max(...sizes))}`]),
+    ].join(", "),
+    kubernetes === "" ? "" : `Kubernetes ${kubernetes}`,
+  ]
+    .filter((part) => part !== "")
+    .join("; ");
 }
 
 /** One line of the table: certificates of one file with the same issuer and day of end. */

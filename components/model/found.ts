@@ -21,6 +21,8 @@ export interface FoundMaster {
   /** decimal, as etcd's status prints it; empty when the member does not answer */
   readonly clusterId: string;
   readonly version: string;
+  /** of the member's database file; undefined when it does not answer */
+  readonly databaseBytes: number | undefined;
   /** of kube-apiserver, such as `v1.18.8-aliyun.1`; empty when neither its manifest nor itself tells */
   readonly kubernetes: string;
   readonly members: readonly string[];

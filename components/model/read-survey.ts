@@ -94,6 +94,7 @@ export function parseSurvey(
     isLeader: read.leader.length > 0,
     clusterId: read.cluster[0]?.id ?? "",
     version: read.version[0]?.version ?? "",
+    databaseBytes: read.database[0]?.bytes,
     kubernetes: read.kubernetes[0]?.version ?? "",
     members: read.member.map(({ row }) => row),
     isApiReady: api.state === "ready",

@@ -66,6 +66,7 @@ export const surveyRecords = {
   leader: {},
   cluster: { id: text },
   version: { version: text },
+  database: { bytes: number },
   member: { row: text },
   client: { address: text },
   reaches: { address: text },

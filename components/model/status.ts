@@ -29,7 +29,14 @@ export interface ClusterStatus {
     readonly etcd: string;
     readonly isLeader: boolean;
     readonly isApiReady: boolean;
+    /** of etcd and of Kubernetes; undefined where the master does not tell */
+    readonly etcdVersion: string | undefined;
+    readonly kubernetesVersion: string | undefined;
+    /** of etcd's database file */
+    readonly databaseBytes: number | undefined;
   }[];
+  /** of etcd, by its own list; undefined when nobody shows it */
+  readonly members: number | undefined;
   readonly certificates: readonly CertificateStatus[];
   /** of a rollout that has not ended; undefined when there is none */
   readonly progress: Progress | undefined;
@@ -110,8 +117,12 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
         etcd: master === undefined ? "unknown" : master.etcdProblem || master.etcd,
         isLeader: master?.isLeader ?? false,
         isApiReady: master?.isApiReady ?? false,
+        etcdVersion: master?.version || undefined,
+        kubernetesVersion: master?.kubernetes || undefined,
+        databaseBytes: master?.databaseBytes,
       };
     }),
+    members: membersIn(found),
     certificates,
     progress,
     findings,
@@ -124,6 +135,12 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
       receipts.every((receipt) => receipt.isComplete),
     lastBackup: backups.length === 0 ? undefined : Math.max(...backups),
   };
+}
+
+/** As the leader lists them, else whoever does. */
+function membersIn({ masters }: Found): number | undefined {
+  const telling = masters.filter(({ members }) => members.length > 0);
+  return (telling.find(({ isLeader }) => isLeader) ?? telling[0])?.members.length;
 }
 
 /** The gravest of some states; `ok` when there is none. */

@@ -34,15 +34,34 @@ export function drifted(
   names: readonly [string, string, string] = ["master-1", "master-2", "master-3"],
 ): ClusterStatus {
   const [first, second, third] = names;
+  const told = { etcdVersion: "3.5.21", kubernetesVersion: "v1.30.14" };
+  const untold = { etcdVersion: undefined, kubernetesVersion: undefined, databaseBytes: undefined };
   const kubernetes = { issuer: { name: "kubernetes", fingerprint: undefined } };
   return {
     stack: "prod-a",
     state: "drifted",
     masters: [
-      { name: first, state: "due", etcd: "healthy", isLeader: true, isApiReady: true },
-      { name: second, state: "drifted", etcd: "healthy", isLeader: false, isApiReady: true },
-      { name: third, state: "unreachable", etcd: "unknown", isLeader: false, isApiReady: false },
+      {
+        name: first,
+        state: "due",
+        etcd: "healthy",
+        isLeader: true,
+        isApiReady: true,
+        ...told,
+        databaseBytes: 20_480,
+      },
+      {
+        name: second,
+        state: "drifted",
+        etcd: "healthy",
+        isLeader: false,
+        isApiReady: true,
+        ...told,
+        databaseBytes: 5 << 20,
+      },
+      { name: third, state: "unreachable", etcd: "unknown", isLeader: false, isApiReady: false, ...untold },
     ],
+    members: 3,
     certificates: [
       certificate(first, "etcd-ca", "2076-11-12", "ok"),
       certificate(second, "etcd-ca", "2076-11-12", "ok"),

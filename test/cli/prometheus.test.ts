@@ -39,6 +39,17 @@ etcd_rotation_master_reachable{stack="prod-a",master="master-3"} 0
 # HELP etcd_rotation_rollout Number of the last rollout in the masters' receipts.
 # TYPE etcd_rotation_rollout gauge
 etcd_rotation_rollout{stack="prod-a"} 4
+# HELP etcd_rotation_etcd_members Members of etcd, by its own list.
+# TYPE etcd_rotation_etcd_members gauge
+etcd_rotation_etcd_members{stack="prod-a"} 3
+# HELP etcd_rotation_etcd_database_bytes Size of a member's database file.
+# TYPE etcd_rotation_etcd_database_bytes gauge
+etcd_rotation_etcd_database_bytes{stack="prod-a",master="master-1"} 20480
+etcd_rotation_etcd_database_bytes{stack="prod-a",master="master-2"} 5242880
+# HELP etcd_rotation_version_info Always 1; the versions of etcd and Kubernetes on a master, empty where it does not tell.
+# TYPE etcd_rotation_version_info gauge
+etcd_rotation_version_info{stack="prod-a",master="master-1",etcd="3.5.21",kubernetes="v1.30.14"} 1
+etcd_rotation_version_info{stack="prod-a",master="master-2",etcd="3.5.21",kubernetes="v1.30.14"} 1
 # HELP etcd_rotation_look_timestamp_seconds When the masters were surveyed, in seconds since 1970.
 # TYPE etcd_rotation_look_timestamp_seconds gauge
 etcd_rotation_look_timestamp_seconds 1795608000

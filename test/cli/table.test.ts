@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { describeCluster } from "../../cli/status/table.ts";
 import { columns, unpainted, wrap } from "../../cli/terminal.ts";
+import type { ClusterStatus } from "../../components/model/status.ts";
 import { certificate, drifted } from "./made-up.ts";
 
 test("a cluster in 80 columns: masters side by side, then what is wrong", () => {
@@ -8,6 +9,7 @@ test("a cluster in 80 columns: masters side by side, then what is wrong", () => 
     `prod-a  drifted
   rollout 4, rotation "2026-11", complete; last backup rollout-4; etcd healthy
   on 2 of 3, led by master-1
+  etcd 3.5.21, 3 members, database 5 MiB; Kubernetes v1.30.14
 
   certificate               ends         days  master-1  master-2  master-3
 issued by etcd-ca 2026-11 (aaaaaaaa)
@@ -53,7 +55,7 @@ test("long names lose their beginning, which masters have in common, before the 
     80,
     unpainted,
   );
-  expect(lines[4]).toBe("  certificate               ends         days  …168.0.11  …168.0.12  …168.0.13");
+  expect(lines[5]).toBe("  certificate               ends         days  …168.0.11  …168.0.12  …168.0.13");
   expect(lines.every((line) => line.length <= 80 && line === line.trimEnd())).toBe(true);
 });
 
@@ -101,11 +103,26 @@ test("nothing found is said without a table", () => {
     rollout: undefined,
     lastBackup: undefined,
     masters: masters.slice(2),
+    members: undefined,
   };
   expect(describeCluster(nothing, 80, unpainted)).toEqual([
     "prod-a  unreachable",
     "  no rollout yet; no backup; etcd healthy on 0 of 1",
   ]);
+});
+
+test("versions that differ are all named, and what no master tells is left out", () => {
+  const { masters } = drifted();
+  const line = (change: Partial<ClusterStatus>) =>
+    describeCluster({ ...drifted(), ...change }, 80, unpainted)[3];
+  const upgraded = masters.map((master, index) =>
+    index === 1 ? { ...master, etcdVersion: "3.6.16" } : master,
+  );
+  expect(line({ masters: upgraded })).toBe(
+    "  etcd 3.5.21, 3.6.16, 3 members, database 5 MiB; Kubernetes v1.30.14",
+  );
+  const down = masters.map((master) => ({ ...master, etcdVersion: undefined, databaseBytes: undefined }));
+  expect(line({ masters: down, members: undefined })).toBe("  Kubernetes v1.30.14");
 });
 
 test("colour takes no room in a column", () => {
@@ -158,5 +175,5 @@ test("of a name in Chinese the end is shown as well", () => {
     80,
     unpainted,
   );
-  expect(lines[4]).toBe("  certificate               ends         days  …号主节点  …号主节点  …号主节点");
+  expect(lines[5]).toBe("  certificate               ends         days  …号主节点  …号主节点  …号主节点");
 });

@@ -6,7 +6,7 @@ import { foundAs, makePems } from "../model/cluster.ts";
 import { project, takeOut } from "../support/earlier-program.ts";
 import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 
-// The masters' answers are made up, in today's records; test/lab/upgrade.test.ts has masters that an earlier program has worked on.
+// The masters' answers are made up, in records that both programs know; test/lab/upgrade.test.ts has masters that an earlier program has worked on.
 
 const earlier = "b852d01f4369d04c7b739ed6cfe1fd29ad76f13f";
 const clusterId = "14841639068965178418";
@@ -14,7 +14,10 @@ const rotation = "2026-11";
 const folder = mkdtempSync(join(tmpdir(), "earlier program "));
 const [program, files] = [join(folder, "program"), join(folder, "stack")];
 const masters = await FakeCluster.start(
-  foundAs(makePems("by-hand", "shared"), { clusterId, receipt: undefined, backups: [] }),
+  foundAs(makePems("by-hand", "shared"), {
+    ...{ clusterId, receipt: undefined, backups: [] },
+    ...{ databaseBytes: undefined, recordedAt: undefined },
+  }),
 );
 
 afterAll(async () => {

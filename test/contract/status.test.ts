@@ -81,10 +81,11 @@ describe("one cluster", () => {
     const { code, stdout, stderr } = await status("steady");
     expect([code, stderr]).toEqual([0, ""]);
     const lines = stdout.split("\n");
-    expect(lines.slice(0, 3)).toEqual([
+    expect(lines.slice(0, 4)).toEqual([
       "steady  ok",
       '  rollout 4, rotation "2026-11", complete; last backup rollout-4; etcd healthy',
       "  on 3 of 3, led by master-2",
+      "  etcd 3.5.21, 3 members, database 20 KiB; Kubernetes v1.30.14",
     ]);
     expect(lines.find((line) => line.includes("etcd-server :2379"))).toMatch(
       /^ {2}etcd-server :2379 +\d{4}-\d\d-\d\d +36[45] {2}ok +ok +ok$/,

@@ -138,6 +138,7 @@ export function masterWith(name: string, disk: Disk, change: Partial<FoundMaster
     isLeader: number === 2,
     clusterId: receipt.cluster,
     version: "3.5.21",
+    databaseBytes: 20_480,
     kubernetes: "v1.30.14",
     members: specs.map(
       (spec, index) =>

@@ -113,6 +113,32 @@ describe("a steady cluster", () => {
     });
   });
 
+  test("tells what runs there, each master of its own, and the members as the leader lists them", () => {
+    const found = changed(
+      changed(steady, "master-3", () => ({ version: "", kubernetes: "", databaseBytes: undefined })),
+      "master-1",
+      () => ({ members: [] }),
+    );
+    const { masters, members } = statusOf(
+      changed(found, "master-2", (master) => ({ members: master.members.slice(1) })),
+    );
+    expect(
+      masters.map(({ etcdVersion, kubernetesVersion, databaseBytes }) => [
+        etcdVersion,
+        kubernetesVersion,
+        databaseBytes,
+      ]),
+    ).toEqual([
+      ["3.5.21", "v1.30.14", 20_480],
+      ["3.5.21", "v1.30.14", 20_480],
+      [undefined, undefined, undefined],
+    ]);
+    expect(members).toBe(2);
+    // without a leader whoever lists them
+    expect(statusOf(changed(found, "master-2", () => ({ members: [], isLeader: false }))).members).toBe(3);
+    expect(statusOf(foundAs(pems, { members: [] })).members).toBeUndefined();
+  });
+
   test("has a note of the keys that an installer has left", () => {
     const { state, notes } = statusOf(withOldKey(steady));
     expect({ state, notes }).toEqual({

@@ -16,7 +16,7 @@ const state = (isStale: boolean | undefined) =>
 
 process.stdout.write(
   [
-    `etcd ${found.etcd}, leader ${found.isLeader}, api ${found.isApiReady}, cluster ${found.clusterId}, version ${found.version}`,
+    `etcd ${found.etcd}, leader ${found.isLeader}, api ${found.isApiReady}, cluster ${found.clusterId}, version ${found.version}, database ${found.databaseBytes}`,
     `processes etcd ${state(etcd?.isStale)}, kube-apiserver ${state(api?.isStale)}`,
     `flags ${flags.join(" ")}`,
     `served ${Object.entries(found.served)

@@ -20,7 +20,7 @@ teardown() { stop_master; }
   diff "$FAKE/stderr" /dev/null
   facts=$(PATH=$BATS_TEST_DIRNAME/../../node_modules/.bin:$PATH node "$BATS_TEST_DIRNAME/parse-survey.ts" "$ROOT" <"$FAKE/stdout")
   diff <(printf '%s\n' "$facts") - <<EXPECTED
-etcd healthy, leader true, api true, cluster 4242, version 3.4.23
+etcd healthy, leader true, api true, cluster 4242, version 3.4.23, database 20480
 processes etcd fresh, kube-apiserver fresh
 flags --trusted-ca-file=$(at etcd-ca) --etcd-cafile=$(at apiserver-etcd-ca)
 served 2379 CN=server old, 2380 CN=peer old

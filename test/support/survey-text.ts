@@ -28,6 +28,7 @@ export function surveyText(master: FoundMaster): string {
     ...(master.doesAnswer ? ["answers"] : []),
     `cluster ${master.clusterId}`,
     `version ${master.version}`,
+    ...(master.databaseBytes === undefined ? [] : [`database ${master.databaseBytes}`]),
     `kubernetes ${master.kubernetes}`,
     ...(master.isLeader ? ["leader"] : []),
     ...master.members.map((row) => `member ${row}`),

@@ -145,7 +145,7 @@ survey_other_processes() {
 
 survey_member() {
   local -r url=$(client_url "$ADDRESS")
-  local status problem leader
+  local status problem leader size
   # one that does not even serve says nothing, and each question would wait for it
   if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$url" endpoint status -w fields); then
     if is_etcd_active; then
@@ -162,6 +162,8 @@ survey_member() {
   result "etcd ${problem:-healthy}"
   result "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
   result "version $(printf '%s\n' "$status" | status_field Version)"
+  size=$(printf '%s\n' "$status" | status_field DBSize)
+  case $size in '' | *[!0-9]*) ;; *) result "database $size" ;; esac
   leader=$(printf '%s\n' "$status" | status_field Leader)
   [ "$leader" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || result leader
   ctl "$url" member list | while IFS= read -r row; do result "member $row"; done || :
