@@ -110,6 +110,9 @@ function greatest(times: readonly number[]): number | undefined {
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
+/** Where receipts stand while a rollout is held before issue or retire; whether it is does not show on the masters alone. */
+const mayBeHeldAfter: readonly string[] = ["trust", "issue", "settle"];
+
 /** Such as `rotating (rollout 3, trust, master-2)`. */
 export function progressTitle({ state, rollout, phase, masters }: Progress): string {
   const place = [...(rollout === undefined ? [] : [`rollout ${rollout}`]), phase, ...masters];
@@ -121,7 +124,8 @@ export function progressWords({ state, rollout, phase, since, by }: Progress): s
   const name = rollout === undefined ? "a rollout" : `rollout ${rollout}`;
   const when = since === undefined ? "" : minute(since);
   if (state === "interrupted") {
-    return `${name} was interrupted in ${phase}${when && `, last at work ${when}`}; pulumi up finishes it`;
+    const unlessHeld = mayBeHeldAfter.includes(phase) ? ", unless it is held: pulumi preview says so" : "";
+    return `${name} was interrupted in ${phase}${when && `, last at work ${when}`}; pulumi up finishes it${unlessHeld}`;
   }
   return by === undefined
     ? `${name}: a step of ${phase} is at work${when && `, since ${when}`}; its run is gone, and it finishes or puts back by itself`

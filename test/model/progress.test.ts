@@ -181,11 +181,11 @@ test("in words", () => {
     progressWords(progress),
     progressWords({ ...progress, rollout: undefined, by: undefined }),
     progressWords(cut),
-    progressWords({ ...cut, since: undefined }),
+    progressWords({ ...cut, phase: "retire", since: undefined }),
   ]).toEqual([
     `rollout 3 is at work in trust, since 2026-11-25 12:00 UTC, by ${me}`,
     "a rollout: a step of trust is at work, since 2026-11-25 12:00 UTC; its run is gone, and it finishes or puts back by itself",
-    "rollout 3 was interrupted in trust, last at work 2026-11-25 12:00 UTC; pulumi up finishes it",
-    "rollout 3 was interrupted in trust; pulumi up finishes it",
+    "rollout 3 was interrupted in trust, last at work 2026-11-25 12:00 UTC; pulumi up finishes it, unless it is held: pulumi preview says so",
+    "rollout 3 was interrupted in retire; pulumi up finishes it",
   ]);
 });

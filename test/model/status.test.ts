@@ -578,7 +578,9 @@ describe("a rollout that has not ended", () => {
     expect([status.state, exitCodeOf(status.state), findingsOf(status), oddCells(status)]).toEqual([
       "interrupted",
       2,
-      ["interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it"],
+      [
+        "interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it, unless it is held: pulumi preview says so",
+      ],
       { "master-1 etcd-ca": "other", "master-2 etcd-ca": "other" },
     ]);
     expect(status.masters.map(({ state }) => state)).toEqual(["ok", "interrupted", "ok"]);
@@ -595,7 +597,7 @@ describe("a rollout that has not ended", () => {
         expect.stringMatching(
           /^drifted master-3 etcd-client is not issued by any authority in etcd-ca of master-3/,
         ),
-        "interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it",
+        "interrupted master-2 rollout 5 was interrupted in trust; pulumi up finishes it, unless it is held: pulumi preview says so",
       ],
     ]);
   });
