@@ -115,6 +115,24 @@ describe("one cluster", () => {
     expect((await status("steady", "--expiring-within", "30d")).code).toBe(0);
   });
 
+  test("with a step at work: 1, in which phase and where, since when and by whom", async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const at = changed(
+      foundAs(pems, { claim: "etcd-rotation/at-work me@here pid 7", claimedAt: now - 60 }),
+      "master-2",
+      () => ({
+        lock: `4711 etcd-rotation/at-work trust ${receipt.attempt} ${now - 5}`,
+      }),
+    );
+    await cluster("at-work", at);
+    const { code, stdout } = await status("at-work");
+    rmSync(join(root, "stacks", "Pulumi.at-work.yaml"));
+    expect([code, stdout.split("\n")[0]]).toEqual([1, "at-work  rotating (rollout 4, trust, master-2)"]);
+    expect(stdout.replace(/\s+/g, " ")).toMatch(
+      / rotating master-2: rollout 4 is at work in trust, since \d{4}-\d\d-\d\d \d\d:\d\d UTC, by etcd-rotation\/at-work me@here pid 7/,
+    );
+  });
+
   test("with a leaf replaced by hand: 2, and why", async () => {
     const { code, stdout } = await status("by-hand");
     expect([code, stdout.split("\n")[0]]).toEqual([2, "by-hand  drifted"]);
