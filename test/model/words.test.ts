@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import type { Found } from "../../components/model/found.ts";
+import type { Handover, Signer } from "../../components/model/handover.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
@@ -74,6 +75,67 @@ function words(
 
 const ends = [1, 2, 3].map((number) => `  master-${number}: first to expire is etcd-server, on 2027-01-22`);
 const found = dated(foundAs(current));
+
+describe("how often etcd and kube-apiserver restart", () => {
+  const [etcd, peer] = Object.values(current.authorities).flatMap(certificatesIn);
+  if (etcd === undefined || peer === undefined) {
+    throw new Error("Cannot read the authorities");
+  }
+  const said = (handover: Handover) =>
+    words(found, undefined, undefined, undefined, undefined, { handover }).filter((line) =>
+      line.startsWith("  restarts: "),
+    );
+  const cross = (etcdKey: Signer["key"], peerKey: Signer["key"], other = peer): Handover => ({
+    kind: "cross",
+    signers: {
+      etcd: { certificate: etcd, key: etcdKey },
+      "etcd-peer": { certificate: other, key: peerKey },
+    },
+  });
+
+  test("once, and who signs", () => {
+    expect(said(cross("state", "state"))).toEqual([
+      '  restarts: once on each master, since "etcd-ca current" and "etcd-peer-ca current" sign the new ones',
+    ]);
+    const onMaster = { master: "master-1", path: "/var/lib/etcd/cert/ca-key.pem" };
+    expect(said(cross(onMaster, onMaster, etcd))).toEqual([
+      '  restarts: once on each master, since "etcd-ca current" (its key is /var/lib/etcd/cert/ca-key.pem on master-1) signs the new ones',
+    ]);
+  });
+
+  test("what each phase does then", () => {
+    const all = words(found, undefined, undefined, undefined, undefined, {
+      handover: cross("state", "state"),
+    });
+    expect(all).toEqual(
+      expect.arrayContaining([
+        "  trust:  master-1, then master-2, then master-3: checks; restarts only where a process is stale",
+        "  issue:  master-1, then master-2, then master-3: new leaves and keys, with the cross-certificate behind each leaf; no restart",
+        "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+        "  verify: master-1, master-2, master-3: leaves without the cross-certificate, what is served and accepted; no restart",
+      ]),
+    );
+  });
+
+  test.each([
+    ["never", "crossCertificates is never"],
+    ["restore", "a backup's files come back as they were"],
+    ["held", "old and new authorities are trusted while the rollout is held"],
+    ["incomplete", "not every master takes part"],
+    ["no-key", 'the key of "etcd-ca current", which is trusted now, is neither in the state nor on a master'],
+    ["path-length", '"etcd-ca current" may have no authority below it (pathlen:0)'],
+    ["ends", '"etcd-ca current" ends before the rollout may be done'],
+    ["mixed", "not every master is well and accepts the certificates of all others"],
+  ] as const)("twice (%s), and why", (reason, why) => {
+    expect(said({ kind: "union", reason, authority: etcd })).toEqual([
+      `  restarts: twice on each master, since ${why}`,
+    ]);
+  });
+
+  test.each(["trusted", "recovery"] as const)("is not said where it is %s", (reason) => {
+    expect(said({ kind: "union", reason })).toEqual([]);
+  });
+});
 
 describe("the plan in words", () => {
   test("when there is nothing to do", () => {
