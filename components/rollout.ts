@@ -232,6 +232,10 @@ function dataOf(
       ([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
     ),
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
+    // after the last restart of all nobody waits
+    ...(planned.phase === "retire" && planned.master === cluster.plan.order.retire.at(-1)
+      ? { pauseSeconds: 0 }
+      : {}),
     tellsReach: false,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };

@@ -121,6 +121,14 @@ test("the steps wait for each other: phases for the whole one before, masters of
   expect(onSteps).toEqual(expected);
 });
 
+test("each master has the pause behind its restarts, but for the last one of retire", () => {
+  const pauses = steps
+    .filter(({ inputs }) => String(inputs["stdin"]).includes("\nPAUSE_SECONDS='0'\n"))
+    .map(({ name }) => name);
+  expect(args.pauseBetweenMasters).toBeGreaterThan(0);
+  expect(pauses).toEqual(["retire-master-1"]);
+});
+
 test("a user who is not root runs the script through sudo, and goes through the bastion", async () => {
   const bastion = {
     host: "bastion.example",

@@ -16,11 +16,12 @@ import { isServing } from "./support/well.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
-const usage = `Usage: npm run bench [-- --json] [-- --runs N] [-- --one-step] [-- --kubernetes | --expired]
+const usage = `Usage: npm run bench [-- --json] [-- --runs N] [-- --two-restarts] [-- --one-step] [-- --kubernetes | --expired]
 
 Measures rotations of three masters in a fresh lab: wall time of preview, status and up, where up spends it by the engine's
 event log, restarts per component, the longest gaps of etcd writes and API requests through the load balancer, and the size
-of the state. --runs measures so many, and prints the median and in parentheses the least and the most. --one-step adds, for
+of the state. --runs measures so many, and prints the median and in parentheses the least and the most. --two-restarts adds as many without
+cross-certificates. --one-step adds, for
 comparison, the order of a plain script: new authority and leaves, master by master, one restart, nothing that trusts both.
 --kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's
 authority and leaves have expired, and no member has started; seconds from the start of up until every member answers.
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
     options: {
       json: { type: "boolean", default: false },
       runs: { type: "string", default: "1" },
+      "two-restarts": { type: "boolean", default: false },
       "one-step": { type: "boolean", default: false },
       kubernetes: { type: "boolean", default: false },
       expired: { type: "boolean", default: false },
@@ -70,19 +72,25 @@ async function main(): Promise<void> {
   try {
     // the take-over first: what is measured is the ordinary rotation
     mustPass(await stack.up());
-    const runs: Result[] = [];
-    for (let run = 1; run <= Number(values.runs); run++) {
-      runs.push(await measureRotation(lab, stack, `bench-${run}`));
-    }
-    const rotation = inAll(runs);
+    const rotation = await measureRotations(lab, stack, "once", Number(values.runs));
+    stack.configure({ crossCertificates: "never" });
+    const twoRestarts = values["two-restarts"]
+      ? await measureRotations(lab, stack, "twice", Number(values.runs))
+      : undefined;
     const stateKilobytes = Math.round(stack.state().length / 1000);
     const oneStep = values["one-step"] ? await measureOneStep(lab) : undefined;
     if (values.json) {
-      process.stdout.write(`${JSON.stringify({ rotation, stateKilobytes, oneStep }, null, 2)}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ rotation, twoRestarts, stateKilobytes, oneStep }, null, 2)}\n`,
+      );
       return;
     }
     printResult(rotation);
     process.stdout.write(rowsOf([["state", `${stateKilobytes} kB`]]));
+    if (twoRestarts !== undefined) {
+      process.stdout.write("\nWithout cross-certificates: two restarts\n");
+      printResult(twoRestarts);
+    }
     if (oneStep !== undefined) {
       process.stdout.write("\nA plain script, one step on each master, for comparison\n");
       printResult(inAll([oneStep]));
@@ -91,6 +99,14 @@ async function main(): Promise<void> {
     stack.remove();
     await stopLab(lab.name);
   }
+}
+
+async function measureRotations(lab: Lab, stack: LabStack, name: string, count: number) {
+  const runs: Result[] = [];
+  for (let run = 1; run <= count; run++) {
+    runs.push(await measureRotation(lab, stack, `${name}-${run}`));
+  }
+  return inAll(runs);
 }
 
 async function measureRotation(lab: Lab, stack: LabStack, rotation: string): Promise<Result> {
