@@ -32,7 +32,7 @@ export function certificateSetOf({ resources }: Deployment): CertificateSet {
   const authority = named.get(`${authorityType} etcd-ca`);
   const key = named.get(`${keyType} etcd-ca-key`);
   const outputs = present.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
-  const issued = present.filter(({ type }) => type === authorityType || type === leafType);
+  const issued = present.filter((resource) => resource.type === authorityType || isLeaf(resource));
   const certificates = Object.fromEntries(
     issued.flatMap(({ urn, outputs: made }) =>
       certificatesIn(textIn(made, "certPem") ?? "").map((found) => [nameIn(urn), found] as const),
@@ -66,7 +66,7 @@ function fingerprints({ certificates }: CertificateSet): string {
 
 function faultsOf(present: readonly StateResource[], certificates: CertificateSet["certificates"]): string[] {
   const authorities = ["etcd-ca", "etcd-peer-ca"];
-  const leaves = present.filter(({ type }) => type === leafType).map(({ urn }) => nameIn(urn));
+  const leaves = present.filter(isLeaf).map(({ urn }) => nameIn(urn));
   const read = leaves.filter((name) => certificates[name] !== undefined);
   const isIssuedBy = (authority: string, leaf: string) => {
     const [issuer, issued] = [certificates[authority], certificates[leaf]];
@@ -89,6 +89,11 @@ function faultsOf(present: readonly StateResource[], certificates: CertificateSe
     ...foreign.map((name) => `${name} is of another authority`),
     ...keyless.map(([name]) => `${name} has another key`),
   ];
+}
+
+/** Not a cross-certificate, which the authority before has signed: it serves one rollout, and is no part of the set. */
+function isLeaf({ type, inputs }: StateResource): boolean {
+  return type === leafType && inputs?.["isCaCertificate"] !== true;
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo of a key's public half. */

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { certificateSetOf, isSameSet } from "../../cli/state/certificate-set.ts";
 import { parseDeployment } from "../../cli/state/deployment.ts";
-import { makeAuthority, makeLeaf } from "../model/openssl.ts";
+import { makeAuthority, makeCross, makeLeaf } from "../model/openssl.ts";
 import {
   authority,
   checkpoint,
@@ -124,6 +124,22 @@ describe("certificateSetOf", () => {
     expect(setOf({ ...first, rotation: "2027-01" }).rotation).toBe("2027-01");
     const text = exported(first).replaceAll('"replacementTrigger": "2026-11"', '"other": 1');
     expect(certificateSetOf(parseDeployment(text, "x")).rotation).toBe("2026-11");
+  });
+
+  test("leaves out cross-certificates, which an authority that is not in the state has signed", () => {
+    const more = ["etcd-ca", "etcd-peer-ca"].map((name) => ({
+      urn: `urn:pulumi:prod::etcd-rotation::etcd-rotation:index:CertificateAuthority$tls:index/locallySignedCert:LocallySignedCert::${name}-cross`,
+      custom: true,
+      type: "tls:index/locallySignedCert:LocallySignedCert",
+      inputs: { isCaCertificate: true },
+      outputs: {
+        certPem: makeCross(
+          makeAuthority("/CN=etcd-ca 2026-10"),
+          name === "etcd-ca" ? authority : peerAuthority,
+        ),
+      },
+    }));
+    expect(setOf({ ...first, more })).toEqual(setOf(first));
   });
 
   test("leaves out what a replacement has still to delete", () => {
