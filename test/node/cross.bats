@@ -134,7 +134,7 @@ signed() {
 }
 
 @test "backup signs the new authorities with keys that lie on the master: names, uses and identifiers stay" {
-  step "$THREE PHASE=backup VALIDITY_SECONDS=864000"$'\n'"$(cross "$SUITE/old/ca-key.pem")"
+  step "$THREE PHASE=backup"$'\n'"$(cross "$SUITE/old/ca-key.pem")"
   expect_code 0
   for pair in etcd/ca/server etcd-peer/peer-ca/peer; do
     IFS=/ read -r role authority leaf <<<"$pair"
@@ -146,14 +146,17 @@ signed() {
       # shellcheck disable=SC2086 # words
       openssl x509 -in "$FAKE/made" -noout $part | diff "$FAKE/expected" -
     done
-    openssl x509 -in "$FAKE/made" -checkend 863000
-    [ "$(openssl x509 -in "$FAKE/made" -noout -checkend 865000)" = "Certificate will expire" ]
+    [ "$(openssl x509 -in "$FAKE/made" -noout -enddate)" = \
+      "$(openssl x509 -in "$SUITE/old/$authority.pem" -noout -enddate)" ]
+    # a master whose clock is behind accepts it too
+    begin=$(date -d "$(openssl x509 -in "$FAKE/made" -noout -startdate | cut -d = -f 2)" +%s)
+    [ "$begin" -le "$(($(date +%s) - 300))" ]
   done
   [ "$(grep -c 'PRIVATE KEY' <<<"$OUT$ERR")" = 0 ]
 }
 
 @test "a key that is not the authority's signs nothing, and backup says what that means" {
-  step "$THREE PHASE=backup VALIDITY_SECONDS=864000"$'\n'"$(cross "$SUITE/new/ca-key.pem")"
+  step "$THREE PHASE=backup"$'\n'"$(cross "$SUITE/new/ca-key.pem")"
   expect_code 0
   expect_says "openssl cannot with $SUITE/new/ca-key.pem"
   [ -z "$(signed etcd)" ]

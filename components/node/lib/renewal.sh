@@ -156,10 +156,20 @@ end_of() {
 
 # sign_like KIND OLD KEY SIGNER SIGNER-KEY-FILE END: a certificate like OLD for KEY, by SIGNER (all PEM)
 sign_like() {
-  local -r kind=$1 old=$2 key=$3 signer=$4 signer_key=$5 end=$6 scratch=$SCRATCH_DIR
+  local request
+  # a request that is a certificate keeps the subject byte for byte; the keys come through pipes
+  request=$(openssl x509 -in <(printf '%s\n' "$2") -signkey <(printf '%s\n' "$3") 2>/dev/null) || return 1
+  sign_request "$1" "$2" "$request" "$4" "$5" "$6"
+}
+
+# sign_request KIND OLD REQUEST SIGNER SIGNER-KEY-FILE END: the same for a certificate that its own key signed
+sign_request() {
+  local -r kind=$1 old=$2 signer=$4 signer_key=$5 end=$6 scratch=$SCRATCH_DIR
   local attribute names
   rm -rf "$scratch" && install -d -m 700 "$scratch" && : >"$scratch/index" || return 1
-  random_serial >"$scratch/serial" || return 1
+  printf '%s\n' "$3" >"$scratch/request" || return 1
+  # positive, and 60 bits of chance
+  printf '7%s\n' "$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n' | cut -c 2-)" >"$scratch/serial" || return 1
   {
     printf '%s\n' '[ca]' 'default_ca=master' '[master]' "database=$scratch/index" "serial=$scratch/serial" \
       "new_certs_dir=$scratch" 'default_md=sha256' 'unique_subject=no' 'email_in_dn=yes' 'policy=any' \
@@ -171,9 +181,6 @@ sign_like() {
     printf '[extensions]\n'
     printf '%s\n' "$old" | extensions_like "$kind"
   } >"$scratch/config" || return 1
-  # a request that is a certificate keeps the subject byte for byte; the keys come through pipes
-  openssl x509 -in <(printf '%s\n' "$old") -signkey <(printf '%s\n' "$key") -out "$scratch/request" \
-    2>/dev/null || return 1
   # preserve=yes in the configuration takes an RDN of several values apart (OpenSSL 3.0)
   openssl ca -batch -notext -preserveDN -config "$scratch/config" -ss_cert "$scratch/request" \
     -cert <(printf '%s\n' "$signer") -keyfile "$signer_key" \
@@ -301,13 +308,13 @@ sign_authorities() {
 }
 
 # sign_crosses: the wanted authorities of etcd with keys that lie here; printed, not written. They keep their
-# names, uses and key identifiers, and need not end before who signs them: nobody accepts them for longer.
+# names, uses and key identifiers, and end with who signs them.
 sign_crosses() {
-  local i made line
+  local i made line wanted signer
   for i in ${CROSS_ROLE[@]+"${!CROSS_ROLE[@]}"}; do
-    made=$(openssl x509 -in <(printf '%s\n' "${CROSS_WANTED[$i]}") \
-      -CA <(printf '%s\n' "${CROSS_SIGNER[$i]}") -CAkey "${CROSS_KEY[$i]}" \
-      -set_serial "0x$(random_serial)" -days "$((VALIDITY_SECONDS / 86400))" -sha256 2>/dev/null) || {
+    wanted=${CROSS_WANTED[$i]} signer=${CROSS_SIGNER[$i]}
+    made=$(sign_request authority "$wanted" "$wanted" "$signer" "${CROSS_KEY[$i]}" \
+      "$(printf '%s\n' "$signer" | end_of)") || {
       say "the authority in use does not sign the new one: openssl cannot with ${CROSS_KEY[$i]};" \
         "both are trusted for a while, and etcd and kube-apiserver restart twice"
       continue
@@ -315,11 +322,6 @@ sign_crosses() {
     say "signed the new authority with ${CROSS_KEY[$i]}"
     while IFS= read -r line; do result "authority ${CROSS_ROLE[$i]} $line"; done < <(printf '%s\n' "$made")
   done
-}
-
-# random_serial: positive, and 60 bits of chance, in hexadecimal
-random_serial() {
-  printf '7%s' "$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n' | cut -c 2-)"
 }
 
 # note_renewal GROUP: in the receipt, so that a run that goes on later does not renew it again
