@@ -14,8 +14,8 @@ export type Leaves = Readonly<Record<string, Readonly<Record<Leaf, LeafCertifica
 
 /** Client and peer trust apart where the layout has them apart, replaced by a new `rotation` or when their end comes near. */
 export function makeAuthorities(cluster: Cluster, options?: pulumi.ComponentResourceOptions): Authorities {
-  const { rotation } = cluster.args;
-  const previous = previousKeys(cluster.last, rotation);
+  const { rotation, crossCertificates } = cluster.args;
+  const previous = crossCertificates === "never" ? undefined : previousKeys(cluster.last, rotation);
   const authority = (commonName: string, role: Authority) =>
     new CertificateAuthority(
       resourceName(cluster, commonName),

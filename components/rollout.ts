@@ -8,7 +8,7 @@ import { authorityContents, contentsFor, restoredContents, type Work, wantedRows
 import { type AuthorityKeys, type LastOutputs, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
 import { type CrossCertificates, crossCertificates, type Handover } from "./model/handover.ts";
-import { asReadBy, authorities as authorityRoles } from "./model/layout/rows.ts";
+import { type Authority, asReadBy, authorities as authorityRoles } from "./model/layout/rows.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
 import { outIn, type PlannedStep, restartsIn, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
@@ -44,6 +44,7 @@ export class Rollout extends pulumi.ComponentResource {
     super("etcd-rotation:index:Rollout", name, {}, options);
     const { cluster, authorities } = args;
     const pems = pemsOf(args);
+    const cross = crossOf(authorities);
     const previous = previousKeys(cluster.last, cluster.args.rotation);
     this.authorityKeys = keysOf(authorities).apply((current) => ({ current, previous }));
     const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: undefined };
@@ -93,9 +94,11 @@ export class Rollout extends pulumi.ComponentResource {
         .filter(({ phase }) => phase === "backup" && each.phase !== "backup")
         .flatMap((own) => steps.get(stepName(own))?.stdout ?? []);
       const script = pulumi
-        .all([pems, decided, pulumi.all(backups)])
-        .apply(([texts, known, said]) =>
-          stepScript(renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, signed: said }))),
+        .all([pems, decided, cross, pulumi.all(backups)])
+        .apply(([texts, known, inState, said]) =>
+          stepScript(
+            renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, inState, signed: said })),
+          ),
         );
       const earlier = each.after.flatMap((before) => steps.get(before) ?? []);
       const stepArgs = {
@@ -144,10 +147,15 @@ function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems>
         },
       ]),
     ),
-    cross: {
-      ...(authorities.etcd.crossPem && { etcd: authorities.etcd.crossPem }),
-      ...(authorities["etcd-peer"].crossPem && { "etcd-peer": authorities["etcd-peer"].crossPem }),
-    },
+  });
+}
+
+/** Apart from what is wanted, since it is of no more use after its rollout. */
+function crossOf(authorities: Authorities): pulumi.Output<Readonly<Partial<Record<Authority, string>>>> {
+  const { etcd, "etcd-peer": peer } = authorities;
+  return pulumi.output({
+    ...(etcd.crossPem && { etcd: etcd.crossPem }),
+    ...(peer.crossPem && { "etcd-peer": peer.crossPem }),
   });
 }
 
@@ -177,6 +185,8 @@ interface Known {
   readonly attempt: Attempt;
   readonly renewals: RenewalPlan;
   readonly handover: Handover;
+  /** cross-certificates by keys in the state */
+  readonly inState: Readonly<Partial<Record<Authority, string>>>;
   /** standard outputs of backup */
   readonly signed: readonly string[];
 }
@@ -194,7 +204,7 @@ function dataOf(
 ): StepData {
   const { pems, wanted, attempt, renewals, handover } = known;
   const signed = signedAuthorities(known.signed, attempt.id);
-  const cross = crossCertificates(handover, pems, signed);
+  const cross = crossCertificates(handover, pems.authorities, known.inState, signed);
   const found = cluster.found.masters.find(({ name }) => name === master.name);
   const joining = cluster.found.joining?.map(({ name }) => name) ?? [];
   const isJoining = joining.includes(master.name);

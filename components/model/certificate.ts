@@ -39,12 +39,12 @@ export function hasIssued(authority: Certificate, leaf: Certificate): boolean {
   return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
 }
 
-/** An authority's basicConstraints (RFC 5280 section 4.2.1.9) with a pathLenConstraint of 0, in DER. */
-const noneBelow = /0603551d13(0101ff)?04083006(0101ff)020100/;
+/** In DER: basicConstraints with a pathLenConstraint of 0, and nameConstraints (RFC 5280 sections 4.2.1.9 and 4.2.1.10). */
+const limits = /0603551d13(0101ff)?04083006(0101ff)020100|0603551d1e/;
 
-/** Whether there may be an authority between this one and a leaf. */
-export function mayBeAbove({ pem }: Certificate): boolean {
-  return !noneBelow.test(new X509Certificate(pem).raw.toString("hex"));
+/** Whether there may be an authority between this root and any leaf. */
+export function mayBeAbove({ pem, subject, issuer }: Certificate): boolean {
+  return subject.join() === issuer.join() && !limits.test(new X509Certificate(pem).raw.toString("hex"));
 }
 
 export interface PublicKey {

@@ -155,7 +155,9 @@ function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: reado
           ? ["connected; which certificate it has is not known"]
           : [known.map((each) => wordsOf(each, judge)).join(", ")]),
         ...(behind.length === 0 ? [] : [`${namesOf(behind)} of an authority that goes in retire`]),
-        ...(outdated.length === 0 ? [] : [`by ${namesOf(outdated)} alone it refuses etcd from issue on`]),
+        ...(outdated.length === 0
+          ? []
+          : [`by ${namesOf(outdated)} alone it refuses etcd from issue or retire on`]),
         ...(known.length > 0 && pairs.length === 0
           ? ["nothing waits for it, since it has no private key of these"]
           : []),

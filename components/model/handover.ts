@@ -4,7 +4,7 @@ import { certificatesAt, type Found, type FoundMaster, leafAt } from "./found.ts
 import { servedLeaves } from "./layout/leaves.ts";
 import { type Authority, authorities, type Row } from "./layout/rows.ts";
 import type { RolloutPlan } from "./plan.ts";
-import { unique } from "./trust.ts";
+import { ownerOf, unique } from "./trust.ts";
 import type { WantedPems } from "./wanted.ts";
 
 /** Whether authorities in use sign the new ones: the stack file's crossCertificates. */
@@ -34,9 +34,9 @@ export type Handover =
   | { readonly kind: "union"; readonly reason: UnionReason; readonly authority?: Certificate };
 
 /**
- * Why no cross-certificate is used. `trusted`: the wanted authorities are trusted everywhere already. `never`: the stack file says so. `no-key`: an authority in use has
- * no key at hand. `path-length`: it may have no authority below it. `ends`: it ends before the rollout would. `mixed`: not all masters
- * are well and accept each other by the files that they have.
+ * Why no cross-certificate is used. `trusted`: the wanted authorities are trusted everywhere already. `never`: the stack file says so.
+ * `no-key`: an authority in use has no key at hand. `constrained`: what it signs may not sign whatever it has to. `ends`: it ends too
+ * soon. `mixed`: not all masters are well and accept each other by the files that they have.
  */
 export type UnionReason =
   | "trusted"
@@ -46,7 +46,7 @@ export type UnionReason =
   | "held"
   | "incomplete"
   | "no-key"
-  | "path-length"
+  | "constrained"
   | "ends"
   | "mixed";
 
@@ -77,14 +77,18 @@ export function decideHandover(found: Found, question: HandoverQuestion): Handov
   }
   const [etcd, peer] = [signerOf("etcd", found, question), signerOf("etcd-peer", found, question)];
   if (etcd === undefined || peer === undefined) {
-    const authority = keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question);
-    return { kind: "union", reason: "no-key", ...(authority === undefined ? {} : { authority }) };
+    return {
+      kind: "union",
+      reason: "no-key",
+      ...keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question),
+    };
   }
   for (const { certificate: authority } of [etcd, peer]) {
     if (!mayBeAbove(authority)) {
-      return { kind: "union", reason: "path-length", authority };
+      return { kind: "union", reason: "constrained", authority };
     }
-    if (authority.notAfter <= end) {
+    // a rollout that was cut may stay so for days, and until retire nothing else is trusted
+    if (authority.notAfter <= end + marginMilliseconds) {
       return { kind: "union", reason: "ends", authority };
     }
   }
@@ -96,18 +100,25 @@ export function decideHandover(found: Found, question: HandoverQuestion): Handov
     : { kind: "union", reason: "mixed" };
 }
 
-/** The first authority whose key is at hand and which all trust files of the role hold, or have the wanted one in its place. */
-function signerOf(role: Authority, found: Found, question: HandoverQuestion): Signer | undefined {
-  const files = trustFiles(found, question.rows).filter(({ row }) => row.authority === role);
-  const held = unique(files.flatMap(({ master, row }) => certificatesAt(master, row)));
-  const inState = question.inState?.[role];
-  const candidates = [
-    ...(inState === undefined ? [] : [{ certificate: inState, key: "state" as const }]),
-    ...held.flatMap((certificate) => keysOnMasters(certificate, found)),
-  ];
-  return candidates.find(({ certificate: { fingerprint } }) =>
-    files.every(({ master, row }) => holds(master, row, [fingerprint, question.wanted?.[role]])),
+const marginMilliseconds = 7 * 86_400_000;
+
+/** The first authority in use whose key is at hand and which all trust files of the role hold, or have the wanted one in its place. */
+function signerOf(
+  role: Authority,
+  found: Found,
+  { rows, inState, wanted }: HandoverQuestion,
+): Signer | undefined {
+  const files = trustFiles(found, rows).filter(({ row }) => row.authority === role);
+  const owner = ownerOf(found.masters, rows);
+  const own = unique(files.flatMap(({ master, row }) => certificatesAt(master, row))).filter(
+    (each) =>
+      owner(each) === "in-use" &&
+      files.every(({ master, row }) => holds(master, row, [each.fingerprint, wanted?.[role]])),
   );
+  const inStates = own.flatMap((certificate) =>
+    certificate.fingerprint === inState?.[role].fingerprint ? [{ certificate, key: "state" as const }] : [],
+  );
+  return [...inStates, ...own.flatMap((certificate) => keysOnMasters(certificate, found))][0];
 }
 
 function keysOnMasters(certificate: Certificate, { masters }: Found): Signer[] {
@@ -118,14 +129,21 @@ function keysOnMasters(certificate: Certificate, { masters }: Found): Signer[] {
   );
 }
 
-/** What trust in a role hangs on, in the first file without a key at hand. */
-function keylessIn(role: Authority, found: Found, { rows, inState, wanted }: HandoverQuestion) {
-  return trustFiles(found, rows)
+/** What is trusted in the first file of the role that holds neither the wanted authority nor one whose key is at hand. */
+function keylessIn(
+  role: Authority,
+  found: Found,
+  { rows, inState, wanted }: HandoverQuestion,
+): { readonly authority?: Certificate } {
+  const owner = ownerOf(found.masters, rows);
+  const hasKey = (each: Certificate) =>
+    each.fingerprint === inState?.[role].fingerprint || keysOnMasters(each, found).length > 0;
+  const keyless = trustFiles(found, rows)
     .filter(({ master, row }) => row.authority === role && !holds(master, row, [wanted?.[role]]))
-    .flatMap(({ master, row }) => inUseAt(master, row, found, rows))
-    .find(
-      (each) => each.fingerprint !== inState?.[role].fingerprint && keysOnMasters(each, found).length === 0,
-    );
+    .map(({ master, row }) => certificatesAt(master, row))
+    .find((held) => !held.some(hasKey));
+  const authority = keyless?.find((each) => owner(each) === "in-use") ?? keyless?.[0];
+  return authority === undefined ? {} : { authority };
 }
 
 /** Whatever the keys. */
@@ -157,16 +175,6 @@ function holds(master: FoundMaster, row: Row, fingerprints: readonly (string | u
   return certificatesAt(master, row).some(({ fingerprint }) => fingerprints.includes(fingerprint));
 }
 
-/** Of a trust file: the authority that the cluster's leaves hang on, else its first. */
-function inUseAt(master: FoundMaster, row: Row, found: Found, rows: readonly Row[]): Certificate[] {
-  const leaves = found.masters.flatMap((each) =>
-    rows.flatMap((other) => (other.kind === "cert" ? (leafAt(each, other) ?? []) : [])),
-  );
-  const held = certificatesAt(master, row);
-  const inUse = held.filter((each) => leaves.some((leaf) => hasIssued(each, leaf)));
-  return [...inUse, ...held].slice(0, 1);
-}
-
 function isWell(master: FoundMaster): boolean {
   const isServed = Object.entries(servedLeaves).every(
     ([port, id]) => master.served[Number(port)]?.fingerprint === leafAt(master, { id })?.fingerprint,
@@ -181,14 +189,15 @@ function isWell(master: FoundMaster): boolean {
  */
 export function crossCertificates(
   handover: Handover,
-  { authorities: wanted, cross = {} }: Pick<WantedPems, "authorities" | "cross">,
+  wanted: WantedPems["authorities"],
+  inState: Readonly<Partial<Record<Authority, string>>>,
   onMasters: Readonly<Partial<Record<string, string>>>,
 ): CrossCertificates | undefined {
   if (handover.kind === "union") {
     return undefined;
   }
   const { signers } = handover;
-  const textOf = (role: Authority) => (signers[role].key === "state" ? cross : onMasters)[role] ?? "";
+  const textOf = (role: Authority) => (signers[role].key === "state" ? inState : onMasters)[role] ?? "";
   const texts = { etcd: textOf("etcd"), "etcd-peer": textOf("etcd-peer") };
   return authorities.every((each) => isCross(texts[each], wanted[each], signers[each].certificate))
     ? texts

@@ -227,9 +227,16 @@ export function outIn(
   }
 }
 
-/** What may restart in a phase: others than etcd and kube-apiserver read only what retire changes. */
+/** What may restart in a phase: others than etcd and kube-apiserver read only what retire changes. All masters verify side by side. */
 export function restartsIn(phase: Phase): readonly Component[] {
-  return phase === "retire" ? components : ["etcd", "kube-apiserver"];
+  switch (phase) {
+    case "retire":
+      return components;
+    case "verify":
+      return [];
+    default:
+      return ["etcd", "kube-apiserver"];
+  }
 }
 
 /** One step: a phase on a master, after other steps. */

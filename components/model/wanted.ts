@@ -11,8 +11,6 @@ export interface WantedPems {
   readonly leaves: Readonly<
     Record<string, Readonly<Record<Leaf, { readonly certPem: string; readonly keyPem: string }>>>
   >;
-  /** the authorities' subjects and keys, signed by the previous authorities, as far as their keys were at hand */
-  readonly cross?: Readonly<Partial<Record<Authority, string>>>;
 }
 
 /** The same as fingerprints: what `differences` compares. Public. */

@@ -126,7 +126,9 @@ function describeHandover({ handover }: Pick<WordsInput, "handover">): string | 
     const signers = [...new Set(Object.values(handover.signers).map(signerWords))];
     return `  restarts: once on each master, since ${signers.join(" and ")} ${signers.length === 1 ? "signs" : "sign"} the new ones`;
   }
-  const why = whyTwice[handover.reason](nameOf(handover.authority));
+  const why = whyTwice[handover.reason](
+    handover.authority === undefined ? "the authority in use" : `"${nameOf(handover.authority)}"`,
+  );
   return why === undefined ? undefined : `  restarts: twice on each master, since ${why}`;
 }
 
@@ -141,15 +143,15 @@ const whyTwice: Readonly<Record<UnionReason, (authority: string) => string | und
   restore: () => "a backup's files come back as they were",
   held: () => "old and new authorities are trusted while the rollout is held",
   incomplete: () => "not every master takes part",
-  "no-key": (authority) =>
-    `the key of "${authority}", which is trusted now, is neither in the state nor on a master`,
-  "path-length": (authority) => `"${authority}" may have no authority below it (pathlen:0)`,
-  ends: (authority) => `"${authority}" ends before the rollout may be done`,
+  "no-key": (authority) => `no key of ${authority} is at hand to sign with`,
+  constrained: (authority) =>
+    `${authority} may not sign any authority (pathlen:0, name constraints, or an issuer above it)`,
+  ends: (authority) => `${authority} ends within a week of the rollout`,
   mixed: () => "not every master is well and accepts the certificates of all others",
 };
 
-function nameOf(authority: Certificate | undefined): string {
-  return printable(commonNameOf(authority?.subject ?? []) ?? authority?.subject.join(", ") ?? "");
+function nameOf({ subject }: Certificate): string {
+  return printable(commonNameOf(subject) ?? subject.join(", "));
 }
 
 function steps(input: WordsInput): string[] {
@@ -295,6 +297,8 @@ export function firstToExpire({ found, rows, kubernetes }: WordsInput): {
       .filter(({ kind }) => kind !== "key")
       .flatMap((row) =>
         certificatesAt(master, row)
+          // what stands behind a leaf of etcd is none of its own
+          .filter((_, index) => "signer" in row || row.kind === "trust" || index === 0)
           .filter((certificate) => row.kind !== "trust" || owner(certificate) !== "foreign")
           .map(({ notAfter }) => ({ certificate: row.id, notAfter })),
       );

@@ -195,7 +195,7 @@ test("retire waits for a client that it would cut off, issue does not, and words
   );
   expect(clientNotices(found, clients)).toEqual([
     `client of etcd besides Kubernetes: Secret monitoring/etcd-client: ca.pem ${digest(authorityOf(current))}, tls.crt ${digest(clientOf(current).certPem)}; ` +
-      "ca.pem, tls.crt of an authority that goes in retire; by ca.pem alone it refuses etcd from issue on",
+      "ca.pem, tls.crt of an authority that goes in retire; by ca.pem alone it refuses etcd from issue or retire on",
   ]);
   expect(clientNotices(trusting([], { holdersCut: "after 10 s" }), [])).toEqual([
     "not every client of etcd could be looked for on master-1, after 10 s",

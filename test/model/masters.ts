@@ -204,7 +204,7 @@ function crossOf(
     now,
     end: now,
   });
-  return crossCertificates(handover, { ...pems, cross: signed.texts }, {});
+  return crossCertificates(handover, pems.authorities, signed.texts, {});
 }
 
 /** Everything that a rollout towards `pems` does to these masters, in its order. */

@@ -122,13 +122,22 @@ describe("how often etcd and kube-apiserver restart", () => {
     ["restore", "a backup's files come back as they were"],
     ["held", "old and new authorities are trusted while the rollout is held"],
     ["incomplete", "not every master takes part"],
-    ["no-key", 'the key of "etcd-ca current", which is trusted now, is neither in the state nor on a master'],
-    ["path-length", '"etcd-ca current" may have no authority below it (pathlen:0)'],
-    ["ends", '"etcd-ca current" ends before the rollout may be done'],
+    ["no-key", 'no key of "etcd-ca current" is at hand to sign with'],
+    [
+      "constrained",
+      '"etcd-ca current" may not sign any authority (pathlen:0, name constraints, or an issuer above it)',
+    ],
+    ["ends", '"etcd-ca current" ends within a week of the rollout'],
     ["mixed", "not every master is well and accepts the certificates of all others"],
   ] as const)("twice (%s), and why", (reason, why) => {
     expect(said({ kind: "union", reason, authority: etcd })).toEqual([
       `  restarts: twice on each master, since ${why}`,
+    ]);
+  });
+
+  test("twice, since no key is at hand for what nobody can name", () => {
+    expect(said({ kind: "union", reason: "no-key" })).toEqual([
+      "  restarts: twice on each master, since no key of the authority in use is at hand to sign with",
     ]);
   });
 

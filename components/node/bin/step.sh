@@ -85,6 +85,7 @@ phase_verify() {
 leave_leaves_alone() {
   has_more_than_leaves || return 0
   require_wanted_trust
+  ! is_stale kube-apiserver || refuse 'kube-apiserver has not read its files since they changed'
   require_wanted_accepted
   apply_files
 }
@@ -159,10 +160,12 @@ require_wanted_accepted() {
     ! is_out etcd "$address" || continue
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_CLIENT_PORT" api-client ||
       fail "$EXIT_PRECONDITION" "Cannot $PHASE: $address:$ETCD_CLIENT_PORT" \
-        "does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up"
+        "does not accept a leaf of the wanted authority yet; run the whole rollout: pulumi up." \
+        "If that ends here too, set crossCertificates: never"
     wait_until "$HEALTH_SECONDS" accepts_wanted "$address" "$ETCD_PEER_PORT" peer ||
       fail "$EXIT_PRECONDITION" "Cannot $PHASE: $address:$ETCD_PEER_PORT" \
-        "does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up"
+        "does not accept a peer leaf of the wanted authority yet; run the whole rollout: pulumi up." \
+        "If that ends here too, set crossCertificates: never"
   done
 }
 
