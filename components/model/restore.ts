@@ -129,9 +129,18 @@ function authorityOf(
   );
 }
 
-/** The masters as they would be with the backup's files. */
+/** The masters as they would be with the backup's files. What stands behind a leaf does not count: the steps ask for the leaf alone. */
 function restoredMasters({ masters }: Found, rows: readonly Row[]): FoundMaster[] {
-  return masters.map((master) => ({ ...master, files: filesOf(master, rows) }));
+  const leaves = new Set(rows.flatMap(({ id, kind }) => (kind === "cert" ? [id] : [])));
+  return masters.map((master) => ({
+    ...master,
+    files: Object.fromEntries(
+      Object.entries(filesOf(master, rows)).map(([id, file]) => [
+        id,
+        leaves.has(id) ? { ...file, certificates: file.certificates.slice(0, 1) } : file,
+      ]),
+    ),
+  }));
 }
 
 /** The cluster as it would be, judged like any other; and what would end before all of it is in place. */

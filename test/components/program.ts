@@ -3,12 +3,13 @@ import { type MockCallArgs, MockMonitor, type MockResourceArgs } from "@pulumi/p
 import { vi } from "vitest";
 import type { Cluster } from "../../components/cluster.ts";
 import type { Found } from "../../components/model/found.ts";
+import type { Handover } from "../../components/model/handover.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/model/settings.ts";
-import { foundAs, makePems, receipt, specs } from "../model/cluster.ts";
+import { foundAs, makePems, receipt, signedBy, specs } from "../model/cluster.ts";
 import { unpacked } from "../support/unpacked.ts";
 
 /** What the engine is asked to register. */
@@ -31,7 +32,9 @@ export interface Registered {
 
 /** Key material as the mocked provider makes it: real, since the program computes with it. */
 export const pems = makePems("mocked");
-const current = makePems("current");
+export const current = makePems("current");
+/** The mocked authorities, as those of the surveyed cluster sign them. */
+export const { inState, texts: crossTexts } = signedBy(current, pems);
 
 /** A request to register, as the SDK sends it to the engine. */
 function read(request: Parameters<MockMonitor["registerResource"]>[0]): Registered {
@@ -86,6 +89,13 @@ export interface Ran {
   readonly registered: readonly Registered[];
   readonly attempt: string;
   readonly report: unknown;
+  readonly authorityKeys: pulumi.Output<unknown>;
+}
+
+/** How trust passes to the new authorities, and what the state has for that. */
+export interface Handed {
+  readonly handover?: Handover;
+  readonly keys?: Cluster["last"]["keys"];
 }
 
 /** A cluster that was surveyed as `current`, without SSH. */
@@ -93,6 +103,7 @@ export function clusterAs(
   name: string,
   change: Partial<ClusterArgs> = {},
   see: (whole: Found) => Found = (whole) => whole,
+  handed: Handed = {},
 ): Cluster {
   const settings = { ...args, ...change };
   const found = see(foundAs(current));
@@ -112,7 +123,7 @@ export function clusterAs(
     kubernetes: [],
     given: () => ({
       ...{ clients: [], renewals, heldBefore: holdOf(found, settings.holdBefore, []) },
-      handover: { kind: "union", reason: "no-key" },
+      handover: handed.handover ?? { kind: "union", reason: "no-key" },
     }),
     plan: planRollout(found, ackLayout, [], 0),
     refusals: [],
@@ -125,7 +136,7 @@ export function clusterAs(
       rotation: undefined,
       authorities: [],
       hasDiskSnapshots: false,
-      keys: { current: undefined, previous: undefined },
+      keys: handed.keys ?? { current: undefined, previous: undefined },
     },
     clusterId: receipt.cluster,
     owner: name === "" ? "etcd-rotation/test" : `etcd-rotation/test/${name}`,
@@ -160,11 +171,12 @@ export function run(
   change: Partial<ClusterArgs> = {},
   spoil?: Spoil,
   see?: (whole: Found) => Found,
+  handed?: Handed,
 ): Promise<Ran> {
   const program = async () => {
     const { makeAuthorities, makeLeaves } = await import("../../components/certificates.ts");
     const { Rollout } = await import("../../components/rollout.ts");
-    const cluster = clusterAs("", change, see);
+    const cluster = clusterAs("", change, see, handed);
     const authorities = makeAuthorities(cluster);
     const rollout = new Rollout("rollout", {
       cluster,
@@ -172,7 +184,7 @@ export function run(
       leaves: makeLeaves(cluster, authorities),
     });
     const { id: attempt } = await valueIn(rollout.attempt);
-    return { attempt, report: await valueIn(rollout.report) };
+    return { attempt, report: await valueIn(rollout.report), authorityKeys: rollout.authorityKeys };
   };
   return registeredBy(program, spoil);
 }
@@ -208,7 +220,7 @@ function madeBy({ type, name, inputs }: MockResourceArgs, spoil: Spoil): Record<
     case "tls:index/selfSignedCert:SelfSignedCert":
       return { certPem: pems.authorities[name.endsWith("etcd-ca") ? "etcd" : "etcd-peer"] };
     case "tls:index/locallySignedCert:LocallySignedCert":
-      return { certPem: own?.certPem ?? "" };
+      return { certPem: own?.certPem ?? crossTexts[name === "etcd-ca-cross" ? "etcd" : "etcd-peer"] };
     case "command:remote:Command":
       return {
         stdout: spoil(

@@ -85,6 +85,7 @@ test("a plan as JSON, as Markdown and in words: the same words, and the exit cod
       issue: ["master-1", "master-2", "master-3"],
       retire: ["master-2", "master-3", "master-1"],
     },
+    handover: "no-key",
     heldBefore: null,
     obstacles: [],
     windowRefusal: null,
