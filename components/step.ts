@@ -7,7 +7,7 @@ export interface StepArgs {
   readonly user: string;
   readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
   /** runs the step anew when it changes, and nothing else does */
-  readonly attempt: pulumi.Input<string>;
+  readonly attempt: pulumi.Output<string>;
   /** secret */
   readonly script: pulumi.Output<string>;
   readonly dependsOn: pulumi.Input<pulumi.Resource[]>;
@@ -24,9 +24,9 @@ export function step(name: string, args: StepArgs, parent: pulumi.Resource): com
     {
       connection: pulumi.secret(args.connection),
       create: remoteShell(args.user),
-      // by value: what the step comes after is in `dependsOn` and the trigger, and the state need not list it a third time
+      // by value: what the step comes after is in `dependsOn`, and the state need not list every key and leaf three times
       stdin: pulumi.secret(valueIfKnown(args.script).then((script) => script ?? "")),
-      triggers: [args.attempt],
+      triggers: [valueIfKnown(args.attempt).then((attempt) => attempt ?? pulumi.unknown)],
       logging: command.types.enums.remote.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
