@@ -16,7 +16,7 @@ import {
   signedBy,
   wantedOf,
 } from "./cluster.ts";
-import { makeAuthority } from "./openssl.ts";
+import { makeAuthority, makeCross } from "./openssl.ts";
 
 const earlier = makePems("earlier");
 const other = makePems("other");
@@ -189,6 +189,9 @@ describe("keys that lie on a master", () => {
 });
 
 describe("crossCertificates", () => {
+  const [wanted] = certificatesIn(next.authorities.etcd);
+  const sameName = makeAuthority(`/${wanted?.subject.join("/")}`);
+  const sameKey = { certPem: makeAuthority("/CN=another").certPem, keyPem: next.keys.etcd.keyPem };
   const cross = { kind: "cross", signers } as const;
 
   test("are the texts, when each is the wanted authority's, signed by the one in use", () => {
@@ -201,6 +204,8 @@ describe("crossCertificates", () => {
     ["of the other authority", { ...texts, "etcd-peer": texts.etcd }],
     ["of another rotation", signedBy(earlier, other).texts],
     ["signed by another", signedBy(other, next).texts],
+    ["of another key under the wanted name", { ...texts, etcd: makeCross(earlier.keys.etcd, sameName) }],
+    ["of the wanted key under another name", { ...texts, etcd: makeCross(earlier.keys.etcd, sameKey) }],
   ])("are none when one is %s", (_, some) => {
     expect(crossCertificates(cross, next.authorities, some, {})).toBeUndefined();
   });

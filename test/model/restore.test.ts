@@ -8,7 +8,7 @@ import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.t
 import { planRollout } from "../../components/model/plan.ts";
 import { planRestore, rotationOf } from "../../components/model/restore.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
-import { changed, diskOf, fileOf, foundAs, makePems, receipt, wantedOf } from "./cluster.ts";
+import { changed, diskOf, fileOf, foundAs, makePems, receipt, signedBy, wantedOf } from "./cluster.ts";
 import { makeAuthority, makeLeaf, openssl } from "./openssl.ts";
 
 const original = makePems("original", "shared");
@@ -139,6 +139,24 @@ describe("a set that would not serve is refused", () => {
     const found = changed(keeping(original), "master-2", () => ({ saved: savedOf(expired, "master-2") }));
     expect(refusalsOf(found).join("\n")).toContain(
       "in its backup on master-2: etcd-peer is not accepted by etcd-peer-ca of master-1, master-3",
+    );
+  });
+
+  test("of a rollout that was cut while cross-certificates stood behind its leaves", () => {
+    const next = makePems("next");
+    const { texts } = signedBy(original, next);
+    const found = {
+      masters: keeping(original).masters.map((master) => {
+        const rows = ackLayout.filter(({ kind }) => kind !== "trust");
+        const issued = rows.map((row) => {
+          const text = `${diskOf(next, master.name)[row.id]}${row.kind === "cert" ? texts[row.authority] : ""}`;
+          return [row.id, fileOf(row, text)];
+        });
+        return { ...master, saved: { ...master.saved, ...Object.fromEntries(issued) } };
+      }),
+    };
+    expect(refusalsOf(found).join("\n")).toContain(
+      "in its backup on master-2: etcd-peer is not accepted by etcd-peer-ca of master-1",
     );
   });
 

@@ -7,7 +7,7 @@ import type { Found, SavedFile } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRestore } from "../../components/model/restore.ts";
-import { ownerOf, recordedAuthorities, trustNotices } from "../../components/model/trust.ts";
+import { isIssuedUnder, ownerOf, recordedAuthorities, trustNotices } from "../../components/model/trust.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import {
   changed,
@@ -20,6 +20,7 @@ import {
   masterWith,
   names,
   receipt,
+  signedBy,
   wantedOf,
 } from "./cluster.ts";
 import { finish } from "./explore.ts";
@@ -416,3 +417,31 @@ test("the wanted authorities of an earlier run are those that any receipt names"
   }));
   expect(recordedAuthorities(found)).toEqual(["ab12", "cd34"]);
 });
+
+describe("what a leaf is accepted by", () => {
+  const [earlier, next] = [makePems("signer"), makePems("signed")];
+  const [old = never(), young = never()] = [earlier, next].map(
+    ({ authorities: { etcd } }) => certificatesIn(etcd)[0],
+  );
+  const [leaf = never()] = certificatesIn(next.leaves["master-1"]?.["etcd-server"].certPem ?? "");
+  const [cross = never()] = certificatesIn(signedBy(earlier, next).texts.etcd);
+  const [peerCross = never()] = certificatesIn(signedBy(earlier, next).texts["etcd-peer"]);
+
+  test("is its issuer, or who has signed that one's certificate behind it", () => {
+    expect(isIssuedUnder([leaf], [young])).toBe(true);
+    expect(isIssuedUnder([leaf, cross], [young])).toBe(true);
+    expect(isIssuedUnder([leaf, cross], [old])).toBe(true);
+    expect(isIssuedUnder([leaf], [old])).toBe(false);
+  });
+
+  test("is not who has issued anything else behind it; and of nothing nobody", () => {
+    const [peer = never()] = certificatesIn(earlier.authorities["etcd-peer"]);
+    expect(isIssuedUnder([leaf, peerCross], [peer])).toBe(false);
+    expect(isIssuedUnder([leaf, old], [old])).toBe(false);
+    expect(isIssuedUnder([], [old, young])).toBe(false);
+  });
+});
+
+function never(): never {
+  throw new Error("Cannot read a certificate");
+}
