@@ -1,8 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { type Certificate, certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
+import { certificatesIn, publicKeyOf } from "../../components/model/certificate.ts";
 import type { MasterSpec } from "../../components/model/checks.ts";
+import type { Signed } from "../../components/model/exploration/runs.ts";
+import type { Disk } from "../../components/model/exploration/world.ts";
 import type { Found, FoundFile, FoundMaster, Receipt } from "../../components/model/found.ts";
-import type { CrossCertificates } from "../../components/model/handover.ts";
 import type { Authority, Row } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import type { Trusted } from "../../components/model/trust.ts";
@@ -44,12 +45,6 @@ function issuedBy(etcd: Issued, peer = etcd): MadePems {
   };
 }
 
-/** Authorities whose keys the state has, and cross-certificates by them. */
-export interface Signed {
-  readonly inState: Readonly<Record<Authority, Certificate>>;
-  readonly texts: CrossCertificates;
-}
-
 /** The authorities of `wanted` as those of `signer` sign them. */
 export function signedBy(signer: MadePems, wanted: MadePems): Signed {
   const certificate = (authority: Authority) =>
@@ -74,9 +69,6 @@ function leavesOf(spec: MasterSpec, etcd: Issued, peer: Issued) {
     "etcd-client": makeLeaf(etcd, { subject: "/CN=etcd-client", uses: "clientAuth" }),
   };
 }
-
-/** By row id: what lies on a master's disk. */
-export type Disk = Readonly<Record<string, string>>;
 
 /** The disk that a finished rollout of `pems` leaves. */
 export function diskOf(pems: WantedPems, master: string): Disk {

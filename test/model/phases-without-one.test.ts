@@ -1,18 +1,12 @@
 import { describe, expect, test, vi } from "vitest";
+import { explore, finish, refusedDuring } from "../../components/model/exploration/explore.ts";
+import { refusedIn } from "../../components/model/exploration/refused.ts";
+import { operationsOf } from "../../components/model/exploration/runs.ts";
+import { apply, foundIn, restarted, type World } from "../../components/model/exploration/world.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { diskOf, makePems, names } from "./cluster.ts";
-import { explore, finish, refusedDuring } from "./explore.ts";
-import {
-  apply,
-  foundIn,
-  issuersOf,
-  operationsOf,
-  refusedIn,
-  restarted,
-  settled,
-  type World,
-} from "./masters.ts";
+import { issuersOf, settled } from "./masters.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {
   const { withMemory } = await import("./remembered.ts");
@@ -93,9 +87,10 @@ describe("a master that cannot be reached in some of the runs, and can be in oth
 describe("a member that is out from the beginning", () => {
   /** Its files are of somebody else's authority, and its processes have run with them since. */
   const broken = (id: string) => {
-    const { disks, loaded, backups } = settled(separate);
+    const { disks, loaded, backups, ...others } = settled(separate);
     const text = diskOf(stranger, "master-3")[id] ?? "";
     return {
+      ...others,
       disks: { ...disks, "master-3": { ...disks["master-3"], [id]: text } },
       loaded: Object.fromEntries(
         Object.entries(loaded).map(([key, texts]) => [key, key === `master-3 ${id}` ? [text] : texts]),

@@ -1,23 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
+import { explore, finish, refusedDuring } from "../../components/model/exploration/explore.ts";
+import { refusedIn } from "../../components/model/exploration/refused.ts";
+import { operationsOf, surveyed, type Ways } from "../../components/model/exploration/runs.ts";
+import { apply, foundIn, type World } from "../../components/model/exploration/world.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { type PlannedStep, planRollout, stepName, stepsOf } from "../../components/model/plan.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, makeOriginalPems, makePems, names } from "./cluster.ts";
-import { explore, finish, refusedDuring } from "./explore.ts";
-import {
-  apply,
-  foundIn,
-  issuersOf,
-  operationsOf,
-  refusedIn,
-  settled,
-  surveyed,
-  type Ways,
-  type World,
-  withTrust,
-} from "./masters.ts";
+import { issuersOf, settled, withTrust } from "./masters.ts";
 import { makeAuthority } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {

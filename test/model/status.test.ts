@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
+import type { Disk } from "../../components/model/exploration/world.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import type { Row } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
@@ -12,7 +13,6 @@ import {
 } from "../../components/model/status.ts";
 import {
   changed,
-  type Disk,
   diskOf,
   fileOf,
   foundAs,

@@ -2,6 +2,9 @@ import { describe, expect, test, vi } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor, restoredContents } from "../../components/model/contents.ts";
 import { differences } from "../../components/model/differences.ts";
+import { finish } from "../../components/model/exploration/explore.ts";
+import { operationsOf } from "../../components/model/exploration/runs.ts";
+import { apply, type Disk, foundIn, type World } from "../../components/model/exploration/world.ts";
 import { certificateFaults } from "../../components/model/faults.ts";
 import type { Found, SavedFile } from "../../components/model/found.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
@@ -11,7 +14,6 @@ import { isIssuedUnder, ownerOf, recordedAuthorities, trustNotices } from "../..
 import type { WantedPems } from "../../components/model/wanted.ts";
 import {
   changed,
-  type Disk,
   diskOf,
   fileOf,
   foundAs,
@@ -23,8 +25,7 @@ import {
   signedBy,
   wantedOf,
 } from "./cluster.ts";
-import { finish } from "./explore.ts";
-import { apply, foundIn, issuersOf, operationsOf, settled, type World, withTrust } from "./masters.ts";
+import { issuersOf, settled, withTrust } from "./masters.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {

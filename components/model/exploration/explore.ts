@@ -1,24 +1,12 @@
-import type { WantedPems } from "../../components/model/wanted.ts";
-import { names } from "./cluster.ts";
-import {
-  apply,
-  diskNameOf,
-  type Issuers,
-  nameOf,
-  type Operation,
-  operationsOf,
-  putBack,
-  refusedIn,
-  surveyed,
-  type Ways,
-  type World,
-  withOutStarted,
-} from "./masters.ts";
+import type { WantedPems } from "../wanted.ts";
+import { type Accepts, refusedIn } from "./refused.ts";
+import { operationsOf, surveyed, type Ways, withOutStarted } from "./runs.ts";
+import { apply, diskNameOf, nameOf, type Operation, putBack, type World } from "./world.ts";
 
 export interface Explored {
   /** every connection that was refused in any state, sorted */
   readonly refused: readonly string[];
-  /** how many different states of the three disks were reached */
+  /** how many different states of the disks were reached */
   readonly disks: number;
   /** how many runs were started */
   readonly starts: number;
@@ -35,7 +23,7 @@ const limit = 20000;
  * States with equal disks are taken together: a process may have loaded whatever it may have in any of them.
  * So more is checked than can happen, never less.
  */
-export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways: Ways = {}): Explored {
+export function explore(start: World, wanted: WantedPems, accepts: Accepts, ways: Ways = {}): Explored {
   const plans = new Map<string, readonly Operation[]>();
   const { missing, ...others } = ways;
   const dead = missing?.isAlive === false ? missing.name : undefined;
@@ -66,7 +54,7 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
       const merged = known === undefined ? after : withLoadedOf(known, after);
       byDisk.set(name, merged);
       waiting.add(name);
-      refusedIn(merged, issuers)
+      refusedIn(merged, accepts)
         // nobody waits for one that is dead, and a run that finds it back heals it
         .filter((each) => dead === undefined || !each.includes(dead))
         .forEach((each) => {
@@ -85,18 +73,18 @@ export function explore(start: World, wanted: WantedPems, issuers: Issuers, ways
     if (world === undefined || starts > limit) {
       throw new Error(`Cannot come to an end after ${starts} runs`);
     }
-    const ways: readonly Ways[] = [
-      ...[undefined, ...names].map((ill) => ({ ...others, ill })),
+    const possible: readonly Ways[] = [
+      ...[undefined, ...start.masters.names].map((ill) => ({ ...others, ill })),
       ...(missing === undefined ? [] : [{ ...others, missing }]),
     ];
-    const begins = ways.flatMap((way) =>
+    const begins = possible.flatMap((way) =>
       (world.out.length === 0 ? [world] : [world, withOutStarted(world)]).map((begin) => ({ way, begin })),
     );
     for (const { way, begin } of begins) {
-      const start = surveyed(begin, issuers, way.ill);
-      const operations = runFrom(start, way);
+      const seen = surveyed(begin, accepts, way.ill);
+      const operations = runFrom(seen, way);
       const isDead = way.missing?.isAlive === false;
-      let [current, beforeStep] = [start, start];
+      let [current, beforeStep] = [seen, seen];
       operations.forEach((operation, at) => {
         const previous = operations[at - 1];
         beforeStep =
@@ -129,17 +117,17 @@ function withLoadedOf(world: World, other: World): World {
 }
 
 /** What is refused on the way of one run that nothing interrupts. */
-export function refusedDuring(world: World, wanted: WantedPems, issuers: Issuers, ways: Ways): string[] {
-  let current = surveyed(world, issuers, ways.ill);
+export function refusedDuring(world: World, wanted: WantedPems, accepts: Accepts, ways: Ways): string[] {
+  let current = surveyed(world, accepts, ways.ill);
   const refused = operationsOf(current, wanted, ways).flatMap((operation) => {
     current = apply(current, operation);
-    return refusedIn(current, issuers);
+    return refusedIn(current, accepts);
   });
   return [...new Set(refused)];
 }
 
 /** The masters after a run that nothing interrupts. */
-export function finish(world: World, wanted: WantedPems, issuers: Issuers, ways: Ways = {}): World {
-  const start = surveyed(world, issuers, ways.ill);
+export function finish(world: World, wanted: WantedPems, accepts: Accepts, ways: Ways = {}): World {
+  const start = surveyed(world, accepts, ways.ill);
   return operationsOf(start, wanted, ways).reduce(apply, start);
 }
