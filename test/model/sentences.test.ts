@@ -243,7 +243,9 @@ const clusters: Readonly<Record<string, Found>> = {
   })),
 };
 
-mkdirSync(join(folder, "layout"));
+for (const part of ["layout", "exploration"]) {
+  mkdirSync(join(folder, part));
+}
 for (const file of readdirSync(source, { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".ts")) {
     writeFileSync(join(folder, file), withKeys(file));
