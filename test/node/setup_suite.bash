@@ -9,7 +9,7 @@ setup_suite() {
   }
   export SUITE=$BATS_SUITE_TMPDIR
   PATH=$here/../../node_modules/.bin:$PATH node "$here/assemble.ts" "$SUITE" || return 1
-  make_set old && make_set new && make_set stranger && make_cross old new
+  make_set old 30 && make_set new 40 && make_set stranger 30 && make_cross old new
 }
 
 # make_cross SIGNER SET: the authorities of SET as those of SIGNER sign them, and leaves with that behind them
@@ -31,7 +31,7 @@ make_cross() {
   done
 }
 
-# make_set NAME: two authorities, with the extensions that the tls provider gives them, and leaves; elliptic
+# make_set NAME DAYS: two authorities, with the extensions that the tls provider gives them, and leaves; elliptic
 # because that is fast
 make_set() {
   local -r folder=$SUITE/$1
@@ -42,7 +42,7 @@ make_set() {
     'basicConstraints=critical,CA:TRUE' 'subjectKeyIdentifier=hash' \
     'keyUsage=critical,digitalSignature,keyCertSign,cRLSign' >"$folder/authority.conf"
   for authority in ca peer-ca; do
-    openssl req -x509 -newkey ec "${curve[@]}" -nodes -days 30 -subj "/O=lab/CN=$authority $1" \
+    openssl req -x509 -newkey ec "${curve[@]}" -nodes -days "$2" -subj "/O=lab/CN=$authority $1" \
       -config "$folder/authority.conf" \
       -keyout "$folder/$authority-key.pem" -out "$folder/$authority.pem" 2>/dev/null || return 1
   done
