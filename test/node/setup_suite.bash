@@ -31,8 +31,8 @@ make_cross() {
   done
 }
 
-# make_set NAME DAYS: two authorities, with the extensions that the tls provider gives them, and leaves; elliptic
-# because that is fast
+# make_set NAME DAYS: two authorities, with the extensions that the tls provider gives them, and leaves;
+# elliptic because that is fast
 make_set() {
   local -r folder=$SUITE/$1
   local -ra curve=(-pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve)
