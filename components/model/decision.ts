@@ -134,6 +134,9 @@ export function decide(
       ? undefined
       : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
   const authorities = last.rotation === settings.rotation ? last.authorities : undefined;
+  // of leaves alone, or until something else is known
+  const [etcd, peer = etcd] = authorities ?? [];
+  const lastWanted = etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
   const inState = certificatesOf(previousKeys(last, settings.rotation));
   const given = (wanted: Wanted | undefined): Given => {
     const clients = clientsOf(found, {
@@ -149,7 +152,7 @@ export function decide(
     const heldBefore = holdOf(found, settings.holdBefore, clients);
     const handover = decideHandover(found, {
       ...{ rows, mode: plan.mode, inState, now, end: now + rolloutSeconds * 1000 },
-      wanted: wanted?.authorities,
+      wanted: wanted?.authorities ?? lastWanted,
       policy: settings.crossCertificates,
       isRestoring: restore !== undefined,
       isHeld: heldBefore !== undefined,

@@ -102,7 +102,10 @@ export function decideHandover(found: Found, question: HandoverQuestion): Handov
 
 const marginMilliseconds = 7 * 86_400_000;
 
-/** The first authority in use whose key is at hand and which all trust files of the role hold, or have the wanted one in its place. */
+/**
+ * The first authority in use whose key is at hand and which all trust files of the role hold, or have the wanted one in its place.
+ * Where all have that, the state's signs too, although this role does not need it any more.
+ */
 function signerOf(
   role: Authority,
   found: Found,
@@ -115,10 +118,11 @@ function signerOf(
       owner(each) === "in-use" &&
       files.every(({ master, row }) => holds(master, row, [each.fingerprint, wanted?.[role]])),
   );
-  const inStates = own.flatMap((certificate) =>
-    certificate.fingerprint === inState?.[role].fingerprint ? [{ certificate, key: "state" as const }] : [],
-  );
-  return [...inStates, ...own.flatMap((certificate) => keysOnMasters(certificate, found))][0];
+  const isDone = files.every(({ master, row }) => holds(master, row, [wanted?.[role]]));
+  const known = inState?.[role];
+  return known !== undefined && (isDone || own.some(({ fingerprint }) => fingerprint === known.fingerprint))
+    ? { certificate: known, key: "state" }
+    : own.flatMap((certificate) => keysOnMasters(certificate, found))[0];
 }
 
 function keysOnMasters(certificate: Certificate, { masters }: Found): Signer[] {

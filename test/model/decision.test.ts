@@ -175,7 +175,10 @@ describe("what signs the new authorities", () => {
 
   test("is what the last update had, while its rotation is asked for: it may not have come to the end", () => {
     expect(handover({}, foundAs(next))).toMatchObject(signedBy(next));
-    expect(handover({})).toMatchObject({ reason: "no-key" });
+  });
+
+  test("is nobody where the last update's authorities are trusted, and leaves alone are due", () => {
+    expect(handover({})).toMatchObject({ reason: "trusted" });
   });
 
   test("is nobody without keys, by word of the stack file, while held, or for a backup", () => {
