@@ -153,6 +153,11 @@ Changes nothing. pulumi preview shows the same below the diff of its resources."
     )
     .argument("[stack]")
     .option("--markdown", "as Markdown, such as for a comment on a pull request", false)
+    .option(
+      "--check",
+      "walk the states that this rollout can reach from these masters, killed at any point: ends with 6 where a connection is refused",
+      false,
+    )
     .addOption(jsonOption)
     .addOption(cwdOption);
 }

@@ -3,10 +3,15 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { clientCommands } from "./model/clients.ts";
+import { certificatesOf, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
+import { type Check, checkRollout, notWalked, planCheckVariable } from "./model/exploration/check.ts";
+import { layouts } from "./model/layout/tables.ts";
+import { longestRollout } from "./model/plan.ts";
 import { planFileVariable, summarizePlan } from "./model/plan-summary.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
+import type { Wanted } from "./model/wanted.ts";
 import { describeHold, describePlan } from "./model/words.ts";
 import type { Rollout } from "./rollout.ts";
 import { valueIfKnown } from "./value-if-known.ts";
@@ -42,7 +47,10 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     await pulumi.log.info(words.join("\n"), subject);
     const file = process.env[planFileVariable];
     if (file !== undefined) {
-      await appendFile(file, `${JSON.stringify(summarizePlan(cluster.name, input, words))}\n`);
+      const summary = summarizePlan(cluster.name, input, words);
+      const isChecked = process.env[planCheckVariable] !== undefined;
+      const check = isChecked ? { check: checkOf(cluster, wanted) } : {};
+      await appendFile(file, `${JSON.stringify({ ...summary, ...check })}\n`);
     }
     return;
   }
@@ -56,5 +64,30 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
           subject,
         )
       : undefined,
+  );
+}
+
+/** Three masters that restart twice take a third of it on a machine that does nothing else. */
+const longestCheckMilliseconds = 30_000;
+
+function checkOf(cluster: Cluster, wanted: Wanted | undefined): Check {
+  const { found, rows, args, last } = cluster;
+  if (args.restore !== undefined) {
+    return notWalked;
+  }
+  const { handover, heldBefore } = cluster.given(wanted);
+  const now = Date.now();
+  const seconds = longestRollout(args.masters.length, args.gate, args.pauseBetweenMasters);
+  return checkRollout(
+    {
+      ...{ found, rows, wanted, handover, heldBefore, now },
+      hasPeerAuthority: layouts[args.layout.kind].hasPeerAuthority,
+      authorities: last.rotation === args.rotation ? last.authorities : [],
+      inState: certificatesOf(previousKeys(last, args.rotation)),
+      crossPolicy: args.crossCertificates,
+      foreignAuthorities: args.foreignAuthorities,
+      end: now + seconds * 1000,
+    },
+    { isOver: () => Date.now() - now > longestCheckMilliseconds },
   );
 }

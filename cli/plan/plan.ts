@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { planCheckVariable } from "../../components/model/exploration/check.ts";
 import { planFileVariable } from "../../components/model/plan-summary.ts";
 import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { PlanOptions } from "../commands.ts";
@@ -18,22 +19,26 @@ export async function plan(named: string | undefined, options: PlanOptions): Pro
     throw CommandError.usage("Cannot print the plan: saw both --json and --markdown; expected one of them");
   }
   const program = chooseStack(options.cwd, named);
-  const made = await inScratchFolder((scratch) => preview(program, join(scratch, "plan")));
+  const made = await inScratchFolder((scratch) => preview(program, join(scratch, "plan"), options.check));
   if (options.json) {
     writeJson(made);
   } else {
     process.stdout.write(options.markdown ? markdownOf(made) : describe(made));
   }
+  if (made.clusters.some(({ check }) => check !== undefined && check.refused.length > 0)) {
+    return exitCodes.refused;
+  }
   return Object.keys(made.changes).length === 0 ? exitCodes.done : exitCodes.due;
 }
 
 /** @param file where the program is to write its plan; not there yet */
-async function preview(program: Program, file: string): Promise<Plan> {
+async function preview(program: Program, file: string, isChecked: boolean): Promise<Plan> {
   const { folder, stack } = program;
   const { pulumiCommand, envVars } = await automationOptions();
   const passphrase = await passphraseFor(secretsProviderIn(readStackFile(program)));
   // the Automation API passes this process's whole environment on
-  process.env = { ...envVars, ...passphrase, [planFileVariable]: file };
+  const check = isChecked ? { [planCheckVariable]: "yes" } : {};
+  process.env = { ...envVars, ...passphrase, [planFileVariable]: file, ...check };
   const opened = await openStack(stack, { folder, automation: { pulumiCommand, envVars: {} } });
   const errors: string[] = [];
   try {

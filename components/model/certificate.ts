@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, X509Certificate } from "node:crypto";
+import { remembered, rememberedForPairs } from "./remembered.ts";
 
 /** A certificate as far as decisions need it; public data only. */
 export interface Certificate {
@@ -23,20 +24,67 @@ const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The certificates of a PEM text, in its order; blocks that do not parse are left out. */
 export function certificatesIn(pem: string): Certificate[] {
-  return (pem.match(block) ?? []).flatMap((text) => {
+  return (pem.match(block) ?? []).flatMap((text) => standIns.get(text)?.certificate ?? certificateOf(text));
+}
+
+/** Each text is parsed once: a walk through thousands of states looks at the same few certificates. */
+const certificateOf = remembered(
+  (text: string): Certificate[] => {
     try {
       return [describe(text, new X509Certificate(text))];
     } catch {
       return [];
     }
-  });
-}
+  },
+  (text) => text,
+);
 
 /** True when `authority` signed `leaf`: names match and the signature verifies. */
 export function hasIssued(authority: Certificate, leaf: Certificate): boolean {
-  const issuer = new X509Certificate(authority.pem);
-  const issued = new X509Certificate(leaf.pem);
-  return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
+  const made = standIns.get(leaf.pem.trimEnd());
+  if (made !== undefined) {
+    return made.issuers.includes(authority.fingerprint);
+  }
+  return !isStandIn(authority) && isSigned(authority, leaf);
+}
+
+const isSigned = rememberedForPairs(
+  (authority: Certificate, leaf: Certificate) => {
+    const issuer = new X509Certificate(authority.pem);
+    const issued = new X509Certificate(leaf.pem);
+    return issuer.ca && issued.checkIssued(issuer) && issued.verify(issuer.publicKey);
+  },
+  ({ pem }) => pem,
+);
+
+/** By PEM block, which parses as no certificate. */
+const standIns = new Map<
+  string,
+  { readonly certificate: Certificate; readonly issuers: readonly string[] }
+>();
+
+function isStandIn({ pem }: Certificate): boolean {
+  return standIns.has(pem.trimEnd());
+}
+
+/**
+ * For a certificate that is still to be made, where it is asked what will become of it: a preview knows nothing else of it.
+ * @param issuers fingerprints of whoever will have signed it
+ * @param subject whose name and key it has
+ */
+export function standIn(
+  label: string,
+  issuers: readonly string[],
+  subject?: Pick<Certificate, "subject" | "publicKey">,
+): Certificate {
+  const fingerprint = sha256(`stand-in: ${label}, by ${issuers.join()}`);
+  const text = `-----BEGIN CERTIFICATE-----\n${fingerprint}\n-----END CERTIFICATE-----`;
+  const certificate = {
+    ...{ pem: `${text}\n`, fingerprint, subject: [`CN=${label}`], issuer: [], publicKey: fingerprint },
+    ...{ notBefore: 0, notAfter: Number.POSITIVE_INFINITY, sans: [], uses: [], ...subject },
+  };
+  standIns.set(text, { certificate, issuers });
+  return certificate;
 }
 
 /** In DER: basicConstraints with a pathLenConstraint of 0, and nameConstraints (RFC 5280 sections 4.2.1.9 and 4.2.1.10). */
@@ -84,10 +132,17 @@ export function authoritySerial(publicKeyPem: string): string {
 }
 
 /** True of every authority that this program has made, for whichever stack and rotation: its subject names its own key. */
-export function isMadeHere({ pem, subject }: Certificate): boolean {
-  const publicKeyPem = new X509Certificate(pem).publicKey.export({ type: "spki", format: "pem" });
-  return subject.includes(`serialNumber=${authoritySerial(publicKeyPem.toString())}`);
+export function isMadeHere(certificate: Certificate): boolean {
+  return isStandIn(certificate) || hasOwnSerial(certificate);
 }
+
+const hasOwnSerial = remembered(
+  ({ pem, subject }: Certificate) => {
+    const publicKeyPem = new X509Certificate(pem).publicKey.export({ type: "spki", format: "pem" });
+    return subject.includes(`serialNumber=${authoritySerial(publicKeyPem.toString())}`);
+  },
+  ({ pem }) => pem,
+);
 
 /** SHA-256 of a private key's SubjectPublicKeyInfo: names a key without showing it. */
 export function publicKeyOf(keyPem: string): string {

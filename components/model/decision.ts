@@ -93,7 +93,8 @@ export function lookedAfter({
   };
 }
 
-function certificatesOf(
+/** The certificates of authorities whose keys are at hand. */
+export function certificatesOf(
   keys: AuthorityKeys | undefined,
 ): Readonly<Record<Authority, Certificate>> | undefined {
   const [etcd, peer] = [keys?.etcd, keys?.["etcd-peer"]].map((own) => certificatesIn(own?.certPem ?? "")[0]);

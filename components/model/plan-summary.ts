@@ -1,3 +1,4 @@
+import type { Check } from "./exploration/check.ts";
 import type { UnionReason } from "./handover.ts";
 import type { Component } from "./layout/rows.ts";
 import { type Hold, obstaclesOf } from "./missing.ts";
@@ -35,6 +36,8 @@ export interface PlanSummary {
     readonly notAfter: string;
   }[];
   readonly words: readonly string[];
+  /** whether any connection is refused on the way, where that was asked for */
+  readonly check?: Check;
 }
 
 /** What a preview plans for one cluster. @param words what `describePlan` has made of the same input */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ProgramResult, runProgram } from "../lab/machine.ts";
-import { foundAs, makePems } from "../model/cluster.ts";
+import { changed, foundAs, makePems } from "../model/cluster.ts";
 import { makeSshKey } from "../support/ssh-key.ts";
 import { FakeCluster } from "./cluster-stack.ts";
 
@@ -94,6 +94,29 @@ test("a plan as JSON, as Markdown and in words: the same words, and the exit cod
   expect(expires).toHaveLength(3);
   expect(await plan()).toEqual({ code: 1, stdout: `dev: 62 create\n${words.join("\n")}\n`, stderr: "" });
   expect((await plan("--markdown")).stdout).toBe(`### dev: 62 create\n\n~~~~\n${words.join("\n")}\n~~~~\n`);
+});
+
+test("with --check the states of the rollout are walked as well, from the masters as they are", async () => {
+  configure();
+  const { code, stdout, stderr } = await plan("--json", "--check");
+  expect({ code, stderr }).toEqual({ code: 1, stderr: "" });
+  const { check, words } = JSON.parse(stdout).clusters[0];
+  expect(check).toMatchObject({ refused: [], way: [] });
+  expect(check.states).toBeGreaterThan(1);
+  expect(words.join("\n")).not.toContain("Check:");
+});
+
+test("a connection that is refused ends a check with the code of a refusal", async () => {
+  const found = foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] });
+  const stranger = foundAs(makePems("stranger")).masters[1]?.files["etcd-client"];
+  masters.found = changed(found, "master-2", ({ files }) => ({
+    files: stranger === undefined ? files : { ...files, "etcd-client": stranger },
+  }));
+  configure();
+  const { code, stdout } = await plan("--check");
+  expect(code).toBe(6);
+  expect(stdout).toContain("\nCheck: connections are refused as it is now:\n");
+  expect(stdout).toContain("\n  then etcd-ca on master-1 refuses etcd-client of master-2\n");
 });
 
 test("what refuses a preview is an error that says all of it, and nothing else is printed", async () => {

@@ -1,9 +1,9 @@
 import { type Certificate, certificatesIn } from "../certificate.ts";
 import { contentsFor } from "../contents.ts";
 import type { Found, Missing } from "../found.ts";
-import { type CrossCertificates, crossCertificates, decideHandover } from "../handover.ts";
+import { type CrossCertificates, type CrossPolicy, crossCertificates, decideHandover } from "../handover.ts";
 import type { Authority, Component } from "../layout/rows.ts";
-import { holdOf, isHeldAt, missingRefusals } from "../missing.ts";
+import { type Hold, holdOf, isHeldAt, missingRefusals } from "../missing.ts";
 import { isTogether, type Phase, planRollout, type RolloutPlan, stepsOf } from "../plan.ts";
 import type { ForeignPolicy } from "../trust.ts";
 import type { WantedPems } from "../wanted.ts";
@@ -19,7 +19,7 @@ import {
   type World,
 } from "./world.ts";
 
-/** Authorities whose keys the state has, and cross-certificates by them. */
+/** Authorities whose keys the state has, and cross-certificates by whoever has a key at hand. */
 export interface Signed {
   readonly inState: Readonly<Record<Authority, Certificate>>;
   readonly texts: CrossCertificates;
@@ -34,7 +34,7 @@ export interface Ways {
   readonly startsIn?: Phase;
   /** a plan from an earlier survey */
   readonly plan?: RolloutPlan;
-  readonly foreignAuthorities?: ForeignPolicy;
+  readonly foreignAuthorities?: ForeignPolicy | undefined;
   /** a master whose member is out when the run begins: it comes first */
   readonly ill?: string | undefined;
   /** a master that cannot be reached: nothing is done there */
@@ -43,8 +43,13 @@ export interface Ways {
   readonly joining?: string | undefined;
   /** goes on where a rollout would stop for it */
   readonly ignoresHold?: boolean;
+  /** by the stack file, or because of a client */
+  readonly heldBefore?: Hold | undefined;
+  readonly crossPolicy?: CrossPolicy | undefined;
+  /** when a rollout is done at the latest, in milliseconds since 1970 */
+  readonly end?: number;
   /** the authorities whose keys are at hand, and the wanted ones as they have signed them */
-  readonly signed?: Signed;
+  readonly signed?: Partial<Signed> & Pick<Signed, "texts">;
 }
 
 /**
@@ -109,7 +114,7 @@ function crossOf(
   { mode }: RolloutPlan,
   pems: WantedPems,
   [etcd = "", peer = ""]: readonly string[],
-  { signed, ignoresHold }: Ways,
+  { signed, ignoresHold, heldBefore, crossPolicy, end = now }: Ways,
 ): CrossCertificates | undefined {
   if (signed === undefined) {
     return undefined;
@@ -119,13 +124,13 @@ function crossOf(
     mode,
     inState: signed.inState,
     wanted: { etcd, "etcd-peer": peer },
-    policy: undefined,
+    policy: crossPolicy,
     isRestoring: false,
-    isHeld: ignoresHold !== true && holdOf(found, undefined, []) !== undefined,
+    isHeld: ignoresHold !== true && holdOf(found, heldBefore, []) !== undefined,
     now,
-    end: now,
+    end,
   });
-  return crossCertificates(handover, pems.authorities, signed.texts, {});
+  return crossCertificates(handover, pems.authorities, signed.texts, signed.texts);
 }
 
 /** Everything that a rollout towards `pems` does to these masters, in its order. */
@@ -141,7 +146,7 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
     return [];
   }
   const leafRows = new Set(rows.flatMap(({ id, kind }) => (kind === "cert" ? [id] : [])));
-  const hold = ways.ignoresHold === true ? undefined : holdOf(found, undefined, []);
+  const hold = ways.ignoresHold === true ? undefined : holdOf(found, ways.heldBefore, []);
   const steps = stepsOf(
     plan,
     found.masters.map(({ name }) => name),
