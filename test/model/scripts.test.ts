@@ -25,7 +25,7 @@ function functionsIn(script: string): string {
       .slice(1)
       .join("\n")
       .split(/^main(?: <.*)?$/m)[0] ?? "";
-  return execFileSync("bash", ["-s"], { input: `${definitions}\ndeclare -f\n`, encoding: "utf8" });
+  return execFileSync("bash", ["--norc", "-s"], { input: `${definitions}\ndeclare -f\n`, encoding: "utf8" });
 }
 
 test.each([
@@ -40,7 +40,7 @@ test.each([
     const sent = functionsIn(script);
     expect(sent).toMatch(/^main \(\)/m);
     const sourced = ["-c", 'source "$0" && declare -f', join(bin, `${kind}.sh`)];
-    expect(sent).toBe(execFileSync("bash", sourced, { encoding: "utf8" }));
+    expect(sent).toBe(execFileSync("bash", ["--norc", ...sourced], { encoding: "utf8" }));
   },
 );
 
