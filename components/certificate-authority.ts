@@ -57,14 +57,14 @@ export class CertificateAuthority extends pulumi.ComponentResource {
   #cross(
     name: string,
     { validityHours }: CertificateAuthorityArgs,
-    previous: { readonly certPem: string; readonly keyPem: string },
+    previous: NonNullable<CertificateAuthorityArgs["previous"]>,
     key: tls.PrivateKey,
-    subject: tls.CertRequestArgs["subject"],
+    subject: NonNullable<tls.CertRequestArgs["subject"]>,
   ): pulumi.Output<string> {
     const own = { parent: this };
     const request = new tls.CertRequest(
       `${name}-cross-request`,
-      { privateKeyPem: key.privateKeyPem, ...(subject === undefined ? {} : { subject }) },
+      { privateKeyPem: key.privateKeyPem, subject },
       own,
     );
     const certificate = new tls.LocallySignedCert(

@@ -75,12 +75,17 @@ export function decideHandover(found: Found, question: HandoverQuestion): Handov
   if (reason !== undefined) {
     return { kind: "union", reason };
   }
-  const [etcd, peer] = [signerOf("etcd", found, question), signerOf("etcd-peer", found, question)];
+  const owner = ownerOf(found.masters, rows);
+  const isInUse = (authority: Certificate) => owner(authority) === "in-use";
+  const [etcd, peer] = [
+    signerOf("etcd", found, question, isInUse),
+    signerOf("etcd-peer", found, question, isInUse),
+  ];
   if (etcd === undefined || peer === undefined) {
     return {
       kind: "union",
       reason: "no-key",
-      ...keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question),
+      ...keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question, isInUse),
     };
   }
   for (const { certificate: authority } of [etcd, peer]) {
@@ -110,12 +115,12 @@ function signerOf(
   role: Authority,
   found: Found,
   { rows, inState, wanted }: HandoverQuestion,
+  isInUse: (authority: Certificate) => boolean,
 ): Signer | undefined {
   const files = trustFiles(found, rows).filter(({ row }) => row.authority === role);
-  const owner = ownerOf(found.masters, rows);
   const own = unique(files.flatMap(({ master, row }) => certificatesAt(master, row))).filter(
     (each) =>
-      owner(each) === "in-use" &&
+      isInUse(each) &&
       files.every(({ master, row }) => holds(master, row, [each.fingerprint, wanted?.[role]])),
   );
   const isDone = files.every(({ master, row }) => holds(master, row, [wanted?.[role]]));
@@ -138,15 +143,15 @@ function keylessIn(
   role: Authority,
   found: Found,
   { rows, inState, wanted }: HandoverQuestion,
+  isInUse: (authority: Certificate) => boolean,
 ): { readonly authority?: Certificate } {
-  const owner = ownerOf(found.masters, rows);
   const hasKey = (each: Certificate) =>
     each.fingerprint === inState?.[role].fingerprint || keysOnMasters(each, found).length > 0;
   const keyless = trustFiles(found, rows)
     .filter(({ master, row }) => row.authority === role && !holds(master, row, [wanted?.[role]]))
     .map(({ master, row }) => certificatesAt(master, row))
     .find((held) => !held.some(hasKey));
-  const authority = keyless?.find((each) => owner(each) === "in-use") ?? keyless?.[0];
+  const authority = keyless?.find(isInUse) ?? keyless?.[0];
   return authority === undefined ? {} : { authority };
 }
 
