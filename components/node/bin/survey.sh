@@ -53,48 +53,55 @@ has_authority_row() {
   return 1
 }
 
-# survey_files: what can be asked of all of them at once is
+# survey_files: what can be asked of all of them at once is. Sets REAL_PATHS, of those that are there.
 survey_files() {
   local i rights path
   local -a present=()
-  local -A found=()
+  local -A found=() real_of=()
   for i in "${!FILE_PATH[@]}"; do [ ! -e "${FILE_PATH[$i]}" ] || present+=("${FILE_PATH[$i]}"); done
-  [ "${#present[@]}" -eq 0 ] || while IFS=$'\037' read -r rights path; do
-    found[$path]=$rights
-  done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
+  if [ "${#present[@]}" -gt 0 ]; then
+    while IFS=$'\037' read -r rights path; do
+      found[$path]=$rights
+    done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
+    # a line for each, also for one that has just gone
+    mapfile -t REAL_PATHS < <(readlink -m -- ${present[@]+"${present[@]}"})
+  fi
+  for i in "${!present[@]}"; do real_of[${present[$i]}]=${REAL_PATHS[$i]-}; done
   for i in "${!FILE_PATH[@]}"; do
-    survey_file "$i" "${found[${FILE_PATH[$i]}]-}"
+    path=${FILE_PATH[$i]}
+    [ -z "${found[$path]-}" ] || survey_file "$i" "${found[$path]}" "${real_of[$path]}"
     [ "$RESTORE" = 0 ] || survey_saved "$i"
   done
 }
 
-# survey_file INDEX OWNER:GROUP_MODE: nothing where it is not there
+# survey_file INDEX OWNER:GROUP_MODE REAL-PATH
 survey_file() {
-  local -r i=$1 id=${FILE_ID[$1]} path=${FILE_PATH[$1]}
-  local public='-' access=readable real
-  [ -n "$2" ] || return 0
+  local -r i=$1 id=${FILE_ID[$1]} path=${FILE_PATH[$1]} real=$3
+  local public='-' access=readable
   # of Kubernetes' keys only an authority's matters: whether it can sign
   case ${FILE_KIND[$i]}${FILE_SIGNER[$i]} in key | authority-key*) public=$(key_public_key <"$path") ;; esac
   can_be_read "$i" "${2%%:*}" "${2##* }" || access=unreadable
-  real=$(real_path "$path")
   result "file $id ${2% *} ${2##* } $access $public $real"
   # certificates only: a key never leaves its master
   case ${FILE_KIND[$i]} in
     key | authority-key) ;;
     kubeconfig) result "pem $id $(certificate_in "$i" | one_line)" ;;
-    *) result "pem $id $(certificates_in "$path")" ;;
+    *) printf 'pem %s ' "$id" && certificates_in "$path" && printf '\n' ;;
   esac
   # what an interrupted step left behind
   ! compgen -G "${real%/*}/.etcd-rotation*" >/dev/null || result "leftover ${real%/*}/.etcd-rotation"
 }
 
-# certificates_in FILE: all of them as one_line prints them, and never a key, not even of a damaged file
+# certificates_in FILE [COUNT]: all of them, or the first COUNT, as one_line prints them, and never a key, not
+# even of a damaged file
 certificates_in() {
-  local line inside=''
+  local line inside='' ended=0
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in *'PRIVATE KEY'*) inside='' ;; *'-----BEGIN CERTIFICATE-----'*) inside=1 ;; esac
-    [ -z "$inside" ] || printf '%s\037' "$line"
-    case $line in *'-----END CERTIFICATE-----'*) inside='' ;; esac
+    [ -n "$inside" ] || continue
+    printf '%s\037' "$line"
+    case $line in *'-----END CERTIFICATE-----'*) inside='' ended=$((ended + 1)) ;; esac
+    [ "$ended" != "${2:-}" ] || break
   done <"$1"
 }
 
@@ -204,19 +211,19 @@ survey_clients() {
 # followed, those to folders only where a row is behind them. Beside etcd's also the public keys of private
 # ones; for an encrypted one openssl asks, and not on the list of files.
 survey_strangers() {
-  local i real pem path folder known=$'\n'
+  local real pem folder known
   folder=$(readlink -f -- "${SERVER_CERT%/*}")
-  for i in "${!FILE_PATH[@]}"; do
-    [ ! -e "${FILE_PATH[$i]}" ] || known=$known$(real_path "${FILE_PATH[$i]}")$'\n'
-  done
-  stranger_files | while IFS= read -r path; do
-    real=$(readlink -f -- "$path")
+  printf -v known '\n%s' ${REAL_PATHS[@]+"${REAL_PATHS[@]}"}
+  known=$known$'\n'
+  stranger_files | xargs -r -d '\n' readlink -f -- | while IFS= read -r real; do
     case $known in *$'\n'"$real"$'\n'*) continue ;; esac
     known=$known$real$'\n'
-    pem=$(timeout 2 openssl x509 -in "$real" 2>/dev/null </dev/null || embedded_certificate "$real" || :)
-    [ -z "$pem" ] || result "stranger $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
+    pem=$(certificates_in "$real" 1)
+    if [ -z "$pem" ] && grep -qs -e '-data' "$real"; then pem=$(embedded_certificate "$real" | one_line); fi
+    [ -z "$pem" ] || result "stranger $real"$'\037'"$pem"
     case $real in "${folder:--}"/*) ;; *) continue ;; esac
-    pem=$(timeout 2 openssl pkey -in "$real" -pubout 2>/dev/null </dev/null) || continue
+    pem=$(grep -qs 'PRIVATE KEY-----' "$real" &&
+      timeout 2 openssl pkey -in "$real" -pubout 2>/dev/null </dev/null) || continue
     result "stranger-key $real"$'\037'"$(printf '%s\n' "$pem" | one_line)"
   done
 }
@@ -235,7 +242,7 @@ survey_carrier() {
 }
 
 survey() {
-  local i
+  local -a REAL_PATHS=()
   result 'survey 1'
   resolve_paths
   result "clock $(date +%s)"

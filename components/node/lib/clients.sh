@@ -112,11 +112,14 @@ of_authorities() {
 # authority_patterns: what a certificate of a trusted authority has somewhere in its base64
 authority_patterns() {
   local i line pem=''
+  local -A seen=()
   for i in "${!FILE_PATH[@]}"; do
     [ "${FILE_KIND[$i]}" != trust ] || [ ! -r "${FILE_PATH[$i]}" ] || certificates_in "${FILE_PATH[$i]}"
   done | while IFS= read -r -d $'\037' line; do
     pem=$pem$line$'\n'
-    case $line in *'-----END CERTIFICATE-----'*) printf '%s' "$pem" | name_patterns && pem='' ;; esac
+    case $line in *'-----END CERTIFICATE-----'*) ;; *) continue ;; esac
+    [ -n "${seen[$pem]-}" ] || printf '%s' "$pem" | name_patterns
+    seen[$pem]=1 pem=''
   done | sort -u
 }
 
