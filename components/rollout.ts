@@ -10,7 +10,7 @@ import { differences } from "./model/differences.ts";
 import { type CrossCertificates, crossCertificates, type Handover } from "./model/handover.ts";
 import { type Authority, asReadBy, authorities as authorityRoles } from "./model/layout/rows.ts";
 import { deadIn, isHeldAt } from "./model/missing.ts";
-import { outIn, type PlannedStep, restartsIn, stepName, stepsOf } from "./model/plan.ts";
+import { outIn, type PlannedStep, type RolloutPlan, restartsIn, stepName, stepsOf } from "./model/plan.ts";
 import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
 import { type Report, readReports } from "./model/report.ts";
 import { renderStepData, type StepData } from "./model/step-data.ts";
@@ -242,13 +242,18 @@ function dataOf(
       ([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
     ),
     isHeld: isHeldAt(planned.phase, wanted.heldBefore),
-    // after the last restart of all nobody waits
-    ...(planned.phase === "retire" && planned.master === cluster.plan.order.retire.at(-1)
-      ? { pauseSeconds: 0 }
-      : {}),
+    ...(restartsFirst(planned, cluster.plan, handover) ? { pauseSeconds: 0 } : {}),
     tellsReach: false,
     takesSnapshot: cluster.plan.snapshotFrom === planned.master,
   };
+}
+
+/** Before its restarts there are none that the load balancer has to notice, unless a process was stale. */
+function restartsFirst({ phase, master }: PlannedStep, { order }: RolloutPlan, { kind }: Handover): boolean {
+  return (
+    (phase === "trust" && master === order.trust[0]) ||
+    (phase === "retire" && master === order.retire[0] && kind === "cross")
+  );
 }
 
 /** What a master signs with the keys of authorities that lie there. */

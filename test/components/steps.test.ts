@@ -121,12 +121,12 @@ test("the steps wait for each other: phases for the whole one before, masters of
   expect(onSteps).toEqual(expected);
 });
 
-test("each master has the pause behind its restarts, but for the last one of retire", () => {
+test("each master waits for the load balancer before its restarts, but for the first one of all", () => {
   const pauses = steps
     .filter(({ inputs }) => String(inputs["stdin"]).includes("\nPAUSE_SECONDS='0'\n"))
     .map(({ name }) => name);
   expect(args.pauseBetweenMasters).toBeGreaterThan(0);
-  expect(pauses).toEqual(["retire-master-1"]);
+  expect(pauses).toEqual(["trust-master-1"]);
 });
 
 test("a user who is not root runs the script through sudo, and goes through the bastion", async () => {

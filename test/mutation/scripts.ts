@@ -73,7 +73,21 @@ export const scriptMutations: readonly Mutation[] = [
     tests: "node/put-back.bats",
     test: "exit 3 without quorum",
   },
+  {
+    file: "components/node/lib/apply.sh",
+    from: '  case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac\n',
+    to: "",
+    tests: "node/members.bats",
+    test: "the load balancer is waited for before",
+  },
   // files.sh
+  {
+    file: "components/node/lib/files.sh",
+    from: 'is_wanted "$i" || { journal_add',
+    to: "false || { journal_add",
+    tests: "node/cross.bats",
+    test: "verify takes the cross-certificates away",
+  },
   {
     file: "components/node/lib/files.sh",
     from: 'dd of="$draft" conv=fsync,notrunc status=none',
@@ -402,8 +416,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/receipt.sh",
-    from: 'component.* | renewed.*) [ "${line%%=*}" = "$key" ]',
-    to: 'component.*) [ "${line%%=*}" = "$key" ]',
+    from: "case $line in component.* | renewed.*)",
+    to: "case $line in component.*)",
     tests: "node/kubernetes.bats",
     test: "what cannot be made like the present one stays",
   },

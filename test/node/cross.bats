@@ -80,14 +80,18 @@ issue() {
 }
 
 @test "verify takes the cross-certificates away when every member accepts the leaf alone, without a restart" {
+  local inode
   step "$THREE PHASE=backup TAKE_SNAPSHOT=1"
   issue
   step "$THREE PHASE=retire"$'\n'"$(new_trust)"
   members_have cross new
   : >"$FAKE/events"
+  inode=$(stat -c %i "$(at etcd-server-key)")
   step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(leaves_of new)"
   expect_code 0
   for id in "${leaf_ids[@]}"; do cmp "$(at "$id")" "$(content_of new "$id")"; done
+  # the key stays the file that it was
+  [ "$(stat -c %i "$(at etcd-server-key)")" = "$inode" ]
   grep -qx 'refused master-1 1' <<<"$OUT"
   grep -qx 'complete=1' "$(state)/receipt"
   [ "$(<"$FAKE/events")" = '' ]

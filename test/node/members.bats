@@ -52,6 +52,13 @@ trust_both() {
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
 
+@test "the load balancer is waited for before the first restart, and not again" {
+  step "$THREE PAUSE_SECONDS=60"$'\n'"$(want_both)"'
+    sleep() { case $1 in ??.*) printf "wait\n" >>"$FAKE/events" ;; *) command sleep "$1" ;; esac; }'
+  expect_code 0
+  [ "$(<"$FAKE/events")" = $'wait\nstart etcd\nstart kube-apiserver' ]
+}
+
 @test "one other member that is down: no restart" {
   rm -r "$FAKE/members/10.9.0.3"
   refused 3 'a restart would lose quorum: 1 other members answer, the cluster has 3' "$(want_both)"

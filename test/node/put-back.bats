@@ -97,6 +97,16 @@ facts() {
   [ "$(<"$FAKE/events")" = 'start etcd' ]
 }
 
+@test "the load balancer's time counts from when the step began, and only before its first restart" {
+  local -r began='read -r BEGAN _ </proc/uptime; sleep() { printf "%s " "$1"; }; RESTARTED=0 PAUSE_SECONDS=9'
+  run call "$began; wait_for_balancer"
+  [[ $output =~ (8\.[0-9]{2}|9\.00) ]]
+  # what the step did before has its part in it
+  [ -z "$(call "$began; BEGAN=\$((\${BEGAN%.*} - 9)).00; wait_for_balancer")" ]
+  [ -z "$(call "$began; PAUSE_SECONDS=0; wait_for_balancer")" ]
+  [ -z "$(call "$began; RESTARTED=1; wait_for_balancer")" ]
+}
+
 @test "allowOutage takes no check away where there are three members" {
   call 'may_restart etcd'
   call '! may_restart etcd

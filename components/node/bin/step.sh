@@ -22,7 +22,6 @@ phase_backup() {
 phase_trust() {
   require_health
   apply_files
-  pause_if_restarted
 }
 
 phase_issue() {
@@ -52,7 +51,6 @@ phase_retire() {
   require_health
   require_wanted_served
   apply_renewals
-  pause_if_restarted
 }
 
 # write_all: all files of a master that is not a member yet, where nothing runs and nothing is started
@@ -215,6 +213,8 @@ main() {
   umask 077
   # once begun, a step finishes or puts back, with or without its connection
   trap '' HUP PIPE
+  # seconds since the boot, with two decimals
+  read -r BEGAN _ </proc/uptime
   RESTARTED=0 WRITTEN=0 PROBLEM='' QUORUM_SEEN='' STALE_BEFORE='' KEPT_GROUPS='' LINKED_GROUPS=''
   prepare_environment
   ETCD_USER=$(etcd_user)

@@ -6,9 +6,8 @@ apply_files() {
   local component
   require_free_space
   require_safe_restarts
-  receipt_put 0 ||
+  record_fresh_components ||
     fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
-  record_fresh_components
   write_files || put_back 'a file could not be written'
   for component in $PHASE_COMPONENTS; do
     restart_stale "$component" || put_back "$component: ${PROBLEM:-not healthy}"
@@ -41,15 +40,17 @@ needs_restart() {
 
 # record_fresh_components: before the first write, so that a put-back does not make readers look stale
 record_fresh_components() {
-  local component
+  local component now
+  local -a records=()
   for component in $PHASE_COMPONENTS; do
-    ! is_out "$component" && [ -n "$(identity "$component")" ] || continue
-    if is_stale "$component"; then
+    ! is_out "$component" && now=$(identity "$component") && [ -n "$now" ] || continue
+    if is_stale "$component" "$now"; then
       STALE_BEFORE="$STALE_BEFORE $component"
     else
-      record_start "$component" || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
+      records+=("component.$component" "$(start_record "$component" "$now")")
     fi
   done
+  receipt_put 0 ${records[@]+"${records[@]}"}
 }
 
 # restart_stale COMPONENT: at most one restart
@@ -57,6 +58,7 @@ restart_stale() {
   PROBLEM=''
   if is_out "$1" || ! is_stale "$1"; then return 0; fi
   is_expected "$1" || return 0
+  case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac
   may_restart "$1" || return 1
   case $1 in etcd | kube-apiserver) RESTARTED=1 ;; esac
   restart_component "$1"
@@ -187,10 +189,14 @@ require_free_space() {
   done
 }
 
-# pause_if_restarted: the load balancer's time to notice that this master is back; the only unconditional wait
-pause_if_restarted() {
-  if [ "$RESTARTED" != 0 ] && [ "$PAUSE_SECONDS" != 0 ]; then
-    say "waiting $PAUSE_SECONDS s for the load balancer"
-    sleep "$PAUSE_SECONDS"
-  fi
+# wait_for_balancer: its time to notice that the master before this one is back, since this step has begun;
+# the only unconditional wait
+wait_for_balancer() {
+  local now left
+  [ "$RESTARTED" = 0 ] && [ "$PAUSE_SECONDS" != 0 ] || return 0
+  read -r now _ </proc/uptime
+  left=$((PAUSE_SECONDS * 100 + 10#${BEGAN/./} - 10#${now/./}))
+  [ "$left" -gt 0 ] || return 0
+  say "waiting for the load balancer: $PAUSE_SECONDS s after the master before this one"
+  sleep "$((left / 100)).$(printf '%02d' "$((left % 100))")"
 }

@@ -80,7 +80,7 @@ same_owner() {
 stage_of() {
   local real
   real=$(real_path "$1") || return 1
-  printf '%s/.etcd-rotation.new' "$(dirname "$real")"
+  printf '%s/.etcd-rotation.new' "${real%/*}"
 }
 
 # stage_content INDEX: stdin, complete and fsynced, under the file's final name in the staging folder; owner,
@@ -135,14 +135,15 @@ finish_commit() (
 # finish_stages: what an interrupted run had decided is finished, what it had only begun is erased
 finish_stages() {
   local path folder
+  local -A begun=()
   finish_commit || return 1
   for path in "${FILE_PATH[@]}"; do
     folder=$(stage_of "$path") || continue
-    rm -rf "$folder"
+    begun[$folder]=1
     # of a version that decided by this name
     [ ! -d "${folder%.new}" ] || commit_stages "${folder%.new}" || return 1
   done
-  rm -rf "$STATE_DIR/staged.new" "$STATE_DIR/journal.done" "$STATE_DIR"/journal/*.new
+  rm -rf "${!begun[@]}" "$STATE_DIR/staged.new" "$STATE_DIR/journal.done" "$STATE_DIR"/journal/*.new
 }
 
 # is_wanted INDEX: the file holds exactly the wanted content, for its reader to read
@@ -168,7 +169,7 @@ is_written() {
 
 # write_files: each file with wanted content that it does not have yet; a pair at once. Sets WRITTEN.
 write_files() {
-  local i j folder
+  local i j
   local -a group
   WRITTEN=0
   for i in "${!FILE_PATH[@]}"; do
@@ -191,17 +192,26 @@ group_is_wanted() {
   for i in "$@"; do is_wanted "$i" || return 1; done
 }
 
-# write_group INDEX...: a trust file, or a certificate and its key: journalled, staged, checked, renamed
+# write_group INDEX...: a trust file, or a certificate and its key: what of it is not as wanted is journalled,
+# staged, checked, renamed
 write_group() {
-  local i folder file certificate='' key=''
+  local i folder file certificate='' key='' written=' '
   local -a folders=()
-  for i in "$@"; do journal_add "${FILE_PATH[$i]}" || return 1; done
   for i in "$@"; do
-    printf '%s' "${FILE_CONTENT[$i]}" | stage_content "$i" || return 1
-    folder=$(stage_of "${FILE_PATH[$i]}")
-    # the key's first: a reader that comes in between retries a pair that does not match
-    folders=("$folder" ${folders[@]+"${folders[@]}"})
-    file=$folder/$(basename "$(real_path "${FILE_PATH[$i]}")")
+    is_wanted "$i" || { journal_add "${FILE_PATH[$i]}" && written="$written$i "; } || return 1
+  done
+  for i in "$@"; do
+    file=${FILE_PATH[$i]}
+    case $written in
+      *" $i "*)
+        printf '%s' "${FILE_CONTENT[$i]}" | stage_content "$i" || return 1
+        folder=$(stage_of "$file")
+        # the key's first: a reader that comes in between retries a pair that does not match
+        folders=("$folder" ${folders[@]+"${folders[@]}"})
+        file=$(real_path "$file")
+        file=$folder/${file##*/}
+        ;;
+    esac
     case ${FILE_KIND[$i]} in
       cert) certificate=$file ;;
       key) key=$file ;;
@@ -212,7 +222,7 @@ write_group() {
     is_pair "$certificate" "$key" || return 1
   fi
   commit_stages ${folders[@]+"${folders[@]}"} || return 1
-  for i in "$@"; do
+  for i in $written; do
     say "wrote ${FILE_PATH[$i]}"
     WRITTEN=$((WRITTEN + 1))
   done

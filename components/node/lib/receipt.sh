@@ -9,22 +9,28 @@ receipt_get() {
   done <"$STATE_DIR/receipt"
 }
 
-# receipt_put COMPLETE [KEY VALUE]: writes the whole receipt anew; what is noted of components and renewals
-# stays, but for KEY, which gets VALUE or, without one, goes
+# receipt_put COMPLETE [KEY VALUE]...: writes the whole receipt anew; what is noted of components and renewals
+# stays, but for each KEY, which gets VALUE or, where that is empty, goes
 receipt_put() {
-  local -r file=$STATE_DIR/receipt key=${2:-}
-  local line
+  local -r file=$STATE_DIR/receipt complete=$1
+  local line i keys=' '
+  shift
+  for ((i = 1; i <= $#; i += 2)); do keys="$keys${!i} "; done
   install -d -m 700 "$STATE_DIR" || return 1
   {
     printf 'version=1\nowner=%s\ncluster=%s\nrollout=%s\n' "$OWNER" "$CLUSTER_ID" "$ROLLOUT"
     printf 'attempt=%s\nrotation=%s\nauthorities=%s\n' "$ATTEMPT" "$ROTATION" "$AUTHORITIES"
-    printf 'phase=%s\ncomplete=%s\n' "$PHASE" "$1"
+    printf 'phase=%s\ncomplete=%s\n' "$PHASE" "$complete"
     if [ -f "$file" ]; then
       while IFS= read -r line; do
-        case $line in component.* | renewed.*) [ "${line%%=*}" = "$key" ] || printf '%s\n' "$line" ;; esac
+        case $keys in *" ${line%%=*} "*) continue ;; esac
+        case $line in component.* | renewed.*) printf '%s\n' "$line" ;; esac
       done <"$file"
     fi
-    [ -z "${3:-}" ] || printf '%s=%s\n' "$key" "$3"
+    while [ $# -gt 0 ]; do
+      [ -z "$2" ] || printf '%s=%s\n' "$1" "$2"
+      shift 2
+    done
   } | replace_file "$file.new" "$file" 600
 }
 
@@ -82,7 +88,12 @@ start_digest() {
 
 # record_start COMPONENT: notes that its current process has read the files as they are now
 record_start() {
-  receipt_put 0 "component.$1" "$(identity "$1") $(start_digest "$1")"
+  receipt_put 0 "component.$1" "$(start_record "$1" "$(identity "$1")")"
+}
+
+# start_record COMPONENT IDENTITY: which process it is, and what it has read
+start_record() {
+  printf '%s %s' "$2" "$(start_digest "$1")"
 }
 
 # is_stale COMPONENT [IDENTITY]: its process may not have read what is now on disk; in doubt, true

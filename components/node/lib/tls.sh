@@ -46,9 +46,23 @@ sha256() {
   printf '%s' "${sum%% *}"
 }
 
-# fingerprint: SHA-256 of the DER of the certificate on stdin
+# fingerprint: SHA-256 of the DER of the certificate on stdin; nothing for none
 fingerprint() {
-  openssl x509 -outform DER 2>/dev/null | sha256
+  local both
+  both=$(fingerprint_and_end)
+  printf '%s' "${both%% *}"
+}
+
+# fingerprint_and_end: of the certificate on stdin, the end as openssl writes it
+fingerprint_and_end() {
+  local line sum='' end=''
+  while IFS= read -r line; do
+    case $line in
+      *Fingerprint=*) sum=${line#*=} && sum=${sum//:/} && sum=${sum,,} ;;
+      notAfter=*) end=${line#*=} ;;
+    esac
+  done < <(openssl x509 -noout -enddate -fingerprint -sha256 2>/dev/null)
+  printf '%s %s' "$sum" "$end"
 }
 
 # certificate_public_key / key_public_key: SHA-256 of the public key on stdin; the key never leaves openssl

@@ -89,21 +89,17 @@ is_written_and_read() {
 
 # report_served ROLE: fingerprint and end of the certificate on stdin
 report_served() {
-  local pem end
-  pem=$(cat)
-  end=$(printf '%s\n' "$pem" | openssl x509 -noout -enddate | cut -d = -f 2) || :
-  result "served $MASTER $1 $(printf '%s\n' "$pem" | fingerprint) $end"
+  result "served $MASTER $1 $(fingerprint_and_end)"
 }
 
 # report_listings: the three listings of the official page, a line per certificate
 report_listings() {
-  local pattern file end
+  local pattern file
   for pattern in ${LISTINGS[@]+"${LISTINGS[@]}"}; do
     # unquoted on purpose: the pattern is a glob of the layout table
     for file in $pattern; do
       grep -q -e '-----BEGIN CERTIFICATE' "$file" 2>/dev/null || continue
-      end=$(openssl x509 -in "$file" -noout -enddate | cut -d = -f 2) || :
-      result "listing $MASTER $file $(real_path "$file") $(fingerprint <"$file") $end"
+      result "listing $MASTER $file $(real_path "$file") $(fingerprint_and_end <"$file")"
     done
   done
 }
