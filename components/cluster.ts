@@ -108,7 +108,10 @@ async function claimAndLook(
   const all = surveyTargets(args, owner, [...table, ...kubernetesTable]);
   const { name: claim, targets } = pulumi.runtime.isDryRun()
     ? { name: "", targets: all }
-    : await claimMasters(all, owner, skipUnreachable);
+    : await claimMasters(all, owner, {
+        probes: args.probe !== "off",
+        skipsUnreachable: skipUnreachable === true,
+      });
   const look = async () => {
     const found = foundOf((await takeSurvey(targets, skipUnreachable)).masters, args.masters);
     const now = Date.now();

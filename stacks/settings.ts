@@ -9,7 +9,7 @@ import { leaves } from "../components/model/layout/rows.ts";
 import { layoutKinds, layouts } from "../components/model/layout/tables.ts";
 import { holds } from "../components/model/missing.ts";
 import { renewModes } from "../components/model/renewals.ts";
-import { type ClusterArgs, keyAlgorithms, tablesOf } from "../components/model/settings.ts";
+import { type ClusterArgs, keyAlgorithms, probePolicies, tablesOf } from "../components/model/settings.ts";
 import { foreignPolicies } from "../components/model/trust.ts";
 import { describeIssue, mayHoldKey } from "./describe-issue.ts";
 import { extraFiles } from "./extra-files.ts";
@@ -196,6 +196,7 @@ const schema = z
     foreignAuthorities: z.enum(foreignPolicies).optional(),
     crossCertificates: z.enum(crossPolicies).optional(),
     clients: z.strictObject({ ignore: z.array(client) }).optional(),
+    probe: z.enum(probePolicies).optional(),
     allowOutage: z.boolean().default(false),
     skipUnreachable: z.boolean().default(false),
     holdBefore: z.enum(holds).optional(),

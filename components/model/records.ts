@@ -103,6 +103,16 @@ export const stepRecords = {
   carrier: { words: text },
   refused: { master: word, leaves: number },
   held: { master: word },
+  probe: {
+    master: word,
+    target: oneOf("etcd", "kube-apiserver"),
+    state: oneOf("answers", "silent", "refused"),
+    tries: number,
+    failures: number,
+    gapMilliseconds: number,
+    endedBeforeMilliseconds: number,
+    slowestMilliseconds: number,
+  },
   done: { attempt: word, phase: word, master: word },
 } as const satisfies Table;
 

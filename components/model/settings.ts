@@ -11,6 +11,9 @@ import type { Window } from "./window.ts";
 export const keyAlgorithms = ["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"] as const;
 export type KeyAlgorithm = (typeof keyAlgorithms)[number];
 
+export const probePolicies = ["on", "off"] as const;
+export type ProbePolicy = (typeof probePolicies)[number];
+
 /** What of the settings decides how masters are reached and treated; durations in seconds. */
 export interface ClusterArgs {
   readonly rotation: string;
@@ -49,6 +52,8 @@ export interface ClusterArgs {
   readonly crossCertificates?: CrossPolicy | undefined;
   /** of etcd, besides Kubernetes: Secrets, processes, units and addresses that nobody is told of and nothing waits for */
   readonly clients?: { readonly ignore: readonly string[] } | undefined;
+  /** what clients notice of an update is watched on the masters, unless it is off */
+  readonly probe?: ProbePolicy | undefined;
   readonly allowOutage: boolean;
   readonly skipUnreachable?: boolean;
   readonly holdBefore?: Hold | undefined;

@@ -15,7 +15,7 @@ import { assignments } from "./shell.ts";
 
 /** What every script on one master is told. Public but for `contents`. */
 export interface StepData {
-  readonly phase: Phase | "survey";
+  readonly phase: Phase | "survey" | "claim";
   readonly master: Placed & { readonly name: string };
   readonly memberAddresses: readonly string[];
   /** members that leadership may go to, the best first */

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { claimRecords, readRecords } from "../model/records.ts";
 import { assignments } from "../model/shell.ts";
-import { stateFolder } from "../model/step-data.ts";
+import { renderStepData } from "../model/step-data.ts";
 import { claimScript } from "../node/scripts.ts";
 import { type Running, startOverSsh } from "./ssh.ts";
 import { UnreachableError } from "./ssh-errors.ts";
@@ -20,16 +20,17 @@ export interface Claim {
 /**
  * Claims every master for this run, until this process ends: Pulumi's own lock does not help against another machine or backend.
  * Where a script of an earlier run is still at work, it waits for its end.
- * @param skipsUnreachable goes on without masters that do not answer over SSH
+ * @param options.probes each master watches its own etcd and kube-apiserver for as long as it is claimed, once backup has begun
+ * @param options.skipsUnreachable goes on without masters that do not answer over SSH
  * @throws Error naming who has claimed which master, and since when
  */
 export async function claimMasters(
   targets: readonly SurveyTarget[],
   owner: string,
-  skipsUnreachable = false,
+  { probes = false, skipsUnreachable = false } = {},
 ): Promise<Claim> {
   const name = `${owner} ${claimant()}`;
-  const claims = await Promise.allSettled(targets.map((target) => claim(target, name)));
+  const claims = await Promise.allSettled(targets.map((target) => claim(target, name, probes)));
   const running = claims.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const isSkipped = (each: PromiseSettledResult<Running>) =>
     skipsUnreachable && each.status === "rejected" && each.reason instanceof UnreachableError;
@@ -49,18 +50,14 @@ export async function claimMasters(
   return { name, targets: targets.filter((_, index) => claims[index]?.status === "fulfilled") };
 }
 
-function claim({ access, bastion, data }: SurveyTarget, name: string): Promise<Running> {
+function claim({ access, bastion, data }: SurveyTarget, name: string, probes: boolean): Promise<Running> {
   const { gateSeconds } = data;
-  const values = {
-    MASTER: data.master.name,
-    PHASE: "claim",
-    STATE_DIR: stateFolder,
-    CLAIM: name,
-    CLAIM_SECONDS: claimSeconds,
-    GATE_SECONDS: gateSeconds,
-  };
+  const script = claimScript(
+    renderStepData({ ...data, phase: "claim", claim: name }) +
+      assignments({ CLAIM_SECONDS: claimSeconds, PROBE: probes ? 1 : 0 }),
+  );
   const patience = { firstLineSeconds: gateSeconds + 2 * claimSeconds, signSeconds: claimSeconds / 3 };
-  return startOverSsh(access, bastion, remoteShell(access.user), claimScript(assignments(values)), patience);
+  return startOverSsh(access, bastion, remoteShell(access.user), script, patience);
 }
 
 /** Who runs this, for the other one to ask. */

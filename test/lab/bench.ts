@@ -16,14 +16,14 @@ import { isServing } from "./support/well.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
 
-const usage = `Usage: npm run bench [-- --json] [-- --runs N] [-- --two-restarts] [-- --one-step] [-- --kubernetes | --expired]
+const usage = `Usage: npm run bench [-- --json] [-- --runs N] [-- --two-restarts] [-- --one-step] [-- --no-probe] [-- --kubernetes | --expired]
 
 Measures rotations of three masters in a fresh lab: wall time of preview, status and up, where up spends it by the engine's
 event log, restarts per component, the longest gaps of etcd writes and API requests through the load balancer, and the size
 of the state. --runs measures so many, and prints the median and in parentheses the least and the most. --two-restarts adds as many without
 cross-certificates. --one-step adds, for
 comparison, the order of a plain script: new authority and leaves, master by master, one restart, nothing that trusts both.
---kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's
+--no-probe measures with probe: off. --kubernetes renews Kubernetes' own certificates in the same rollout. --expired measures a recovery instead: etcd's
 authority and leaves have expired, and no member has started; seconds from the start of up until every member answers.
 Needs npm run setup.
 `;
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
       runs: { type: "string", default: "1" },
       "two-restarts": { type: "boolean", default: false },
       "one-step": { type: "boolean", default: false },
+      "no-probe": { type: "boolean", default: false },
       kubernetes: { type: "boolean", default: false },
       expired: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -66,6 +67,9 @@ async function main(): Promise<void> {
   process.env["PULUMI_DEBUG_COMMANDS"] = "true";
   const lab = await startLab({ name: "lab-bench" });
   const stack = await LabStack.create(lab, "bench-0");
+  if (values["no-probe"]) {
+    stack.configure({ probe: "off" });
+  }
   if (values.kubernetes) {
     stack.configure({ kubernetes: undefined });
   }

@@ -75,7 +75,7 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
-    from: '  case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac\n',
+    from: "  case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac\n",
     to: "",
     tests: "node/members.bats",
     test: "the load balancer is waited for before",
@@ -621,6 +621,42 @@ export const scriptMutations: readonly Mutation[] = [
     to: "cat >/dev/null ||",
     tests: "node/lock.bats",
     test: "a claim leaves the functions",
+  },
+  // probe.sh
+  {
+    file: "components/node/bin/step.sh",
+    from: "  begin_probe 2>/dev/null || :\n",
+    to: "",
+    tests: "node/probe.bats",
+    test: "a step says what it has seen",
+  },
+  {
+    file: "components/node/lib/probe.sh",
+    from: " -no_ign_eof",
+    to: "",
+    tests: "node/probe.bats",
+    test: "the probe killed",
+  },
+  {
+    file: "components/node/lib/probe.sh",
+    from: 'etcd_request deleterange "{$key}"',
+    to: ":",
+    tests: "node/probe.bats",
+    test: "the claim killed",
+  },
+  {
+    file: "components/node/lib/probe.sh",
+    from: "      400 | 403 | 404) break ;;\n",
+    to: "",
+    tests: "node/probe.bats",
+    test: "does not let it write",
+  },
+  {
+    file: "components/node/lib/probe.sh",
+    from: "IFS= read -r -t 3 line <&5",
+    to: "IFS= read -r line <&5",
+    tests: "node/probe.bats",
+    test: "does not come ends the try",
   },
   // process.sh, tls.sh, output.sh
   {

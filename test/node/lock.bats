@@ -122,7 +122,7 @@ claim() {
   whole=$(<"$SUITE/claim.sh")
   printf '%s\n' "${whole%%@DATA@*}" \
     "STATE_DIR='$(state)' MASTER=master-1 PHASE=claim CLAIM='$1 me@here pid 7'" \
-    "GATE_SECONDS=0 CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
+    "PROBE=0 GATE_SECONDS=0 CLAIM_SECONDS=${2:-30}" "${whole##*@DATA@}" >"$FAKE/claim-$1"
   # shellcheck disable=SC2094 # the fifo keeps standard input open
   { cat "$FAKE/claim-$1"; cat "$FAKE/open-$1"; } | on_master bash -s >"$FAKE/claim-$1.out" 2>&1 3>&-
 }

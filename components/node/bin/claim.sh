@@ -3,6 +3,8 @@
 # process with the connection, or with a silence of CLAIM_SECONDS.
 
 source "${BASH_SOURCE%/*}/../lib/output.sh"
+source "${BASH_SOURCE%/*}/../lib/tls.sh"
+source "${BASH_SOURCE%/*}/../lib/probe.sh"
 
 main() {
   set -uo pipefail
@@ -21,6 +23,8 @@ main() {
     printf 'Cannot write %s/functions: %s\n' "$STATE_DIR" "$(df -h "$STATE_DIR" | tail -n 1)" >&2
     exit "$EXIT_PRECONDITION"
   }
+  # its input ends with this process, however that does
+  if [ "$PROBE" = 1 ]; then exec 7> >(probe 8>&- >/dev/null 2>&1); else rm -f "$STATE_DIR/probe"; fi
   result claimed
   while IFS= read -r -t "$CLAIM_SECONDS" _; do :; done
   # otherwise bash would wait for more of the script

@@ -7,8 +7,10 @@ source "${BASH_SOURCE%/*}/../lib/backup.sh"
 source "${BASH_SOURCE%/*}/../lib/recovery.sh"
 source "${BASH_SOURCE%/*}/../lib/worker-authority.sh"
 source "${BASH_SOURCE%/*}/../lib/verify.sh"
+source "${BASH_SOURCE%/*}/../lib/probe.sh"
 
 phase_backup() {
+  begin_probe 2>/dev/null || :
   # all masters do this before any is changed: a rollout never starts on a cluster that is not well
   require_health
   # fails before anything is changed where a stopped member's data could not be copied later
@@ -243,5 +245,6 @@ run_phase() {
   finish_stages || fail "$EXIT_UNHEALTHY" 'Cannot finish the files that an interrupted run had staged'
   load_saved
   if [ "$JOINING" = 1 ]; then write_all; else "phase_$PHASE"; fi
+  report_probe 2>/dev/null || :
   result "done $ATTEMPT $PHASE $MASTER"
 }
