@@ -165,10 +165,10 @@ Changes nothing. pulumi preview shows the same below the diff of its resources."
 export function declareReport(program: Command) {
   return program
     .command("report")
-    .summary("the record of a rollout: times, restarts, certificates before and after")
+    .summary("the record of a rollout: times, restarts, gaps, certificates before and after")
     .description(
       "Writes the record of a rollout, as an HTML page and as JSON, from the states in the backend's history: each step with its times, \
-restarts, certificates before and after by SHA-256, the result. Of one that has failed too, up to the last step that ended. \
+restarts, the longest gaps of etcd's writes and of the API, certificates before and after by SHA-256, the result. Of one that has failed too, up to the last step that ended. \
 Public data only; needs no passphrase and asks no master.",
     )
     .argument("[stack]")
@@ -177,7 +177,10 @@ Public data only; needs no passphrase and asks no master.",
     .option("--history <folder>", "a copy of the history, of a backend that is neither a folder nor a bucket")
     .addOption(jsonOption)
     .addOption(cwdOption)
-    .addHelpText("after", "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder");
+    .addHelpText(
+      "after",
+      "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder",
+    );
 }
 
 /** In seconds. */

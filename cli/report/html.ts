@@ -1,6 +1,11 @@
 import { components } from "../../components/model/layout/rows.ts";
 import { phases } from "../../components/model/plan.ts";
-import type { EndedStep, ReportedCertificate, RolloutReport } from "../../components/model/rollout-report.ts";
+import type {
+  EndedStep,
+  Probed,
+  ReportedCertificate,
+  RolloutReport,
+} from "../../components/model/rollout-report.ts";
 import { type Html, html, type Part } from "./markup.ts";
 import { timeLine } from "./time-line.ts";
 
@@ -23,11 +28,18 @@ ${summary(report)}
 ${endOf(report)}
 <h2>Time line</h2>
 <p>A bar is a step, as the engine has recorded it (UTC): from the end of the last thing that it waited for to its own end, gate \
-included. The letters below are what it has restarted, in that order.</p>
+included. The letters below are what it has restarted, in that order. Below them, for writes through the master's etcd and for its \
+API server, the longest time without a success that the probe has seen in each step.</p>
 ${timeLine(report)}
-<h2>Restarts</h2>
+<h2>What it has cost</h2>
 ${table(
-  ["master", ...components],
+  ["master", "", "longest gap", "tries", "failed", "slowest"],
+  report.masters.flatMap((master) => gapRows(master, report)),
+)}
+<p>A gap is between two successes of the probe on that master, which tries its own etcd and API server, and no other, twice a second: \
+clients that go on to another master have less. ${movesOf(report)}</p>
+${table(
+  ["restarts", ...components],
   report.masters.map((master) => [
     master,
     ...components.map((component) => report.restarts[master]?.[component] ?? 0),
@@ -89,6 +101,41 @@ function endOf({ steps, remaining, pending, result }: RolloutReport): Html {
 The state does not have what a step that failed has said: the log of up has it.</p>`;
 }
 
+function gapRows(master: string, { probes }: RolloutReport): Part[][] {
+  return [
+    [master, "etcd writes", ...gapOf(probes[master]?.etcd)],
+    ["", "API", ...gapOf(probes[master]?.["kube-apiserver"])],
+  ];
+}
+
+function gapOf(probed: Probed | undefined): Part[] {
+  if (probed === undefined) {
+    return ["no probe", "", "", ""];
+  }
+  const { state, tries, failures, longestGapMilliseconds: gap, slowestMilliseconds: slowest } = probed;
+  switch (state) {
+    case "refused":
+      return ["it may not ask", tries, failures, ""];
+    case "silent":
+      return ["no answer", tries, failures, ""];
+    case "answers":
+      return [seconds(gap), tries, failures, seconds(slowest)];
+    default:
+      return state satisfies never;
+  }
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(2)} s`;
+}
+
+function movesOf({ leadershipMoves }: RolloutReport): string {
+  const moves = leadershipMoves.map(({ from, to, phase }) => `from ${from} to ${to} (${phase})`);
+  return moves.length === 0
+    ? "No step has handed leadership over."
+    : `Leadership handed over ${moves.join(", ")}.`;
+}
+
 function beforeOf({ before }: RolloutReport): string {
   return before === undefined
     ? "Before: not known, since the history has no earlier rollout that ended well."
@@ -108,10 +155,10 @@ function certificateRow({ place, role, before, after, change, isSeen }: Reported
 }
 
 function stepRow({ phase, master, started, ended, words }: EndedStep) {
-  const seconds = (Date.parse(ended) - Date.parse(started)) / 1000;
+  const after = seconds(Date.parse(ended) - Date.parse(started));
   return [
     instant(ended),
-    `${seconds.toFixed(1)} s`,
+    after,
     html`<span class="key ${phase}"></span> ${phase} ${master}`,
     words.map((line) => html`<div>${line}</div>`),
   ];
@@ -124,10 +171,10 @@ function list(title: string, lines: readonly string[]): Html {
 }
 
 function table(titles: readonly string[], rows: readonly (readonly Part[])[]): Html {
-  return html`<table>
+  return html`<div class="wide"><table>
 <thead><tr>${titles.map((title) => html`<th>${title}</th>`)}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>\n`)}</tbody>
-</table>`;
+</table></div>`;
 }
 
 /** `2026-11-28 01:01:56` */
@@ -155,10 +202,18 @@ table { border-collapse: collapse; }
 th, td { padding: .2em .8em .2em 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--quiet); font-weight: normal; }
 code { font-size: 11px; overflow-wrap: anywhere; }
-svg { width: 100%; height: auto; }
+@media screen { .wide { overflow-x: auto; } }
+.wide th, .wide td { white-space: nowrap; }
+.wide td:has(code), .wide td:has(div) { white-space: normal; }
+.wide code { display: block; min-width: 32ch; }
+svg { width: 100%; min-width: 640px; height: auto; }
 svg text { fill: var(--ink); font-size: 12px; }
 svg line { stroke: var(--line); }
 .key { display: inline-block; width: .8em; height: .8em; }
+rect.track { fill: var(--line); }
+.gap { fill: #c8372d; background: #c8372d; }
+.brief { fill: #d9a32b; background: #d9a32b; }
+svg text.small { fill: var(--quiet); font-size: 10px; }
 ${phases.map((phase, index) => `.${phase} { fill: ${colours[index]}; background: ${colours[index]}; }`).join("\n")}
 `,
 };

@@ -50,6 +50,22 @@ export interface EndedStep {
   readonly restarts: readonly Component[];
   /** what it said on the way */
   readonly words: readonly string[];
+  /** what the probe of its master has seen since the step before */
+  readonly probe: readonly (Probed & { readonly target: ProbeTarget; readonly gapEnded: string })[];
+}
+
+export type ProbeTarget = "etcd" | "kube-apiserver";
+
+/** What the probe on a master has seen of its own etcd, by writes, and of its kube-apiserver. */
+export interface Probed {
+  /** silent: none has succeeded; refused: the first answer was that it may not, and it has not tried again */
+  readonly state: "answers" | "silent" | "refused";
+  readonly tries: number;
+  readonly failures: number;
+  /** between two tries that succeeded */
+  readonly longestGapMilliseconds: number;
+  /** of those that succeeded */
+  readonly slowestMilliseconds: number;
 }
 
 /** A certificate by its SHA-256 and, in ISO 8601, its end. */
@@ -84,6 +100,9 @@ export interface RolloutReport extends Pick<KeptState, "cluster" | "rotation" | 
   readonly steps: readonly EndedStep[];
   /** how often, by master */
   readonly restarts: Readonly<Record<string, Readonly<Partial<Record<Component, number>>>>>;
+  /** by master, over all its steps; a master without one has had no probe */
+  readonly probes: Readonly<Record<string, Readonly<Partial<Record<ProbeTarget, Probed>>>>>;
+  readonly leadershipMoves: readonly { readonly from: string; readonly to: string; readonly phase: Phase }[];
   /** names of the steps that have not ended, of a rollout that has not come to its end */
   readonly remaining: readonly string[];
   readonly certificates: readonly ReportedCertificate[];
@@ -134,7 +153,8 @@ function reportOf(
   const masters = mastersOf(all, steps);
   const before = earlier.findLast(({ result }) => result === "succeeded");
   const isEnded = update.result === "succeeded";
-  const number = isEnded ? state.rollout : toldIn(steps);
+  // of one of several clusters the state has it encrypted
+  const number = (isEnded ? state.rollout : undefined) ?? toldIn(steps);
   const other = update.result === "unfinished" ? "unfinished" : "failed";
   return {
     stack,
@@ -148,6 +168,13 @@ function reportOf(
     masters,
     steps,
     restarts: Object.fromEntries(masters.map((master) => [master, restartsOf(master, steps)])),
+    probes: Object.fromEntries(masters.flatMap((master) => probedOn(master, steps))),
+    leadershipMoves: steps.flatMap(({ master: from, phase, words }) =>
+      words.flatMap((line) => {
+        const [, to] = /^leadership handed to (.+)$/.exec(line) ?? [];
+        return to === undefined ? [] : { from, to, phase };
+      }),
+    ),
     remaining: isEnded ? [] : remainingOf(masters, steps),
     pending,
     certificates: certificatesOf(state, masters, served, before?.certificates ?? []),
@@ -162,7 +189,8 @@ function endedSteps({ steps, update }: KeptState): EndedStep[] {
   return steps
     .toSorted((a, b) => a.ended - b.ended)
     .flatMap((step) => {
-      const done = readRecords(answerLines(step.stdout), stepRecords).done.at(-1);
+      const records = readRecords(answerLines(step.stdout), stepRecords);
+      const done = records.done.at(-1);
       const phase = phases.find((each) => each === done?.phase);
       if (done === undefined || phase === undefined) {
         return [];
@@ -175,7 +203,14 @@ function endedSteps({ steps, update }: KeptState): EndedStep[] {
       const words = own.map((line) => line.slice(beginning.length));
       const starts = [begin, ...step.after].filter((time) => time <= step.ended);
       const started = iso(starts.length === 0 ? step.ended : Math.max(...starts));
-      return { attempt, phase, master, started, ended: iso(step.ended), restarts: restartsIn(words), words };
+      const probe = records.probe.map(({ target, state, tries, failures, ...seen }) => ({
+        ...{ target, state, tries, failures },
+        longestGapMilliseconds: seen.gapMilliseconds,
+        gapEnded: iso(step.ended - seen.endedBeforeMilliseconds),
+        slowestMilliseconds: seen.slowestMilliseconds,
+      }));
+      const ended = iso(step.ended);
+      return { attempt, phase, master, started, ended, restarts: restartsIn(words), words, probe };
     });
 }
 
@@ -190,6 +225,35 @@ function restartsOf(master: string, steps: readonly EndedStep[]): Partial<Record
   const own = steps.filter((step) => step.master === master).flatMap(({ restarts }) => restarts);
   const counted = components.map((each) => [each, own.filter((component) => component === each).length]);
   return Object.fromEntries(counted.filter(([, count]) => count !== 0));
+}
+
+function probedOn(
+  master: string,
+  steps: readonly EndedStep[],
+): (readonly [string, RolloutReport["probes"][string]])[] {
+  const seen = steps.flatMap((step) => (step.master === master ? step.probe : []));
+  const targets = (["etcd", "kube-apiserver"] as const).flatMap((target) => {
+    const own = seen.filter((each) => each.target === target);
+    const last = own.at(-1);
+    const most = (value: (each: Probed) => number) => Math.max(...own.map(value));
+    const sum = (value: (each: Probed) => number) => own.reduce((total, each) => total + value(each), 0);
+    return last === undefined
+      ? []
+      : [
+          [
+            target,
+            {
+              // once it has answered, it says so to the end
+              state: last.state,
+              tries: sum(({ tries }) => tries),
+              failures: sum(({ failures }) => failures),
+              longestGapMilliseconds: most(({ longestGapMilliseconds }) => longestGapMilliseconds),
+              slowestMilliseconds: most(({ slowestMilliseconds }) => slowestMilliseconds),
+            },
+          ] as const,
+        ];
+  });
+  return targets.length === 0 ? [] : [[master, Object.fromEntries(targets)]];
 }
 
 /** The number in the name of the backup that backup has made, or found there. */

@@ -154,6 +154,41 @@ test("the steps of a stack with several clusters are none of this stack's", () =
   expect(existsSync(join(folder, "reports"))).toBe(false);
 });
 
+test("the page has what the probes have seen, and says where there was none", () => {
+  const seen = (line: string) => ({ line: `probe master-1 ${line}\n` });
+  const made = [
+    { ...step("backup-master-1", "a1", 0), ...seen("etcd answers 9 0 520 100 20") },
+    { ...step("trust-master-1", "a1", 2), ...seen("etcd answers 30 4 2510 10000 900") },
+    { ...step("trust-master-1", "a1", 2), ...seen("kube-apiserver refused 1 1 10 100 0") },
+    step("trust-master-2", "a1", 3, "master-2 trust: leadership handed to 10.0.0.1"),
+  ];
+  const more = made.map((each) => {
+    const { line = "", outputs, ...rest } = each as { line?: string; outputs: { stdout: string } };
+    return { ...rest, outputs: { ...outputs, stdout: `${line}${outputs.stdout}` } };
+  });
+  keep(1, { ...first, more });
+  expect(report().code).toBe(0);
+  const page = readFileSync(join(folder, "reports", "prod-rollout-1.html"), "utf8");
+  const cells = [...page.matchAll(/<tr><td>(?:master-.)?<\/td><td>(?:etcd writes|API)<.*/g)].map(([row]) =>
+    row
+      .replaceAll(/<[^>]*>/g, " ")
+      .replaceAll(/ +/g, " ")
+      .trim(),
+  );
+  expect(cells).toEqual([
+    "master-1 etcd writes 2.51 s 39 4 0.90 s",
+    "API it may not ask 1 1",
+    "master-2 etcd writes no probe",
+    "API no probe",
+  ]);
+  expect(page).toContain("Leadership handed over from master-2 to 10.0.0.1 (trust).");
+  // the long one alone, where it was: it ended ten seconds before its step
+  expect([...page.matchAll(/<rect class="gap".*?<title>(.*?)<\/title>/gs)].map(([, title]) => title)).toEqual(
+    ["writes: 2.51 s, until 2026-11-25T01:01:50.123Z"],
+  );
+  expect(page).not.toContain('<rect class="brief"');
+});
+
 test("--open hands the page to the desktop; without one it says so", () => {
   keep(1, { ...first, more: wholeSteps("a1") });
   const programs = join(folder, "programs");

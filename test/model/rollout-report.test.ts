@@ -305,6 +305,40 @@ describe("one rollout", () => {
     expect(isSeen({ "verify-m": ca })).toBe(false);
   });
 
+  test("what probes have seen: the worst of all steps, and where each gap was", () => {
+    const records = (line: string) => `probe m ${line}\n`;
+    const steps = [
+      step("backup-m", { at: 1, records: records("etcd silent 2 2 400 100 0") }),
+      step("trust-m", {
+        at: 60,
+        records:
+          records("etcd answers 90 3 2500 20000 40") + records("kube-apiserver answers 80 9 6100 500 30"),
+      }),
+      step("verify-m", { at: 90, records: records("etcd answers 10 0 530 0 90") }),
+      step("verify-m-1", { at: 91, stderr: "m-1 verify: leadership handed to 10.0.0.2" }),
+    ];
+    const [report] = rolloutsIn("dev", [state(1, steps)]);
+    expect(report?.probes).toEqual({
+      m: {
+        etcd: {
+          ...{ state: "answers", tries: 102, failures: 5 },
+          ...{ longestGapMilliseconds: 2500, slowestMilliseconds: 90 },
+        },
+        "kube-apiserver": {
+          ...{ state: "answers", tries: 80, failures: 9 },
+          ...{ longestGapMilliseconds: 6100, slowestMilliseconds: 30 },
+        },
+      },
+    });
+    expect(report?.steps[1]?.probe[0]).toMatchObject({
+      target: "etcd",
+      gapEnded: "2026-11-28T12:00:40.000Z",
+      longestGapMilliseconds: 2500,
+    });
+    expect(report?.leadershipMoves).toEqual([{ from: "m-1", to: "10.0.0.2", phase: "verify" }]);
+    expect(rolloutsIn("dev", [state(1, whole("a1"))])[0]).toMatchObject({ probes: {}, leadershipMoves: [] });
+  });
+
   test("what verify says of refused leaves and of who is left", () => {
     const [report] = rolloutsIn("dev", [
       state(1, whole("a1", { "verify-m": "refused m 2\ncarrier worker w1: run this\n" })),
