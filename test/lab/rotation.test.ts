@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type MasterFacts, readAllFacts, shellOn, startsOn } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
-import { rolling } from "./judge/verdict.ts";
+import { type Measures, rolling } from "./judge/verdict.ts";
 import { runOn } from "./master.ts";
 import { LabStack } from "./stack.ts";
+import { runCli } from "./support/cli.ts";
 import { cliLogsSince } from "./support/cli-logs.ts";
+import { until } from "./support/until.ts";
 import { yearsLeft } from "./support/years-left.ts";
 import { type Lab, startLab, stopLab } from "./topology.ts";
 import { readRecord, startTraffic } from "./traffic/record.ts";
@@ -151,6 +153,7 @@ describe("a cluster that this stack has taken over", () => {
       expect(verdict.measures.failedWriteRounds).toBe(0);
       expect(startsBetween(earlier, await starts())).toEqual([1, 1, 1, 1, 1, 1]);
       await expectRotated(before, old);
+      await expectProbed(verdict.measures);
       for (const each of lab.masters) {
         const counts = await shellOn(
           lab,
@@ -242,6 +245,42 @@ async function etcd(command: string): Promise<string> {
     master("master-1"),
     `ETCDCTL_API=3 etcdctl --endpoints=https://10.77.0.11:2379 --cacert=${pki}/ca.pem --cert=${pki}/etcd-client.pem --key=${pki}/etcd-client-key.pem ${command}`,
   );
+}
+
+/**
+ * The report of the last rollout has what the probes have seen. A probe asks its own master alone, as the judge's observer does, so its
+ * longest gap is that master's longest outage, but for the time between two tries at its begin, and a handshake, an election and a try at
+ * its end. The judge's writer goes on to another master: when it has got nothing written, some probe has not either.
+ */
+async function expectProbed({ longestWriteGapMilliseconds, outages }: Measures): Promise<void> {
+  const betweenTries = 600;
+  const late = 3000;
+  const { code, stdout, stderr } = await runCli(stack, "report", "--json");
+  expect(code, stderr).toBe(0);
+  expect(stdout).not.toMatch(/PRIVATE|BEGIN|ciphertext/);
+  const { probes } = JSON.parse(stdout);
+  for (const { name, address } of lab.masters) {
+    for (const [target, { [address]: outage }] of [
+      ["etcd", outages.etcd],
+      ["kube-apiserver", outages.api],
+    ] as const) {
+      const { state, tries, longestGapMilliseconds: gap } = probes[name][target];
+      expect([name, target, state]).toEqual([name, target, "answers"]);
+      expect(tries).toBeGreaterThan(20);
+      expect(gap, `${name} ${target}`).toBeGreaterThan(
+        (outage?.longestMilliseconds ?? Number.POSITIVE_INFINITY) - betweenTries,
+      );
+      expect(gap, `${name} ${target}`).toBeLessThan((outage?.longestMilliseconds ?? 0) + betweenTries + late);
+    }
+    await until(`nothing of the probe is left on ${name}`, async () => {
+      const state = "/var/lib/etcd-rotation";
+      const left = await shellOn(lab, master(name), `ls ${state} | grep probe || :; pgrep -a openssl || :`);
+      return left === "";
+    });
+  }
+  const gaps = lab.masters.map(({ name }) => probes[name].etcd.longestGapMilliseconds);
+  expect(Math.max(...gaps)).toBeGreaterThan(longestWriteGapMilliseconds - betweenTries);
+  expect((await etcd("get /etcd-rotation/ --prefix --keys-only")).trim()).toBe("");
 }
 
 /** Everything that a rotation promises, by commands that know nothing of the program. */
