@@ -179,7 +179,7 @@ Public data only; needs no passphrase and asks no master.",
     .addOption(cwdOption)
     .addHelpText(
       "after",
-      "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder",
+      "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder;\n  of several clusters one each: reports/<stack>-<cluster>-rollout-<n>",
     );
 }
 

@@ -15,7 +15,7 @@ import { Engine } from "../engine.ts";
 import { writeAtomically } from "../files.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { certificateSetOf } from "../state/certificate-set.ts";
-import { type Deployment, nameIn, parseDeployment } from "../state/deployment.ts";
+import { clustersIn, type Deployment, nameIn, parseDeployment } from "../state/deployment.ts";
 import { type HistoryEntry, readHistory, readPresent, readStateFile } from "../state/history.ts";
 import { writeJson } from "../terminal.ts";
 import { pageOf } from "./html.ts";
@@ -24,31 +24,45 @@ import { pageOf } from "./html.ts";
 export async function report(named: string | undefined, options: ReportOptions): Promise<void> {
   const program = chooseStack(options.cwd, named);
   const { stack, folder } = program;
-  const reports = rolloutsIn(stack, await keptStates(program, options.history));
-  const chosen = choose(reports, stack, options.rollout);
-  const base = join(folder, "reports", `${stack}-rollout-${chosen.rollout}`);
+  const kept = await keptStates(program, options.history);
+  const clusters = [...kept].map(([cluster, states]) =>
+    rolloutsIn(cluster === "" ? stack : `${stack}/${cluster}`, states),
+  );
+  const chosen = choose(clusters, stack, options.rollout);
   mkdirSync(join(folder, "reports"), { recursive: true });
-  writeAtomically(`${base}.json`, `${JSON.stringify(chosen, null, 2)}\n`, 0o644);
-  writeAtomically(`${base}.html`, pageOf(chosen), 0o644);
-  if (options.json) {
-    writeJson(chosen);
+  const out = options.json ? process.stderr : process.stdout;
+  for (const each of chosen) {
+    const base = join(folder, "reports", `${each.stack.replace("/", "-")}-rollout-${each.rollout}`);
+    writeAtomically(`${base}.json`, `${JSON.stringify(each, null, 2)}\n`, 0o644);
+    writeAtomically(`${base}.html`, pageOf(each), 0o644);
+    out.write(`Rollout ${each.rollout} of ${each.stack}: ${each.result}\n${base}.html\n${base}.json\n`);
+    if (options.open) {
+      open(`${base}.html`);
+    }
   }
-  const notices = chosen.later.flatMap(({ number, result }) =>
+  if (options.json) {
+    writeJson(kept.size === 1 ? chosen[0] : chosen);
+  }
+  const notices = (chosen[0]?.later ?? []).flatMap(({ number, result }) =>
     result === "failed" ? `notice: update ${number}, after it, has failed before a step had ended\n` : [],
   );
-  const out = options.json ? process.stderr : process.stdout;
-  out.write(`Rollout ${chosen.rollout} of ${stack}: ${chosen.result}\n${base}.html\n${base}.json\n`);
   process.stderr.write(notices.join(""));
-  if (options.open) {
-    open(`${base}.html`);
-  }
 }
 
-function choose(reports: readonly RolloutReport[], stack: string, wanted: number | undefined): RolloutReport {
-  const known = [...new Set(reports.map(({ rollout }) => rollout))].join(", ");
+/** Of each cluster of the stack one, where it has it. */
+function choose(
+  clusters: readonly (readonly RolloutReport[])[],
+  stack: string,
+  wanted: number | undefined,
+): RolloutReport[] {
+  const known = [...new Set(clusters.flat().map(({ rollout }) => rollout))]
+    .toSorted((a, b) => a - b)
+    .join(", ");
   // of two with one number the first has failed before it made a backup
-  const chosen = reports.findLast(({ rollout }) => wanted === undefined || rollout === wanted);
-  if (chosen !== undefined) {
+  const chosen = clusters.flatMap(
+    (reports) => reports.findLast(({ rollout }) => wanted === undefined || rollout === wanted) ?? [],
+  );
+  if (chosen.length > 0) {
     return chosen;
   }
   if (known !== "") {
@@ -59,21 +73,34 @@ function choose(reports: readonly RolloutReport[], stack: string, wanted: number
   );
 }
 
-/** What the history has, then the present state: only that one has the steps of a run that was killed. */
-async function keptStates(program: Program, history: string | undefined): Promise<KeptState[]> {
+/**
+ * What the history has, then the present state: only that one has the steps of a run that was killed. By cluster; the only one of a
+ * stack has no name.
+ */
+async function keptStates(
+  program: Program,
+  history: string | undefined,
+): Promise<ReadonlyMap<string, KeptState[]>> {
   const engine = new Engine({ folder: program.folder });
   const copy = history === undefined ? undefined : resolve(history);
-  const entries = await readHistory(engine, program, copy);
-  const kept = entries.flatMap((entry) => {
+  const kept = new Map<string, KeptState[]>();
+  const keep = (update: Update, deployment: Deployment) => {
+    for (const [cluster, own] of clustersIn(deployment)) {
+      kept.set(cluster, [...(kept.get(cluster) ?? []), stateOf(update, own)]);
+    }
+  };
+  for (const entry of await readHistory(engine, program, copy)) {
     try {
-      return stateOf(updateOf(entry), parseDeployment(readStateFile(entry.file), entry.file));
+      keep(updateOf(entry), parseDeployment(readStateFile(entry.file), entry.file));
     } catch (error) {
       process.stderr.write(`notice: ${entry.number}: ${messageOf(error)}\n`);
-      return [];
     }
-  });
+  }
   const present = copy === undefined ? (await readPresent(engine, program)).deployment : undefined;
-  return present === undefined ? kept : [...kept, stateOf({ result: "unfinished", changes: {} }, present)];
+  if (present !== undefined) {
+    keep({ result: "unfinished", changes: {} }, present);
+  }
+  return kept;
 }
 
 function updateOf({ number, time, result, started, changes = {} }: HistoryEntry): Update {
@@ -91,7 +118,6 @@ function stateOf(update: Update, deployment: Deployment): KeptState {
   const made = new Map(present.map(({ urn, created = "" }) => [urn, Date.parse(created)]));
   const steps = present.flatMap(({ urn, type, outputs, dependencies = [] }): StateStep[] => {
     const [ended = 0, stdout, stderr] = [made.get(urn), outputs?.["stdout"], outputs?.["stderr"]];
-    // with the name of a cluster before it, it is one of several in a stack
     const isStep = type === stepType && phases.some((phase) => nameIn(urn).startsWith(`${phase}-`));
     const after = dependencies.flatMap((each) => made.get(each) ?? []);
     return isStep && ended > 0 && typeof stdout === "string"

@@ -110,6 +110,42 @@ export function parseDeployment(text: string, name: string): Deployment {
   };
 }
 
+const clusterType = "etcd-rotation:index:EtcdRotation";
+
+/**
+ * The clusters of a stack by name, each as if it were alone: its resources without its name in front of theirs, its outputs where they
+ * are not encrypted. The only one of a stack has no name.
+ */
+export function clustersIn(whole: Deployment): (readonly [string, Deployment])[] {
+  const components = whole.resources.filter(({ type, delete: isGoing }) => type === clusterType && !isGoing);
+  const parents = new Map(whole.resources.map(({ urn, parent }) => [urn, parent]));
+  const isBelow = (urn: string | undefined, component: string): boolean =>
+    urn !== undefined && (urn === component || isBelow(parents.get(urn), component));
+  const [stack] = whole.resources.filter(({ type }) => type === "pulumi:pulumi:Stack");
+  const clusters = components.map(({ urn: component }): readonly [string, Deployment] => {
+    const cluster = nameIn(component);
+    const short = (urn: string) => {
+      const name = nameIn(urn);
+      return name.startsWith(`${cluster}-`)
+        ? urn.slice(0, -name.length) + name.slice(cluster.length + 1)
+        : urn;
+    };
+    const outputs = z.record(z.string(), z.unknown()).safeParse(stack?.outputs?.[cluster]).data ?? {};
+    const own = whole.resources
+      .filter(({ urn }) => isBelow(urn, component))
+      .map(({ dependencies = [], ...each }) => ({
+        ...each,
+        urn: short(each.urn),
+        dependencies: dependencies.map(short),
+      }));
+    const pending = whole.pending.flatMap((name) =>
+      name.startsWith(`${cluster}-`) ? name.slice(cluster.length + 1) : [],
+    );
+    return [cluster, { ...whole, resources: [...(stack ? [{ ...stack, outputs }] : []), ...own], pending }];
+  });
+  return clusters.length === 0 ? [["", whole]] : clusters;
+}
+
 /**
  * A decrypted state under the secrets provider of another one, which encrypts it at the import: the engine would open its own
  * provider first, and that one needs the passphrase of that time.

@@ -142,16 +142,43 @@ test("a later update that failed before its first step is named, and a state tha
   );
 });
 
-test("the steps of a stack with several clusters are none of this stack's", () => {
-  keep(1, { ...first, more: [step("trust-master-1", "a1", 1, "", "east-")] });
-  expect(report()).toEqual({
-    code: 2,
-    stdout: "",
-    stderr: expect.stringMatching(
-      /^Cannot report a rollout of prod: no state of its history has a step that has ended;/,
-    ),
+test("a stack of several clusters: a report of each, by its own names, the number from its backup", () => {
+  const urn = (name: string) => `urn:pulumi:prod::etcd-rotation::etcd-rotation:index:EtcdRotation::${name}`;
+  const clusters = ["a", "a-b"].flatMap((name) => {
+    const own = (phase: string, minute: number, stderr = "") => ({
+      ...step(`${phase}-master-1`, `of-${name}`, minute, stderr, `${name}-`),
+      parent: urn(name),
+    });
+    return [
+      { urn: urn(name), type: "etcd-rotation:index:EtcdRotation", outputs: {} },
+      own("backup", 1, `master-1 backup: backup in /b/rollout-${name.length + 3}`),
+      own("trust", 2),
+    ];
   });
-  expect(existsSync(join(folder, "reports"))).toBe(false);
+  const pendingOperations = [{ resource: { urn: `${urn("x").slice(0, -1)}a-issue-master-1` } }];
+  keep(1, { ...first, more: clusters, pendingOperations }, "failed");
+  const { code, stdout, stderr } = report(["--json"]);
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: ["a-rollout-4", "a-b-rollout-6"]
+      .map((name) => {
+        const base = join(folder, "reports", `prod-${name}`);
+        return `Rollout ${name.at(-1)} of prod/${name.slice(0, -10)}: failed\n${base}.html\n${base}.json\n`;
+      })
+      .join(""),
+  });
+  expect(JSON.parse(stdout)).toMatchObject([
+    { stack: "prod/a", rollout: 4, attempt: "of-a", masters: ["master-1"], pending: ["issue-master-1"] },
+    { stack: "prod/a-b", rollout: 6, attempt: "of-a-b", masters: ["master-1"], pending: [] },
+  ]);
+  expect(report(["--rollout", "6"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^Rollout 6 of prod\/a-b: failed\n/),
+  });
+  expect(report(["--rollout", "5"])).toMatchObject({
+    code: 3,
+    stderr: "Cannot report rollout 5 of prod; expected one of 4, 6\n",
+  });
 });
 
 test("the page has what the probes have seen, and says where there was none", () => {

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { ProgramResult } from "../lab/machine.ts";
+import { type ProgramResult, runProgram } from "../lab/machine.ts";
 import { foundAs, makePems } from "../model/cluster.ts";
 import { ClusterStack, FakeCluster } from "./cluster-stack.ts";
 
@@ -31,6 +32,13 @@ function configure(stagingRotation: string): void {
 
 let up: ProgramResult;
 
+function report(...args: string[]): Promise<ProgramResult> {
+  const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
+  return runProgram(process.execPath, [program, "report", "dev", "--cwd", folder, ...args], {
+    environment: { ...process.env, PULUMI_BACKEND_URL: pathToFileURL(join(folder, "state")).href },
+  });
+}
+
 /** Both are taken over. */
 beforeAll(async () => {
   await stack.init();
@@ -57,6 +65,21 @@ beforeEach(async () => {
 afterAll(async () => {
   await Promise.all([prod.stop(), staging.stop()]);
   rmSync(folder, { recursive: true, force: true });
+});
+
+test("report has each cluster by itself, without the passphrase", async () => {
+  const { code, stdout, stderr } = await report("--rollout", "1", "--json");
+  expect(code, stderr).toBe(0);
+  const reports: unknown[] = JSON.parse(stdout);
+  expect(reports).toMatchObject(
+    ["prod", "staging"].map((name) => ({
+      ...{ stack: `dev/${name}`, rollout: 1, result: "succeeded", rotation: "2026-11", remaining: [] },
+      masters: ["master-1", "master-2", "master-3"],
+      steps: expect.objectContaining({ length: 18 }),
+      certificates: expect.objectContaining({ length: 11 }),
+    })),
+  );
+  expect(stdout).not.toMatch(/PRIVATE KEY|BEGIN|ciphertext|v1:/);
 });
 
 test("two clusters in one stack: taken over, steady, and rotated one without the other", async () => {
