@@ -646,8 +646,8 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/probe.sh",
-    from: "      400 | 403 | 404) break ;;\n",
-    to: "",
+    from: '[ -z "$refused" ] && pause',
+    to: "pause",
     tests: "node/probe.bats",
     test: "does not let it write",
   },

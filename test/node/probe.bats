@@ -1,6 +1,7 @@
 # The probe of a claim: what it asks, what it leaves, and that nothing depends on it.
 #
-# shellcheck disable=SC2030,SC2031,SC2154 # tests are functions; variables that the helpers set
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # text for another bash; tests are functions; variables that
+# the helpers set
 
 load master
 
@@ -64,9 +65,11 @@ until_tries() {
 # figures TARGET
 figures() {
   local now
+  mkdir -p "$FAKE/until now"
+  { cat "$PLACE/probe" && printf 'step\n'; } >"$FAKE/until now/probe"
   read -r now _ </proc/uptime
   bash -c '. "$1"; STATE_DIR=$2; probe_figures "$3" "$4"' - \
-    "$BATS_TEST_DIRNAME/../../components/node/lib/probe.sh" "$PLACE" "$1" "$now"
+    "$BATS_TEST_DIRNAME/../../components/node/lib/probe.sh" "$FAKE/until now" "$1" "$now"
 }
 
 # is_over: nothing of the probe is left
@@ -161,6 +164,19 @@ end() {
   [ "$(grep -c deleterange "$FAKE/asked")" = 0 ]
 }
 
+@test "a key that was perhaps written, without an answer in time, goes at the end too" {
+  printf hang >"$FAKE/2379"
+  claim
+  begin
+  soon grep -q 'etcd 000$' "$PLACE/probe"
+  printf 200 >"$FAKE/2379.new"
+  mv "$FAKE/2379.new" "$FAKE/2379"
+  kill "$KEEPER"
+  wait "$CLAIM_PID" || :
+  is_over
+  [[ $(tail -n 1 "$FAKE/asked") == 'POST /v3/kv/deleterange '* ]]
+}
+
 @test "an etcd that is out from the beginning is silent, and an API server that hides its health is ready" {
   rm "$FAKE/2379"
   printf 401 >"$FAKE/6443"
@@ -215,7 +231,7 @@ end() {
 
 @test "gaps: one that ends in a later step counts there whole, and the probe's own sleep is none" {
   printf '%s\n' step '100.00 100.02 etcd 200' '100.52 100.53 etcd 000' step \
-    '101.03 101.04 etcd 503' '104.50 104.52 etcd 200' '900.00 900.04 etcd 200' '1 2 etcd' >"$PLACE/probe"
+    '101.03 101.04 etcd 503' '104.50 104.52 etcd 200' '900.00 900.04 etcd 200' '1 2 etcd' step >"$PLACE/probe"
   run bash -c '. "$1"; STATE_DIR=$2; probe_figures etcd 910.04' - \
     "$BATS_TEST_DIRNAME/../../components/node/lib/probe.sh" "$PLACE"
   [ "$output" = 'answers 3 1 4500 805520 40' ]
@@ -234,6 +250,16 @@ end() {
 'kube-apiserver silent 1 1 10 '[0-9]+' 0;done attempt-7 trust master-1'$ ]]
   step
   [ "$OUT" = 'done attempt-7 trust master-1' ]
+  # what comes while it says so is the next one's
+  printf '%s\n' step '100.00 100.02 etcd 200' >"$(state)/probe"
+  step 'figures_of=$(declare -f probe_figures); eval "first_$figures_of"
+    probe_figures() {
+      printf "101.00 109.00 etcd 200\n" >>"$STATE_DIR/probe"
+      first_probe_figures "$@"
+    }'
+  [[ $OUT == *'etcd answers 1 0 20 '* ]]
+  step
+  [[ $OUT == *'etcd answers 2 0 '* ]]
   # backup begins it; here nobody answers it
   : >"$(state)/probe"
   step

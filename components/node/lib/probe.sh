@@ -31,7 +31,7 @@ pause() {
 # probe_target TARGET: at most 20000 tries, some three hours; none after a first answer that it may not
 probe_target() {
   local -r target=$1
-  local key='' began ended tries=0 answered='' request
+  local key='' began ended tries=0 answered='' refused='' request
   LINKED=''
   if [ "$target" = etcd ]; then
     key='"key":"'$(printf '/etcd-rotation/probe/%s' "$MASTER" | base64 | tr -d '\n')'"'
@@ -47,12 +47,12 @@ probe_target() {
     printf '%s %s %s %s\n' "$began" "$ended" "$target" "$STATUS" >&7
     case $answered$STATUS in
       200) answered=1 ;;
-      401) [ "$target" = kube-apiserver ] || break ;;
-      400 | 403 | 404) break ;;
+      400 | 401 | 403 | 404) [ "$target$STATUS" = kube-apiserver401 ] || refused=1 ;;
     esac
-    pause || break
+    [ -z "$refused" ] && pause || break
   done
-  if [ -n "$answered" ] && [ -n "$key" ]; then
+  # one that had no answer in time may have been written
+  if [ -z "$refused" ] && [ -n "$key" ]; then
     etcd_request deleterange "{$key}"
     ask etcd "$request"
   fi
@@ -138,13 +138,18 @@ unlink_target() {
   LINKED=''
 }
 
-# probe_figures TARGET NOW: of its tries since the last "step", nothing without any: state, tries, failures,
-# the longest time between two that succeeded, how long before NOW (seconds since the boot) it had ended, and
-# the longest that one took; in milliseconds. A gap counts where it ends, and one that goes on up to the last
-# try. How long the probe itself did nothing is none.
+# probe_figures TARGET NOW: of its tries between the last two "step", nothing without any: state, tries,
+# failures, the longest time between two that succeeded, how long before NOW (seconds since the boot) it had
+# ended, and the longest that one took; in milliseconds. A gap counts where it ends, and one that goes on up
+# to the last try. How long the probe itself did nothing is none.
 probe_figures() {
   awk -v target="$1" -v now="$2" '
-    $1 == "step" { tries = failures = gap = ended = slowest = 0 }
+    $1 == "step" {
+      state = answers ? "answers" : status ~ /^40[0134]$/ ? "refused" : "silent"
+      said = !tries ? "" : sprintf("%s %d %d %d %d %d\n", state, tries, failures,
+        gap * 1000 + 0.5, (now - ended) * 1000 + 0.5, slowest * 1000 + 0.5)
+      tries = failures = gap = ended = slowest = 0
+    }
     $3 != target || NF != 4 { next }
     {
       tries++
@@ -159,23 +164,20 @@ probe_figures() {
       answers = 1
       if ($2 - $1 > slowest) slowest = $2 - $1
     }
-    END {
-      state = answers ? "answers" : status ~ /^40[0134]$/ ? "refused" : "silent"
-      if (tries) printf "%s %d %d %d %d %d\n", state, tries, failures,
-        gap * 1000 + 0.5, (now - ended) * 1000 + 0.5, slowest * 1000 + 0.5
-    }' "$STATE_DIR/probe" 2>/dev/null
+    END { printf "%s", said }' "$STATE_DIR/probe" 2>/dev/null
 }
 
 # report_probe: what it has seen since the step before
 report_probe() {
   local target now figures
   [ -s "$STATE_DIR/probe" ] || return 0
+  # first, so that no try is between two steps
+  begin_probe
   read -r now _ </proc/uptime
   for target in etcd kube-apiserver; do
     figures=$(probe_figures "$target" "$now")
     [ -z "$figures" ] || result "probe $MASTER $target $figures"
   done
-  begin_probe
 }
 
 # begin_probe: where this run has one, it begins, or counts anew
