@@ -63,8 +63,10 @@ survey_files() {
     while IFS=$'\037' read -r rights path; do
       found[$path]=$rights
     done < <(stat -L -c $'%U:%G %a\037%n' -- ${present[@]+"${present[@]}"} 2>/dev/null)
-    # a line for each, also for one that has just gone
-    mapfile -t REAL_PATHS < <(readlink -m -- ${present[@]+"${present[@]}"})
+    # one for each, also for one that has just gone
+    while IFS= read -r -d '' path; do
+      REAL_PATHS+=("$path")
+    done < <(readlink -mz -- ${present[@]+"${present[@]}"})
   fi
   for i in "${!present[@]}"; do real_of[${present[$i]}]=${REAL_PATHS[$i]-}; done
   for i in "${!FILE_PATH[@]}"; do
