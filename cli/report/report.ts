@@ -25,7 +25,9 @@ export async function report(named: string | undefined, options: ReportOptions):
   const program = chooseStack(options.cwd, named);
   const { stack, folder } = program;
   const kept = await keptStates(program, options.history);
-  const clusters = [...kept].map(([cluster, states]) =>
+  // a state has them in the order in which they happened to be made
+  const byName = [...kept].toSorted(([one], [other]) => one.localeCompare(other));
+  const clusters = byName.map(([cluster, states]) =>
     rolloutsIn(cluster === "" ? stack : `${stack}/${cluster}`, states),
   );
   const chosen = choose(clusters, stack, options.rollout);

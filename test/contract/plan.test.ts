@@ -13,9 +13,8 @@ import { FakeCluster } from "./cluster-stack.ts";
 const project = join(import.meta.dirname, "..", "..");
 const folder = mkdtempSync(join(tmpdir(), "plan "));
 const stackFile = join(folder, "stacks", "Pulumi.dev.yaml");
-const masters = await FakeCluster.start(
-  foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] }),
-);
+const found = foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] });
+const masters = await FakeCluster.start(found);
 
 function etcdRotation(...args: string[]): Promise<ProgramResult> {
   return runProgram(process.execPath, [join(project, "cli", "etcd-rotation.js"), ...args], {
@@ -107,13 +106,13 @@ test("with --check the states of the rollout are walked as well, from the master
 });
 
 test("a connection that is refused ends a check with the code of a refusal", async () => {
-  const found = foundAs(makePems("by-hand", "shared"), { clusterId: "7", receipt: undefined, backups: [] });
   const stranger = foundAs(makePems("stranger")).masters[1]?.files["etcd-client"];
   masters.found = changed(found, "master-2", ({ files }) => ({
     files: stranger === undefined ? files : { ...files, "etcd-client": stranger },
   }));
   configure();
   const { code, stdout } = await plan("--check");
+  masters.found = found;
   expect(code).toBe(6);
   expect(stdout).toContain("\nCheck: connections are refused as it is now:\n");
   expect(stdout).toContain("\n  then etcd-ca on master-1 refuses etcd-client of master-2\n");
