@@ -181,7 +181,7 @@ function recoverySteps(input: WordsInput): string[] {
     `  backup: ${names}, side by side: files of each, ${snapshot}`,
     `  trust, issue: ${names}, side by side: files only${isRenewing(input) ? "; Kubernetes certificates are renewed" : ""}`,
     `  settle: ${names}, together: etcd where it does not answer or has new files, then kube-apiserver${isRenewing(input) ? ", the kubelet, controller manager and scheduler" : ""}`,
-    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time`,
+    `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time`,
   ];
 }
 
@@ -202,7 +202,7 @@ function rollingSteps(input: WordsInput): string[] {
   const renewing = isRenewing(input)
     ? `; Kubernetes certificates are renewed, and ${readsOnce && isTrustDone ? "kube-apiserver (which is older than 1.19), " : ""}the kubelet, controller manager and scheduler restart (containers keep running)`
     : "";
-  const restarts = `etcd, then kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
+  const restarts = `etcd and kube-apiserver restart on each, one master at a time, ${pauseSeconds} s apart`;
   const out = Object.keys(plan.out);
   const isCross = input.handover.kind === "cross";
   const trustRestarts = out.length === 0 ? restarts : `${restarts}, but for what is out`;

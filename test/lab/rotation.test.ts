@@ -80,7 +80,7 @@ describe("a cluster that no state has ever seen", () => {
       expect(code, output).toBe(0);
       expect(output).toContain('Rollout 1 (rotation "2026-11", rolling):');
       expect(output).toMatch(
-        /trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd, then kube-apiserver restart on each/,
+        /trust: {2}master-\d, then master-\d, then master-\d: old and new authorities; etcd and kube-apiserver restart on each/,
       );
       expect(output).toContain(
         'restarts: twice on each master, since no key of "CA" is at hand to sign with',

@@ -215,7 +215,7 @@ describe("one rollout", () => {
     const said = scripts.flatMap((text) =>
       [...text.matchAll(/^ *say ["'](.*starting .*)["']$/gm)].map(([, line = ""]) =>
         line
-          .replace("$(is_etcd_unit || printf ', with kube-apiserver')", ", with kube-apiserver")
+          .replace("${along:+, with kube-apiserver (drain up to $DRAIN_SECONDS s)}", ", with kube-apiserver")
           .replace("${old:+re}", "re")
           .replace("${old:+ (drain up to $DRAIN_SECONDS s)}", " (drain up to 5 s)")
           .replace("$1", "kube-scheduler"),

@@ -111,7 +111,7 @@ describe("how often etcd and kube-apiserver restart", () => {
       expect.arrayContaining([
         "  trust:  master-1, then master-2, then master-3: checks; restarts only where a process is stale",
         "  issue:  master-1, then master-2, then master-3: new leaves and keys, with the cross-certificate behind each leaf; no restart",
-        "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+        "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
         "  verify: master-1, master-2, master-3: leaves without the cross-certificate, what is served and accepted; no restart",
       ]),
     );
@@ -195,10 +195,10 @@ describe("the plan in words", () => {
       'Rollout 5 (rotation "2026-12", rolling):',
       "  because new certificates will be issued",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
-      "  trust:  master-1, then master-2, then master-3: old and new authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+      "  trust:  master-1, then master-2, then master-3: old and new authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
       "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",
       "  settle: master-1, master-2, master-3: checks; no restart",
-      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
       "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
       ...ends,
     ]);
@@ -239,7 +239,7 @@ describe("the plan in words", () => {
       "  backup: master-1, master-2, master-3, side by side: files of each, no etcd snapshot, since no member is healthy: a copy of the data of each that is stopped",
       "  trust, issue: master-1, master-2, master-3, side by side: files only",
       "  settle: master-1, master-2, master-3, together: etcd where it does not answer or has new files, then kube-apiserver",
-      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time",
+      "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time",
       "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
     ]);
   });
@@ -260,10 +260,10 @@ describe("the plan in words", () => {
       "  This is a recovery of master-3 (etcd, kube-apiserver): it is started in issue, when the others trust both authorities; everything else keeps serving, and is restarted one master at a time.",
       "  CAUTION: 2 of 3 members answer, so each restart of etcd in trust interrupts reads and writes for a second or two; one that does not come back is an outage",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
-      "  trust:  master-3, then master-1, then master-2: old and new authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart, but for what is out",
+      "  trust:  master-3, then master-1, then master-2: old and new authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart, but for what is out",
       "  issue:  master-3, then master-1, then master-2: new leaves and keys; master-3 (etcd, kube-apiserver) started; no other restart",
       "  settle: master-1, master-2, master-3: checks; no restart",
-      "  retire: master-1, then master-2, then master-3: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart",
+      "  retire: master-1, then master-2, then master-3: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
     ]);
   });
 
@@ -356,7 +356,7 @@ describe("the plan in words", () => {
         words(found, undefined, undefined, undefined, undefined, on("master-1")),
       );
       expect(retire).toBe(
-        `  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd, then kube-apiserver restart on each, one master at a time, 10 s apart; Kubernetes certificates are renewed, and ${restarts}`,
+        `  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart; Kubernetes certificates are renewed, and ${restarts}`,
       );
       expect(
         step("issue", words(found, undefined, undefined, undefined, undefined, on("master-1")))[0],

@@ -75,6 +75,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
+    from: "    takes_api_along || return 0\n",
+    to: "    return 0\n",
+    tests: "node/members.bats",
+    test: "an API server that goes along with etcd",
+  },
+  {
+    file: "components/node/lib/apply.sh",
     from: "  case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac\n",
     to: "",
     tests: "node/members.bats",

@@ -49,6 +49,7 @@ trust_both() {
 @test "with two others that answer, etcd and kube-apiserver restart once each" {
   step "$THREE"$'\n'"$(want_both)"
   expect_code 0
+  expect_says 'restarting etcd, with kube-apiserver'
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
 
@@ -78,6 +79,15 @@ trust_both() {
   expect_code 5
   expect_says 'a restart would lose quorum: 1 other members answer, the cluster has 3'
   [ "$(facts)" = "$before" ]
+  [ "$(<"$FAKE/events")" = '' ]
+}
+
+@test "an API server that goes along with etcd is needed where another one is not ready: neither restarts" {
+  local -r lost='real=$(declare -f write_files); eval "real_$real"
+    write_files() { real_write_files && rm "$FAKE/members/10.9.0.3/api-ready"; }'
+  step "$THREE GATE_SECONDS=1"$'\n'"$(want_both)"$'\n'"$lost"
+  expect_code 5
+  expect_says 'another one is not ready'
   [ "$(<"$FAKE/events")" = '' ]
 }
 

@@ -67,7 +67,7 @@ restart_stale() {
 # restart_component COMPONENT
 restart_component() {
   case $1 in
-    etcd) restart_etcd ;;
+    etcd) if takes_api_along; then restart_etcd along; else restart_etcd; fi ;;
     kube-apiserver) restart_api_server ;;
     kubelet) restart_kubelet ;;
     *) restart_controller "$1" ;;
@@ -85,8 +85,7 @@ may_restart() {
   [ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0
   if [ "$1" = etcd ]; then
     quorum_without_me || { PROBLEM="a restart would lose quorum: $QUORUM_SEEN"; return 1; }
-    # a static pod takes kube-apiserver along
-    ! is_etcd_unit || return 0
+    takes_api_along || return 0
   fi
   case $1 in etcd | kube-apiserver) ;; *) return 0 ;; esac
   if ! wait_until "$GATE_SECONDS" are_other_apis_ready; then

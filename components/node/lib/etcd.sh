@@ -224,15 +224,27 @@ kill_etcd() {
   systemctl kill -s KILL "$ETCD_UNIT" 2>/dev/null || :
 }
 
-# restart_etcd: leaves no doubt that a new process answers: right after a restart the old one still does
+# takes_api_along: this master's kube-apiserver restarts with etcd: beside a static pod it has no other etcd,
+# and one that is stale too drains and starts while etcd does
+takes_api_along() {
+  is_etcd_unit || return 0
+  case " $PHASE_COMPONENTS " in *' kube-apiserver '*) ;; *) return 1 ;; esac
+  ! is_out kube-apiserver && is_stale kube-apiserver
+}
+
+# restart_etcd [ALONG]: with kube-apiserver where ALONG is given or etcd is a static pod. Leaves no doubt that
+# a new process answers: right after a restart the old one still does
 restart_etcd() {
   local -r old=$(identity etcd) api=$(identity kube-apiserver) started=$SECONDS
+  local along=${1:-}
+  is_etcd_unit || along=1
   if [ "${#MEMBER_ADDRESSES[@]}" -gt 1 ]; then hand_over_leadership; fi
-  say "restarting etcd$(is_etcd_unit || printf ', with kube-apiserver')"
+  say "restarting etcd${along:+, with kube-apiserver (drain up to $DRAIN_SECONDS s)}"
   PROBLEM=$(no_new_etcd)
   begin_etcd || return 1
+  if [ -n "$along" ] && is_etcd_unit; then restart_pods kube-apiserver || return 1; fi
   wait_until "$GATE_SECONDS" is_new_etcd_healthy "$old" || return 1
   record_start etcd || return 1
-  is_etcd_unit || is_out kube-apiserver || see_new_api "$api" || return 1
+  [ -z "$along" ] || is_out kube-apiserver || see_new_api "$api" || return 1
   say "etcd is healthy again after $(seconds_since "$started") s"
 }
