@@ -123,7 +123,8 @@ describe.skipIf(left === "second person")("a second person, with another backend
     "is refused before anything is done, and can begin when the first one's run is gone",
     async () => {
       const other = await here.stack.elsewhere("second");
-      here.stack.configure({ rotation: "o-1" });
+      // the other one waits 35 s for the claim, and looks after that
+      here.stack.configure({ rotation: "o-1", pauseBetweenMasters: "120s" });
       const running = here.stack.startUp();
       await running.saw("trust: wrote");
       // the first one's run has read the stack file that both share
@@ -148,7 +149,7 @@ describe.skipIf(left === "second person")("a second person, with another backend
       const { code, output } = await other.up();
       expect(code, output).toBe(0);
       await assertWell(here.lab, other, here.baseline);
-      here.stack.configure({});
+      here.stack.configure({ pauseBetweenMasters: "2s" });
       const last = await finish(here.stack);
       expect(last.code, last.output).toBe(0);
       await assertWell(here.lab, here.stack, here.baseline);
