@@ -3,11 +3,9 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./cluster.ts";
 import { nextRollout } from "./model/attempt.ts";
 import { clientCommands } from "./model/clients.ts";
-import { certificatesOf, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
 import { type Check, checkRollout, notWalked, planCheckVariable } from "./model/exploration/check.ts";
 import { layouts } from "./model/layout/tables.ts";
-import { longestRollout } from "./model/plan.ts";
 import { planFileVariable, summarizePlan } from "./model/plan-summary.ts";
 import { describeReport } from "./model/report.ts";
 import { rotationOf } from "./model/restore.ts";
@@ -71,23 +69,19 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
 const longestCheckMilliseconds = 30_000;
 
 function checkOf(cluster: Cluster, wanted: Wanted | undefined): Check {
-  const { found, rows, args, last } = cluster;
+  const { found, rows, args, authorities, inState, now, end } = cluster;
   if (args.restore !== undefined) {
     return notWalked;
   }
   const { handover, heldBefore } = cluster.given(wanted);
-  const now = Date.now();
-  const seconds = longestRollout(args.masters.length, args.gate, args.pauseBetweenMasters);
+  const begin = Date.now();
   return checkRollout(
     {
-      ...{ found, rows, wanted, handover, heldBefore, now },
+      ...{ found, rows, wanted, handover, heldBefore, authorities, inState, now, end },
       hasPeerAuthority: layouts[args.layout.kind].hasPeerAuthority,
-      authorities: last.rotation === args.rotation ? last.authorities : [],
-      inState: certificatesOf(previousKeys(last, args.rotation)),
       crossPolicy: args.crossCertificates,
       foreignAuthorities: args.foreignAuthorities,
-      end: now + seconds * 1000,
     },
-    { isOver: () => Date.now() - now > longestCheckMilliseconds },
+    { isOver: () => Date.now() - begin > longestCheckMilliseconds },
   );
 }

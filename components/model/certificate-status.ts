@@ -69,7 +69,7 @@ export interface CertificateInput {
 const dayMilliseconds = 86_400_000;
 
 /** Every certificate of one master, on disk or served. */
-export function certificatesOf(master: FoundMaster, input: CertificateInput): CertificateStatus[] {
+export function certificateStatuses(master: FoundMaster, input: CertificateInput): CertificateStatus[] {
   return [...input.rows, ...input.kubernetes].flatMap((row): CertificateStatus[] => {
     const file = master.files[row.id];
     if (file === undefined) {

@@ -2,7 +2,7 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import type { Found, FoundMaster, Holder, Holding } from "./found.ts";
 import type { Row } from "./layout/rows.ts";
 import { day } from "./text.ts";
-import { certificatesOf, hasEnded, leavesOn, type Trusted, unique } from "./trust.ts";
+import { hasEnded, leavesOn, type Trusted, trustedBy, unique } from "./trust.ts";
 
 /** A client of etcd that is none of Kubernetes' components. */
 export interface Client {
@@ -92,7 +92,7 @@ interface Judge {
 }
 
 function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: ClientsQuestion): Judge {
-  const trusted = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
+  const trusted = trustedBy(masters, rows);
   const staying = new Set([
     ...authorities,
     ...Object.values(kept).flatMap((byRow) =>

@@ -1,9 +1,9 @@
-import { type Certificate, certificatesIn } from "./certificate.ts";
+import { certificatesIn } from "./certificate.ts";
 import { refusals, sharedFileRefusals } from "./checks.ts";
 import { type Client, clientsOf } from "./clients.ts";
 import { type CloudMaster, type CloudPlace, cloudRefusals, diskRefusals } from "./cloud.ts";
 import { type Found, presentRows } from "./found.ts";
-import { decideHandover, type Handover } from "./handover.ts";
+import { decideHandover, type Handover, type HandoverQuestion } from "./handover.ts";
 import type { Authority, KubernetesRow, Row } from "./layout/rows.ts";
 import { layouts } from "./layout/tables.ts";
 import { type Hold, holdOf, missingRefusals } from "./missing.ts";
@@ -66,6 +66,13 @@ export interface Decision {
   readonly refusals: readonly string[];
   /** why an update may not begin now */
   readonly shut: string | undefined;
+  /** fingerprints of the authorities that the state has for the wanted rotation; none while it has none */
+  readonly authorities: readonly string[];
+  /** the authorities that may sign those, where the state has their keys */
+  readonly inState: HandoverQuestion["inState"];
+  /** milliseconds since 1970: when this was decided, and when the rollout is done at the latest */
+  readonly now: number;
+  readonly end: number;
   /** what depends on the wanted set, which is unknown while a rotation is being previewed */
   readonly given: (wanted: Wanted | undefined) => Given;
 }
@@ -93,10 +100,8 @@ export function lookedAfter({
   };
 }
 
-/** The certificates of authorities whose keys are at hand. */
-export function certificatesOf(
-  keys: AuthorityKeys | undefined,
-): Readonly<Record<Authority, Certificate>> | undefined {
+/** The authorities whose keys are at hand. */
+function authoritiesOf(keys: AuthorityKeys | undefined): HandoverQuestion["inState"] {
   const [etcd, peer] = [keys?.etcd, keys?.["etcd-peer"]].map((own) => certificatesIn(own?.certPem ?? "")[0]);
   return etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
 }
@@ -138,7 +143,8 @@ export function decide(
   // of leaves alone, or until something else is known
   const [etcd, peer = etcd] = authorities ?? [];
   const lastWanted = etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
-  const inState = certificatesOf(previousKeys(last, settings.rotation));
+  const inState = authoritiesOf(previousKeys(last, settings.rotation));
+  const end = now + rolloutSeconds * 1000;
   const given = (wanted: Wanted | undefined): Given => {
     const clients = clientsOf(found, {
       rows,
@@ -152,7 +158,7 @@ export function decide(
         : noRenewals(restore);
     const heldBefore = holdOf(found, settings.holdBefore, clients);
     const handover = decideHandover(found, {
-      ...{ rows, mode: plan.mode, inState, now, end: now + rolloutSeconds * 1000 },
+      ...{ rows, mode: plan.mode, inState, now, end },
       wanted: wanted?.authorities ?? lastWanted,
       policy: settings.crossCertificates,
       isRestoring: restore !== undefined,
@@ -163,7 +169,8 @@ export function decide(
   const identity = { owner, takeOver: settings.takeOver, lastClusterId: last.cluster };
   const allowed = { outage: settings.allowOutage, renewals: given(undefined).renewals.leaves };
   return {
-    ...{ rows, kubernetes, plan, restore, given },
+    ...{ rows, kubernetes, plan, restore, given, inState, now, end },
+    authorities: authorities ?? [],
     clusterId: found.masters.map((master) => master.clusterId).find((id) => id !== "") ?? last.cluster ?? "",
     refusals: [
       ...refusals(found, settings.masters, lookedAfter(settings).table, identity, allowed),

@@ -4,7 +4,7 @@ import { certificatesAt, type Found, type FoundMaster, leafAt, placeOf } from ".
 import { servedLeaves } from "./layout/leaves.ts";
 import { type Component, components, type KubernetesRow, type Leaf, type Row } from "./layout/rows.ts";
 import { linesOf } from "./text.ts";
-import { certificatesOf, type ForeignPolicy, keptAuthorities, type Trusted, unique } from "./trust.ts";
+import { type ForeignPolicy, keptAuthorities, type Trusted, trustedBy, unique } from "./trust.ts";
 
 export const phases = ["backup", "trust", "issue", "settle", "retire", "verify"] as const;
 export type Phase = (typeof phases)[number];
@@ -163,7 +163,7 @@ function neverStarted(
 /** For each trust file by itself: what it holds, and whoever issued a leaf that is checked against it in any of its uses, on any master. */
 function trustedOn(master: FoundMaster, found: Found, rows: readonly Row[]): Record<string, Certificate[]> {
   const trust = rows.filter((row) => row.kind === "trust");
-  const known = unique(found.masters.flatMap((each) => certificatesOf(each, rows, "trust")));
+  const known = trustedBy(found.masters, rows);
   return Object.fromEntries(
     trust.map((row) => {
       const uses = trust.filter((other) => placeOf(master, other) === placeOf(master, row));

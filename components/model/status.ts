@@ -1,4 +1,4 @@
-import { type CertificateStatus, certificatesOf, type State, states } from "./certificate-status.ts";
+import { type CertificateStatus, certificateStatuses, type State, states } from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { renewalDifferences } from "./differences.ts";
@@ -89,7 +89,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   const { renewBefore } = input.policy;
   const { expiringWithin } = input;
   const certificates = found.masters.flatMap((master) =>
-    certificatesOf(master, { found, rows, kubernetes, renewBefore, expiringWithin, drift, now }),
+    certificateStatuses(master, { found, rows, kubernetes, renewBefore, expiringWithin, drift, now }),
   );
   const findings: Finding[] = [
     ...unreachable.map(({ name, reason }): Finding => ({ state: "unreachable", master: name, what: reason })),

@@ -4,7 +4,7 @@ import { servedLeaves } from "./layout/leaves.ts";
 import { type KubernetesRow, kubernetesAuthorities, type Row } from "./layout/rows.ts";
 import { quote } from "./shell.ts";
 import { day, printable } from "./text.ts";
-import { certificatesOf, leavesOn, ownerOf, unique } from "./trust.ts";
+import { leavesOn, ownerOf, trustedBy, unique } from "./trust.ts";
 
 /** Files that no row has, with a certificate of this cluster's authorities: what would end without a word. A line for each file. */
 export function strangerNotices(
@@ -30,11 +30,13 @@ export function ownCertificates(
   kubernetes: readonly KubernetesRow[],
 ): (each: Certificate) => boolean {
   const owner = ownerOf(masters, rows);
-  const etcd = masters.flatMap((master) => certificatesOf(master, rows, "trust"));
   const own = masters.flatMap((master) =>
     kubernetesAuthorities.flatMap((signer) => authorityOn(master, signer, kubernetes) ?? []),
   );
-  const authorities = unique([...etcd.filter((each) => owner(each) === "in-use"), ...own]);
+  const authorities = unique([
+    ...trustedBy(masters, rows).filter((each) => owner(each) === "in-use"),
+    ...own,
+  ]);
   return (certificate) => authorities.some((each) => hasIssued(each, certificate));
 }
 

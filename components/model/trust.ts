@@ -22,7 +22,7 @@ export function ownerOf(
   masters: readonly FoundMaster[],
   rows: readonly Row[],
 ): (authority: Certificate) => Owner {
-  const trusted = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
+  const trusted = trustedBy(masters, rows);
   const served = masters.flatMap((master) =>
     Object.keys(servedLeaves).flatMap((port) => master.served[Number(port)] ?? []),
   );
@@ -109,8 +109,7 @@ export function trustNotices(
   policy: ForeignPolicy | undefined,
 ): string[] {
   const owner = ownerOf(masters, rows);
-  const all = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
-  return all.flatMap((authority) => {
+  return trustedBy(masters, rows).flatMap((authority) => {
     const own = owner(authority);
     if (own === "in-use" || wanted.includes(authority.fingerprint)) {
       return [];
@@ -163,6 +162,11 @@ export function certificatesOf(
   kind: "trust" | "cert",
 ): Certificate[] {
   return rows.flatMap((row) => (row.kind === kind ? certificatesAt(master, row) : []));
+}
+
+/** The authorities in their trust files. */
+export function trustedBy(masters: readonly FoundMaster[], rows: readonly Row[]): Certificate[] {
+  return unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
 }
 
 /** Of its etcd leaves: today's, and those of the backups. */

@@ -129,6 +129,7 @@ export function clusterAs(
     refusals: [],
     restore: undefined,
     shut: undefined,
+    ...{ authorities: [], inState: undefined, now: 0, end: 0 },
     claim: "",
     cloud: undefined,
     last: {

@@ -4,7 +4,7 @@ import { parseLook } from "../../cli/adopt/look.ts";
 import { parseBackups } from "../../cli/backups/kept-backup.ts";
 import { reasonOf } from "../../cli/fleet/result.ts";
 import { certificatesIn } from "../../components/model/certificate.ts";
-import { certificatesOf } from "../../components/model/certificate-status.ts";
+import { certificateStatuses } from "../../components/model/certificate-status.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { parseSurvey } from "../../components/model/read-survey.ts";
 import { readReports } from "../../components/model/report.ts";
@@ -194,7 +194,7 @@ describe("what is read of an answer", () => {
     };
     expect(
       found.masters
-        .flatMap((master) => certificatesOf(master, input))
+        .flatMap((master) => certificateStatuses(master, input))
         .map(({ subject, issuer }) => [subject, issuer.name]),
     ).toEqual([["a ]52;c;cm0gLXJmIC8= ", "a ]52;c;cm0gLXJmIC8= "]]);
   });

@@ -5,7 +5,7 @@ import { leafProfiles, servedLeaves } from "../layout/leaves.ts";
 import { type Authority, authorities, isCheckedAgainst, type Leaf, type Row } from "../layout/rows.ts";
 import type { Hold } from "../missing.ts";
 import { rememberedForPairs } from "../remembered.ts";
-import { certificatesOf, type ForeignPolicy, isIssuedUnder, textOf, unique } from "../trust.ts";
+import { certificatesOf, type ForeignPolicy, isIssuedUnder, textOf, trustedBy, unique } from "../trust.ts";
 import type { Wanted } from "../wanted.ts";
 import { explore, type Limits, type Taken } from "./explore.ts";
 import type { Accepts } from "./refused.ts";
@@ -154,7 +154,7 @@ function leastFor(trust: Row, { masters }: Found, rows: readonly Row[]): string 
       row.kind === "cert" && isCheckedAgainst(row, trust) ? [certificatesAt(master, row)] : [],
     ),
   );
-  const known = unique(masters.flatMap((master) => certificatesOf(master, rows, "trust")));
+  const known = trustedBy(masters, rows);
   return textOf(known.filter((authority) => checked.some((file) => isIssuedUnder(file, [authority]))));
 }
 
@@ -218,7 +218,7 @@ function standInsFor(
   { found, rows, hasPeerAuthority, wanted, authorities: known }: CheckQuestion,
   signersOf: (role: Authority) => readonly string[],
 ) {
-  const held = unique(found.masters.flatMap((master) => certificatesOf(master, rows, "trust")));
+  const held = trustedBy(found.masters, rows);
   const authorityFor = (role: Authority) => {
     const asked = wanted === undefined ? known[authorities.indexOf(role)] : wanted.authorities[role];
     return held.find(({ fingerprint }) => fingerprint === asked) ?? standIn(`${role} authority`, []);
