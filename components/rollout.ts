@@ -237,7 +237,7 @@ function dataOf(
     attempt: attempt.id,
     authorities: Object.values(wanted.authorities),
     isJoining,
-    restarts: restartsIn(planned.phase),
+    restarts: restartsIn(planned.phase, cluster.plan),
     out: Object.entries(outIn(planned.phase, master.name, cluster.plan, joining)).flatMap(
       ([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
     ),

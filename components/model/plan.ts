@@ -227,13 +227,18 @@ export function outIn(
   }
 }
 
-/** What may restart in a phase: others than etcd and kube-apiserver read only what retire changes. All masters verify side by side. */
-export function restartsIn(phase: Phase): readonly Component[] {
+/**
+ * What may restart in a phase: others than etcd and kube-apiserver read only what retire changes. Nothing where masters are
+ * worked on side by side while they serve.
+ */
+export function restartsIn(phase: Phase, { mode }: Pick<RolloutPlan, "mode">): readonly Component[] {
   switch (phase) {
     case "retire":
       return components;
     case "verify":
       return [];
+    case "issue":
+      return mode === "rolling" ? [] : ["etcd", "kube-apiserver"];
     default:
       return ["etcd", "kube-apiserver"];
   }
@@ -261,7 +266,8 @@ export function longestRollout(masters: number, gateSeconds: number, pauseSecond
 
 /**
  * All steps in their order. One that is still to join gets all its files when the others have their leaves, which accept each other by then.
- * Between two phases, and between two masters of a phase that restarts something, stands a gate.
+ * Between two phases, and between two masters of a phase that restarts something, stands a gate. New leaves, which nothing
+ * restarts for, have to pass one on the first master.
  */
 export function stepsOf(
   plan: RolloutPlan,
@@ -284,11 +290,12 @@ export function stepsOf(
     }
     for (const [index, master] of plan.order[phase].entries()) {
       const done = plan.order[phase].slice(0, index);
+      const awaited = restartsIn(phase, plan).length > 0 ? done : done.slice(0, 1);
       const heirs = [...done, ...plan.order[phase].slice(index + 1).reverse()];
       steps.push({
         phase,
         master,
-        after: [...before, ...done.map((each) => stepName({ phase, master: each }))],
+        after: [...before, ...awaited.map((each) => stepName({ phase, master: each }))],
         heirs: phase === "retire" ? heirs : heirs.filter((each) => !isOut(plan, each)),
       });
     }

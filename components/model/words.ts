@@ -210,10 +210,17 @@ function rollingSteps(input: WordsInput): string[] {
   return [
     `  backup: ${names}: files of each, etcd snapshot from ${plan.snapshotFrom ?? "none"}; no restart`,
     `  trust:  ${plan.order.trust.join(", then ")}: ${isCross ? "checks; restarts only where a process is stale" : isTrustDone ? "already trusted; restarts only where a process is stale" : `old and new authorities; ${trustRestarts}`}`,
-    `  issue:  ${plan.order.issue.join(", then ")}: new leaves and keys${isCross ? ", with the cross-certificate behind each leaf" : ""}; ${out.length === 0 ? "no restart" : `${outIn(plan)} started; no other restart`}${early === "" ? "" : `; Kubernetes certificates are renewed on ${early}`}`,
+    `  issue:  ${issueOrder(plan)}: new leaves and keys${isCross ? ", with the cross-certificate behind each leaf" : ""}; ${out.length === 0 ? "no restart" : `${outIn(plan)} started; no other restart`}${early === "" ? "" : `; Kubernetes certificates are renewed on ${early}`}`,
     `  settle: ${names}: checks; no restart`,
     `  retire: ${plan.order.retire.join(", then ")}: only the wanted authorities; ${isTrustDone ? "restarts only where a trust file changes" : restarts}${renewing}`,
   ];
+}
+
+function issueOrder({ mode, order: { issue } }: RolloutPlan): string {
+  const others = issue.slice(1).join(", ");
+  return mode === "recovery" || issue.length < 3
+    ? issue.join(", then ")
+    : `${issue[0]}, then side by side ${others}`;
 }
 
 /** What a recovery with a quorum that answers means. */
@@ -330,13 +337,11 @@ function notices(input: WordsInput): string[] {
       lock !== undefined && `  notice: ${name} is locked by ${lock}`,
     ),
   );
-  const unknown = found.masters.flatMap(({ name, kubernetes }) =>
-    minorOf(kubernetes) === undefined ? [name] : [],
-  );
+  const unknown = found.masters.filter(({ kubernetes }) => minorOf(kubernetes) === undefined);
   return linesOf(
     ...absences(input),
     unknown.length > 0 &&
-      `  notice: the version of Kubernetes on ${unknown.join(", ")} is not known, neither from the image in ${ackSurroundings.apiManifest} nor from /version: kube-apiserver is assumed to read its new certificates without a restart, as it does since 1.19`,
+      `  notice: the version of Kubernetes on ${unknown.map(({ name }) => name).join(", ")} is not known, neither from the image in ${ackSurroundings.apiManifest} nor from /version: kube-apiserver is assumed to read its new certificates without a restart, as it does since 1.19`,
     foreign.length > 0 &&
       `  notice: other clients of etcd, which must trust the new authority before retire: ${foreign.join(", ")}`,
     ...held,

@@ -6,7 +6,7 @@ import { refusedIn } from "../../components/model/exploration/refused.ts";
 import { operationsOf, surveyed, type Ways } from "../../components/model/exploration/runs.ts";
 import { apply, type Operation, type World } from "../../components/model/exploration/world.ts";
 import { diskOf, type MadePems, makeOriginalPems, makePems, names, signedBy } from "./cluster.ts";
-import { issuersOf, settled } from "./masters.ts";
+import { issuersOf, mixed, settled, sideBySide } from "./masters.ts";
 import { makeAuthority } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {
@@ -106,6 +106,19 @@ test("in every state that interrupted runs can reach, whoever is ill, all connec
   expect(ends.filter((end) => refusedIn(end, issuers).length > 0)).toEqual([]);
 }, 900_000);
 
+test.each(["issue", "verify"] as const)(
+  "masters that do %s side by side refuse nobody, wherever each has come to, nor does a run from there",
+  (phase) => {
+    const ways = by(shared, next);
+    const worlds = sideBySide(settled(shared), operationsOf(settled(shared), next, ways), phase);
+    expect(worlds.length).toBeGreaterThan(20);
+    for (const world of worlds) {
+      expect([...refusedIn(world, issuers), ...refusedDuring(world, next, issuers, ways)]).toEqual([]);
+      expect(finish(world, next, issuers, ways).disks).toEqual(ended);
+    }
+  },
+);
+
 test("any sequence of targets, keys at hand, interruptions and masters that are out", () => {
   const all = [shared, separate, abandoned, next];
   const run = fc.record({
@@ -113,15 +126,17 @@ test("any sequence of targets, keys at hand, interruptions and masters that are 
     signer: fc.constantFrom(undefined, ...all),
     count: fc.nat(60),
     ill: fc.constantFrom(undefined, undefined, undefined, ...names),
+    draws: fc.array(fc.nat(9), { minLength: 60, maxLength: 60 }),
   });
   const property = fc.property(
     fc.constantFrom(shared, separate),
     fc.array(run, { minLength: 1, maxLength: 6 }),
     (first, runs) => {
       let world = settled(first);
-      for (const { wanted, signer, count, ill } of runs) {
+      for (const { wanted, signer, count, ill, draws } of runs) {
         world = surveyed(world, issuers, ill);
-        for (const operation of operationsOf(world, wanted, { ...by(signer, wanted), ill }).slice(0, count)) {
+        const operations = mixed(operationsOf(world, wanted, { ...by(signer, wanted), ill }), draws);
+        for (const operation of operations.slice(0, count)) {
           world = apply(world, operation);
           expect(refusedIn(world, issuers)).toEqual([]);
         }

@@ -1,6 +1,7 @@
 import type { Accepts } from "../../components/model/exploration/refused.ts";
-import type { Masters, World } from "../../components/model/exploration/world.ts";
+import { apply, type Masters, type Operation, type World } from "../../components/model/exploration/world.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
+import type { Phase } from "../../components/model/plan.ts";
 import { rememberedForPairs } from "../../components/model/remembered.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, masterWith, names } from "./cluster.ts";
@@ -63,3 +64,35 @@ const isIssuerIn = rememberedForPairs(
   (issuer, text) => text.includes(issuer),
   (pem: string) => pem,
 );
+
+/** Every state in which each master has come to any of its writes of that phase. */
+export function sideBySide(start: World, operations: readonly Operation[], phase: Phase): readonly World[] {
+  const first = operations.findIndex((operation) => operation.phase === phase);
+  return names.reduce<readonly World[]>(
+    (worlds, name) => {
+      const writes = operations.filter((each) => each.phase === phase && each.master === name);
+      const prefixes = [...writes.keys(), writes.length].map((count) => writes.slice(0, count));
+      return worlds.flatMap((world) => prefixes.map((prefix) => prefix.reduce(apply, world)));
+    },
+    [operations.slice(0, first).reduce(apply, start)],
+  );
+}
+
+/** The same operations; those that masters do side by side (new leaves after the first's, and verify) as the draws mix them. */
+export function mixed(operations: readonly Operation[], draws: readonly number[]): Operation[] {
+  const first = operations.find(({ phase }) => phase === "issue")?.master;
+  const clocks = new Map<string, number>();
+  const placed = operations.map((operation, index) => {
+    const { phase, master } = operation;
+    if (phase !== "verify" && (phase !== "issue" || master === first)) {
+      return { operation, place: index, time: 0 };
+    }
+    const time = (clocks.get(phase + master) ?? 0) + (draws[index] ?? 0) + 1;
+    clocks.set(phase + master, time);
+    const place = operations.findIndex((each) => each.phase === phase && each.master !== first);
+    return { operation, place: phase === "verify" ? operations.length : place, time };
+  });
+  return placed
+    .toSorted((one, other) => one.place - other.place || one.time - other.time)
+    .map(({ operation }) => operation);
+}

@@ -488,16 +488,22 @@ describe("what a step is told to be out", () => {
   });
 });
 
-test("only retire restarts what reads Kubernetes' own certificates, and verify nothing", () => {
-  expect(phases.map((phase) => restartsIn(phase).join(" "))).toEqual([
-    "etcd kube-apiserver",
-    "etcd kube-apiserver",
-    "etcd kube-apiserver",
-    "etcd kube-apiserver",
-    "etcd kube-apiserver kubelet kube-controller-manager kube-scheduler",
-    "",
-  ]);
-});
+test.each([
+  ["rolling", ""],
+  ["recovery", "etcd kube-apiserver"],
+] as const)(
+  "only retire restarts what reads Kubernetes' own certificates; %s: what issue restarts, and verify nothing",
+  (mode, inIssue) => {
+    expect(phases.map((phase) => restartsIn(phase, { mode }).join(" "))).toEqual([
+      "etcd kube-apiserver",
+      "etcd kube-apiserver",
+      inIssue,
+      "etcd kube-apiserver",
+      "etcd kube-apiserver kubelet kube-controller-manager kube-scheduler",
+      "",
+    ]);
+  },
+);
 
 test("the longest rollout waits at each gate of each phase to its end", () => {
   expect(longestRollout(3, 120, 10)).toBe(6 * 3 * 130);
@@ -518,7 +524,7 @@ describe("the steps", () => {
       "trust master-3 after [backup-master-1 backup-master-2 backup-master-3 trust-master-1 trust-master-2] heirs [master-1 master-2]",
       "issue master-1 after [trust-master-1 trust-master-2 trust-master-3] heirs [master-3 master-2]",
       "issue master-2 after [trust-master-1 trust-master-2 trust-master-3 issue-master-1] heirs [master-1 master-3]",
-      "issue master-3 after [trust-master-1 trust-master-2 trust-master-3 issue-master-1 issue-master-2] heirs [master-1 master-2]",
+      "issue master-3 after [trust-master-1 trust-master-2 trust-master-3 issue-master-1] heirs [master-1 master-2]",
       "settle master-1 after [issue-master-1 issue-master-2 issue-master-3] heirs []",
       "settle master-2 after [issue-master-1 issue-master-2 issue-master-3] heirs []",
       "settle master-3 after [issue-master-1 issue-master-2 issue-master-3] heirs []",

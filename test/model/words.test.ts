@@ -110,7 +110,7 @@ describe("how often etcd and kube-apiserver restart", () => {
     expect(all).toEqual(
       expect.arrayContaining([
         "  trust:  master-1, then master-2, then master-3: checks; restarts only where a process is stale",
-        "  issue:  master-1, then master-2, then master-3: new leaves and keys, with the cross-certificate behind each leaf; no restart",
+        "  issue:  master-1, then side by side master-2, master-3: new leaves and keys, with the cross-certificate behind each leaf; no restart",
         "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
         "  verify: master-1, master-2, master-3: leaves without the cross-certificate, what is served and accepted; no restart",
       ]),
@@ -196,7 +196,7 @@ describe("the plan in words", () => {
       "  because new certificates will be issued",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
       "  trust:  master-1, then master-2, then master-3: old and new authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
-      "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",
+      "  issue:  master-1, then side by side master-2, master-3: new leaves and keys; no restart",
       "  settle: master-1, master-2, master-3: checks; no restart",
       "  retire: master-2, then master-3, then master-1: only the wanted authorities; etcd and kube-apiserver restart on each, one master at a time, 10 s apart",
       "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
@@ -213,7 +213,7 @@ describe("the plan in words", () => {
       "  because master-2: etcd runs with files that have changed since its start",
       "  backup: master-1, master-2, master-3: files of each, etcd snapshot from master-1; no restart",
       "  trust:  master-1, then master-2, then master-3: already trusted; restarts only where a process is stale",
-      "  issue:  master-1, then master-2, then master-3: new leaves and keys; no restart",
+      "  issue:  master-1, then side by side master-2, master-3: new leaves and keys; no restart",
       "  settle: master-1, master-2, master-3: checks; no restart",
       "  retire: master-2, then master-3, then master-1: only the wanted authorities; restarts only where a trust file changes",
       "  verify: master-1, master-2, master-3: what is served and accepted; no restart",
