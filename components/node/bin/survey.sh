@@ -164,7 +164,7 @@ survey_member() {
     fi
     return
   fi
-  problem=$(etcd_problem "$status")
+  problem=$(etcd_problem)
   # a healthy member has answered
   if [ -z "$problem" ] || member_answers "$ADDRESS"; then result answers; fi
   [ -n "$problem" ] || problem=$(etcd_alarm)

@@ -47,6 +47,20 @@ status_field() {
   done
 }
 
+# status_of ADDRESS: that member's lines of `endpoint status -w fields` of several on stdin
+status_of() {
+  local -r last="\"Endpoint\" : \"$(client_url "$1")\""
+  local line block=''
+  while IFS= read -r line; do
+    block=$block$line$'\n'
+    case $line in
+      "$last") printf '%s' "$block" && return ;;
+      '"Endpoint" : '*) block='' ;;
+    esac
+  done
+  return 1
+}
+
 # member_rows: the full membership, one row per member, healthy or not
 member_rows() {
   ctl "$(client_urls "${MEMBER_ADDRESSES[@]}")" member list
@@ -87,15 +101,18 @@ no_etcd() {
   printf 'stopped the static pod of etcd has no process'
 }
 
-# etcd_problem STATUS: what is wrong with this member, a code and words; nothing when it is healthy. STATUS is
-# its own if that is known. /health alone stays true with bad peer certificates, hence the handshakes.
+# etcd_problem: what is wrong with this member, a code and words; nothing when it is healthy. /health alone
+# stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local -r url=$(client_url "$ADDRESS")
-  local status=$1 cluster address own_applied=0 applied
+  local statuses status cluster address own_applied=0 applied
+  local -a others=()
   is_etcd_active || { no_etcd; return; }
   # before the others: one that is down would be waited for
   member_answers "$ADDRESS" || { printf 'silent no linearizable read through %s' "$url"; return; }
-  if [ -z "$status" ] && ! status=$(ctl "$url" endpoint status -w fields); then
+  while IFS= read -r address; do others+=("$address"); done < <(other_members)
+  statuses=$(ctl "$(client_urls "$ADDRESS" ${others[@]+"${others[@]}"})" endpoint status -w fields) || :
+  if ! status=$(printf '%s\n' "$statuses" | status_of "$ADDRESS"); then
     printf 'silent no status from %s' "$url"
     return
   fi
@@ -110,19 +127,19 @@ etcd_problem() {
   fi
   own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
-  while read -r address; do
+  for address in ${others[@]+"${others[@]}"}; do
     if ! is_peer_accepted_by "$address"; then
       printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"
       return
     fi
-    applied=$(ctl "$(client_url "$address")" endpoint status -w fields | status_field RaftAppliedIndex)
+    applied=$(printf '%s\n' "$statuses" | status_of "$address" | status_field RaftAppliedIndex)
     [ -n "$own_applied" ] && [ -n "$applied" ] || continue
     # 5000 entries: etcd sends a snapshot beyond them (--experimental-snapshot-catchup-entries)
     if [ "$((applied - own_applied))" -ge 5000 ]; then
       printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"
       return
     fi
-  done < <(other_members)
+  done
 }
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
@@ -133,7 +150,7 @@ is_peer_accepted_by() {
 
 # is_etcd_healthy: keeps the reason in PROBLEM
 is_etcd_healthy() {
-  PROBLEM=$(etcd_problem '')
+  PROBLEM=$(etcd_problem)
   PROBLEM=${PROBLEM#* }
   [ -z "$PROBLEM" ]
 }
