@@ -214,8 +214,23 @@ const schema = z
     }
   });
 
-/** One of two types that name the same keys; with a key that one of them lacks nothing compiles. */
-type WithKeysOf<Model, Read> = [keyof Model, keyof Read] extends [keyof Read, keyof Model] ? Read : never;
+/** All keys of a type, and of the types in it: `backup.keep`. */
+type KeysIn<T> = T extends readonly (infer Each)[]
+  ? KeysIn<Each>
+  : T extends object
+    ? { [Key in keyof T & string]-?: Key | `${Key}.${KeysIn<T[Key]>}` }[keyof T & string]
+    : never;
+
+/** A file of which the model has the text. */
+type KeyFile = "ssh.privateKeyPath" | "ssh.bastion.privateKeyPath";
+
+/** What was read, if the model names the same keys at every depth; with a key that one of them lacks nothing compiles. */
+type WithKeysOf<Model, Read> = [KeysIn<Model> | KeyFile, KeysIn<Read>] extends [
+  KeysIn<Read>,
+  KeysIn<Model> | KeyFile,
+]
+  ? Read
+  : never;
 
 export type Settings = WithKeysOf<ClusterArgs, z.output<typeof schema>>;
 
