@@ -251,7 +251,7 @@ kubelet-ca $CONF/pki/link.crt" ]
   script survey >"$FAKE/script"
   on_master bash -s <"$FAKE/script" 2>/dev/null 3>&- >"$FAKE/stdout"
   diff <(sed -n 's/^stranger \([^\o037]*\).*/\1/p' "$FAKE/stdout" | sort) <(printf '%s\n' "$CONF/deep/er/copy.pem" "$CONF/mine.conf")
-  diff <(grep -F "stranger $CONF/mine.conf" "$FAKE/stdout" | tr '\037' '\n' | sed 1d) <(embedded client-certificate-data)
+  diff <(grep -F "stranger $CONF/mine.conf" "$FAKE/stdout" | tr '\037' '\n' | sed '1d; /^$/d') <(embedded client-certificate-data)
   [ "$(grep -c -F -e PRIVATE -e "$(sed -n 2p "$PKI/apiserver.key")" "$FAKE/stdout")" = 0 ]
 }
 

@@ -221,7 +221,9 @@ survey_strangers() {
     case $known in *$'\n'"$real"$'\n'*) continue ;; esac
     known=$known$real$'\n'
     pem=$(certificates_in "$real" 1)
-    if [ -z "$pem" ] && grep -qs -e '-data' "$real"; then pem=$(embedded_certificate "$real" | one_line); fi
+    if [ -z "$pem" ] && grep -qs -e '-data' "$real"; then
+      pem=$(certificates_in <(embedded_text "$real") 1)
+    fi
     [ -z "$pem" ] || result "stranger $real"$'\037'"$pem"
     case $real in "${folder:--}"/*) ;; *) continue ;; esac
     pem=$(grep -qs 'PRIVATE KEY-----' "$real" &&

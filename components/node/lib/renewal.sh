@@ -27,18 +27,18 @@ has_client() {
   grep -qs client-certificate-data "$1"
 }
 
-# embedded_certificate FILE: the PEM certificate of a kubeconfig's client, or of its authority
-embedded_certificate() {
+# embedded_text FILE: what a kubeconfig has as its client's certificate, or as its authority's
+embedded_text() {
   local field='client-certificate-data'
   has_client "$1" || field='certificate-authority-data'
-  kubeconfig_value "$field" <"$1" | base64 -d 2>/dev/null | openssl x509 2>/dev/null
+  kubeconfig_value "$field" <"$1" | base64 -d 2>/dev/null
 }
 
 # certificate_in INDEX [FILE]: the PEM certificate that a row's file, or FILE in its place, holds or embeds
 certificate_in() {
   local -r file=${2:-${FILE_PATH[$1]}}
   case ${FILE_KIND[$1]} in
-    kubeconfig) embedded_certificate "$file" ;;
+    kubeconfig) embedded_text "$file" | openssl x509 2>/dev/null ;;
     authority) own_authority "$1" <"$file" ;;
     *) openssl x509 -in "$file" 2>/dev/null ;;
   esac

@@ -22,7 +22,10 @@ tls_status() {
 # served_leaf HOST PORT: the PEM certificate that is served, false without one; no client certificate needed
 served_leaf() {
   { timeout 5 openssl s_client -connect "$(host_port "$1" "$2")" 2>/dev/null </dev/null || :; } |
-    openssl x509 2>/dev/null
+    awk '/^-----BEGIN CERTIFICATE-----/ { pem = "" }
+      { pem = pem $0 "\n" }
+      /^-----END CERTIFICATE-----/ { found = 1; exit }
+      END { if (found) printf "%s", pem; exit !found }'
 }
 
 # accepted_names HOST PORT: subjects of the authorities that the RUNNING process accepts clients from, sorted
