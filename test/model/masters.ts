@@ -2,7 +2,7 @@ import type { Accepts } from "../../components/model/exploration/refused.ts";
 import { apply, type Masters, type Operation, type World } from "../../components/model/exploration/world.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import type { Phase } from "../../components/model/plan.ts";
-import { rememberedForPairs } from "../../components/model/remembered.ts";
+import { remembered, rememberedForPairs } from "../../components/model/remembered.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, masterWith, names } from "./cluster.ts";
 
@@ -51,7 +51,15 @@ export function issuersOf(
       ]),
     ),
   ]);
-  return (trust, leaf) => issuersAbove(leaf, issuers).some((issuer) => isIssuerIn(issuer, trust));
+  const above = remembered(
+    (leaf: string) => issuersAbove(leaf, issuers),
+    (leaf) => leaf,
+  );
+  // a walk asks millions of times about the same few files
+  return rememberedForPairs(
+    (trust, leaf) => above(leaf).some((issuer) => trust.includes(issuer)),
+    (text: string) => text,
+  );
 }
 
 /** The authorities that a file hangs on: its leaf's own, and the one that signed what stands behind it. */
@@ -59,11 +67,6 @@ function issuersAbove(text: string, issuers: Issuers): readonly string[] {
   const [leaf = "", ...behind] = text.split(/(?<=-----END CERTIFICATE-----\n)/);
   return [leaf, ...behind].flatMap((each) => issuers.get(each) ?? []);
 }
-
-const isIssuerIn = rememberedForPairs(
-  (issuer, text) => text.includes(issuer),
-  (pem: string) => pem,
-);
 
 /** Every state in which each master has come to any of its writes of that phase. */
 export function sideBySide(start: World, operations: readonly Operation[], phase: Phase): readonly World[] {
