@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type Phase, phases } from "../../components/model/plan.ts";
+import { type Phase, phases, stepName } from "../../components/model/plan.ts";
 import { hasOfficialPlugin } from "../../tools/engine/official-engine.ts";
 import { cutNetwork, mendNetwork, rebootMaster } from "./master.ts";
+import { lastReport } from "./support/cli.ts";
 import { Dice, deal, isWholeMatrix, readSeed } from "./support/dice.ts";
 import { masterNamed } from "./support/inside.ts";
 import { underTraffic } from "./support/judged.ts";
@@ -58,13 +59,21 @@ describe.each(kills.filter(isChosen))("$kill killed in $phase", ({ kill, phase }
     async () => {
       const hit = drawHit(new Dice(`${seed}/${kill}/${phase}`), kill, phase, here.lab.masters);
       const violations = await underTraffic(here.lab, `${kill}-${phase}`, async () => {
-        const { running } = await startStruckUp(here.stack, rotate(phase), hit);
+        const { running, hit: struck } = await startStruckUp(here.stack, rotate(phase), hit);
         expect((await running.done).code).not.toBe(0);
+        // the report of one in which no step has ended is that of the rollout before
+        if (phase !== "backup") {
+          const { result, remaining } = await lastReport(here.stack);
+          expect(["failed", "unfinished"]).toContain(result);
+          expect(remaining).toContain(stepName({ phase, master: struck.master }));
+        }
         const { code, output } = await finish(here.stack);
         expect(code, output).toBe(0);
       });
       await assertWell(here.lab, here.stack, here.baseline);
       expect(violations).toEqual([]);
+      const { result, steps, remaining } = await lastReport(here.stack);
+      expect([result, steps.length, remaining]).toEqual(["succeeded", 18, []]);
     },
     40 * minutes,
   );

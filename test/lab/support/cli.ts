@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { RolloutReport } from "../../../components/model/rollout-report.ts";
 import { withStack } from "../../support/with-stack.ts";
 import { type ProgramResult, runProgram } from "../machine.ts";
 import type { LabStack } from "../stack.ts";
@@ -24,4 +25,13 @@ export function runCli(
   return runProgram("ip", words, {
     environment: { ...env, XDG_STATE_HOME: stack.lab.folder, NO_COLOR: "1" },
   });
+}
+
+/** The record of the stack's last rollout. @throws Error when there is none, or when it holds what is not public */
+export async function lastReport(stack: LabStack): Promise<RolloutReport> {
+  const { code, stdout, stderr } = await runCli(stack, "report", "--json");
+  if (code !== 0 || /PRIVATE|BEGIN|ciphertext/.test(stdout)) {
+    throw new Error(`report ended with exit code ${code}:\n${stderr}${stdout}`);
+  }
+  return JSON.parse(stdout);
 }

@@ -67,7 +67,8 @@ export interface Moment {
 /** To sshd's process for this one connection: the script's parent. */
 function signalSession(signal: "KILL" | "STOP"): string {
   return `
-s=$(cat "/proc/$pid/stat"); set -- \${s##*) }
+s=$(cat "/proc/$pid/stat") || exit 9
+set -- \${s##*) }
 [ "$(cat "/proc/$2/comm")" = sshd ] || { echo "parent of $pid is $(cat "/proc/$2/comm")" >&2; exit 1; }
 kill -${signal} "$2"`;
 }
@@ -75,13 +76,14 @@ kill -${signal} "$2"`;
 const blows: Readonly<Record<Blow, string>> = {
   // the script and everything in its session, so its children too
   script: `
-kill -STOP "$pid"
+kill -STOP "$pid" || exit 9
 members=''
 for p in /proc/[0-9]*; do
   s=$(cat "$p/stat" 2>/dev/null) || continue
   set -- \${s##*) }
   [ "$4" != "$pid" ] || members="$members \${p#/proc/}"
 done
+[ -n "$members" ] || exit 9
 kill -KILL $members`,
   session: signalSession("KILL"),
   freeze: signalSession("STOP"),
