@@ -51,7 +51,7 @@ loud_ctl() {
   if [ -e "$FAKE/bad-trust" ] && cmp -s "$FAKE/bad-trust" "$FAKE/loaded-etcd/2379"; then return 1; fi
   case $2$3 in
     get*) : ;;
-    endpoint*) printf '"ClusterID" : 4242\n"RaftAppliedIndex" : 10\n' ;;
+    endpoint*) printf '"ClusterID" : 4242\n"RaftAppliedIndex" : 10\n"Endpoint" : "%s"\n' "$1" ;;
     alarm*) : ;;
     *) return 1 ;;
   esac
