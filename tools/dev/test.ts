@@ -12,7 +12,8 @@ const usage = `Usage: npm test [-- --only STAGE[,STAGE]] [--seed N] [--programs 
        npm run test:sample [-- --seed N] [--minutes N]
        npm run test:matrix
 
-npm test runs what must hold before every change, from the cheapest proof to the dearest:
+npm test runs what must hold before every change, from the cheapest proof to the dearest; the first three after
+set-up side by side, then the next three: one waits while another computes. What a stage prints comes in one piece.
   setup     the engine and the lab's image (a no-op when they are there)
   types     tsc
   lint      biome, import boundaries included
@@ -48,6 +49,8 @@ const vitest = (report: string, ...args: string[]) => [
 
 /** What a stage is told. */
 interface Settings {
+  /** takes what it prints; without one it is shown as it comes */
+  readonly print: ((text: string) => void) | undefined;
   readonly extent: keyof typeof stagesOf;
   readonly seed: string;
   readonly env: NodeJS.ProcessEnv;
@@ -60,7 +63,7 @@ type Stage = (settings: Settings) => Promise<number[]>;
 
 const command =
   (...words: string[]): Stage =>
-  async ({ env }) => [await run(words, env, true)];
+  async ({ env, print }) => [await run(words, env, print)];
 
 /** In an order that the seed draws. */
 const shuffled =
@@ -78,25 +81,33 @@ const shuffled =
     )(settings);
 
 /** Without GNU parallel bats runs one file at a time: two of it, each with every other file, by size. */
-function bats({ env }: Settings): Promise<number[]> {
+async function bats({ env, print }: Settings): Promise<number[]> {
   const folder = join("test", "node");
   const files = readdirSync(join(project, folder)).flatMap((file) =>
     file.endsWith(".bats") ? join(folder, file) : [],
   );
   const bySize = files.toSorted((a, b) => statSync(join(project, b)).size - statSync(join(project, a)).size);
+  const texts = ["", ""];
   const halves = [0, 1].map((half) => {
     const report = join(reports, `node-${half}`);
     mkdirSync(report);
     const program = join(project, "node_modules", "bats", "bin", "bats");
     const options = ["--report-formatter", "junit", "--output", report];
-    return run([program, ...options, ...bySize.filter((_, index) => index % 2 === half)], env, half === 0);
+    const words = [program, ...options, ...bySize.filter((_, index) => index % 2 === half)];
+    const keep = (text: string) => {
+      texts[half] = text;
+    };
+    return run(words, env, half === 0 && print === undefined ? undefined : keep);
   });
-  return Promise.all(halves);
+  const codes = await Promise.all(halves);
+  (print ?? show)(texts.join(""));
+  return codes;
 }
 
 const stages: Readonly<Record<string, Stage>> = {
   setup: command("node", "tools/dev/setup.ts"),
-  types: command("tsc"),
+  // what has not changed since is not looked at again
+  types: command("tsc", "--incremental", "--tsBuildInfoFile", "node_modules/.cache/types.tsbuildinfo"),
   lint: command("biome", "check", "--error-on-warnings", "."),
   shell: command("node", "tools/dev/shell-lint.ts"),
   node: bats,
@@ -106,6 +117,15 @@ const stages: Readonly<Record<string, Stage>> = {
   lab,
   mutate: command("node", "test/mutation/run.ts"),
 };
+
+/** In their order; those of one group run side by side. The lab is alone, since it measures times. */
+const groups: readonly (readonly string[])[] = [
+  ["setup"],
+  ["types", "lint", "shell"],
+  ["node", "model", "contract"],
+  ["lab"],
+  ["mutate"],
+];
 
 const stagesOf = {
   core: Object.keys(stages).filter((name) => name !== "mutate"),
@@ -130,7 +150,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const extent = values.matrix ? "matrix" : values.sample ? "sample" : "core";
-  const chosen = values.only?.split(",") ?? stagesOf[extent];
+  const chosen: readonly string[] = values.only?.split(",") ?? stagesOf[extent];
   const again = extent === "core" ? "npm test --" : `npm run test:${extent} --`;
   const unknown = chosen.filter((name) => !(name in stages));
   const seed = values.seed ?? numberOfCommits();
@@ -156,21 +176,13 @@ async function main(): Promise<number> {
     ...(values.programs === undefined ? {} : { TEST_PROGRAMS: parsePrograms(values.programs) }),
   };
   const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY);
+  const settings = { extent, seed, env, minutes } as const;
   const failed: string[] = [];
-  for (const name of chosen) {
-    const started = performance.now();
-    process.stdout.write(`\n== ${name}\n`);
-    const codes = await stages[name]?.({ extent, seed, env, minutes });
-    const code = codes?.find((each) => each !== 0) ?? 0;
-    process.stdout.write(
-      `== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${Math.round((performance.now() - started) / 1000)} s\n`,
-    );
-    if (code !== 0) {
-      failed.push(name);
-      // without an engine and an image nothing else can be told
-      if (name === "setup") {
-        break;
-      }
+  for (const group of groups.map((names) => names.filter((name) => chosen.includes(name)))) {
+    failed.push(...(await runGroup(group, settings)));
+    // without an engine and an image nothing else can be told
+    if (failed.includes("setup")) {
+      break;
     }
   }
   if (failed.length > 0) {
@@ -185,8 +197,44 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
+/**
+ * Runs stages side by side, and prints what each has printed when it and those before it have ended.
+ * @returns those that have failed
+ */
+async function runGroup(names: readonly string[], settings: Omit<Settings, "print">): Promise<string[]> {
+  const isAlone = names.length === 1;
+  if (!isAlone && names.length > 0) {
+    show(`\n== side by side: ${names.join(", ")}\n`);
+  }
+  const running = names.map(async (name) => {
+    const started = performance.now();
+    const printed: string[] = [];
+    if (isAlone) {
+      show(`\n== ${name}\n`);
+    }
+    const print = isAlone ? undefined : (text: string) => void printed.push(text);
+    const codes = (await stages[name]?.({ ...settings, print })) ?? [];
+    const code = codes.find((each) => each !== 0) ?? 0;
+    const seconds = Math.round((performance.now() - started) / 1000);
+    const verdict = `== ${name}: ${code === 0 ? "passed" : `failed (exit code ${code})`} after ${seconds} s\n`;
+    if (!isAlone) {
+      show(verdict);
+    }
+    return { name, code, verdict, text: printed.join("") };
+  });
+  const failed: string[] = [];
+  for (const each of running) {
+    const { name, code, verdict, text } = await each;
+    show(isAlone ? verdict : `\n== ${name}\n${text}${verdict}`);
+    if (code !== 0) {
+      failed.push(name);
+    }
+  }
+  return failed;
+}
+
 /** One file after the other; none is begun when this program has run for so many minutes. */
-async function lab({ extent, seed, env, minutes }: Settings): Promise<number[]> {
+async function lab({ extent, seed, env, minutes, print }: Settings): Promise<number[]> {
   const files = labFiles(extent, seed);
   process.stdout.write(files.map((file) => `${file}\n`).join(""));
   const codes: number[] = [];
@@ -194,7 +242,7 @@ async function lab({ extent, seed, env, minutes }: Settings): Promise<number[]> 
     if (performance.now() >= minutes * 60_000) {
       process.stdout.write(`not begun, since ${minutes} minutes are over: ${file}\n`);
     } else {
-      codes.push(await run(vitest(basename(file), "--project", "lab", file), env, true));
+      codes.push(await run(vitest(basename(file), "--project", "lab", file), env, print));
     }
   }
   return codes;
@@ -239,22 +287,23 @@ function countTests() {
   return { passed: counts.tests - failed - counts.skipped, failed, skipped: counts.skipped };
 }
 
-/** What runs beside another one is shown when it has ended. */
+function show(text: string): void {
+  process.stdout.write(text);
+}
+
+/** @param print takes what it has printed when it has ended; without one it is shown as it comes */
 async function run(
   [program = "", ...args]: readonly string[],
   env: NodeJS.ProcessEnv,
-  isShown: boolean,
+  print?: (text: string) => void,
 ): Promise<number> {
-  const child = spawn(program, args, {
-    cwd: project,
-    env,
-    stdio: ["ignore", isShown ? "inherit" : "pipe", isShown ? "inherit" : "pipe"],
-  });
-  const output: Buffer[] = [];
-  child.stdout?.on("data", (chunk: Buffer) => output.push(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => output.push(chunk));
+  const output = print === undefined ? "inherit" : "pipe";
+  const child = spawn(program, args, { cwd: project, env, stdio: ["ignore", output, output] });
+  const chunks: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => chunks.push(chunk));
   const [code]: (number | null)[] = await once(child, "close");
-  process.stdout.write(Buffer.concat(output));
+  print?.(Buffer.concat(chunks).toString());
   return code ?? 1;
 }
 
