@@ -268,7 +268,7 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/bin/step.sh",
-    from: "  require_wanted_trust\n",
+    from: "  require_wanted trust\n",
     to: "",
     tests: "node/cross.bats",
     test: "verify leaves them where a member has not retired",

@@ -84,7 +84,8 @@ phase_verify() {
 # leave_leaves_alone: once all have retired, what stands behind the leaves has served its purpose
 leave_leaves_alone() {
   has_more_than_leaves || return 0
-  require_wanted_trust
+  # retire has been here; what verify writes restarts nothing
+  require_wanted trust
   ! is_stale kube-apiserver || refuse 'kube-apiserver has not read its files since they changed'
   require_wanted_accepted
   apply_files
@@ -99,15 +100,6 @@ has_more_than_leaves() {
       return 0
   done
   return 1
-}
-
-# require_wanted_trust: retire has been here; what verify writes restarts nothing
-require_wanted_trust() {
-  local i
-  for i in "${!FILE_PATH[@]}"; do
-    [ "${FILE_KIND[$i]}" != trust ] || ! is_written "$i" || is_wanted "$i" ||
-      refuse "${FILE_PATH[$i]} is not the wanted file"
-  done
 }
 
 # require_health: ill health of what is not out is always an error, never a reason to write files only

@@ -3,10 +3,7 @@
 # verify: fails the step with the first thing that is not as wanted
 verify() {
   local i component pem
-  for i in "${!FILE_PATH[@]}"; do
-    is_written "$i" || continue
-    is_wanted "$i" || refuse "${FILE_PATH[$i]} is not the wanted file"
-  done
+  require_wanted
   for component in $COMPONENTS; do
     is_expected "$component" || continue
     ! is_stale "$component" || refuse "$component has not read its files since they changed"
@@ -36,6 +33,15 @@ verify() {
   [ "$ADDRESS" = "${MEMBER_ADDRESSES[0]}" ] || return 0
   write_worker_script || refuse "cannot write $STATE_DIR/worker-authority"
   report_carriers report_carrier || :
+}
+
+# require_wanted [KIND]: the files, or those of that kind, are as wanted
+require_wanted() {
+  local i
+  for i in "${!FILE_PATH[@]}"; do
+    [ "${1:-${FILE_KIND[$i]}}" = "${FILE_KIND[$i]}" ] && is_written "$i" || continue
+    is_wanted "$i" || refuse "${FILE_PATH[$i]} is not the wanted file"
+  done
 }
 
 # report_carrier KIND NAME END WORDS
