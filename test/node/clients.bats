@@ -68,6 +68,7 @@ json() {
     'monitoring/etcd-client' "ca.pem $(at etcd-ca)" "tls.crt $SUITE/old/client.pem" "tls.key $SUITE/old/client-key.pem" \
     'backup/combined' "all.pem $FAKE/odd.pem" \
     'tenant/public' "tls.crt $SUITE/old/server.pem" "tls.key $SUITE/new/client-key.pem" >"$FAKE/secrets"
+  watch_commands
   survey
   diff "$FAKE/stderr" /dev/null
   diff <(holdings) - <<'EXPECTED'
@@ -100,6 +101,7 @@ Secret tenant/public false" ]
   cp "$SUITE/new/client.pem" "$(at apiserver-etcd-client)"
   cp "$SUITE/new/client-key.pem" "$(at apiserver-etcd-client-key)"
   cat "$SUITE/new/ca.pem" >>"$(at apiserver-etcd-ca)"
+  watch_commands
   : >"$FAKE/argv"
   on_master bash "$FAKE/command" 3>&-
   key=$(base64 -w 0 "$SUITE/new/client-key.pem")

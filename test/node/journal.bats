@@ -133,6 +133,7 @@ expect_no_open_keys() {
 @test "certificate and key in two folders: nothing in between; killed at any write, a pair is there again" {
   local n count moved to=new between=0
   start_master
+  watch_commands
   key=$ROOT/var/lib/keys/server.pem
   mkdir "${key%/*}" && mv "$(at etcd-server-key)" "$key"
   moved="PHASE=issue

@@ -59,6 +59,7 @@ embedded() {
 renew='RENEW_GROUPS=(apiserver front-proxy-client admin.conf) VALIDITY_SECONDS=1576800000 RENEW_PURPOSE=abc/1'
 
 @test "new keys, the same subjects, names, uses and everything else; owners and modes stay; no key without its certificate" {
+  watch_commands
   cp -r "$CONF" "$FAKE/before"
   embedded client-certificate-data >"$FAKE/before/admin.crt"
   chown 77:78 "$PKI/apiserver.key"

@@ -83,6 +83,7 @@ hold() {
 @test "a script that is cut anywhere before its last line runs nothing" {
   local i size before
   seed
+  watch_commands
   script step "$(want_set new etcd-ca etcd-server etcd-server-key)" >"$FAKE/script"
   size=$(($(stat -c %s "$FAKE/script") - $(printf '}\n' | wc -c)))
   before=$(cd "$ROOT" && find . -printf '%i %C@ %p\n')

@@ -2,9 +2,10 @@
 # its own, and fakes for systemd, etcdctl and (but for REAL_TLS) the servers behind openssl s_client.
 
 # start_master: a new one, with the old set, everything running and healthy. Sets ROOT, FAKE, MASTER_PID.
+# The arguments of systemctl, etcdctl and openssl are in $FAKE/argv.
 start_master() {
   local -r here=$BATS_TEST_DIRNAME
-  local base=/dev/shm id owner mode path name
+  local base=/dev/shm id owner mode path
   [ -w "$base" ] || base=$BATS_TEST_TMPDIR
   # in memory: each write is fsynced, and a disk would be most of the time
   BASE=$(mktemp -d "$base/etcd-rotation.XXXXXX")
@@ -17,11 +18,7 @@ start_master() {
   cp /bin/bash "$FAKE/exe/etcd"
   cp /bin/bash "$FAKE/exe/kube-apiserver"
   mkfifo "$FAKE/fifo"
-  # every external command of the scripts: their arguments are looked at
-  for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf \
-    grep head install mv readlink rm rmdir sed sha256sum sort stat systemctl tail timeout tr uniq wc; do
-    ln -s "$here/fakes/command" "$FAKE/bin/$name"
-  done
+  ln -s "$here/fakes/command" "$FAKE/bin/systemctl"
   ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"
   printf '0\n' >"$FAKE/count"
   printf 4242 >"$FAKE/cluster-id"
@@ -36,9 +33,7 @@ start_master() {
   DATA=${DATA:-$SUITE/data} ROWS=${ROWS:-$SUITE/rows}
   while read -r id _ _ owner mode path; do
     path=${path/@ROOT@/$ROOT}
-    cp "$(content_of old "$id")" "$path"
-    chown "$owner" "$path"
-    chmod "$mode" "$path"
+    install -o "${owner%:*}" -g "${owner#*:}" -m "$mode" "$(content_of old "$id")" "$path"
   done <"$SUITE/rows"
   {
     printf 'ADDRESS=10.9.0.1\n'
@@ -56,6 +51,16 @@ start_master() {
   call 'record_start etcd; record_start kube-apiserver'
   printf '0\n' >"$FAKE/count"
   : >"$FAKE/argv"
+}
+
+# watch_commands: from now on the arguments of every external command of the scripts are in $FAKE/argv, too:
+# for tests that look there, since it takes another process for each
+watch_commands() {
+  local name
+  for name in awk base64 od basename cat chcon chmod chown cmp cp cut date dd df dirname flock getconf grep \
+    head install mv readlink rm rmdir sed sha256sum sort stat tail timeout tr uniq wc; do
+    ln -s "$BATS_TEST_DIRNAME/fakes/command" "$FAKE/bin/$name"
+  done
 }
 
 # add_members: two more, with the old set, whose etcd and kube-apiserver answer; sets THREE, assignments for a

@@ -314,6 +314,7 @@ rotated() {
 }
 
 @test "what is written is fsynced before it is renamed, and nobody else may read what the step makes" {
+  watch_commands
   umask 022
   trust_both
   # each content goes through one dd

@@ -7,6 +7,7 @@ load master
 
 setup() {
   start_master
+  watch_commands
   mkdir "$FAKE/tmp"
   export TMPDIR="$FAKE/tmp"
 }
