@@ -11,9 +11,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { html } from "../../cli/report/markup.ts";
+import { chromium, openPage } from "../support/chromium.ts";
 import { checkpoint, first, type MadeUp } from "./states.ts";
 
 // The command on a copy of a made-up history, without an engine.
@@ -217,22 +217,14 @@ test("the page has what the probes have seen, and says where there was none", ()
   expect(page).not.toContain('<rect class="brief"');
 });
 
-const [chromium] = ["chromium", "chromium-browser", "google-chrome"].filter(
-  (name) => spawnSync("which", [name]).status === 0,
-);
-
 test.runIf(chromium !== undefined)(
   "Chromium shows the page as it was written, and complains of nothing",
   () => {
     keep(1, { ...first, more: wholeSteps("a1") });
     expect(report().code).toBe(0);
     const file = join(folder, "reports", "prod-rollout-1.html");
-    const options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"];
-    const { status, stdout, stderr } = spawnSync(
-      chromium ?? "",
-      [...options, `--user-data-dir=${join(folder, "chromium")}`, "--dump-dom", pathToFileURL(file).href],
-      { encoding: "utf8", timeout: 60_000 },
-    );
+    const options = ["--enable-logging=stderr", "--dump-dom"];
+    const { status, stdout, stderr } = openPage(file, join(folder, "chromium"), ...options);
     expect(status, stderr).toBe(0);
     const countsIn = (page: string) =>
       ["rect", "svg", "table", "tr", "td", "div", "p", "text"].map((name) => [

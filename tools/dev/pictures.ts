@@ -4,12 +4,13 @@ import { parseArgs } from "node:util";
 import { runProgram } from "../../test/lab/machine.ts";
 import { LabStack } from "../../test/lab/stack.ts";
 import { startLab, stopLab } from "../../test/lab/topology.ts";
+import { chromium, openPage } from "../../test/support/chromium.ts";
 import { terminalSvg } from "./terminal-svg.ts";
 
 const usage = `Usage: npm run pictures
 
 Makes the pictures of docs/pictures anew: a fresh lab is taken over and rotated, and what status, preview and up print goes into
-them, broken at 80 columns. Needs npm run setup.
+them, broken at 80 columns; the report as Chromium shows it. Needs npm run setup, and Chromium.
 `;
 
 const name = "production";
@@ -32,7 +33,9 @@ async function main(): Promise<void> {
     const preview = await coloured(stack, "preview");
     save("preview", "pulumi preview of a rotation", since(preview, /^.*Diagnostics:/m));
     save("up", "The end of pulumi up", lastWords(await coloured(stack, "up", "--yes", "--skip-preview")));
-    save("status", "The status of a cluster", await status(stack));
+    save("status", "The status of a cluster", await printed(stack, "status"));
+    await printed(stack, "report");
+    takePicture(join(stack.project, "reports", `${stack.name}-rollout-2.html`), lab.folder);
   } finally {
     stack.remove();
     await stopLab(name);
@@ -53,17 +56,30 @@ async function coloured(stack: LabStack, command: string, ...args: string[]): Pr
   return output;
 }
 
-async function status(stack: LabStack): Promise<string> {
+/** What a command of cli/ prints, with colours. @throws when it fails */
+async function printed(stack: LabStack, command: "status" | "report"): Promise<string> {
   const { env } = stack.command();
   const program = [process.execPath, join(stack.project, "cli", "etcd-rotation.js")];
-  const words = ["netns", "exec", stack.lab.namespace, ...program, "status", stack.name];
+  const words = ["netns", "exec", stack.lab.namespace, ...program, command, stack.name];
   const { code, stdout, stderr } = await runProgram("ip", words, {
     environment: { ...env, FORCE_COLOR: "1" },
   });
   if (code !== 0) {
-    throw new Error(`Cannot make the pictures: status ended with exit code ${code}:\n${stdout}${stderr}`);
+    throw new Error(`Cannot make the pictures: ${command} ended with exit code ${code}:\n${stdout}${stderr}`);
   }
   return stdout;
+}
+
+/** The first screen of a report. @throws when the browser fails */
+function takePicture(page: string, folderOfLab: string): void {
+  const picture = join(folder, "report.png");
+  const options = [`--screenshot=${picture}`, "--window-size=1100,1000", "--hide-scrollbars"];
+  const { status, stderr } = openPage(page, join(folderOfLab, "chromium"), ...options);
+  if (status !== 0) {
+    throw new Error(
+      `Cannot make the pictures: ${chromium ?? "Chromium"} ended with exit code ${status}:\n${stderr}`,
+    );
+  }
 }
 
 /** What an update says at its end, of one master as of the others. */
