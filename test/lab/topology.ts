@@ -49,6 +49,11 @@ export interface Lab {
 /** A rejected start has removed what it made. */
 export interface StartOptions {
   readonly signal?: AbortSignal;
+  /**
+   * Changes what was made for the masters, in the lab's folder, before they start. Nothing is waited for then but an answer over SSH,
+   * and the lab's own clients of etcd are not made.
+   */
+  readonly prepare?: (lab: Lab) => Promise<void>;
 }
 
 /** The folder of the project's caches on this machine. */
@@ -102,7 +107,7 @@ export function planLab(options: LabOptions): Lab {
  */
 export async function startLab(
   options: Partial<LabOptions> = {},
-  { signal }: StartOptions = {},
+  { signal, prepare }: StartOptions = {},
 ): Promise<Lab> {
   await requireLabMachine();
   const plan = planLab({ ...defaultOptions, ...options });
@@ -129,6 +134,8 @@ export async function startLab(
       signal,
     });
     await writeFile(join(lab.folder, "lab.json"), `${JSON.stringify(lab, undefined, 2)}\n`);
+    await prepare?.(lab);
+    const isServing = lab.options.expired === "none" && prepare === undefined;
     const { debian = "", system = "", containerd = "" } = image;
     await run(
       "start",
@@ -141,9 +148,9 @@ export async function startLab(
       lab.options.layout,
       lab.options.programs,
     );
-    await run("wait-ready", lab.name, lab.folder, "300", lab.options.expired === "none" ? "api" : "ssh");
+    await run("wait-ready", lab.name, lab.folder, "300", isServing ? "api" : "ssh");
     await rm(failedLogPath(lab), { force: true });
-    if (labLayouts[lab.options.layout].isScraped && lab.options.expired === "none") {
+    if (labLayouts[lab.options.layout].isScraped && isServing) {
       await startScraper(lab, signal);
     }
     return loadLab(lab.name);
