@@ -14,6 +14,7 @@ export type AdoptOptions = OptionsOf<typeof declareAdopt>;
 export type StatusOptions = OptionsOf<typeof declareStatus>;
 export type PlanOptions = OptionsOf<typeof declarePlan>;
 export type ReportOptions = OptionsOf<typeof declareReport>;
+export type RehearseOptions = OptionsOf<typeof declareRehearse>;
 export type RollbackOptions = OptionsOf<typeof declareRollback>;
 export type FleetOptions = OptionsOf<typeof declareFleet>;
 export type ForecastOptions = OptionsOf<typeof declareForecast>;
@@ -181,6 +182,45 @@ Public data only; needs no passphrase and asks no master.",
       "after",
       "\nFiles:\n  reports/<stack>-rollout-<n>.html and .json, in the project's folder;\n  of several clusters one each: reports/<stack>-<cluster>-rollout-<n>",
     );
+}
+
+export function declareRehearse(program: Command) {
+  return program
+    .command("rehearse")
+    .summary("survey a cluster, and try its rollout on a lab of the same shape on this machine")
+    .description(
+      "Surveys a cluster's masters, read only, and makes a lab of the same shape on this machine, with keys of its own: there it runs the rollout that \
+preview shows, under traffic, and says what went wrong and what it could not imitate. The lab needs a checkout, Linux, root and Debian; \
+the survey does not, and holds public data only.",
+    )
+    .argument("[stack]")
+    .option("--save <file>", "ends when the survey is written: no lab")
+    .option("--from <file>", "from a survey that was saved; asks no master")
+    .option(
+      "--kill",
+      "ends the engine by SIGKILL at a moment of the rollout, then runs one more update",
+      false,
+    )
+    .option("--seed <n>", "the same moment again (default: a new one, which is printed)", seedIn)
+    .option("--agent", "log in with the keys of the SSH agent, whatever the stack file says", false)
+    .option("--key <file>", "log in with this private key")
+    .addOption(jsonOption)
+    .addOption(cwdOption)
+    .addHelpText(
+      "after",
+      `
+It ends with 2 when it found something: a master that is well in the survey and
+is not in the lab, started anew from the same files; a refused, failed or held
+rollout; what the judge of the traffic saw; a client of etcd that cannot connect
+afterwards. Findings are of the lab: the cluster itself was not touched.`,
+    );
+}
+
+function seedIn(text: string): string {
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new InvalidArgumentError("expected a whole number");
+  }
+  return text;
 }
 
 /** In seconds. */

@@ -11,6 +11,7 @@ import {
   declareList,
   declarePlan,
   declarePurge,
+  declareRehearse,
   declareReport,
   declareRollback,
   declareStatus,
@@ -67,6 +68,11 @@ declarePlan(program).action(async (stack, options) => {
 declareReport(program).action(async (stack, options) => {
   const { report } = await import("./report/report.ts");
   await report(stack, options);
+});
+
+declareRehearse(program).action(async (stack, options) => {
+  const { rehearse } = await import("./rehearse/rehearse.ts");
+  process.exitCode = await rehearse(stack, options);
 });
 
 const fleet = program

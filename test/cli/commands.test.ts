@@ -29,6 +29,7 @@ test.each([
   ["status", "--help"],
   ["plan", "--help"],
   ["report", "--help"],
+  ["rehearse", "--help"],
   ["fleet", "--help"],
   ["fleet", "status", "--help"],
   ["fleet", "matrix", "--help"],

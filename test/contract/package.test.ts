@@ -127,6 +127,13 @@ test("it has the commands, for the project in which they are run", () => {
   rmSync(join(program, "Pulumi.prod.yaml"));
 });
 
+test("it has no lab, and rehearse says where one is", () => {
+  const command = join(program, "node_modules", ".bin", "etcd-rotation");
+  const words = [command, "rehearse", "--from", "survey.json"];
+  const { status, stderr } = spawnSync(process.execPath, words, { cwd: program, encoding: "utf8" });
+  expect([status, stderr.split(";")[0]]).toEqual([3, "Cannot rehearse here: this package has no lab"]);
+});
+
 test("the package holds the program, the scripts of masters, the licence and what to read, and nothing of the tests", () => {
   const scripts = globSync("components/node/*/*.sh", { cwd: checkout }).map((name) => `dist/${name}`);
   const texts = ["CHANGELOG.md", "LICENSE", "README.ja.md", "README.md", "README.zh-CN.md"];

@@ -7,7 +7,7 @@ import type { LabStack } from "../stack.ts";
 /** Runs a command of cli/ on a stack, in the lab's network, with the stack's backend; states are saved in the lab's folder. */
 export function runCli(
   stack: LabStack,
-  command: "rollback" | "backups" | "status" | "report",
+  command: "rollback" | "backups" | "status" | "report" | "plan" | "rehearse",
   ...args: string[]
 ): Promise<ProgramResult> {
   const { env } = stack.command();
