@@ -35,7 +35,7 @@ export interface KeptState {
   readonly cluster: string | undefined;
   /** of the last update that ended well */
   readonly rollout: number | undefined;
-  /** names of the resources that were at work when the engine was killed */
+  /** names of the resources that were at work when the engine was killed, in this run or an earlier one */
   readonly pending: readonly string[];
 }
 
@@ -87,7 +87,7 @@ export interface ReportedCertificate {
 }
 
 /** The record of one rollout; public data only. */
-export interface RolloutReport extends Pick<KeptState, "cluster" | "rotation" | "pending" | "update"> {
+export interface RolloutReport extends Pick<KeptState, "cluster" | "rotation" | "update"> {
   readonly stack: string;
   readonly rollout: number;
   readonly attempt: string;
@@ -103,6 +103,8 @@ export interface RolloutReport extends Pick<KeptState, "cluster" | "rotation" | 
   /** by master, over all its steps; a master without one has had no probe */
   readonly probes: Readonly<Record<string, Readonly<Partial<Record<ProbeTarget, Probed>>>>>;
   readonly leadershipMoves: readonly { readonly from: string; readonly to: string; readonly phase: Phase }[];
+  /** names of the steps that were at work when the engine was killed */
+  readonly pending: readonly string[];
   /** names of the steps that have not ended, of a rollout that has not come to its end */
   readonly remaining: readonly string[];
   readonly certificates: readonly ReportedCertificate[];
@@ -156,6 +158,8 @@ function reportOf(
   // of one of several clusters the state has it encrypted
   const number = (isEnded ? state.rollout : undefined) ?? toldIn(steps);
   const other = update.result === "unfinished" ? "unfinished" : "failed";
+  const remaining = isEnded ? [] : remainingOf(masters, steps);
+  const [next = ""] = remaining[0]?.split("-") ?? [];
   return {
     stack,
     cluster,
@@ -175,8 +179,9 @@ function reportOf(
         return to === undefined ? [] : { from, to, phase };
       }),
     ),
-    remaining: isEnded ? [] : remainingOf(masters, steps),
-    pending,
+    remaining,
+    // the engine keeps those of earlier runs that were killed
+    pending: pending.filter((name) => remaining.includes(name) && name.startsWith(`${next}-`)),
     certificates: certificatesOf(state, masters, served, before?.certificates ?? []),
     refused,
     carriers: carrier.map(({ words }) => words),

@@ -94,6 +94,15 @@ describe("which updates are rollouts", () => {
     ]);
   });
 
+  test("what was at work: of what an earlier run has left pending nothing", () => {
+    const left = ["etcd-ca-key", "backup-m", "verify-m"];
+    const at = (changes: Partial<KeptState>) =>
+      rolloutsIn("dev", [state(1, whole("a1").slice(0, masters.length), changes)])[0]?.pending;
+    expect(at({ pending: left })).toEqual([]);
+    expect(at({ ...failed(1), pending: left })).toEqual([]);
+    expect(at({ ...unfinished, pending: [...left, "trust-m"] })).toEqual(["trust-m"]);
+  });
+
   test("none where no step has ended", () => {
     expect(outline([state(1, [])])).toEqual([]);
     expect(outline([state(1, [{ ended: noon, after: [], stdout: "", stderr: "" }])])).toEqual([]);
@@ -133,13 +142,13 @@ describe("which updates are rollouts", () => {
     const [killed] = rolloutsIn("dev", [
       state(1, [step("backup-m", { stderr: "m backup: backup in /b/rollout-1" })], {
         ...unfinished,
-        pending: ["backup-m-1"],
+        pending: ["trust-m"],
       }),
     ]);
     expect(killed).toMatchObject({
       rollout: 1,
       result: "unfinished",
-      pending: ["backup-m-1"],
+      pending: ["trust-m"],
       remaining: ["trust-m", "issue-m", "settle-m", "retire-m", "verify-m"],
     });
   });
