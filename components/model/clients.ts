@@ -47,7 +47,8 @@ export function clientsOf({ masters }: Found, question: ClientsQuestion): Client
   );
 }
 
-function holderName(holder: Holder): string {
+/** As preview and status name it, on its master. */
+export function holderName(holder: Holder): string {
   return holder.kind === "Secret"
     ? `Secret ${holder.namespace}/${holder.name}`
     : `process ${holder.name} in ${holder.unit}`;

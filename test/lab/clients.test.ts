@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inside, masterNamed } from "./support/inside.ts";
+import { inside, kubectl, masterNamed } from "./support/inside.ts";
 import { until } from "./support/until.ts";
 import { useLab } from "./support/use-lab.ts";
 
@@ -9,7 +9,6 @@ import { useLab } from "./support/use-lab.ts";
 const minutes = 60_000;
 const here = useLab("clients", "c-0", (stack) => stack.configure({ clients: undefined }), { layout: "ack" });
 const onFirst = (command: string) => inside(masterNamed(here.lab, "master-1"), command);
-const kubectl = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf";
 const secret = "Secret monitoring/etcd-certs";
 const scraper = "process curl in etcd-scraper.service on master-1";
 

@@ -84,16 +84,17 @@ export function sideBySide(start: World, operations: readonly Operation[], phase
 /** The same operations; those that masters do side by side (new leaves after the first's, and verify) as the draws mix them. */
 export function mixed(operations: readonly Operation[], draws: readonly number[]): Operation[] {
   const first = operations.find(({ phase }) => phase === "issue")?.master;
+  const isBeside = ({ phase, master }: Operation) =>
+    phase === "verify" || (phase === "issue" && master !== first);
   const clocks = new Map<string, number>();
   const placed = operations.map((operation, index) => {
-    const { phase, master } = operation;
-    if (phase !== "verify" && (phase !== "issue" || master === first)) {
+    if (!isBeside(operation)) {
       return { operation, place: index, time: 0 };
     }
+    const { phase, master } = operation;
     const time = (clocks.get(phase + master) ?? 0) + (draws[index] ?? 0) + 1;
     clocks.set(phase + master, time);
-    const place = operations.findIndex((each) => each.phase === phase && each.master !== first);
-    return { operation, place: phase === "verify" ? operations.length : place, time };
+    return { operation, place: operations.findIndex((each) => each.phase === phase && isBeside(each)), time };
   });
   return placed
     .toSorted((one, other) => one.place - other.place || one.time - other.time)

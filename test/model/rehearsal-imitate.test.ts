@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { readSurvey, type Survey, surveyText } from "../../cli/rehearse/survey-file.ts";
 import { certificatesIn, hasIssued, publicKeyOf } from "../../components/model/certificate.ts";
-import type { FoundMaster } from "../../components/model/found.ts";
+import type { FoundMaster, Holding } from "../../components/model/found.ts";
 import { fillIn } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { imitate, labFor, settingsFor } from "../lab/rehearsal/imitate.ts";
@@ -78,6 +78,13 @@ const own = "10.77.0.11-name-1";
 const [client] = certificatesIn(pems.leaves["master-1"]?.["etcd-client"].certPem ?? "");
 const clientKey = publicKeyOf(pems.leaves["master-1"]?.["etcd-client"].keyPem ?? "");
 const process = { kind: "process", name: "prometheus", unit: "prometheus.service" } as const;
+
+/** The survey of a cluster on whose first master a process has etcd's authority, and more. */
+function holding(...more: readonly Omit<Holding, "holder">[]): Survey {
+  const ca = { name: "ca.pem", publicKey: "-", certificates: certificatesIn(pems.authorities.etcd) };
+  const holdings = [ca, ...more].map((each) => ({ holder: process, ...each }));
+  return survey((name) => ({ holdings: name === "master-1" ? holdings : [] }));
+}
 
 describe("a survey", () => {
   test("has of the stack file what decides about a rollout, and nothing of how masters are reached", () => {
@@ -198,22 +205,7 @@ describe("what is laid over a master", () => {
   });
 
   test("is a unit for a process that is known by its key alone, with the leaf of that key", () => {
-    const { textOf, clients } = laid(
-      survey((name) => ({
-        holdings:
-          name === "master-1"
-            ? [
-                {
-                  holder: process,
-                  name: "ca.pem",
-                  publicKey: "-",
-                  certificates: certificatesIn(pems.authorities.etcd),
-                },
-                { holder: process, name: "key.pem", publicKey: clientKey, certificates: [] },
-              ]
-            : [],
-      })),
-    );
+    const { textOf, clients } = laid(holding({ name: "key.pem", publicKey: clientKey, certificates: [] }));
     expect(clients.map(({ name }) => name)).toEqual(["process prometheus in prometheus.service on master-1"]);
     expect(textOf("/etc/rehearsal/prometheus.service/imitated-client.pem")).toBe(
       textOf(`${cert}/etcd-client.pem`),
@@ -227,21 +219,7 @@ describe("what is laid over a master", () => {
   });
 
   test("is nothing of a client whose pair is not known, which is named", () => {
-    const { clients, otherwise } = laid(
-      survey((name) => ({
-        holdings:
-          name === "master-1"
-            ? [
-                {
-                  holder: process,
-                  name: "ca.pem",
-                  publicKey: "-",
-                  certificates: certificatesIn(pems.authorities.etcd),
-                },
-              ]
-            : [],
-      })),
-    );
+    const { clients, otherwise } = laid(holding());
     expect([clients, otherwise]).toEqual([
       [],
       [

@@ -1,8 +1,9 @@
 import { posix } from "node:path";
 import type { SurveyedMaster } from "../../../cli/rehearse/survey-file.ts";
 import type { Certificate } from "../../../components/model/certificate.ts";
+import { holderName } from "../../../components/model/clients.ts";
 import { quote } from "../../../components/model/shell.ts";
-import { inside, masterNamed } from "../support/inside.ts";
+import { inside, kubectl, masterNamed } from "../support/inside.ts";
 import type { Lab, LabMaster } from "../topology.ts";
 import type { Copies } from "./copies.ts";
 import { contentOf, type Files } from "./files.ts";
@@ -24,7 +25,6 @@ export interface ClientOfEtcd {
 
 const leafName = "imitated-client.pem";
 const folder = "/etc/rehearsal";
-const kubectl = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf";
 
 /** The clients that a master tells of; and in words those that cannot be imitated. */
 export function clientsOf(
@@ -43,9 +43,7 @@ export function clientsOf(
 }
 
 function nameOf(holder: Holding["holder"], master: string): string {
-  return holder.kind === "Secret"
-    ? `Secret ${holder.namespace}/${holder.name}`
-    : `process ${holder.name} in ${holder.unit} on ${master}`;
+  return `${holderName(holder)}${holder.kind === "Secret" ? "" : ` on ${master}`}`;
 }
 
 function clientOf(

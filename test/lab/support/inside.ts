@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { runProgram } from "../machine.ts";
 import type { Lab, LabMachine, LabMaster } from "../topology.ts";
 
+/** As a person on a master would run it. */
+export const kubectl = "/usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf";
+
 /**
  * Runs a bash script inside a master, past its network and its SSH server; its standard output.
  * @throws when it fails
