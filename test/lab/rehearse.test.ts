@@ -2,7 +2,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { runProgram } from "./machine.ts";
+import { type ProgramResult, runProgram } from "./machine.ts";
 import type { LabOptions } from "./options.ts";
 import type { Rehearsal } from "./rehearsal/result.ts";
 import { LabStack } from "./stack.ts";
@@ -39,20 +39,30 @@ interface SavedSurvey {
   }[];
 }
 
+/** With a lab of the options, whose masters are well; it is down again in the end. */
+async function withLab<T>(options: Partial<LabOptions>, use: (stack: LabStack) => Promise<T>): Promise<T> {
+  const lab = await startLab({ name, ...options });
+  const stack = await LabStack.create(lab, "2026-11");
+  try {
+    await until("every master is well", async () => isHealthy(await readStatus(lab)));
+    return await use(stack);
+  } finally {
+    stack.remove();
+    await stopLab(name);
+  }
+}
+
 /** The survey of a lab that is down again, changed. */
 async function surveyOf(
   options: Partial<LabOptions>,
   change: (survey: SavedSurvey) => void = () => undefined,
 ): Promise<string> {
-  const saved = join(folder, `${options.layout}-${options.moved}.json`);
+  const saved = join(folder, `${Object.values(options).join("-")}.json`);
   if (!existsSync(saved)) {
-    const lab = await startLab({ name, ...options });
-    const stack = await LabStack.create(lab, "2026-11");
-    await until("every master is well", async () => isHealthy(await readStatus(lab)));
-    const { code, stderr } = await runCli(stack, "rehearse", "--save", saved);
-    expect([code, stderr]).toEqual([0, ""]);
-    stack.remove();
-    await stopLab(name);
+    await withLab(options, async (stack) => {
+      const { code, stderr } = await runCli(stack, "rehearse", "--save", saved);
+      expect([code, stderr]).toEqual([0, ""]);
+    });
   }
   const survey: SavedSurvey = JSON.parse(readFileSync(saved, "utf8"));
   change(survey);
@@ -62,10 +72,13 @@ async function surveyOf(
 }
 
 /** Runs the command; its result, and what it said meanwhile. */
-async function rehearse(file: string, ...args: string[]) {
+function rehearse(file: string, ...args: string[]) {
   const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
-  const words = [program, "rehearse", "--from", file, "--json", ...args];
-  const { code, stdout, stderr } = await runProgram(process.execPath, words);
+  return resultOf(runProgram(process.execPath, [program, "rehearse", "--from", file, "--json", ...args]));
+}
+
+async function resultOf(running: Promise<ProgramResult>) {
+  const { code, stdout, stderr } = await running;
   expect(stdout, stderr).not.toBe("");
   const result: Rehearsal = JSON.parse(stdout);
   return { code, result, said: stderr };
@@ -75,6 +88,10 @@ async function rehearse(file: string, ...args: string[]) {
 function expectRollout({ measures, report }: Rehearsal): void {
   expect(measures?.failedWriteRounds).toBe(0);
   expect(measures?.apiDoubleFailures).toBe(0);
+  expectPage(report);
+}
+
+function expectPage(report: string | null): void {
   expect(readFileSync(report ?? "", "utf8")).toContain("rehearsal-of-");
 }
 
@@ -131,6 +148,30 @@ const cases: readonly (readonly [string, () => Promise<void>])[] = [
       const { code, result, said } = await rehearse(await surveyOf({ layout: "kubeadm" }));
       expect([code, result.findings], said).toEqual([0, []]);
       expectRollout(result);
+    },
+  ],
+  [
+    "five masters with ECDSA keys and an authority of its own for peers, in the tidy layout: passed",
+    async () => {
+      const file = await surveyOf({ layout: "tidy", masters: 5, algorithm: "ecdsa", peerCa: true });
+      const { code, result, said } = await rehearse(file);
+      expect([code, result.findings], said).toEqual([0, []]);
+      expect(said).toContain("a lab of 5 masters, tidy,");
+      expectRollout(result);
+    },
+  ],
+  [
+    "a master alone, of other versions, surveyed and rehearsed by one command: passed, with the outage that it must have",
+    async () => {
+      const shape = { layout: "tidy", masters: 1, etcd: "3.6", kubernetes: "1.37" } as const;
+      const { code, result, said } = await withLab(shape, (stack) =>
+        resultOf(runCli(stack, "rehearse", "--json")),
+      );
+      expect([code, result.findings], said).toEqual([0, []]);
+      expect(said).toContain("a lab of one master, tidy, etcd 3.6, Kubernetes 1.37");
+      expect(result.notImitated.join("\n")).not.toContain("the lab has");
+      expect(result.measures?.failedWriteRounds).toBeGreaterThan(0);
+      expectPage(result.report);
     },
   ],
 ];

@@ -8,6 +8,7 @@ import type { FoundMaster, Holding } from "../../components/model/found.ts";
 import { fillIn } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
 import { imitate, labFor, settingsFor } from "../lab/rehearsal/imitate.ts";
+import { rehearsal } from "../lab/rehearsal/rehearsal.ts";
 import { planLab } from "../lab/topology.ts";
 import { diskOf, makeOriginalPems, masterWith, names, specs } from "./cluster.ts";
 import { makeAuthority } from "./openssl.ts";
@@ -227,4 +228,12 @@ describe("what is laid over a master", () => {
       ],
     ]);
   });
+});
+
+test("a cluster that was not well is refused before a lab is made: a recovery is not imitated", async () => {
+  const unwell = survey((name) => (name === "master-2" ? { etcd: "silent" } : {}));
+  const nobody = { seed: undefined, tell: () => undefined, signal: new AbortController().signal };
+  await expect(rehearsal(unwell, nobody)).rejects.toThrow(
+    "Cannot rehearse prod: cn-2 was not well when surveyed",
+  );
 });

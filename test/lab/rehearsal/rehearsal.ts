@@ -41,7 +41,7 @@ export async function rehearsal(survey: Survey, options: RehearsalOptions): Prom
   const { options: labOptions, otherwise } = labFor(survey, labName, Date.now());
   let imitation: Imitation = { files: new Map(), clients: [], otherwise: [] };
   tell(
-    `a lab of ${labOptions.masters} masters, ${labOptions.layout}, etcd ${labOptions.etcd}, Kubernetes ${labOptions.kubernetes}`,
+    `a lab of ${labOptions.masters === 1 ? "one master" : `${labOptions.masters} masters`}, ${labOptions.layout}, etcd ${labOptions.etcd}, Kubernetes ${labOptions.kubernetes}`,
   );
   const lab = await startLab(labOptions, {
     signal,
@@ -180,7 +180,9 @@ async function rollOut(stack: LabStack, { seed, tell, signal }: RehearsalOptions
   }
   const { code, output } = await startUp(stack, signal).done;
   await traffic.stop();
-  const { violations, measures } = judge(await readRecord(file), rolling);
+  // of a master alone, etcd is away while it restarts
+  const rules = { ...rolling, outageAllowed: stack.lab.masters.length < 3 };
+  const { violations, measures } = judge(await readRecord(file), rules);
   // beside an API server that is starting on a machine that is killed and busy, a retry times out too
   const counted = violations.filter(({ rule }) => moment === undefined || rule !== "api-request");
   const [held = ""] = /Held before .*/.exec(output) ?? [];

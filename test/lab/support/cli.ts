@@ -13,16 +13,15 @@ export function runCli(
   const { env } = stack.command();
   const program = join(stack.project, "cli", "etcd-rotation.js");
   const words = [
-    "netns",
-    "exec",
-    stack.lab.namespace,
+    `--net=/run/netns/${stack.lab.namespace}`,
     process.execPath,
     program,
     ...withStack(command, args, stack.name),
     "--cwd",
     stack.project,
   ];
-  return runProgram("ip", words, {
+  // and not ip netns exec, which mounts another /sys: a rehearsal starts a lab, which needs the machine's
+  return runProgram("nsenter", words, {
     environment: { ...env, XDG_STATE_HOME: stack.lab.folder, NO_COLOR: "1" },
   });
 }
