@@ -121,7 +121,7 @@ test("no other script prints any", () => {
 test("etcd's problems have a code each, and the model knows all of them", () => {
   const functions = /^no_etcd\(\) \{\n.*?^\}|^etcd_problem\(\) \{\n.*?^\}|^etcd_alarm\(\) \{\n.*?^\}/gms;
   const said = [...text("components/node/lib/etcd.sh").matchAll(functions)].flatMap(([body]) =>
-    [...body.matchAll(/printf '([a-z-]+) [a-z]/g)].map(([, code]) => code),
+    [...body.matchAll(/(?:printf |PROBLEM=)['"]([a-z-]+) [a-z]/g)].map(([, code]) => code),
   );
   expect([...new Set(said), "healthy"].toSorted()).toEqual([...etcdStates].toSorted());
 });

@@ -60,7 +60,8 @@ no_unit_asked() {
 
 @test "one that is down is said to be down, and is started at once in a recovery" {
   kill_component etcd
-  call '[ "$(etcd_problem)" = "stopped the static pod of etcd has no process" ]
+  call 'etcd_problem
+    [ "$PROBLEM" = "stopped the static pod of etcd has no process" ]
     [ "$(no_new_etcd)" = "no new process of the static pod" ]' "$POD"
   call 'kill_etcd ""; begin_etcd; wait_until 5 is_new_etcd_answering ""' "$POD"
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]

@@ -32,11 +32,10 @@ member_answers() {
   case $said in *'permission denied'*) ;; *) return 1 ;; esac
 }
 
-# answering_members ADDRESS...: those for which member_answers, asked side by side
-answering_members() {
-  local address
-  for address in "$@"; do { ! member_answers "$address" || printf '%s\n' "$address"; } & done
-  wait
+# serves_clients ADDRESS: that member's client port makes a handshake, with or without a quorum; an openssl
+# takes a quarter of an etcdctl's time
+serves_clients() {
+  served_leaf "$1" "$ETCD_CLIENT_PORT" >/dev/null
 }
 
 # status_field FIELD: its values, one per line, from `endpoint status -w fields` on stdin
@@ -66,14 +65,15 @@ member_rows() {
   ctl "$(client_urls "${MEMBER_ADDRESSES[@]}")" member list
 }
 
-# other_members: the addresses that answer, but this one's and those that are out
+# other_members COMMAND: the addresses for which it succeeds, asked side by side, but this one's and those
+# that are out
 other_members() {
   local address
-  local -a others=()
   for address in "${MEMBER_ADDRESSES[@]}"; do
-    [ "$address" = "$ADDRESS" ] || is_out etcd "$address" || others+=("$address")
+    [ "$address" = "$ADDRESS" ] || is_out etcd "$address" ||
+      { ! "$1" "$address" || printf '%s\n' "$address"; } &
   done
-  [ "${#others[@]}" -eq 0 ] || answering_members ${others[@]+"${others[@]}"}
+  wait
 }
 
 # quorum_without_me: the healthy members but this one are still a quorum of the full membership; or, where
@@ -81,7 +81,7 @@ other_members() {
 quorum_without_me() {
   local total healthy address out=0
   total=$(member_rows | wc -l)
-  healthy=$(other_members | wc -l)
+  healthy=$(other_members member_answers | wc -l)
   for address in "${MEMBER_ADDRESSES[@]}"; do ! is_out etcd "$address" || out=$((out + 1)); done
   QUORUM_SEEN="$healthy other members answer, the cluster has $total"
   [ "$out" = 0 ] || QUORUM_SEEN="$QUORUM_SEEN, of which $out were out before"
@@ -101,45 +101,41 @@ no_etcd() {
   printf 'stopped the static pod of etcd has no process'
 }
 
-# etcd_problem: what is wrong with this member, a code and words; nothing when it is healthy. /health alone
-# stays true with bad peer certificates, hence the handshakes.
+# etcd_problem: sets PROBLEM to what is wrong with this member, a code and words, or to nothing when it is
+# healthy; and MEMBER_STATUS to its lines of `endpoint status`, if it tells them. /health alone stays true
+# with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local -r url=$(client_url "$ADDRESS")
-  local statuses status cluster address own_applied=0 applied
+  local statuses cluster address own_applied applied
   local -a others=()
-  is_etcd_active || { no_etcd; return; }
-  # before the others: one that is down would be waited for
-  member_answers "$ADDRESS" || { printf 'silent no linearizable read through %s' "$url"; return; }
-  while IFS= read -r address; do others+=("$address"); done < <(other_members)
+  MEMBER_STATUS=''
+  is_etcd_active || { PROBLEM=$(no_etcd); return; }
+  PROBLEM="silent no answer from $url"
+  serves_clients "$ADDRESS" || return 0
+  # one that is down would be waited for
+  while IFS= read -r address; do others+=("$address"); done < <(other_members serves_clients)
   statuses=$(ctl "$(client_urls "$ADDRESS" ${others[@]+"${others[@]}"})" endpoint status -w fields) || :
-  if ! status=$(printf '%s\n' "$statuses" | status_of "$ADDRESS"); then
-    printf 'silent no status from %s' "$url"
-    return
-  fi
-  cluster=$(printf '%s\n' "$status" | status_field ClusterID)
-  if [ -n "$CLUSTER_ID" ] && [ "$cluster" != "$CLUSTER_ID" ]; then
-    printf 'other-cluster cluster id %s, expected %s' "$cluster" "$CLUSTER_ID"
-    return
-  fi
-  if [ "$(printf '%s\n' "$status" | status_field IsLearner)" = true ]; then
-    printf 'learner the member is a learner'
-    return
-  fi
-  own_applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
+  PROBLEM="silent no status from $url"
+  MEMBER_STATUS=$(printf '%s\n' "$statuses" | status_of "$ADDRESS") || return 0
+  PROBLEM="silent no linearizable read through $url"
+  member_answers "$ADDRESS" || return 0
+  cluster=$(printf '%s\n' "$MEMBER_STATUS" | status_field ClusterID)
+  PROBLEM="other-cluster cluster id $cluster, expected $CLUSTER_ID"
+  [ -z "$CLUSTER_ID" ] || [ "$cluster" = "$CLUSTER_ID" ] || return 0
+  PROBLEM='learner the member is a learner'
+  [ "$(printf '%s\n' "$MEMBER_STATUS" | status_field IsLearner)" != true ] || return 0
+  own_applied=$(printf '%s\n' "$MEMBER_STATUS" | status_field RaftAppliedIndex)
   # a member that is down is that member's problem; the quorum rule counts it
   for address in ${others[@]+"${others[@]}"}; do
-    if ! is_peer_accepted_by "$address"; then
-      printf 'peer-refused no peer handshake with %s:%s' "$address" "$ETCD_PEER_PORT"
-      return
-    fi
+    PROBLEM="peer-refused no peer handshake with $address:$ETCD_PEER_PORT"
+    is_peer_accepted_by "$address" || return 0
     applied=$(printf '%s\n' "$statuses" | status_of "$address" | status_field RaftAppliedIndex)
     [ -n "$own_applied" ] && [ -n "$applied" ] || continue
     # 5000 entries: etcd sends a snapshot beyond them (--experimental-snapshot-catchup-entries)
-    if [ "$((applied - own_applied))" -ge 5000 ]; then
-      printf 'lagging applied index %s, %s has %s' "$own_applied" "$address" "$applied"
-      return
-    fi
+    PROBLEM="lagging applied index $own_applied, $address has $applied"
+    [ "$((applied - own_applied))" -lt 5000 ] || return 0
   done
+  PROBLEM=''
 }
 
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
@@ -150,7 +146,7 @@ is_peer_accepted_by() {
 
 # is_etcd_healthy: keeps the reason in PROBLEM
 is_etcd_healthy() {
-  PROBLEM=$(etcd_problem)
+  etcd_problem
   PROBLEM=${PROBLEM#* }
   [ -z "$PROBLEM" ]
 }
