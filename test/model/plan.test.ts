@@ -369,7 +369,12 @@ describe("what is out", () => {
       isLeader: false,
       files: { ...master.files, "etcd-peer": endingAt(master.files["etcd-peer"], end) },
     }));
-    expect(plan({ masters }).out).toEqual({ "master-1": both, "master-2": both, "master-3": both });
+    const everything = { "master-1": both, "master-2": both, "master-3": both };
+    expect(plan({ masters }).out).toEqual(everything);
+    // one that is well is no quorum, whoever leads
+    const [first, second, third] = masters;
+    const well = [first, second, third && { ...third, isLeader: true, files: found.masters[2]?.files ?? {} }];
+    expect(plan({ masters: well.flatMap((master) => master ?? []) }).out).toEqual(everything);
   });
 
   test("is everything when the one that is out leaves one that answers beside one that has only begun to start", () => {
@@ -534,6 +539,13 @@ describe("the steps", () => {
       "verify master-1 after [retire-master-2 retire-master-3 retire-master-1] heirs []",
       "verify master-2 after [retire-master-2 retire-master-3 retire-master-1] heirs []",
       "verify master-3 after [retire-master-2 retire-master-3 retire-master-1] heirs []",
+    ]);
+  });
+
+  test("of one that is still to join: its files in issue, beside the first of the others, and nothing else", () => {
+    const joining = stepsOf(plan(), names, ["master-4"]).filter(({ master }) => master === "master-4");
+    expect(joining).toEqual([
+      { phase: "issue", master: "master-4", after: names.map((name) => `trust-${name}`), heirs: [] },
     ]);
   });
 

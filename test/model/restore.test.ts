@@ -6,10 +6,10 @@ import type { Found, FoundMaster, SavedFile } from "../../components/model/found
 import type { KubernetesRow } from "../../components/model/layout/rows.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
-import { planRestore, rotationOf } from "../../components/model/restore.ts";
+import { noRenewals, planRestore, rotationOf } from "../../components/model/restore.ts";
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { changed, diskOf, fileOf, foundAs, makePems, receipt, signedBy, wantedOf } from "./cluster.ts";
-import { makeAuthority, makeLeaf, openssl } from "./openssl.ts";
+import { makeAuthority, makeCross, makeLeaf, openssl } from "./openssl.ts";
 
 const original = makePems("original", "shared");
 const present = makePems("present");
@@ -189,6 +189,92 @@ test("a set that ends within renewBefore, which is why it was rotated, comes bac
   expect(late(61 * 86_400).notices).toEqual([]);
 });
 
+const separate = makePems("separate");
+
+/** One file of master-2's backup with another end. */
+function ending(id: string, notAfter: number): Found {
+  return changed(keeping(separate), "master-2", ({ saved }) => {
+    const file = saved[id];
+    const certificates = file?.certificates.map((each) => ({ ...each, notAfter })) ?? [];
+    return { saved: file === undefined ? saved : { ...saved, [id]: { ...file, certificates } } };
+  });
+}
+
+test("what ends first of all masters and files is named, and its last moment counts", () => {
+  const end = now + 20 * 86_400_000;
+  const at = (change: Partial<typeof question>, found = ending("etcd-peer", end)) =>
+    planRestore(found, { ...question, ...change });
+  const first = expect.stringContaining("etcd-peer of master-2 is the first to end");
+  expect(at({}).notices).toEqual([first]);
+  expect(at({ renewBefore: 20 * 86_400 }).notices).toEqual([]);
+  // a master without any does not hide it
+  expect(
+    at(
+      {},
+      changed(ending("etcd-peer", end), "master-1", () => ({ saved: {} })),
+    ).notices,
+  ).toEqual([first]);
+  // an authority that has issued a leaf counts as well
+  expect(at({}, ending("etcd-peer-ca", end)).notices).toEqual([
+    expect.stringContaining("etcd-peer-ca of master-2 is the first to end"),
+  ]);
+  expect(at({ rolloutSeconds: 20 * 86_400 }).refusals).toEqual([]);
+  const minute = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  expect(at({ rolloutSeconds: 21 * 86_400 }).refusals).toEqual([
+    expect.stringContaining(
+      `etcd-peer of master-2 would end at ${minute(end)}, before a rollout is sure to be done and checked; expected ${minute(now + 21 * 86_400_000)} or later`,
+    ),
+  ]);
+});
+
+describe("the authorities that are wanted", () => {
+  const foreign = certificatesIn(makeAuthority("/CN=somebody").certPem);
+  const withForeign = (more: (own: SavedFile["certificates"]) => SavedFile["certificates"]) =>
+    changed(keeping(original), "master-1", ({ saved }) => {
+      const file = saved["etcd-ca"];
+      return file === undefined
+        ? {}
+        : { saved: { ...saved, "etcd-ca": { ...file, certificates: more(file.certificates) } } };
+    });
+
+  test("are the cluster's own, also where the backup has somebody else's before them", () => {
+    const { wanted, refusals } = planRestore(
+      withForeign((own) => [...foreign, ...own]),
+      question,
+    );
+    expect([wanted.authorities, refusals]).toEqual([wantedOf(original).authorities, []]);
+  });
+
+  test("are each role's own, from a trust file wherever that stands in the table", () => {
+    for (const rows of [ackLayout, ackLayout.toReversed()]) {
+      const { wanted } = planRestore(keeping(separate), { ...question, rows });
+      expect(wanted.authorities).toEqual(wantedOf(separate).authorities);
+    }
+  });
+
+  test("are none where there is no master, or its backup has none", () => {
+    const none = { etcd: "", "etcd-peer": "" };
+    const bare = changed(keeping(original), "master-1", () => ({ saved: {} }));
+    expect(planRestore(bare, question).wanted.authorities).toEqual(none);
+    expect(planRestore({ masters: [] }, question).wanted.authorities).toEqual(none);
+    const others = planRestore(
+      withForeign(() => foreign),
+      question,
+    );
+    expect(others.wanted.authorities.etcd).toBe("");
+  });
+});
+
+test("nothing is renewed while a backup is wanted, and what stays as it is is told", () => {
+  const told = { notices: ["one"], kept: [{ master: "master-1", file: "apiserver", why: "is another" }] };
+  expect(noRenewals(told)).toEqual({
+    ...told,
+    leaves: {},
+    authorities: { "cluster-ca": { kind: "keep" }, "front-proxy-ca": { kind: "keep" } },
+    purpose: "",
+  });
+});
+
 test("an authority in a trust file that has issued none of the leaves may end when it likes", () => {
   const [foreign] = certificatesIn(makeAuthority("/CN=somebody", 1).certPem);
   const found = changed(keeping(original), "master-2", ({ saved }) => {
@@ -262,6 +348,7 @@ describe("Kubernetes' own files", () => {
       ["apiserver", "apiserver-key"],
       [expect.stringMatching(/^apiserver of master-1 is the first to end of what is restored, on /)],
     ]);
+    expect(at(5400).kubernetes["master-1"]).toEqual(["apiserver", "apiserver-key"]);
     expect([at(5399).kubernetes["master-1"], at(5399).notices]).toEqual([
       [],
       [expect.stringMatching(/^master-1: apiserver is not restored: it would end at [\d-]+ [\d:]+ UTC$/)],
@@ -286,6 +373,20 @@ describe("Kubernetes' own files", () => {
     expect(planRestore(torn, { ...question, kubernetes: rows }).notices).toEqual([
       "master-1: apiserver is not restored: its key in the backup is another one",
     ]);
+  });
+
+  test("are judged by the leaf, where its authority stands behind it as in ACK's, and stay without a word where the backup has none", () => {
+    const apiserver = file(`${then.certPem}${authority.certPem}`);
+    const chained = changed(found(then), "master-1", ({ saved }) => ({ saved: { ...saved, apiserver } }));
+    expect(planRestore(chained, { ...question, kubernetes: rows }).kubernetes["master-1"]).toEqual([
+      "apiserver",
+      "apiserver-key",
+    ]);
+    const none = changed(found(then), "master-1", ({ saved: { apiserver: _, ...saved } }) => ({ saved }));
+    expect(planRestore(none, { ...question, kubernetes: rows })).toMatchObject({
+      kubernetes: { "master-1": [] },
+      notices: [],
+    });
   });
 
   test("that have no key of their own come back alone: an embedded one cannot be apart", () => {
@@ -314,6 +415,10 @@ describe("Kubernetes' own files", () => {
     test("comes back with the key that it has now, wherever it stands in its file", () => {
       expect([kept(again).kubernetes["master-1"], kept(again).notices]).toEqual([["cluster-ca"], []]);
       expect(kept(`${other.certPem}${again}`).kubernetes["master-1"]).toEqual(["cluster-ca"]);
+    });
+
+    test("comes back with that key whoever has signed it", () => {
+      expect(kept(makeCross(other, authority)).kubernetes["master-1"]).toEqual(["cluster-ca"]);
     });
 
     test("stays with another key, and is named", () => {

@@ -3,7 +3,7 @@ import { certificatesIn } from "../../components/model/certificate.ts";
 import type { Disk } from "../../components/model/exploration/world.ts";
 import type { Found, FoundMaster } from "../../components/model/found.ts";
 import type { Row } from "../../components/model/layout/rows.ts";
-import { ackLayout } from "../../components/model/layout/tables.ts";
+import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import {
   type ClusterStatus,
   clusterStatus,
@@ -80,10 +80,15 @@ function oddCells(status: ClusterStatus): Record<string, string> {
 }
 
 function withFile(id: string, text: string): (master: FoundMaster) => Partial<FoundMaster> {
+  return (master) => ({ files: { ...master.files, [id]: fileOf(rowOf(id), text) } });
+}
+
+function rowOf(id: string): Row {
   const row = ackLayout.find((each) => each.id === id);
-  return (master) => ({
-    files: { ...master.files, ...(row === undefined ? {} : { [id]: fileOf(row, text) }) },
-  });
+  if (row === undefined) {
+    throw new Error(`Cannot find the row ${id}`);
+  }
+  return row;
 }
 
 describe("a steady cluster", () => {
@@ -193,6 +198,34 @@ describe("a steady cluster", () => {
       subject: ["O=a", "OU=b"],
     }));
     expect(own({ certificates: nameless })?.subject).toBe("O=a, OU=b");
+  });
+
+  test("has of a leaf's file the leaf alone, of an authority's file all that it holds", () => {
+    const leaf = pems.leaves["master-2"]?.["etcd-server"].certPem ?? "";
+    const authority = ackKubernetes.filter(({ id }) => id === "cluster-ca");
+    const found = changed(steady, "master-2", ({ files }) => ({
+      files: {
+        ...files,
+        "etcd-server": fileOf(rowOf("etcd-server"), leaf + pems.authorities.etcd),
+        "cluster-ca": fileOf(rowOf("etcd-ca"), pems.authorities.etcd + other.authorities.etcd),
+      },
+    }));
+    const own = statusOf(found, { kubernetes: authority }).certificates.filter(
+      ({ master, file }) => master === "master-2" && (file === "etcd-server" || file === "cluster-ca"),
+    );
+    expect(own.map(({ file, subject }) => `${file} ${subject}`)).toEqual([
+      "etcd-server etcd-server",
+      "cluster-ca etcd-ca steady",
+      "cluster-ca etcd-ca other",
+    ]);
+  });
+
+  test("has what is served where its file holds none", () => {
+    const found = changed(steady, "master-2", withFile("etcd-server", ""));
+    const own = statusOf(found).certificates.filter(
+      ({ master, file }) => master === "master-2" && file === "etcd-server",
+    );
+    expect(own.map(({ isOnDisk, port }) => [isOnDisk, port])).toEqual([[false, 2379]]);
   });
 
   test("has none in an authority of somebody else's, which is named", () => {
@@ -358,8 +391,8 @@ describe("drift", () => {
     expect(
       status.certificates
         .filter(({ state }) => state !== "ok")
-        .map(({ master, file, subject }) => `${master} ${file} ${subject}`),
-    ).toEqual(["master-3 etcd-ca etcd-ca other"]);
+        .map(({ state, master, file, subject }) => `${state} ${master} ${file} ${subject}`),
+    ).toEqual(["drifted master-3 etcd-ca etcd-ca other"]);
   });
 
   test("an authority that is held everywhere, issued nothing and has expired is shown and not counted", () => {

@@ -35,6 +35,7 @@ const inContents = {
   because: "what is no certificate has no text",
 } as const;
 const inDifferences = { file: "components/model/differences.ts" } as const;
+const inRestore = { file: "components/model/restore.ts" } as const;
 /** a constant of the file, which StrykerJS does not see a test look at; contents.test.ts does */
 const wantedKinds = [
   "backup: []",
@@ -150,5 +151,63 @@ export const equivalents: readonly Equivalent[] = [
     to: '["Stryker was here"]',
     because: "what is no certificate has no fingerprint",
     ...inDifferences,
+  },
+  {
+    file: "components/model/plan.ts",
+    line: "joining: readonly string[] = [],",
+    from: "[]",
+    to: '["Stryker was here"]',
+    because: "no master is called that",
+  },
+  {
+    file: "components/model/certificate-status.ts",
+    line: "const served = port === undefined",
+    from: "port === undefined",
+    to: "false",
+    because: "nothing is served on a port that is none",
+  },
+  {
+    line: 'rotation: rotationOf({ rotation: "", restore: rollout })',
+    from: '""',
+    because: "of a restore the stack's rotation is not asked",
+    ...inRestore,
+  },
+  {
+    line: "const leaves = new Set(rows.flatMap",
+    from: "[]",
+    because: "no row is called that",
+    ...inRestore,
+  },
+  {
+    line: "firstToEnd([master], [...rows,",
+    from: "[]",
+    because: "what is no row has no file",
+    ...inRestore,
+  },
+  {
+    line: "return now === undefined || then === undefined",
+    from: "now === undefined",
+    to: "false",
+    because: "a survey tells of every row",
+    ...inRestore,
+  },
+  ...(
+    [
+      { line: 'row.kind === "key" ||', to: "false" },
+      { line: 'row.kind === "key" ||', to: 'row.kind === "key" && row.kind === "authority-key"' },
+      { line: 'row.kind === "key" ||', from: '"key"' },
+      { line: 'row.kind === "authority-key" ||', from: 'row.kind === "authority-key"', to: "false" },
+      { line: 'row.kind === "authority-key" ||', from: '"authority-key"' },
+    ] as const
+  ).map((fault) => ({
+    ...fault,
+    because: "a key's file has no certificate, so the backup's and today's are the same in what comes next",
+    ...inRestore,
+  })),
+  {
+    line: "return [];",
+    from: "[]",
+    because: "what is neither good nor said to stay is left out like nothing",
+    ...inRestore,
   },
 ];
