@@ -115,6 +115,16 @@ trust_both() {
   expect_code 0
 }
 
+@test "a member without quorum is ill health, and a survey still tells its figures" {
+  : >"$FAKE/no-quorum"
+  refused 4 'no linearizable read through https://10.9.0.1:2379' "$(want_both)"
+  script survey "$THREE" >"$FAKE/script"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  grep -qx 'etcd silent no linearizable read through https://10.9.0.1:2379' "$FAKE/stdout"
+  grep -qx 'version 3.4.23' "$FAKE/stdout"
+  [ "$(grep -cx answers "$FAKE/stdout")" = 0 ]
+}
+
 @test "a step that is held writes and restarts nothing" {
   local before
   before=$(facts)
