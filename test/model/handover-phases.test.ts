@@ -185,7 +185,7 @@ describe("other ways refuse connections", () => {
 
 test("an authority that may have none below it signs nothing", () => {
   const narrow = makeOriginalPems(
-    makeAuthority("/CN=narrow", 3650, ["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"]),
+    makeAuthority("/CN=narrow", 3650, ["basicConstraints=critical,CA:TRUE,pathlen:0"]),
   );
   const { by: made } = madeOf([narrow, next]);
   expect(

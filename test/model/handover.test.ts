@@ -117,7 +117,7 @@ describe("decideHandover", () => {
 
   test("by both where the authority may have none below it", () => {
     const narrow = makeOriginalPems(
-      makeAuthority("/CN=narrow", 3650, ["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0"]),
+      makeAuthority("/CN=narrow", 3650, ["basicConstraints=critical,CA:TRUE,pathlen:0"]),
     );
     const signed = signedBy(narrow, next).inState;
     expect(decided(foundAs(narrow), { inState: signed })).toEqual({

@@ -20,97 +20,58 @@ export interface LeafRequest {
   readonly authority?: true;
 }
 
-const newKey = [
-  "-newkey",
-  "ec",
-  "-pkeyopt",
-  "ec_paramgen_curve:P-256",
-  "-pkeyopt",
-  "ec_param_enc:named_curve",
-  "-nodes",
-  "-keyout",
-  "-",
-  "-out",
-  "-",
-];
+/** What a certificate says, and who signs it: its own key, unless there is somebody. */
+interface Request {
+  readonly subject: string;
+  readonly days: number;
+  readonly extensions?: readonly string[];
+  readonly by?: Issued;
+  /** made anew where there is none */
+  readonly keyPem?: string;
+}
+
+const curve = ["ec_paramgen_curve:P-256", "ec_param_enc:named_curve"].flatMap((each) => ["-pkeyopt", each]);
+const newKey = ["-newkey", "ec", ...curve, "-nodes", "-keyout", "-", "-out", "-"];
+const authorityUses = "keyUsage=critical,keyCertSign,cRLSign";
+
+export function makeKey(): string {
+  return openssl(["genpkey", "-algorithm", "EC", ...curve], {});
+}
+
+export function issue({ subject, days, extensions = [], by, keyPem }: Request): Issued {
+  const words = [
+    ...["req", "-x509", "-subj", subject, "-days", String(days)],
+    ...(keyPem === undefined ? newKey : ["-new", "-key", "key.pem"]),
+    ...extensions.flatMap((extension) => ["-addext", extension]),
+    ...(by === undefined ? [] : ["-CA", "ca.pem", "-CAkey", "ca-key.pem"]),
+  ];
+  const output = openssl(words, {
+    ...(keyPem === undefined ? {} : { "key.pem": keyPem }),
+    ...(by === undefined ? {} : { "ca.pem": by.certPem, "ca-key.pem": by.keyPem }),
+  });
+  const block = (kind: string) =>
+    new RegExp(`-----BEGIN ${kind}-----[^-]+-----END ${kind}-----\n`).exec(output)?.[0] ?? "";
+  return { certPem: block("CERTIFICATE"), keyPem: keyPem ?? block("PRIVATE KEY") };
+}
 
 /** A self-signed authority with a key identifier. */
 export function makeAuthority(subject: string, days = 3650, more: readonly string[] = []): Issued {
-  return split(
-    openssl(
-      [
-        "req",
-        "-x509",
-        ...newKey,
-        "-subj",
-        subject,
-        "-days",
-        String(days),
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
-        ...more,
-      ],
-      {},
-    ),
-  );
+  return issue({ subject, days, extensions: [`${authorityUses},digitalSignature`, ...more] });
 }
 
 /** The same as this program makes it: the subject has a serialNumber, 16 hexadecimal digits of the public key's SHA-256. */
 export function makeOwnAuthority(commonName: string): Issued {
-  const keyPem = openssl(
-    [
-      "genpkey",
-      "-algorithm",
-      "EC",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-pkeyopt",
-      "ec_param_enc:named_curve",
-    ],
-    {},
-  );
+  const keyPem = makeKey();
   const publicKeyPem = openssl(["pkey", "-in", "key.pem", "-pubout"], { "key.pem": keyPem });
   const serial = createHash("sha256").update(publicKeyPem).digest("hex").slice(0, 16);
-  const usage = "keyUsage=critical,keyCertSign,cRLSign,digitalSignature";
-  const words = [
-    "req",
-    "-x509",
-    "-new",
-    "-key",
-    "key.pem",
-    "-subj",
-    `/CN=${commonName}/serialNumber=${serial}`,
-    "-days",
-    "3650",
-    "-addext",
-    usage,
-  ];
-  return { certPem: openssl(words, { "key.pem": keyPem }), keyPem };
+  const subject = `/CN=${commonName}/serialNumber=${serial}`;
+  return issue({ subject, days: 3650, extensions: [`${authorityUses},digitalSignature`], keyPem });
 }
 
 /** The certificate of an authority's subject and key that another one signed. */
-export function makeCross(signer: Issued, authority: Issued): string {
-  const subject = `/${new X509Certificate(authority.certPem).subject.replaceAll("\n", "/")}`;
-  return openssl(
-    [
-      "req",
-      "-x509",
-      "-new",
-      "-key",
-      "key.pem",
-      "-subj",
-      subject,
-      "-days",
-      "3650",
-      "-addext",
-      "keyUsage=critical,keyCertSign,cRLSign",
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca-key.pem",
-    ],
-    { "key.pem": authority.keyPem, "ca.pem": signer.certPem, "ca-key.pem": signer.keyPem },
-  );
+export function makeCross(signer: Issued, { certPem, keyPem }: Issued): string {
+  const subject = `/${new X509Certificate(certPem).subject.replaceAll("\n", "/")}`;
+  return issue({ subject, days: 3650, extensions: [authorityUses], by: signer, keyPem }).certPem;
 }
 
 /** A leaf that `authority` signed. */
@@ -121,29 +82,7 @@ export function makeLeaf(authority: Issued, request: LeafRequest): Issued {
     `extendedKeyUsage=${uses}`,
     ...(sans === undefined ? [] : [`subjectAltName=${sans}`]),
   ];
-  const asked = extensions.flatMap((extension) => ["-addext", extension]);
-  return split(
-    openssl(
-      [
-        "req",
-        "-x509",
-        ...newKey,
-        "-subj",
-        subject,
-        "-days",
-        String(days),
-        ...asked,
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca-key.pem",
-      ],
-      {
-        "ca.pem": authority.certPem,
-        "ca-key.pem": authority.keyPem,
-      },
-    ),
-  );
+  return issue({ subject, days, extensions, by: authority });
 }
 
 /**
@@ -185,10 +124,4 @@ function runOpenssl(words: readonly string[], files: Readonly<Record<string, str
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function split(output: string): Issued {
-  const block = (kind: string) =>
-    new RegExp(`-----BEGIN ${kind}-----[^-]+-----END ${kind}-----\n`).exec(output)?.[0] ?? "";
-  return { certPem: block("CERTIFICATE"), keyPem: block("PRIVATE KEY") };
 }

@@ -2,28 +2,15 @@ import { expect, test } from "vitest";
 import type { Found } from "../../components/model/found.ts";
 import { keptKeys } from "../../components/model/wanted.ts";
 import { changed, diskOf, foundAs, makePems, masterWith } from "./cluster.ts";
-import { openssl } from "./openssl.ts";
+import { issue, makeKey } from "./openssl.ts";
 
 const previous = makePems("2026-11");
 const next = makePems("2026-12");
-const keyPem = openssl(
-  [
-    "genpkey",
-    "-algorithm",
-    "EC",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-pkeyopt",
-    "ec_param_enc:named_curve",
-  ],
-  {},
-);
+const keyPem = makeKey();
 
 /** An authority over the one key. */
 function signed(commonName: string): string {
-  return openssl(["req", "-x509", "-key", "key.pem", "-subj", `/CN=${commonName}`, "-days", "9"], {
-    "key.pem": keyPem,
-  });
+  return issue({ subject: `/CN=${commonName}`, days: 9, keyPem }).certPem;
 }
 
 /** Masters of which one trusts that authority. */

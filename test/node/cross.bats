@@ -6,35 +6,14 @@
 
 load master
 
-setup() {
-  start_master
-  add_members
-  : >"$FAKE/events"
-}
+setup() { start_three; }
 teardown() { stop_master; }
-
-leaf_ids=(etcd-server etcd-server-key etcd-peer etcd-peer-key etcd-client etcd-client-key
-  apiserver-etcd-client apiserver-etcd-client-key)
-
-# leaves_of SET / new_trust: assignments for the files of issue, or of verify, and of retire
-leaves_of() {
-  want_set "$1" "${leaf_ids[@]}"
-}
-new_trust() {
-  want_set new etcd-ca etcd-peer-ca apiserver-etcd-ca
-}
-
-# members_have SET TRUSTED_SET...
-members_have() {
-  member_has 10.9.0.2 "$@"
-  member_has 10.9.0.3 "$@"
-}
 
 # issue: as in a rollout; the others have done the same
 issue() {
   step "$THREE PHASE=trust"
   expect_code 0
-  step "$THREE PHASE=issue"$'\n'"$(leaves_of cross)"
+  step "$THREE PHASE=issue"$'\n'"$(want_pairs cross)"
   expect_code 0
   members_have cross old
 }
@@ -50,14 +29,14 @@ issue() {
 }
 
 @test "without the cross-certificate no member accepts them, and nothing is written" {
-  step "$THREE PHASE=issue"$'\n'"$(leaves_of new)"
+  step "$THREE PHASE=issue"$'\n'"$(want_pairs new)"
   expect_code 3
   expect_says 'does not accept a leaf of the wanted authority yet'
   cmp "$(at etcd-server)" "$SUITE/old/server.pem"
 }
 
 @test "issue waits for the master's own clock where the cross-certificate begins later than the leaf" {
-  step "$THREE PHASE=issue CLOCK_SECONDS=0"$'\n'"$(leaves_of cross)"'
+  step "$THREE PHASE=issue CLOCK_SECONDS=0"$'\n'"$(want_pairs cross)"'
     openssl() {
       case $* in
         *pkcs7*-text*)
@@ -74,7 +53,7 @@ issue() {
 
 @test "retire restarts etcd and kube-apiserver once, and those that have not retired accept this one" {
   issue
-  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  step "$THREE PHASE=retire"$'\n'"$(want_trust new)"
   expect_code 0
   [ "$(<"$FAKE/events")" = $'start etcd\nstart kube-apiserver' ]
 }
@@ -83,13 +62,15 @@ issue() {
   local inode
   step "$THREE PHASE=backup TAKE_SNAPSHOT=1"
   issue
-  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  step "$THREE PHASE=retire"$'\n'"$(want_trust new)"
   members_have cross new
   : >"$FAKE/events"
   inode=$(stat -c %i "$(at etcd-server-key)")
-  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(leaves_of new)"
+  step "$THREE PHASE=verify"$'\n'"$(want_all new)"
   expect_code 0
-  for id in "${leaf_ids[@]}"; do cmp "$(at "$id")" "$(content_of new "$id")"; done
+  for id in {etcd-{server,peer,client},apiserver-etcd-client}{,-key}; do
+    cmp "$(at "$id")" "$(content_of new "$id")"
+  done
   # the key stays the file that it was
   [ "$(stat -c %i "$(at etcd-server-key)")" = "$inode" ]
   grep -qx 'refused master-1 1' <<<"$OUT"
@@ -100,14 +81,14 @@ issue() {
 
 @test "verify leaves them where a member has not retired, or where this master has not" {
   issue
-  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(leaves_of new)"
+  step "$THREE PHASE=verify"$'\n'"$(want_all new)"
   expect_code 4
   expect_says "$(at etcd-ca) is not the wanted file"
   cmp "$(at etcd-server)" "$SUITE/cross/server.pem"
-  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  step "$THREE PHASE=retire"$'\n'"$(want_trust new)"
   expect_code 0
   member_has 10.9.0.2 cross new
-  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(leaves_of new)"
+  step "$THREE PHASE=verify"$'\n'"$(want_all new)"
   expect_code 3
   expect_says 'Cannot verify: 10.9.0.3:2379 does not accept a leaf of the wanted authority yet'
   cmp "$(at etcd-server)" "$SUITE/cross/server.pem"
@@ -116,9 +97,9 @@ issue() {
 
 @test "verify that fails after it has written puts the cross-certificates back" {
   issue
-  step "$THREE PHASE=retire"$'\n'"$(new_trust)"
+  step "$THREE PHASE=retire"$'\n'"$(want_trust new)"
   members_have cross new
-  step "$THREE PHASE=verify"$'\n'"$(new_trust)"$'\n'"$(leaves_of new)"'
+  step "$THREE PHASE=verify"$'\n'"$(want_all new)"'
     pass_gate() { PROBLEM=made; return "$((BROKEN = ! ${BROKEN:-0}))"; }'
   expect_code 5
   cmp "$(at etcd-server)" "$SUITE/cross/server.pem"

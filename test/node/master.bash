@@ -63,10 +63,11 @@ watch_commands() {
   done
 }
 
-# add_members: two more, with the old set, whose etcd and kube-apiserver answer; sets THREE, assignments for a
-# step
-add_members() {
+# start_three: a master, and two more whose etcd and kube-apiserver answer, all with the old set; sets THREE,
+# assignments for a step
+start_three() {
   local address
+  start_master
   for address in 10.9.0.2 10.9.0.3; do
     mkdir "$FAKE/members/$address"
     : >"$FAKE/members/$address/api-ready"
@@ -75,6 +76,7 @@ add_members() {
   done
   # shellcheck disable=SC2034 # the tests use it
   THREE='ALLOW_OUTAGE=0 MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3) HEIR_ADDRESSES=(10.9.0.3 10.9.0.2)'
+  : >"$FAKE/events"
 }
 
 # list_member ADDRESS NAME: as `etcdctl member list` prints it
@@ -98,6 +100,12 @@ member_has() {
     cat "$SUITE/$set/ca.pem" >>"$member/trust.2379"
     cat "$SUITE/$set/peer-ca.pem" >>"$member/trust.2380"
   done
+}
+
+# members_have SET [TRUSTED_SET...]: both others
+members_have() {
+  member_has 10.9.0.2 "$@"
+  member_has 10.9.0.3 "$@"
 }
 
 # call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
@@ -180,6 +188,23 @@ want_both() {
   want etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem")
   want etcd-peer-ca <(cat "$SUITE/old/peer-ca.pem" "$SUITE/new/peer-ca.pem")
   want apiserver-etcd-ca <(cat "$SUITE/old/ca.pem" "$SUITE/new/ca.pem")
+}
+
+# want_trust SET: its authorities in the trust files
+want_trust() {
+  want_set "$1" etcd-ca etcd-peer-ca apiserver-etcd-ca
+}
+
+# want_pairs SET: every leaf of it that the layout has, with its key
+want_pairs() {
+  want_leaves "$1"
+  want_set "$1" etcd-client etcd-client-key
+}
+
+# want_all SET: all files of it
+want_all() {
+  want_trust "$1"
+  want_pairs "$1"
 }
 
 # want_leaves SET: its server, peer and client leaf with their keys
