@@ -5,17 +5,16 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
 import {
   type AuthorityKeys,
-  type Decision,
   decide,
   type LastOutputs,
   lookedAfter,
   type Observed,
   planOf,
 } from "./model/decision.ts";
-import type { Found } from "./model/found.ts";
 import type { Authority } from "./model/layout/rows.ts";
 import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
+import type { SurveyedCluster } from "./model/step-work.ts";
 import { ignoreWindowVariable } from "./model/window.ts";
 import { requireEngine } from "./require-engine.ts";
 import "./stack-traces.ts";
@@ -26,17 +25,12 @@ import { takeSurvey } from "./survey/survey.ts";
 import { accessTo, bastionOf, surveyTargets } from "./survey/targets.ts";
 
 /** A cluster as found, and what is going to be done with it. */
-export interface Cluster extends Decision {
+export interface Cluster extends SurveyedCluster {
   /** tells clusters of one stack apart; empty for the only one */
   readonly name: string;
-  readonly args: ClusterArgs;
-  readonly found: Found;
   /** undefined unless the stack file names a cluster of Alibaba Cloud */
   readonly cloud: Cloud | undefined;
   readonly last: LastOutputs;
-  readonly owner: string;
-  /** what the masters know this run by; empty in a preview, which claims none */
-  readonly claim: string;
 }
 
 /** The name of a cluster's resource, distinct from those of the stack's other clusters. */

@@ -4,20 +4,16 @@ import type { Authorities, Leaves } from "./certificates.ts";
 import { type Cluster, connectionTo, refusal, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { authorityContents, contentsFor, restoredContents, type Work, wantedRows } from "./model/contents.ts";
 import { type AuthorityKeys, type LastOutputs, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
-import { type CrossCertificates, crossCertificates, type Handover } from "./model/handover.ts";
-import { type Authority, asReadBy, authorities as authorityRoles } from "./model/layout/rows.ts";
-import { deadIn, isHeldAt } from "./model/missing.ts";
-import { outIn, type PlannedStep, type RolloutPlan, restartsIn, stepName, stepsOf } from "./model/plan.ts";
-import { type RenewalPlan, signedAuthorities } from "./model/renewals.ts";
+import type { Authority } from "./model/layout/rows.ts";
+import { stepName, stepsOf } from "./model/plan.ts";
 import { type Report, readReports } from "./model/report.ts";
-import { renderStepData, type StepData } from "./model/step-data.ts";
+import { renderStepData } from "./model/step-data.ts";
+import { stepDataFor } from "./model/step-work.ts";
 import { fingerprintsOf, keptKeys, type Wanted, type WantedPems } from "./model/wanted.ts";
 import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
-import { commonData } from "./survey/targets.ts";
 import { valueIfKnown } from "./value-if-known.ts";
 
 export interface RolloutArgs {
@@ -97,7 +93,9 @@ export class Rollout extends pulumi.ComponentResource {
         .all([pems, decided, cross, pulumi.all(backups)])
         .apply(([texts, known, inState, said]) =>
           stepScript(
-            renderStepData(dataOf(cluster, each, master, { ...known, pems: texts, inState, signed: said })),
+            renderStepData(
+              stepDataFor(cluster, each, master, { ...known, pems: texts, inState, signed: said }),
+            ),
           ),
         );
       const earlier = each.after.flatMap((before) => steps.get(before) ?? []);
@@ -177,137 +175,4 @@ function withNewKeys(pems: WantedPems, cluster: Cluster): WantedPems {
 
 function pemOf({ certPem, keyPem }: Pick<LeafCertificate, "certPem" | "keyPem">) {
   return { certPem, keyPem };
-}
-
-interface Known {
-  readonly pems: WantedPems;
-  readonly wanted: Wanted;
-  readonly attempt: Attempt;
-  readonly renewals: RenewalPlan;
-  readonly handover: Handover;
-  /** cross-certificates by keys in the state */
-  readonly inState: Readonly<Partial<Record<Authority, string>>>;
-  /** standard outputs of backup */
-  readonly signed: readonly string[];
-}
-
-/** Kubernetes' certificates are renewed where their readers restart next: an API server that is out is started after issue. */
-function renews({ plan }: Cluster, { phase, master }: Pick<PlannedStep, "phase" | "master">): boolean {
-  return phase === (plan.out[master]?.includes("kube-apiserver") === true ? "issue" : "retire");
-}
-
-function dataOf(
-  cluster: Cluster,
-  planned: PlannedStep,
-  master: Cluster["args"]["masters"][number],
-  known: Known,
-): StepData {
-  const { pems, wanted, attempt, renewals, handover } = known;
-  const signed = signedAuthorities(known.signed, attempt.id);
-  const cross = crossCertificates(handover, pems.authorities, known.inState, signed);
-  const found = cluster.found.masters.find(({ name }) => name === master.name);
-  const joining = cluster.found.joining?.map(({ name }) => name) ?? [];
-  const isJoining = joining.includes(master.name);
-  // the paths that the running processes use, and what they read only when they start
-  const kubernetes = cluster.kubernetes.map((row) =>
-    asReadBy({ ...row, path: found?.files[row.id]?.path || row.path }, found?.kubernetes ?? ""),
-  );
-  const authorities =
-    found === undefined || !renews(cluster, planned)
-      ? {}
-      : authorityContents(found, kubernetes, renewals.authorities, signed);
-  const address = (own: string) =>
-    cluster.args.masters.filter((each) => each.name === own).map((each) => each.address);
-  return {
-    ...commonData(
-      cluster.args,
-      cluster.owner,
-      [...cluster.rows, ...kubernetes],
-      master,
-      deadIn(cluster.found),
-    ),
-    phase: planned.phase,
-    heirAddresses: planned.heirs.flatMap(address),
-    ...wantedContents(cluster, planned, isJoining ? "joining" : planned.phase, pems, authorities, cross),
-    renewal: renewalOf(cluster, planned, renewals),
-    cross: planned.phase === "backup" ? crossOn(master.name, handover, pems) : [],
-    clusterId: cluster.clusterId,
-    claim: cluster.claim,
-    rollout: attempt.rollout,
-    attempt: attempt.id,
-    authorities: Object.values(wanted.authorities),
-    isJoining,
-    restarts: restartsIn(planned.phase, cluster.plan),
-    out: Object.entries(outIn(planned.phase, master.name, cluster.plan, joining)).flatMap(
-      ([own, components]) => components.flatMap((each) => address(own).map((at) => `${each}@${at}`)),
-    ),
-    isHeld: isHeldAt(planned.phase, wanted.heldBefore),
-    ...(restartsFirst(planned, cluster.plan, handover) ? { pauseSeconds: 0 } : {}),
-    tellsReach: false,
-    takesSnapshot: cluster.plan.snapshotFrom === planned.master,
-  };
-}
-
-/** Before its restarts there are none that the load balancer has to notice, unless a process was stale. */
-function restartsFirst({ phase, master }: PlannedStep, { order }: RolloutPlan, { kind }: Handover): boolean {
-  return (
-    (phase === "trust" && master === order.trust[0]) ||
-    (phase === "retire" && master === order.retire[0] && kind === "cross")
-  );
-}
-
-/** What a master signs with the keys of authorities that lie there. */
-function crossOn(master: string, handover: Handover, { authorities }: WantedPems): StepData["cross"] {
-  return authorityRoles.flatMap((role) => {
-    const signer = handover.kind === "cross" ? handover.signers[role] : undefined;
-    return signer === undefined || signer.key === "state" || signer.key.master !== master
-      ? []
-      : {
-          role,
-          keyPath: signer.key.path,
-          signerPem: signer.certificate.pem,
-          wantedPem: authorities[role],
-        };
-  });
-}
-
-/** What the step writes: the stack's certificates, or the bytes that the master itself keeps in a backup. */
-function wantedContents(
-  cluster: Cluster,
-  planned: PlannedStep,
-  work: Work,
-  pems: WantedPems,
-  authorities: Readonly<Record<string, string>>,
-  cross: CrossCertificates | undefined,
-) {
-  const { restore, rows, plan } = cluster;
-  const { master } = planned;
-  if (restore === undefined) {
-    return { contents: { ...contentsFor(work, master, rows, plan, pems, cross), ...authorities }, saved: [] };
-  }
-  const saved = cluster.found.masters.find(({ name }) => name === master)?.saved ?? {};
-  const kubernetes = renews(cluster, planned) ? (restore.kubernetes[master] ?? []) : [];
-  return {
-    contents: restoredContents(work, master, rows, plan, saved),
-    saved: [...wantedRows(work, rows).map(({ id }) => id), ...kubernetes],
-  };
-}
-
-function renewalOf(
-  cluster: Cluster,
-  planned: PlannedStep,
-  { leaves, authorities, purpose }: RenewalPlan,
-): StepData["renewal"] {
-  const { args } = cluster;
-  const { phase, master } = planned;
-  const signing = Object.entries(authorities).flatMap(([group, plan]) =>
-    plan.kind === "sign" && plan.on === master ? group : [],
-  );
-  return {
-    groups: renews(cluster, planned) ? (leaves[master] ?? []).map(({ group }) => group) : [],
-    authorities: phase === "backup" ? signing : [],
-    purpose,
-    keepKeys: args.kubernetes.keepKeys,
-    validitySeconds: args.certificates.validity,
-  };
 }

@@ -1,7 +1,7 @@
 import type { KubernetesRow, Row } from "../model/layout/rows.ts";
-import { rotationOf } from "../model/restore.ts";
 import type { ClusterArgs, Login } from "../model/settings.ts";
 import { noRenewal, type StepData } from "../model/step-data.ts";
+import { commonData } from "../model/step-work.ts";
 import type { Access } from "./access.ts";
 import { agentSocket } from "./agent.ts";
 import type { SurveyTarget } from "./survey.ts";
@@ -77,37 +77,5 @@ function surveyData(
     takesSnapshot: false,
     tellsReach: args.skipUnreachable === true,
     saved: [],
-  };
-}
-
-/**
- * What every script on a master is told, whatever the phase.
- * @param without names of masters whose members are known to be dead: no gate waits for them; quorum is counted by etcd's own list
- */
-export function commonData(
-  args: ClusterArgs,
-  owner: string,
-  rows: readonly (Row | KubernetesRow)[],
-  master: ClusterArgs["masters"][number],
-  without: readonly string[] = [],
-) {
-  return {
-    master,
-    memberAddresses: args.masters
-      .filter((each) => each.joining !== true && !without.includes(each.name))
-      .map((each) => each.address),
-    layout: args.layout.kind,
-    rows,
-    owner,
-    takeOver: args.takeOver ?? "",
-    rotation: rotationOf(args),
-    restore: args.restore ?? 0,
-    // with three and more a restart is no outage, whatever is allowed
-    isOutageAllowed: args.allowOutage && args.masters.length < 3,
-    backupFolder: args.backup.directory,
-    backupsToKeep: args.backup.keep,
-    drainSeconds: args.drain,
-    pauseSeconds: args.pauseBetweenMasters,
-    gateSeconds: args.gate,
   };
 }
