@@ -782,14 +782,14 @@ export const scriptMutations: readonly Mutation[] = [
     test: "keepKeys keeps them",
   },
   {
-    file: "components/node/lib/renewal.sh",
+    file: "components/node/lib/signing.sh",
     from: '[ "$(names_and_uses <"$scratch/made")" = "$names" ] && cat',
     to: "cat",
     tests: "node/kubernetes.bats",
     test: "with another subject than the present one's",
   },
   {
-    file: "components/node/lib/renewal.sh",
+    file: "components/node/lib/signing.sh",
     from: " -preserveDN ",
     to: " ",
     tests: "node/kubernetes.bats",

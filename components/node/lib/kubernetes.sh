@@ -210,3 +210,8 @@ ends_on() {
   if [ "$1" -gt "$(date +%s)" ]; then printf 'valid until '; else printf 'expired on '; fi
   date -u -d "@$1" +%Y-%m-%d
 }
+
+# is_renewed GROUP: by this program, so that it answers for it
+is_renewed() {
+  case $(receipt_get "renewed.$1") in '' | *' kept') return 1 ;; esac
+}

@@ -90,3 +90,8 @@ is_pair() {
 is_issued_by() {
   [ "$(openssl verify -CAfile "$1" 2>&1)" = 'stdin: OK' ]
 }
+
+# end_of: seconds since 1970 at which the certificate on stdin ends
+end_of() {
+  date -u -d "$(openssl x509 -noout -enddate | cut -d = -f 2)" +%s
+}
