@@ -83,13 +83,26 @@ export interface StepCross {
   readonly wantedPem: string;
 }
 
-export const noRenewal: StepRenewal = {
-  groups: [],
+/** Of what only reads: it writes, restarts and signs nothing. */
+export const readsOnly = {
+  phase: "survey",
+  heirAddresses: [],
+  contents: {},
+  claim: "",
+  clusterId: "",
+  rollout: 0,
+  attempt: "",
   authorities: [],
-  purpose: "",
-  keepKeys: false,
-  validitySeconds: 0,
-};
+  isJoining: false,
+  restarts: [],
+  out: [],
+  isHeld: false,
+  renewal: { groups: [], authorities: [], purpose: "", keepKeys: false, validitySeconds: 0 },
+  cross: [],
+  takesSnapshot: false,
+  tellsReach: false,
+  saved: [],
+} as const satisfies Partial<StepData>;
 
 /** What this program keeps on a master. */
 export const stateFolder = "/var/lib/etcd-rotation";

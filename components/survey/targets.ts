@@ -1,6 +1,6 @@
 import type { KubernetesRow, Row } from "../model/layout/rows.ts";
 import type { ClusterArgs, Login } from "../model/settings.ts";
-import { noRenewal, type StepData } from "../model/step-data.ts";
+import { readsOnly } from "../model/step-data.ts";
 import { commonData } from "../model/step-work.ts";
 import type { Access } from "./access.ts";
 import { agentSocket } from "./agent.ts";
@@ -15,7 +15,11 @@ export function surveyTargets(
   return args.masters.map((master) => ({
     access: accessTo(args, master),
     bastion: bastionOf(args),
-    data: surveyData(args, owner, rows, master),
+    data: {
+      ...readsOnly,
+      ...commonData(args, owner, rows, master),
+      tellsReach: args.skipUnreachable === true,
+    },
   }));
 }
 
@@ -50,32 +54,4 @@ function credentials({
   agent,
 }: Login): Pick<Access, "privateKey" | "passphrase" | "password" | "agentSocket"> {
   return { privateKey, passphrase, password, agentSocket: agent ? agentSocket() : undefined };
-}
-
-function surveyData(
-  args: ClusterArgs,
-  owner: string,
-  rows: readonly (Row | KubernetesRow)[],
-  master: ClusterArgs["masters"][number],
-): StepData {
-  return {
-    ...commonData(args, owner, rows, master),
-    phase: "survey",
-    claim: "",
-    contents: {},
-    heirAddresses: [],
-    clusterId: "",
-    rollout: 0,
-    attempt: "",
-    authorities: [],
-    isJoining: false,
-    restarts: [],
-    out: [],
-    isHeld: false,
-    renewal: noRenewal,
-    cross: [],
-    takesSnapshot: false,
-    tellsReach: args.skipUnreachable === true,
-    saved: [],
-  };
 }

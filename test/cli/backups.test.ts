@@ -22,7 +22,7 @@ import {
   purgeRefusals,
 } from "../../cli/backups/kept-backup.ts";
 import { type Action, backupsScript } from "../../cli/backups/read-backups.ts";
-import { noRenewal, type StepData } from "../../components/model/step-data.ts";
+import { readsOnly, type StepData } from "../../components/model/step-data.ts";
 
 // bash here is this machine's, and etcd's tools are fakes that print what etcdctl 3.4.23 prints
 
@@ -49,31 +49,15 @@ function tool(name: string, body: string): void {
 
 function scriptFor(action: Action): string {
   const data: StepData = {
-    phase: "survey",
+    ...readsOnly,
     master: { name: "master-1", etcdName: "n1", address: "10.0.0.1" },
     memberAddresses: [],
-    heirAddresses: [],
     layout: "ack",
     rows: [],
-    contents: {},
     owner: "etcd-rotation/prod",
     takeOver: "",
-    claim: "",
-    clusterId: "",
-    rollout: 0,
-    attempt: "",
     rotation: "",
-    authorities: [],
-    isJoining: false,
-    restarts: [],
-    out: [],
-    isHeld: false,
-    renewal: noRenewal,
-    cross: [],
-    takesSnapshot: false,
-    tellsReach: false,
     restore: 0,
-    saved: [],
     isOutageAllowed: false,
     backupFolder: backups,
     backupsToKeep: 3,

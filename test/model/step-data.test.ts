@@ -2,36 +2,29 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { withPaths } from "../../components/model/layout/rows.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
-import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { readsOnly, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { specs } from "./cluster.ts";
 
 const [master] = specs;
 const data: StepData = {
+  ...readsOnly,
   phase: "trust",
   master: master ?? { name: "", address: "", etcdName: "" },
   memberAddresses: ["10.77.0.11", "10.77.0.12"],
-  heirAddresses: [],
   layout: "ack",
   rows: ackLayout,
   contents: { "etcd-ca": "line 1\nit's line 2\n" },
   owner: "etcd-rotation/test",
   takeOver: "",
-  claim: "",
   clusterId: "148",
   rollout: 5,
   attempt: "a5",
   rotation: "2026-12",
   authorities: ["aa", "bb"],
-  isJoining: false,
   restarts: ["etcd", "kube-apiserver"],
   out: ["etcd@10.77.0.12"],
-  isHeld: false,
-  renewal: noRenewal,
-  cross: [],
   takesSnapshot: true,
-  tellsReach: false,
   restore: 0,
-  saved: [],
   isOutageAllowed: false,
   backupFolder: "/var/lib/etcd rotation/backups",
   backupsToKeep: 3,
@@ -132,7 +125,7 @@ describe("what a script is told", () => {
       ["TAKE_SNAPSHOT", { takesSnapshot: true }],
       ["TELL_REACH", { tellsReach: true }],
       ["ALLOW_OUTAGE", { isOutageAllowed: true }],
-      ["KEEP_KEYS", { renewal: { ...noRenewal, keepKeys: true } }],
+      ["KEEP_KEYS", { renewal: { ...readsOnly.renewal, keepKeys: true } }],
     ];
     for (const [name, change] of alone) {
       expect(values({ ...none, ...change }).slice(0, flags.length)).toEqual(

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type KubernetesRow, pathOn, type Row } from "../../components/model/layout/rows.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
-import { noRenewal, renderStepData, type StepData } from "../../components/model/step-data.ts";
+import { readsOnly, renderStepData, type StepData } from "../../components/model/step-data.ts";
 import {
   claimScript,
   stepFunctions,
@@ -38,32 +38,23 @@ const kubernetes: readonly (Row | KubernetesRow)[] = [
 
 function data(of: readonly (Row | KubernetesRow)[]): string {
   const plain: StepData = {
+    ...readsOnly,
     phase: "trust",
     master,
     memberAddresses: [master.address],
-    heirAddresses: [],
     layout: "ack",
     rows: of,
-    contents: {},
     owner: "etcd-rotation/production",
     takeOver: "",
-    claim: "",
     clusterId: "4242",
     rollout: 7,
     attempt: "attempt-7",
     // what bash would read differently, were it not quoted
     rotation: `it's "2026" $HOME \`id\` \\ *`,
     authorities: ["aa", "bb"],
-    isJoining: false,
     restarts: ["etcd", "kube-apiserver"],
-    out: [],
-    isHeld: false,
-    renewal: noRenewal,
-    cross: [],
-    takesSnapshot: false,
     tellsReach: true,
     restore: 0,
-    saved: [],
     isOutageAllowed: true,
     backupFolder: "@ROOT@/var/lib/etcd-rotation/backup",
     backupsToKeep: 3,
