@@ -65,17 +65,9 @@ const pems = makePems("bench");
 
 /** A copy of this project with a stack for each cluster, and a file backend. */
 function makeProject(root: string, names: readonly string[], ports: readonly number[]): NodeJS.ProcessEnv {
-  for (const part of [
-    "Pulumi.yaml",
-    "package.json",
-    "tsconfig.json",
-    "index.ts",
-    "components",
-    "stacks/settings.ts",
-    "stacks/stack-config.ts",
-    "stacks/project-settings.ts",
-  ]) {
-    cpSync(join(project, part), join(root, part), { recursive: true });
+  for (const part of ["Pulumi.yaml", "package.json", "tsconfig.json", "index.ts", "components", "stacks"]) {
+    const isProgram = (file: string) => !/\/Pulumi\..+\.yaml$/.test(file);
+    cpSync(join(project, part), join(root, part), { recursive: true, filter: isProgram });
   }
   symlinkSync(join(project, "node_modules"), join(root, "node_modules"));
   mkdirSync(join(root, "state"));
