@@ -4,7 +4,7 @@ import { components, kubernetesAuthorities } from "../components/model/layout/ro
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9.-]{0,61}$/, "expected lower-case letters, digits, dots and hyphens");
-const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
+export const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
 /** etcd reads nothing of Kubernetes' */
 const restarts = z.array(z.enum(components).exclude(["etcd"])).default([]);
 
