@@ -724,7 +724,7 @@ export const scriptMutations: readonly Mutation[] = [
   },
   // survey.sh
   {
-    file: "components/node/bin/survey.sh",
+    file: "components/node/lib/survey-files.sh",
     from: "case $line in *'PRIVATE KEY'*) inside='' ;; *'-----BEGIN CERTIFICATE-----'*)",
     to: "case $line in *'-----BEGIN CERTIFICATE-----'*)",
     tests: "node/survey.bats",
