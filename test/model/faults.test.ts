@@ -73,6 +73,13 @@ describe("the faults of a master's files", () => {
     expect(limited?.uses).toEqual(["1.3.6.1.5.5.7.3.1"]);
     expect(withUses(limited?.uses ?? [])).toEqual(["master-1: etcd-peer may not be used for client_auth"]);
     expect(withUses([])).toEqual([]);
+    const client = certificatesIn(makeLeaf(authority, { subject: "/CN=x", uses: "clientAuth" }).certPem);
+    const clientUses = client.flatMap(({ uses }) => uses);
+    expect(
+      faults("etcd-server", (file) => ({
+        certificates: file.certificates.map((each) => ({ ...each, uses: clientUses })),
+      })),
+    ).toEqual(["master-1: etcd-server may not be used for server_auth"]);
     // a server that may not be a client serves
     expect(
       faults("etcd-server", (file) => ({
@@ -93,6 +100,36 @@ describe("the faults of a master's files", () => {
     expect(
       faults("etcd-peer", (file) => ({ certificates: [...file.certificates, ...ending(file).certificates] })),
     ).toEqual([]);
+  });
+
+  test("a file that nothing is known of is missing", () => {
+    const [first, ...others] = found.masters;
+    const without = (id: string) => {
+      const files = Object.entries(first?.files ?? {}).filter(([each]) => each !== id);
+      const bare = first && { ...first, files: Object.fromEntries(files) };
+      return bare && certificateFaults(bare, [bare, ...others], ackLayout, end);
+    };
+    expect(without("etcd-ca")).toEqual(["master-1: etcd-ca is missing"]);
+    expect(without("etcd-server-key")).toEqual([
+      "master-1: etcd-server does not belong to its key",
+      "master-1: etcd-server-key is missing",
+    ]);
+  });
+
+  test("a leaf that its own master refuses too, which is told as the leaf's; of a server's its gateway is a client", () => {
+    const leafOf = (id: "etcd-server" | "etcd-peer") => () => ({
+      certificates: certificatesIn(other.leaves["master-1"]?.[id].certPem ?? ""),
+    });
+    const all = "master-1, master-2, master-3";
+    expect(faults("etcd-peer", leafOf("etcd-peer"))).toEqual([
+      "master-1: etcd-peer does not belong to its key",
+      `master-1: etcd-peer is not accepted by etcd-peer-ca of ${all}`,
+    ]);
+    expect(faults("etcd-server", leafOf("etcd-server"))).toEqual([
+      "master-1: etcd-server does not belong to its key",
+      "master-1: etcd-server is not accepted by etcd-ca of master-1",
+      `master-1: etcd-server is not accepted by apiserver-etcd-ca of ${all}`,
+    ]);
   });
 
   test("a leaf that holds no certificate", () => {
@@ -144,5 +181,12 @@ test("an API server that is not ready: certificates of its own that have expired
     "master-1: apiserver expired on 2026-11-20",
   ]);
   expect(first && apiFaults(first, ackKubernetes, end - 1)).toEqual([]);
+  // or of its clients, and whatever stands behind what it serves
+  const chain = { ...file, certificates: [...certificates, ...certificatesIn(pems.authorities.etcd)] };
+  const files = { apiserver: chain, "cluster-ca": file };
+  expect(first && apiFaults({ ...first, files }, ackKubernetes, end)).toEqual([
+    "master-1: cluster-ca expired on 2026-11-20",
+    "master-1: apiserver expired on 2026-11-20",
+  ]);
   expect(first && apiFaults({ ...first, isApiReady: true }, ackKubernetes, end)).toEqual([]);
 });

@@ -116,11 +116,13 @@ describe("a key is named", () => {
     };
     expect(pathsIn(noticesOf([two]))).toEqual([two.path]);
     expect(noticesOf([two], { holdings: [holding] })).toEqual([]);
+    expect(pathsIn(noticesOf([two], { holdings: [{ ...holding, publicKey: "another" }] }))).toEqual([
+      two.path,
+    ]);
     const shared = keyAt("/cert/ca.key", original.keyPem);
     expect(pathsIn(noticesOf([shared], backup))).toEqual([shared.path]);
-    expect(
-      noticesOf([shared], { ...backup, served: earlier === undefined ? {} : { 6443: earlier } }),
-    ).toEqual([]);
+    const served = { ...found.masters[0]?.served, ...(earlier === undefined ? {} : { 6443: earlier }) };
+    expect(noticesOf([shared], { ...backup, served })).toEqual([]);
     expect(
       pathsIn(noticesOf([shared], earlier === undefined ? {} : { ...backup, served: { 2379: earlier } })),
     ).toEqual([shared.path]);

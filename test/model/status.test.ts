@@ -23,7 +23,7 @@ import {
   specs,
   withOldKey,
 } from "./cluster.ts";
-import { makeAuthority } from "./openssl.ts";
+import { makeAuthority, makeCross, makeLeaf } from "./openssl.ts";
 
 const pems = makePems("steady");
 const other = makePems("other");
@@ -213,10 +213,10 @@ describe("a steady cluster", () => {
     const own = statusOf(found, { kubernetes: authority }).certificates.filter(
       ({ master, file }) => master === "master-2" && (file === "etcd-server" || file === "cluster-ca"),
     );
-    expect(own.map(({ file, subject }) => `${file} ${subject}`)).toEqual([
-      "etcd-server etcd-server",
-      "cluster-ca etcd-ca steady",
-      "cluster-ca etcd-ca other",
+    expect(own.map(({ state, file, subject }) => `${state} ${file} ${subject}`)).toEqual([
+      "ok etcd-server etcd-server",
+      "ok cluster-ca etcd-ca steady",
+      "other cluster-ca etcd-ca other",
     ]);
   });
 
@@ -287,6 +287,18 @@ describe("the end comes near", () => {
     expect(at(265, 100)).toEqual(["expiring", 1, all("expiring")]);
     expect(at(306, 100)).toEqual(["due", 1, all("due")]);
     expect(at(304, 30)).toEqual(["ok", 0, new Set()]);
+  });
+
+  test("the last moment of each time is not in it yet, that of the certificate is", () => {
+    const end = steady.masters[0]?.files["etcd-server"]?.certificates[0]?.notAfter ?? 0;
+    const at = (moment: number, expiringWithin = 0) =>
+      oddCells(statusOf(steady, { now: moment, expiringWithin }))["master-1 etcd-server"] ?? "ok";
+    expect([at(end - 100 * day, 100 * 86_400), at(end - 100 * day + 1, 100 * 86_400)]).toEqual([
+      "ok",
+      "expiring",
+    ]);
+    expect([at(end - 60 * day), at(end - 60 * day + 1)]).toEqual(["ok", "due"]);
+    expect([at(end - 1), at(end)]).toEqual(["due", "expired"]);
   });
 
   test("past the end it is expired, with days below zero", () => {
@@ -570,6 +582,75 @@ test("Kubernetes' certificates: what this cluster's authority has issued counts,
     "cluster-ca": "ok",
     "admin.conf": "other",
     "kubelet-server": "other",
+  });
+});
+
+describe("an authority in a trust file counts", () => {
+  const everywhere = (text: string, of = steady) =>
+    names.reduce((found, name) => changed(found, name, withFile("etcd-ca", text)), of);
+  const statesIn = (found: Found) =>
+    statusOf(found)
+      .certificates.filter(({ master, file }) => master === "master-1" && file === "etcd-ca")
+      .map(({ state, subject }) => `${state} ${subject}`);
+
+  test("not for a leaf that is checked against another file", () => {
+    const { etcd, "etcd-peer": peer } = pems.authorities;
+    // nor does it matter that a leaf is missing
+    const bare = changed(everywhere(etcd + peer), "master-2", withFile("apiserver-etcd-client", ""));
+    expect(statesIn(bare)).toEqual(["ok etcd-ca steady", "other etcd-peer-ca steady"]);
+  });
+
+  test("when it has issued one leaf of several", () => {
+    const leaf = other.leaves["master-2"]?.["etcd-client"].certPem ?? "";
+    const both = everywhere(pems.authorities.etcd + other.authorities.etcd);
+    expect(statesIn(changed(both, "master-2", withFile("apiserver-etcd-client", leaf)))).toEqual([
+      "ok etcd-ca steady",
+      "ok etcd-ca other",
+    ]);
+  });
+
+  test("when it is alone there, whatever it has issued", () => {
+    expect(statesIn(everywhere(other.authorities.etcd))).toEqual(["ok etcd-ca other"]);
+  });
+});
+
+describe("Kubernetes' authority", () => {
+  const authority = makeAuthority("/CN=kubernetes");
+  const namesake = makeAuthority("/CN=kubernetes");
+  const rows = ackKubernetes.filter(({ id }) => ["cluster-ca", "root-ca", "apiserver"].includes(id));
+  /** On master-1 alone, by row. */
+  const cellsWith = (texts: Readonly<Record<string, string>>) => {
+    const held = Object.entries(texts).map(([id, text]) => [id, fileOf(rowOf("etcd-ca"), text)]);
+    const found = changed(steady, "master-1", ({ files }) => ({
+      files: { ...files, ...Object.fromEntries(held) },
+    }));
+    const { certificates } = statusOf(found, { kubernetes: rows });
+    expect(certificates.filter(({ fingerprint }) => fingerprint === undefined)).toEqual([]);
+    return certificates.filter(({ file }) => rows.some(({ id }) => id === file));
+  };
+  const statesWith = (texts: Readonly<Record<string, string>>) =>
+    cellsWith(texts).map(({ file, state }) => `${file} ${state}`);
+
+  test("is this master's own whoever has signed it, and no leaf", () => {
+    const cross = makeCross(other.keys.etcd, authority);
+    expect(statesWith({ "cluster-ca": cross, apiserver: cross })).toEqual([
+      "cluster-ca ok",
+      "apiserver other",
+    ]);
+  });
+
+  test("is none of this master's where its own file is not there", () => {
+    expect(statesWith({ "root-ca": authority.certPem })).toEqual(["root-ca other"]);
+  });
+
+  test("is told as who has issued a leaf, and no other of that name", () => {
+    const { certPem } = makeLeaf(authority, { subject: "/CN=kube-apiserver" });
+    const cells = cellsWith({ "cluster-ca": namesake.certPem + authority.certPem, apiserver: certPem });
+    const [own] = certificatesIn(authority.certPem);
+    expect(cells.find(({ file }) => file === "apiserver")?.issuer).toEqual({
+      name: "kubernetes",
+      fingerprint: own?.fingerprint,
+    });
   });
 });
 

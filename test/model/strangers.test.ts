@@ -45,4 +45,26 @@ test("what no row has is named by its subject and issuer", () => {
   expect(strangerNotices(of, ackLayout, [])).toEqual([
     'master-1: /etc/kubernetes/scraper.crt (until 2027-01-02) is not managed: "CN=scraper", by "CN=CA"',
   ]);
+  // by all of it where it has no common name
+  const nameless = { ...certificate, subject: ["O=a", "OU=b"], issuer: ["O=c", "CN=CA"] };
+  const other = changed(found, "master-1", () => ({
+    strangers: [{ path: "/a.crt", certificate: nameless }],
+  }));
+  expect(strangerNotices(other, ackLayout, [])).toEqual([
+    'master-1: /a.crt (until 2027-01-02) is not managed: "O=a, OU=b", by "O=c, CN=CA"',
+  ]);
+});
+
+test("what somebody else's authority has issued is not this cluster's, also where a trust file has that one", () => {
+  const console = makeAuthority("/CN=console");
+  const [certificate] = certificatesIn(makeLeaf(console, { subject: "/CN=x" }).certPem);
+  const of = changed(found, "master-1", ({ files }) => {
+    const trust = files["etcd-ca"];
+    const certificates = [...(trust?.certificates ?? []), ...certificatesIn(console.certPem)];
+    return {
+      strangers: certificate === undefined ? [] : [{ path: "/console.crt", certificate }],
+      files: trust === undefined ? files : { ...files, "etcd-ca": { ...trust, certificates } },
+    };
+  });
+  expect(strangerNotices(of, ackLayout, [])).toEqual([]);
 });

@@ -35,6 +35,8 @@ const inContents = {
   because: "what is no certificate has no text",
 } as const;
 const inDifferences = { file: "components/model/differences.ts" } as const;
+const inStatuses = { file: "components/model/certificate-status.ts" } as const;
+const inFaults = { file: "components/model/faults.ts" } as const;
 const inRestore = { file: "components/model/restore.ts" } as const;
 /** a constant of the file, which StrykerJS does not see a test look at; contents.test.ts does */
 const wantedKinds = [
@@ -160,11 +162,11 @@ export const equivalents: readonly Equivalent[] = [
     because: "no master is called that",
   },
   {
-    file: "components/model/certificate-status.ts",
     line: "const served = port === undefined",
     from: "port === undefined",
     to: "false",
     because: "nothing is served on a port that is none",
+    ...inStatuses,
   },
   {
     line: 'rotation: rotationOf({ rotation: "", restore: rollout })',
@@ -209,5 +211,66 @@ export const equivalents: readonly Equivalent[] = [
     from: "[]",
     because: "what is neither good nor said to stay is left out like nothing",
     ...inRestore,
+  },
+  ...(
+    [
+      { line: "leafFaults(master, row, used) : []", from: 'row.kind === "cert"' },
+      { line: "acceptanceFaults(master, row, masters, used) : []", from: 'row.kind === "cert"' },
+      { line: "trustFaults(master, row, masters, used) : []", from: 'row.kind === "trust"' },
+    ] as const
+  ).map((fault) => ({
+    ...fault,
+    to: "true",
+    because: "a key has no certificate, a trust file is of no leaf, and nothing is checked against a leaf",
+    ...inFaults,
+  })),
+  { line: "const used = master.isApiReady", from: "[]", because: "what is no row has no file", ...inFaults },
+  {
+    line: "leaf === undefined || row.leaf === undefined",
+    from: "row.leaf === undefined",
+    to: "false",
+    because: "asked for the compiler alone: every leaf's file says of which leaf it is",
+    ...inFaults,
+  },
+  {
+    line: "const isPair = key === undefined",
+    from: "key === undefined",
+    to: "false",
+    because: "asked for the compiler alone: every leaf has a file for its key",
+    ...inFaults,
+  },
+  {
+    line: '.filter((row) => row.kind === "cert" && isCheckedAgainst(row, trust))',
+    from: 'row.kind === "cert"',
+    to: "true",
+    because: "a key has no certificate that could be refused",
+    ...inFaults,
+  },
+  {
+    line: "const checked = rows.filter",
+    from: 'other.kind === "cert"',
+    to: "true",
+    because: "a key has no certificate that could be checked",
+    ...inStatuses,
+  },
+  {
+    line: "const authorities = [...rows, ...kubernetes].filter(",
+    to: "[...rows, ...kubernetes]",
+    because: "no leaf has issued anything",
+    ...inStatuses,
+  },
+  {
+    line: '(row) => row.kind === "trust" || row.kind === "authority",',
+    from: 'row.kind === "trust" || row.kind === "authority"',
+    to: "true",
+    because: "no leaf has issued anything",
+    ...inStatuses,
+  },
+  {
+    line: "authority.subject.join() === certificate.issuer.join() && hasIssued",
+    from: "authority.subject.join() === certificate.issuer.join()",
+    to: "true",
+    because: "what has issued it has the name of its issuer; names are compared first since that is quick",
+    ...inStatuses,
   },
 ];
