@@ -66,7 +66,14 @@ export function mutableFiles(): string[] {
  */
 export async function runStryker(files: readonly string[], isWhole: boolean): Promise<boolean> {
   await run("npm", ["ci", "--prefix", import.meta.dirname]);
-  await run(binary, ["run", join(import.meta.dirname, "stryker.json"), "--mutate", files.join(",")]);
+  // interrupted, it notes what it has judged before it ends, and the next run goes on from there
+  const wait = () => undefined;
+  process.on("SIGINT", wait);
+  try {
+    await run(binary, ["run", join(import.meta.dirname, "stryker.json"), "--mutate", files.join(",")]);
+  } finally {
+    process.off("SIGINT", wait);
+  }
   const report: Report = JSON.parse(readFileSync(join(checkout, ".mutation", "report.json"), "utf8"));
   // with what earlier runs have found in other files
   const faults = faultsIn(report).filter(({ file }) => files.includes(file));
