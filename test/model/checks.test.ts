@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import {
+  foundLeaf,
   type Identity,
   isAddress,
   type MasterSpec,
@@ -70,6 +71,9 @@ test("an API server whose certificate has expired, where it is not to be renewed
   ]);
   expect(reasons(at(clock - 1), specs, identity, false, ["scheduler.conf"])).toEqual([]);
   expect(reasons(at(clock))).toEqual([]);
+  // it is one of several that are, or nothing is
+  expect(reasons(at(clock), specs, identity, false, ["scheduler.conf", "apiserver"])).toEqual([]);
+  expect(refusals(at(clock), specs, ackLayout, identity, { outage: false, renewals: {} })).toHaveLength(1);
 });
 
 test("a version of Kubernetes that is known not to be supported, with those that are", () => {
@@ -154,10 +158,52 @@ describe("one reason for one thing that is wrong", () => {
     ).toEqual([]);
   });
 
+  test("another cluster than the receipts tell of, where the stack has not seen any", () => {
+    const reason = `Cannot rotate as etcd-rotation/test: the masters belong to etcd cluster 7, this stack to ${receipt.cluster};`;
+    for (const lastClusterId of [undefined, ""]) {
+      expect(
+        reasons(foundAs(makePems("x"), { clusterId: "7" }), specs, { ...identity, lastClusterId }),
+      ).toEqual([expect.stringContaining(reason)]);
+    }
+  });
+
+  test("members as the first master lists them that does", () => {
+    const members = found.masters[0]?.members.slice(0, 2) ?? [];
+    const masters = found.masters.map((master, index) => ({
+      ...master,
+      members: index === 0 ? [] : members,
+    }));
+    expect(reasons({ masters })).toEqual([expect.stringContaining("masters lists master-3 at 10.77.0.13")]);
+  });
+
   test("a member that the stack file does not list", () => {
     const two = { masters: found.masters.slice(0, 2) };
     expect(reasons(two, specs.slice(0, 2), identity, true)).toEqual([
       "Cannot rotate: etcd has a member at 10.77.0.13 (3 members) that masters does not list (2); add it to masters",
+    ]);
+  });
+
+  test("a master that the stack file does not list is judged by its membership alone", () => {
+    const late = changed(found, "master-3", ({ operatorClock }) => ({ clock: operatorClock + 90 }));
+    expect(reasons(late, specs.slice(0, 2), identity, true)).toEqual([
+      "Cannot rotate: etcd has a member at 10.77.0.13 (3 members) that masters does not list (2); add it to masters",
+    ]);
+  });
+
+  test("a member whose address etcd does not tell", () => {
+    const members = [...(found.masters[0]?.members ?? []), "odd"];
+    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members })) })).toEqual([
+      "Cannot rotate: etcd has a member at odd (4 members) that masters does not list (3); add it to masters",
+    ]);
+  });
+
+  test("a path that is not in use, of a file that nothing is known of", () => {
+    const unknown = changed(found, "master-2", (master) => ({
+      ...flags("--trusted-ca-file=/data/ca.pem")(master),
+      files: {},
+    }));
+    expect(reasons(unknown)).toEqual([
+      expect.stringContaining("etcd runs with --trusted-ca-file=/data/ca.pem, the layout has"),
     ]);
   });
 
@@ -213,6 +259,33 @@ describe("no reason", () => {
     ["for a member that does not answer", () => ({ members: [], clusterId: "" })],
   ])("%s", (_, change) => {
     expect(reasons(changed(found, "master-2", change))).toEqual([]);
+  });
+
+  test("for a master of which neither a file nor a process is known", () => {
+    expect(reasons(changed(found, "master-2", () => ({ files: {}, processes: {} })))).toEqual([]);
+  });
+
+  test("for a cluster that no member tells", () => {
+    expect(reasons(foundAs(makePems("x"), { clusterId: "" }))).toEqual([]);
+  });
+
+  test("for another cluster of which one master is still to be taken over", () => {
+    const as: Identity = { ...identity, takeOver: "etcd-rotation/prod" };
+    const theirs = { receipt: { ...receipt, owner: "etcd-rotation/prod" } };
+    const half = changed(foundAs(makePems("x"), { clusterId: "77" }), "master-2", () => theirs);
+    expect(reasons(half, specs, as)).toEqual([]);
+  });
+
+  test("for members without TLS among each other", () => {
+    const plain = found.masters.map((master) => ({
+      ...master,
+      members: master.members.map((row) => row.replaceAll("https:", "http:")),
+    }));
+    expect(reasons({ masters: plain })).toEqual([]);
+  });
+
+  test("for members that nobody lists", () => {
+    expect(reasons({ masters: found.masters.map((master) => ({ ...master, members: [] })) })).toEqual([]);
   });
 
   test("for another stack's receipt that is to be taken over", () => {
@@ -291,6 +364,15 @@ describe("the new leaves", () => {
       sans,
       [],
     ]);
+  });
+
+  test("are found in the first file that has one", () => {
+    const master = changed(found, "master-2", ({ files: { "etcd-client": _, ...files } }) => ({ files }))
+      .masters[1];
+    expect(master && foundLeaf(master, "etcd-client", ackLayout)).toEqual(
+      master?.files["apiserver-etcd-client"]?.certificates[0],
+    );
+    expect(master?.files["apiserver-etcd-client"]?.certificates).toHaveLength(1);
   });
 
   test("have the subject of the stack file, else the current one, else the default", () => {

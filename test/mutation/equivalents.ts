@@ -35,6 +35,7 @@ const inContents = {
   because: "what is no certificate has no text",
 } as const;
 const inDifferences = { file: "components/model/differences.ts" } as const;
+const inChecks = { file: "components/model/checks.ts" } as const;
 const inStatuses = { file: "components/model/certificate-status.ts" } as const;
 const inFaults = { file: "components/model/faults.ts" } as const;
 const inRestore = { file: "components/model/restore.ts" } as const;
@@ -272,5 +273,43 @@ export const equivalents: readonly Equivalent[] = [
     to: "true",
     because: "what has issued it has the name of its issuer; names are compared first since that is quick",
     ...inStatuses,
+  },
+  {
+    line: 'if (row.flag === undefined || row.reader === "none") {',
+    because: "asked for the compiler alone: nobody runs with a flag that is none, or as nobody",
+    ...inChecks,
+  },
+  {
+    line: "lost.map((san) => san.replace(",
+    from: "/^(DNS|IP):/",
+    to: "/(DNS|IP):/",
+    because: "every name begins with its kind",
+    ...inChecks,
+  },
+  ...(["[]", '""'] as const).map((from) => ({
+    line: 'const [url = ""] =',
+    from,
+    because: "neither text is a URL",
+    ...inChecks,
+  })),
+  {
+    line: 'skew > 0 ? "ahead of"',
+    from: "skew > 0",
+    to: "skew >= 0",
+    because: "a clock that is right is no reason",
+    ...inChecks,
+  },
+  ...([String.raw`/^\[|\]/g`, String.raw`/\[|\]$/g`] as const).map((to) => ({
+    line: "new URL(url).hostname.replace",
+    to,
+    because: "an address has brackets at its ends alone",
+    ...inChecks,
+  })),
+  {
+    line: '.filter((row) => row.leaf === leaf && row.kind === "cert")',
+    from: 'row.kind === "cert"',
+    to: "true",
+    because: "a key has no certificate",
+    ...inChecks,
   },
 ];
