@@ -90,7 +90,11 @@ export async function openStack(
   const workspace = await LocalWorkspace.create({ workDir: folder, ...automation });
   // every command names its stack; selecting it would change what the user has selected
   workspace.selectStack = () => Promise.resolve();
-  return Stack.select(name, workspace);
+  const stack = await Stack.select(name, workspace);
+  // after an update it would start the CLI three times more, for outputs with every secret in clear, which nobody reads here
+  stack.outputs = () => Promise.resolve({});
+  stack.info = () => Promise.resolve(undefined);
+  return stack;
 }
 
 /** The name of a resource that the engine begins to work on. */

@@ -1,3 +1,7 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { describe, expect, test } from "vitest";
 import { handOut, matrixOf, unknownIn } from "../../cli/fleet/fleet.ts";
 import {
@@ -10,6 +14,7 @@ import {
   type Result,
   reasonOf,
 } from "../../cli/fleet/result.ts";
+import { openStack } from "../../cli/fleet/run-stack.ts";
 import { describeOverview } from "../../cli/status/table.ts";
 import { unpainted } from "../../cli/terminal.ts";
 import { drifted } from "./made-up.ts";
@@ -201,4 +206,21 @@ prod-a  drifted            4  2026-11   2026-11-20      -6  2 of 3
 b       unreachable  -        -         -             -     -
 
 2 clusters: 1 drifted, 1 unreachable`);
+});
+
+test("an update starts the CLI once, and asks for no outputs with secrets in clear", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "fleet-cli-"));
+  const log = join(folder, "log");
+  mkdirSync(join(folder, "bin"));
+  const cli = `#!/bin/sh\nif [ "$1" = version ]; then echo v3.259.0; else echo "$*" >>'${log}'; echo '{}'; fi\n`;
+  writeFileSync(join(folder, "bin", "pulumi"), cli, { mode: 0o755 });
+  writeFileSync(join(folder, "Pulumi.yaml"), "name: fleet\nruntime: nodejs\n");
+  const pulumiCommand = await PulumiCommand.get({ root: folder });
+  const stack = await openStack("prod", { folder, automation: { pulumiCommand, envVars: {} } });
+  await stack.up({ color: "never" });
+  const started = readFileSync(log, "utf8").trimEnd().split("\n");
+  rmSync(folder, { recursive: true });
+  expect(started).toEqual([
+    "up --yes --skip-preview --color never --exec-kind auto.local --stack prod --non-interactive",
+  ]);
 });
