@@ -49,6 +49,13 @@ interface Way {
   readonly steps: number;
 }
 
+/** A run from one state of the disks, which it changes in the same way each time. */
+interface Planned {
+  readonly operations: readonly Operation[];
+  /** by the last operation of a step: what puts that step back */
+  readonly undone: Map<number, readonly Operation[]>;
+}
+
 interface Reached {
   readonly world: World;
   readonly way: Way | undefined;
@@ -67,15 +74,18 @@ export function explore(
   ways: Ways = {},
   limits?: Limits,
 ): Explored {
-  const plans = new Map<string, readonly Operation[]>();
+  const plans = new Map<string, Planned>();
   const dead = ways.missing?.isAlive === false ? ways.missing.name : undefined;
   const runFrom = (world: World, way: Ways) => {
     // whether a restart would be refused, or waits for settle, hangs on what has been loaded
     const isWell = way.missing === undefined && way.ill === undefined && world.out.length === 0;
     const key = isWell ? diskNameOf(world) : `${nameOf(world)} ill ${way.ill} without ${way.missing?.name}`;
-    const operations = plans.get(key) ?? operationsOf(world, wanted, way);
-    plans.set(key, operations);
-    return operations;
+    const planned: Planned = plans.get(key) ?? {
+      operations: operationsOf(world, wanted, way),
+      undone: new Map(),
+    };
+    plans.set(key, planned);
+    return planned;
   };
   const byDisk = new Map<string, Reached>();
   const refused = new Set<string>();
@@ -139,7 +149,7 @@ export function explore(
     const { world, way: wayThere } = reached;
     for (const { run, begin } of runsFrom(world, ways)) {
       const seen = surveyed(begin, accepts, run.ill);
-      const operations = runFrom(seen, run);
+      const { operations, undone } = runFrom(seen, run);
       let current: Reached = { world: seen, way: wayThere };
       let beforeStep = seen;
       operations.forEach((operation, at) => {
@@ -152,7 +162,9 @@ export function explore(
         // a gate is at the end of a step; a step that ends earlier leaves what an interrupted one leaves
         const next = operations[at + 1];
         if (next?.phase !== operation.phase || next.master !== operation.master) {
-          putBack(beforeStep, operations, at).reduce((before, each) => visit(before, each, run), current);
+          const back = undone.get(at) ?? putBack(beforeStep, operations, at);
+          undone.set(at, back);
+          back.reduce((before, each) => visit(before, each, run), current);
         }
       });
     }
@@ -211,17 +223,20 @@ function runsFrom(world: World, { missing, ...others }: Ways) {
 }
 
 function hasLoadedAllOf(world: World, other: World): boolean {
-  return Object.entries(other.loaded).every(([process, texts]) => {
-    const known = world.loaded[process] ?? [];
-    return texts === known || texts.every((text) => known.includes(text));
-  });
+  return Object.keys(other.loaded).every((process) =>
+    hasAllOf(world.loaded[process] ?? [], other.loaded[process] ?? []),
+  );
+}
+
+function hasAllOf(known: readonly string[], texts: readonly string[]): boolean {
+  return texts === known || texts.every((text) => known.includes(text));
 }
 
 function withLoadedOf(world: World, other: World): World {
-  const loaded = Object.entries(world.loaded).map(([process, texts]): [string, string[]] => [
-    process,
-    [...new Set([...texts, ...(other.loaded[process] ?? [])])].sort(),
-  ]);
+  const loaded = Object.entries(world.loaded).map(([process, texts]): [string, readonly string[]] => {
+    const more = other.loaded[process] ?? [];
+    return [process, hasAllOf(texts, more) ? texts : [...new Set([...texts, ...more])].sort()];
+  });
   return { ...world, loaded: Object.fromEntries(loaded) };
 }
 

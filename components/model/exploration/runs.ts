@@ -16,6 +16,7 @@ import {
   numberOf,
   type Operation,
   restarted,
+  sameTexts,
   type World,
 } from "./world.ts";
 
@@ -183,7 +184,7 @@ export function operationsOf(world: World, pems: WantedPems, ways: Ways = {}): O
           kind: "write",
           phase,
           master,
-          texts: Object.fromEntries(written.map((row) => [row.id, contents[row.id] ?? ""])),
+          texts: sameTexts(Object.fromEntries(written.map((row) => [row.id, contents[row.id] ?? ""]))),
         };
       });
       const isOut = (component: Component) => plan.out[master]?.includes(component) === true;

@@ -86,22 +86,24 @@ export function apply(world: World, operation: Operation): World {
   const held = (id: string) => world.loaded[`${master} ${id}`] ?? [];
   switch (operation.kind) {
     case "write": {
-      const changed = Object.entries(operation.texts).filter(([id, text]) => disk[id] !== text);
+      const after = diskWith(disk, operation.texts);
+      if (after === disk) {
+        return world;
+      }
       // of trust files alone it is known what has been read
-      const read = changed.filter(
-        ([id, text]) => world.loaded[`${master} ${id}`] !== undefined && !held(id).includes(text),
+      const read = Object.entries(operation.texts).filter(
+        ([id, text]) =>
+          disk[id] !== text && world.loaded[`${master} ${id}`] !== undefined && !held(id).includes(text),
       );
       const loaded = read.map(([id, text]): [string, string[]] => [
         `${master} ${id}`,
         [...held(id), text].sort(),
       ]);
-      return changed.length === 0
-        ? world
-        : {
-            ...world,
-            disks: { ...world.disks, [master]: { ...disk, ...operation.texts } },
-            loaded: { ...world.loaded, ...Object.fromEntries(loaded) },
-          };
+      return {
+        ...world,
+        disks: { ...world.disks, [master]: after },
+        loaded: loaded.length === 0 ? world.loaded : { ...world.loaded, ...Object.fromEntries(loaded) },
+      };
     }
     case "restart": {
       const stale = trustRowsIn(world, operation.component).filter((row) => held(row.id).length > 1);
@@ -120,6 +122,29 @@ export function apply(world: World, operation: Operation): World {
     default:
       return operation satisfies never;
   }
+}
+
+const byContent = new Map<string, Disk>();
+const afterWrites = new Map<Disk, Map<Disk, Disk>>();
+
+/** Of equal texts always the same object: a walk comes to few of them often, and works out once what is known of one. */
+export function sameTexts(written: Disk): Disk {
+  const content = Object.entries(written)
+    .map(([id, text]) => `${id} ${numberOf(text)}`)
+    .join();
+  const known = byContent.get(content) ?? written;
+  byContent.set(content, known);
+  return known;
+}
+
+/** The disk with these texts; itself when it has them. */
+function diskWith(disk: Disk, more: Disk): Disk {
+  const known = afterWrites.get(disk) ?? new Map<Disk, Disk>();
+  afterWrites.set(disk, known);
+  const isThere = () => Object.entries(more).every(([id, text]) => disk[id] === text);
+  const after = known.get(more) ?? (isThere() ? disk : sameTexts({ ...disk, ...more }));
+  known.set(more, after);
+  return after;
 }
 
 /** The step that `operations[at]` belongs to, undone as the journal does it, when its gate fails there. */
@@ -144,7 +169,7 @@ export function putBack(before: World, operations: readonly Operation[], at: num
 }
 
 function texts(world: World, master: string, of: Disk): Disk {
-  return Object.fromEntries(Object.keys(of).map((id) => [id, world.disks[master]?.[id] ?? ""]));
+  return sameTexts(Object.fromEntries(Object.keys(of).map((id) => [id, world.disks[master]?.[id] ?? ""])));
 }
 
 const numbers = new Map<string, number>();
