@@ -231,6 +231,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/etcd.sh",
+    from: '    [ "$(printf \'%s\\n\' "$status" | status_field Leader)" != 0 ] || continue\n',
+    to: "",
+    tests: "node/members.bats",
+    test: "another member that knows no leader",
+  },
+  {
+    file: "components/node/lib/etcd.sh",
     from: '[ "$((healthy + 1 + out))" -ge "$total" ]',
     to: "true",
     tests: "node/members.bats",

@@ -88,6 +88,14 @@ trust_both() {
   refused 4 'no peer handshake with 10.9.0.2:2380' "$(want_both)"
 }
 
+@test "another member that knows no leader is no ill health of this one, whom it does not trust either" {
+  member_has 10.9.0.3 stranger old
+  printf 0 >"$FAKE/members/10.9.0.3/leader"
+  call 'is_etcd_healthy' "$THREE"
+  rm "$FAKE/members/10.9.0.3/leader"
+  call '! is_etcd_healthy && [ "$PROBLEM" = "no peer handshake with 10.9.0.3:2380" ]' "$THREE"
+}
+
 @test "another cluster, a learner and one that lags are ill health" {
   printf 4243 >"$FAKE/cluster-id"
   refused 4 'cluster id 4243, expected 4242' "$(want_both)"

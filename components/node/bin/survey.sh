@@ -27,23 +27,29 @@ survey_other_processes() {
 }
 
 survey_member() {
-  local leader size
-  survey_served "$ETCD_CLIENT_PORT" || :
-  etcd_problem
-  if [ -z "$MEMBER_STATUS" ]; then
-    result "etcd $PROBLEM"
+  local -r url=$(client_url "$ADDRESS")
+  local status leader size
+  # one that does not even serve says nothing, and each question would wait for it
+  if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$url" endpoint status -w fields); then
+    if is_etcd_active; then
+      result "etcd silent no status from $url"
+    else
+      result "etcd $(no_etcd)"
+    fi
     return
   fi
-  case $PROBLEM in silent*) ;; *) result answers ;; esac
+  etcd_problem
+  # a healthy member has answered
+  if [ -z "$PROBLEM" ] || member_answers "$ADDRESS"; then result answers; fi
   [ -n "$PROBLEM" ] || PROBLEM=$(etcd_alarm)
   result "etcd ${PROBLEM:-healthy}"
-  result "cluster $(printf '%s\n' "$MEMBER_STATUS" | status_field ClusterID)"
-  result "version $(printf '%s\n' "$MEMBER_STATUS" | status_field Version)"
-  size=$(printf '%s\n' "$MEMBER_STATUS" | status_field DBSize)
+  result "cluster $(printf '%s\n' "$status" | status_field ClusterID)"
+  result "version $(printf '%s\n' "$status" | status_field Version)"
+  size=$(printf '%s\n' "$status" | status_field DBSize)
   case $size in '' | *[!0-9]*) ;; *) result "database $size" ;; esac
-  leader=$(printf '%s\n' "$MEMBER_STATUS" | status_field Leader)
-  [ "$leader" != "$(printf '%s\n' "$MEMBER_STATUS" | status_field MemberID)" ] || result leader
-  member_rows | while IFS= read -r row; do result "member $row"; done || :
+  leader=$(printf '%s\n' "$status" | status_field Leader)
+  [ "$leader" != "$(printf '%s\n' "$status" | status_field MemberID)" ] || result leader
+  ctl "$url" member list | while IFS= read -r row; do result "member $row"; done || :
 }
 
 # survey_served PORT: false where nothing is

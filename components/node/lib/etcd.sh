@@ -102,34 +102,34 @@ no_etcd() {
 }
 
 # etcd_problem: sets PROBLEM to what is wrong with this member, a code and words, or to nothing when it is
-# healthy; and MEMBER_STATUS to its lines of `endpoint status`, if it tells them. /health alone stays true
-# with bad peer certificates, hence the handshakes.
+# healthy. /health alone stays true with bad peer certificates, hence the handshakes.
 etcd_problem() {
   local -r url=$(client_url "$ADDRESS")
-  local statuses cluster address own_applied applied
+  local statuses own status cluster address own_applied applied
   local -a others=()
-  MEMBER_STATUS=''
   is_etcd_active || { PROBLEM=$(no_etcd); return; }
-  PROBLEM="silent no answer from $url"
-  serves_clients "$ADDRESS" || return 0
+  PROBLEM="silent no linearizable read through $url"
+  member_answers "$ADDRESS" || return 0
   # one that is down would be waited for
   while IFS= read -r address; do others+=("$address"); done < <(other_members serves_clients)
   statuses=$(ctl "$(client_urls "$ADDRESS" ${others[@]+"${others[@]}"})" endpoint status -w fields) || :
   PROBLEM="silent no status from $url"
-  MEMBER_STATUS=$(printf '%s\n' "$statuses" | status_of "$ADDRESS") || return 0
-  PROBLEM="silent no linearizable read through $url"
-  member_answers "$ADDRESS" || return 0
-  cluster=$(printf '%s\n' "$MEMBER_STATUS" | status_field ClusterID)
+  # those that serve and do not answer may have taken all of its time
+  own=$(printf '%s\n' "$statuses" | status_of "$ADDRESS") ||
+    own=$(ctl "$url" endpoint status -w fields) || return 0
+  cluster=$(printf '%s\n' "$own" | status_field ClusterID)
   PROBLEM="other-cluster cluster id $cluster, expected $CLUSTER_ID"
   [ -z "$CLUSTER_ID" ] || [ "$cluster" = "$CLUSTER_ID" ] || return 0
   PROBLEM='learner the member is a learner'
-  [ "$(printf '%s\n' "$MEMBER_STATUS" | status_field IsLearner)" != true ] || return 0
-  own_applied=$(printf '%s\n' "$MEMBER_STATUS" | status_field RaftAppliedIndex)
-  # a member that is down is that member's problem; the quorum rule counts it
+  [ "$(printf '%s\n' "$own" | status_field IsLearner)" != true ] || return 0
+  own_applied=$(printf '%s\n' "$own" | status_field RaftAppliedIndex)
   for address in ${others[@]+"${others[@]}"}; do
+    # one that does not answer, or knows no leader, is that member's problem; the quorum rule counts it
+    status=$(printf '%s\n' "$statuses" | status_of "$address") || continue
+    [ "$(printf '%s\n' "$status" | status_field Leader)" != 0 ] || continue
     PROBLEM="peer-refused no peer handshake with $address:$ETCD_PEER_PORT"
     is_peer_accepted_by "$address" || return 0
-    applied=$(printf '%s\n' "$statuses" | status_of "$address" | status_field RaftAppliedIndex)
+    applied=$(printf '%s\n' "$status" | status_field RaftAppliedIndex)
     [ -n "$own_applied" ] && [ -n "$applied" ] || continue
     # 5000 entries: etcd sends a snapshot beyond them (--experimental-snapshot-catchup-entries)
     PROBLEM="lagging applied index $own_applied, $address has $applied"
