@@ -338,6 +338,8 @@ EXPECTED
   [[ "$(sed -n 3p "$FAKE/said")" == "worker w2: $early; run on master-1: ssh root@w2 bash -s <"* ]]
   [[ "$(sed -n 4p "$FAKE/said")" == "ConfigMap kube-public/cluster-info: $late; run on master-1: kubectl --kubeconfig $conf get configmap cluster-info -n kube-public -o yaml | sed "* ]]
   [ "$(wc -l <"$FAKE/said")" = 4 ]
+  # and so a survey says it
+  PROGRAM=survey carriers | diff "$FAKE/said" -
   local -r end="$(date -u -d "$(openssl x509 -in "$folder/rollout-1/files$authority" -noout -enddate | cut -d = -f 2)" +%s)"
   diff <(tail -n 4 "$FAKE/fields" | cut -d ' ' -f 1-3 | head -n 3) <(printf '%s\n' "other - $end" "worker w1 $end" "worker w2 $end")
   [[ "$(tail -n 1 "$FAKE/fields")" == 'config-map kube-public/cluster-info '* ]]

@@ -108,9 +108,10 @@ members_have() {
   member_has 10.9.0.3 "$@"
 }
 
-# call COMMANDS [ASSIGNMENTS]: on the master, with the step's functions and data, but not its main
+# call COMMANDS [ASSIGNMENTS]: on the master, with the functions and data of the step, or of PROGRAM, but not
+# its main
 call() {
-  script step "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
+  script "${PROGRAM:-step}" "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
   printf '%s\n' 'set -euo pipefail' 'umask 077' 'RESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE=' \
     'KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl' "$1" >>"$FAKE/script"
   on_master bash -s <"$FAKE/script" 3>&-

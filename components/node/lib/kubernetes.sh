@@ -150,6 +150,14 @@ report_carriers() {
   report_config_map "$1" kube-system kube-proxy 'kubeconfig\.conf'
 }
 
+# has_worker_script FINGERPRINT: the script that is there brings that certificate. An earlier rollout's would
+# bring an earlier one, and a master that was not the first has none.
+has_worker_script() {
+  local line
+  { IFS= read -r line && IFS= read -r line; } 2>/dev/null <"$STATE_DIR/worker-authority" &&
+    [ "$line" = "# authority $1" ]
+}
+
 # worker_nodes KUBECONFIG: "NAME|ADDRESS|FINGERPRINT" of each node that is no master
 worker_nodes() {
   local -r address='{.status.addresses[?(@.type=="InternalIP")].address}'

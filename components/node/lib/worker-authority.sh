@@ -22,14 +22,6 @@ worker_script() {
   printf '%s\n' 'renew_worker </dev/null' '}'
 }
 
-# has_worker_script FINGERPRINT: the script that is there brings that certificate. An earlier rollout's would
-# bring an earlier one, and a master that was not the first has none.
-has_worker_script() {
-  local line
-  { IFS= read -r line && IFS= read -r line; } 2>/dev/null <"$STATE_DIR/worker-authority" &&
-    [ "$line" = "# authority $1" ]
-}
-
 # What follows runs on the worker, with RENEWED_PEM (PEM) and KUBELET_UNIT.
 
 # renew_worker: RENEWED_PEM in place of its earlier certificates, wherever this worker's kubelet trusts one
