@@ -8,7 +8,7 @@ import { rolling } from "./judge/verdict.ts";
 import { LabStack } from "./stack.ts";
 import { readStatus } from "./status.ts";
 import { runCli } from "./support/cli.ts";
-import { followEvents, timesOf } from "./support/engine-events.ts";
+import { followEvents, stepEventsIn, timesOf } from "./support/engine-events.ts";
 import { layDown, makeForeignSet, restartEtcd } from "./support/foreign.ts";
 import { inside } from "./support/inside.ts";
 import { until } from "./support/until.ts";
@@ -140,7 +140,7 @@ async function measureRotation(lab: Lab, stack: LabStack, rotation: string): Pro
     mustPass(await up.done);
     const seconds = { ...timesOf(events, phases), "up, three masters": (performance.now() - started) / 1000 };
     // outside of these phases nothing changes on the masters, and what is slow is this machine's only disk
-    const steps = events.filter(({ name }) => /^(trust|issue|settle|retire)-/.test(name));
+    const steps = stepEventsIn(events, ["trust", "issue", "settle", "retire"]);
     const [from, to] = [steps[0], steps.at(-1)].map((event) => started + (event?.at ?? 0) * 1000);
     return { seconds, changes: { from: from ?? 0, to: to ?? 0 } };
   });

@@ -50,22 +50,29 @@ function parseEvent(line: string, at: number): EngineEvent[] {
       ];
 }
 
+function isDelete({ operation }: EngineEvent): boolean {
+  return operation.startsWith("delete") || operation === "discard-replaced";
+}
+
+function isMade(event: EngineEvent): boolean {
+  return !isDelete(event) && event.operation !== "same";
+}
+
+/** Of the steps of these phases, without the deletion of earlier ones, which have the same names. */
+export function stepEventsIn(events: readonly EngineEvent[], phases: readonly string[]): EngineEvent[] {
+  return events.filter(
+    (event) => isMade(event) && phases.some((phase) => event.name.startsWith(`${phase}-`)),
+  );
+}
+
 /** Where the time of an update went, in seconds: from the first to the last sign of each kind of work. They may overlap. */
 export function timesOf(events: readonly EngineEvent[], phases: readonly string[]): Record<string, number> {
-  const isDelete = ({ operation }: EngineEvent) =>
-    operation.startsWith("delete") || operation === "discard-replaced";
-  const isMade = (event: EngineEvent) => !isDelete(event) && event.operation !== "same";
   const span = (some: readonly EngineEvent[]) => (some.at(-1)?.at ?? 0) - (some[0]?.at ?? 0);
   const certificates = events.filter((event) => isMade(event) && event.type.startsWith("tls:"));
   return {
     "until the first certificate": certificates[0]?.at ?? 0,
     certificates: span(certificates),
-    ...Object.fromEntries(
-      phases.map((phase) => [
-        phase,
-        span(events.filter((event) => isMade(event) && event.name.startsWith(`${phase}-`))),
-      ]),
-    ),
+    ...Object.fromEntries(phases.map((phase) => [phase, span(stepEventsIn(events, [phase]))])),
     deletes: span(events.filter(isDelete)),
   };
 }
