@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 
 /** A step of the engine, as its event log has it; `at` is in seconds since the log was followed, since the log itself knows whole seconds only. */
@@ -23,14 +23,17 @@ export async function followEvents(file: string, done: Promise<unknown>): Promis
   void done.finally(() => {
     isDone = true;
   });
-  for (let read = 0, isLast = false; !isLast; ) {
+  // read on from where it was: the engine writes megabytes, and to read them again each time slows down what is measured
+  const handle = openSync(file, "a+");
+  for (let rest = "", isLast = false; !isLast; ) {
     isLast = isDone;
-    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
+    const lines = `${rest}${readFileSync(handle, "utf8")}`.split("\n");
+    rest = lines.pop() ?? "";
     const at = (performance.now() - started) / 1000;
-    events.push(...lines.slice(read).flatMap((line) => parseEvent(line, at)));
-    read = lines.length;
+    events.push(...lines.flatMap((line) => parseEvent(line, at)));
     await setTimeout(50);
   }
+  closeSync(handle);
   return events;
 }
 
