@@ -226,8 +226,7 @@ function reasonFor(
   const authorityEnd = isKept(master, row.signer, purpose)
     ? (authorityOn(master, row.signer, rows)?.notAfter ?? 0)
     : now + policy.validity * 1000;
-  const limit = signerProblem(row.signer, master, rows) === undefined ? authorityEnd : 0;
-  return policy.renew === "auto" && isNear && limit > leaf.notAfter
+  return policy.renew === "auto" && isNear && authorityEnd > leaf.notAfter
     ? `it ends on ${day(leaf.notAfter)}`
     : undefined;
 }

@@ -5,6 +5,7 @@ import { differences } from "../../components/model/differences.ts";
 import type { Found, FoundFile, FoundMaster } from "../../components/model/found.ts";
 import { ackKubernetes, ackLayout } from "../../components/model/layout/tables.ts";
 import {
+  mastersOf,
   planRenewals,
   type RenewalPolicy,
   renewedRows,
@@ -145,6 +146,8 @@ describe("what is renewed", () => {
       ),
     ).toEqual(groups);
     expect(reasonsOn(found({ purpose: "" }))).toEqual(all("the etcd authority is new"));
+    const unrecorded = found().masters.map((master) => ({ ...master, receipt: undefined }));
+    expect(reasonsOn({ masters: unrecorded })).toEqual(all("the etcd authority is new"));
   });
 
   test("everything, when kubernetes.rotation asks, also with renew: never", () => {
@@ -161,11 +164,12 @@ describe("what is renewed", () => {
 
   test("what is near its end, and only where renewing helps", () => {
     expect(reasonsOn(found({ leafEnd: now + 59 * 86_400_000 }))).toEqual(all("it ends on 2027-01-22"));
-    expect(reasonsOn(found({ leafEnd: now + 61 * 86_400_000 }))).toEqual([[], [], []]);
+    expect(reasonsOn(found({ leafEnd: now + 60 * 86_400_000 }))).toEqual([[], [], []]);
     expect(reasonsOn(found({ leafEnd: now + 59 * 86_400_000 }), { renew: "never" })).toEqual([[], [], []]);
   });
 
   test("no row, when nothing ever asks", () => {
+    expect(renewedRows(ackKubernetes, policy)).toEqual(ackKubernetes);
     expect(renewedRows(ackKubernetes, { ...policy, renew: "never" })).toEqual([]);
     expect(renewedRows(ackKubernetes, { ...policy, renew: "never", rotation: "r" })).toEqual(ackKubernetes);
   });
@@ -180,9 +184,16 @@ describe("what is renewed", () => {
     expect(
       groupsOn(changed(of, "master-2", (master) => ({ served: { ...master.served, 10250: stranger } }))),
     ).not.toContain("kubelet-server");
+    const served = leaves.get("kubelet-server") ?? stranger;
+    expect(
+      groupsOn(changed(of, "master-2", (master) => ({ served: { ...master.served, 10250: served } }))),
+    ).toEqual(groups);
     const own = certificateOf(makeLeaf(signers["cluster-ca"], { subject: "/CN=me" }));
     expect(groupsOn(withFile(of, "root-kubeconfig", { certificates: [own] }))).not.toContain(
       "root-kubeconfig",
+    );
+    expect(groupsOn(withFile(of, "admin.conf", { certificates: [] }))).toEqual(
+      groups.filter((group) => group !== "admin.conf" && group !== "root-kubeconfig"),
     );
     expect(groupsOn(withFile(of, "kubelet.conf", { certificates: [] }))).not.toContain("kubelet.conf");
   });
@@ -202,6 +213,16 @@ describe("an authority whose key cannot sign on a master", () => {
     expect(own["master-2"]?.map(({ group }) => group)).toEqual(["front-proxy-client"]);
     expect(own["master-1"]?.map(({ group }) => group)).toEqual(groups);
     expect(notices).toContain(`master-2: apiserver stays until 2026-12-14: ${reason}`);
+    expect(notices).toHaveLength(groups.length - 1);
+  });
+
+  test("what is near its end there is a notice, whatever was renewed before", () => {
+    const near = found({ leafEnd: now + 20 * 86_400_000 });
+    const { leaves: own, notices } = plan(withFile(near, "cluster-ca-key", { isPresent: false }));
+    expect(own["master-2"]?.map(({ group }) => group)).toEqual(["front-proxy-client"]);
+    expect(notices).toContain(
+      "master-2: apiserver stays until 2026-12-14: the key of cluster-ca is not on this master",
+    );
     expect(notices).toHaveLength(groups.length - 1);
   });
 
@@ -228,6 +249,25 @@ describe("an authority", () => {
     expect(plan(found({ authorityEnd: now + 10 * years })).authorities["cluster-ca"]).toEqual({
       kind: "keep",
     });
+  });
+
+  test("is signed anew for its own leaves alone, and replaced on every master, or where it is copied to", () => {
+    const { "front-proxy-client": _, ...renewed } = Object.fromEntries(
+      groups.map((group) => [group, `${etcdAuthority.slice(0, 16)}/`]),
+    );
+    const of = changed(found({ authorityEnd: now + 10 * years }), "master-2", () => ({
+      receipt: { ...receipt, isComplete: false, renewed },
+    }));
+    const { authorities } = plan(of);
+    expect(authorities).toEqual({
+      "cluster-ca": { kind: "keep" },
+      "front-proxy-ca": { kind: "sign", on: "master-2" },
+    });
+    expect([
+      mastersOf(authorities["cluster-ca"], of),
+      mastersOf(authorities["front-proxy-ca"], of),
+      mastersOf({ kind: "copy", pem: "", to: ["master-3"] }, of),
+    ]).toEqual([[], names, ["master-3"]]);
   });
 
   test("that one master has already is copied to the others, byte for byte", () => {
@@ -296,6 +336,26 @@ test("what could not be made is tried again for another purpose", () => {
   expect(plan(authority).notices).toEqual([
     "master-2: cluster-ca stays until 2036-11-21: openssl could not make one like it; renew it by hand",
   ]);
+});
+
+test("what could not be made is a notice when its end is near, by its own file alone", () => {
+  const purpose = `${etcdAuthority.slice(0, 16)}/`;
+  const of = changed(found({ leafEnd: now + 20 * 86_400_000 }), "master-2", ({ receipt: own }) => ({
+    receipt: own && { ...own, renewed: { ...own.renewed, apiserver: `${purpose} kept` } },
+  }));
+  const { leaves: own, notices, kept } = plan(of);
+  expect(own["master-2"]?.map(({ group }) => group)).toEqual(groups.filter((group) => group !== "apiserver"));
+  const why =
+    "stays until 2026-12-14: it has something that cannot be copied into a new one; renew it by hand";
+  expect([notices, kept]).toEqual([
+    [`master-2: apiserver ${why}`],
+    [{ master: "master-2", file: "apiserver", why }],
+  ]);
+  // an authority whose file has gone since has no end to tell
+  const gone = changed(withFile(found(), "cluster-ca", { certificates: [] }), "master-2", () => ({
+    receipt: { ...receipt, renewed: { "cluster-ca": `${purpose} kept` } },
+  }));
+  expect(plan(gone).notices).toEqual([]);
 });
 
 test("a group that a whole rollout has not known waits for its end, or for the next one; an interrupted rollout renews it", () => {
