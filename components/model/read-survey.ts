@@ -106,9 +106,9 @@ export function parseSurvey(
     ),
     earlier: read.earlier.flatMap(({ pem }) => certificatesIn(pem)),
     leftovers: [...new Set(read.leftover.map(({ path }) => path))],
-    lock: lock?.holder.trim() || undefined,
+    lock: lock?.holder || undefined,
     work: lock && workOf(lock.holder),
-    claim: claim?.holder.trim() || undefined,
+    claim: claim?.holder || undefined,
     claimedAt: Number(claim?.since) || undefined,
     clients: read.client.map(({ address }) => address),
     reaches: read.reaches.map(({ address }) => address),
@@ -152,7 +152,7 @@ export function flagsIn(lines: string): string[] {
 
 /** Process, owner, phase, attempt and time, as components/node/lib/lock.sh writes them; a holder that has just begun has not yet. */
 function workOf(holder: string): Work | undefined {
-  const [, phase, attempt, since] = /^\d+ \S+ (\S+) (\S+) (\d+)\s*$/.exec(holder) ?? [];
+  const [, phase, attempt, since] = /^\d+ \S+ (\S+) (\S+) (\d+)$/.exec(holder) ?? [];
   return phase === undefined || attempt === undefined ? undefined : { phase, attempt, since: Number(since) };
 }
 
