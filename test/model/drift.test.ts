@@ -54,9 +54,12 @@ describe("of etcd's files", () => {
       "master-2 etcd-server: etcd-server is not a certificate",
     ]);
     // one that may be missing, where the others have it
-    expect(drift(changed(steady, "master-2", held("etcd-client", "", { isPresent: false })))).toEqual([
-      "master-2 etcd-client: etcd-client is missing",
-    ]);
+    const missing = ["master-2 etcd-client: etcd-client is missing"];
+    expect(drift(changed(steady, "master-2", held("etcd-client", "", { isPresent: false })))).toEqual(
+      missing,
+    );
+    const unknown = changed(steady, "master-2", ({ files: { "etcd-client": _, ...files } }) => ({ files }));
+    expect(drift(unknown)).toEqual(missing);
   });
 
   test("a leaf that is not valid yet, to the millisecond", () => {
@@ -83,9 +86,12 @@ describe("of etcd's files", () => {
   });
 
   test("a trust file that is missing refuses nothing; one that is empty has none", () => {
-    expect(drift(changed(steady, "master-3", held("etcd-peer-ca", "", { isPresent: false })))).toEqual([
-      "master-3 etcd-peer-ca: etcd-peer-ca is missing",
-    ]);
+    const missing = ["master-3 etcd-peer-ca: etcd-peer-ca is missing"];
+    expect(drift(changed(steady, "master-3", held("etcd-peer-ca", "", { isPresent: false })))).toEqual(
+      missing,
+    );
+    const unknown = changed(steady, "master-3", ({ files: { "etcd-peer-ca": _, ...files } }) => ({ files }));
+    expect(drift(unknown)).toEqual(missing);
     const own = certificatesIn(pems.authorities["etcd-peer"])[0]?.fingerprint.slice(0, 8);
     expect(drift(changed(steady, "master-1", held("etcd-peer-ca", ""))).at(-1)).toBe(
       `- etcd-peer-ca: etcd-peer-ca differs between masters (master-1: none; master-2, master-3: ${own})`,
@@ -122,6 +128,16 @@ test("whoever owns a master is told, whether a rollout is at work or was interru
   expect(drift(found, { progress: "interrupted" })).toEqual(expected);
 });
 
+test("the first rollout was interrupted before every master had a receipt, and before all processes had restarted: that is no drift", () => {
+  const stale = { identity: "b 1 2", isStale: true, flags: [] };
+  const interrupted = foundAs(pems, {
+    receipt: { ...receipt, isComplete: false },
+    processes: { etcd: stale, "kube-apiserver": stale },
+  });
+  const found = changed(interrupted, "master-1", () => ({ receipt: undefined }));
+  expect(drift(found, { progress: "interrupted" })).toEqual([]);
+});
+
 describe("of receipts", () => {
   test("one of another stack's, unless it is taken over from", () => {
     const of = (owner: string) =>
@@ -132,9 +148,17 @@ describe("of receipts", () => {
 
   test("none on any master is none; none on one of them is", () => {
     expect(drift(foundAs(pems, { receipt: undefined }))).toEqual([]);
-    expect(drift(changed(steady, "master-3", () => ({ receipt: undefined })))).toContain(
+    const one = changed(steady, "master-3", () => ({ receipt: undefined }));
+    const unrecorded = [
+      "master-1 -: the masters' receipts name different attempts",
       "master-3 -: no rollout has been recorded yet",
-    );
+    ];
+    expect(drift(one).toSorted()).toEqual(unrecorded);
+    const apart = changed(one, "master-2", () => ({ receipt: { ...receipt, rotation: "2026-12" } }));
+    expect(drift(apart).toSorted()).toEqual([
+      `- -: the masters' receipts name different rotations: master-1 "2026-11", master-2 "2026-12"`,
+      ...unrecorded,
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { certificatesIn } from "../../components/model/certificate.ts";
+import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor } from "../../components/model/contents.ts";
 import type { Found } from "../../components/model/found.ts";
 import { crossCertificates, decideHandover, type HandoverQuestion } from "../../components/model/handover.ts";
@@ -68,6 +68,24 @@ describe("decideHandover", () => {
     expect(decided(found)).toEqual({ kind: "cross", signers });
   });
 
+  test("by cross-certificates where one role is done everywhere: its signer is not trusted there any more", () => {
+    const retired = (name: string, role: typeof next) => ({
+      ...diskOf(earlier, name),
+      ...Object.fromEntries(
+        ["etcd-peer-ca", "etcd-peer", "etcd-peer-key"].map((id) => [id, diskOf(role, name)[id] ?? ""]),
+      ),
+    });
+    const { masters } = foundAs(earlier);
+    const done = masters.map(({ name }) => masterWith(name, retired(name, next)));
+    expect(decided({ masters: done })).toEqual({ kind: "cross", signers });
+    // done on one master alone, and the others have an authority without a key
+    const half = masters.map(({ name }, index) =>
+      masterWith(name, retired(name, index === 0 ? next : other)),
+    );
+    const [authority] = certificatesIn(other.authorities["etcd-peer"]);
+    expect(decided({ masters: half })).toEqual({ kind: "union", reason: "no-key", authority });
+  });
+
   test.each([
     ["recovery", foundAs(earlier), { mode: "recovery" }],
     ["never", foundAs(earlier), { policy: "never" }],
@@ -78,6 +96,11 @@ describe("decideHandover", () => {
     ["trusted", foundAs(next), {}],
     ["mixed", changed(foundAs(earlier), "master-2", () => ({ etcd: "lagging" })), {}],
     ["mixed", changed(foundAs(earlier), "master-2", () => ({ isApiReady: false })), {}],
+    [
+      "mixed",
+      changed(foundAs(earlier), "master-2", ({ files: { "etcd-server": _, ...files } }) => ({ files })),
+      {},
+    ],
     [
       "mixed",
       changed(foundAs(earlier), "master-2", ({ served }) => ({ served: { 2379: served[2379] } as never })),
@@ -175,6 +198,65 @@ describe("keys that lie on a master", () => {
     });
   });
 
+  /** With these in the peers' trust file of a master. */
+  const holding = (of: Found, name: string, ...texts: readonly string[]) =>
+    changed(of, name, ({ files }) => ({
+      files: {
+        ...files,
+        "etcd-peer-ca": { ...files["etcd-peer-ca"], certificates: certificatesIn(texts.join("")) } as never,
+      },
+    }));
+  const own = earlier.authorities["etcd-peer"];
+  const strange = makeAuthority("/CN=strange");
+  const noKey = (authority: Certificate | undefined) => ({
+    ...{ kind: "union", reason: "no-key" },
+    ...(authority === undefined ? {} : { authority }),
+  });
+
+  test("are missing of the authority in use, not of somebody else's that stands before it, nor of the wanted one", () => {
+    const half = withKeys(foundAs(earlier), "master-2", ["etcd"]);
+    const of = (...texts: readonly string[]) => holding(half, "master-1", ...texts);
+    expect([
+      decided(of(strange.certPem, own), without),
+      decided(of(next.authorities["etcd-peer"]), without),
+      decided(half, { ...without, wanted: undefined }),
+    ]).toEqual([noKey(inState["etcd-peer"]), noKey(inState["etcd-peer"]), noKey(inState["etcd-peer"])]);
+    expect(decided(withKeys(foundAs(earlier), "master-2", ["etcd-peer"]), without)).toEqual(noKey(etcd));
+  });
+
+  test("are missing of what one file alone has, not of what is trusted beside one that has a key", () => {
+    const [theirs] = certificatesIn(other.authorities["etcd-peer"]);
+    const apart = holding(
+      holding(found, "master-1", own, strange.certPem),
+      "master-3",
+      other.authorities["etcd-peer"],
+    );
+    expect(decided(apart, without)).toEqual(noKey(theirs));
+  });
+
+  test("of two authorities, each trusted by some, sign nothing: none of them is missing", () => {
+    const [certificate] = certificatesIn(other.authorities["etcd-peer"]);
+    const both = changed(holding(found, "master-3", other.authorities["etcd-peer"]), "master-1", () => ({
+      strangerKeys: [{ path: "/x-key.pem", key: { pem: "", hash: certificate?.publicKey ?? "" } }],
+    }));
+    expect(decided(both, without)).toEqual(noKey(undefined));
+  });
+
+  test("of somebody else's authority sign nothing, though every file has it and its key lies beside", () => {
+    const everywhere = ["master-1", "master-2", "master-3"].reduce(
+      (of, name) => holding(of, name, strange.certPem, own),
+      found,
+    );
+    const [certificate] = certificatesIn(strange.certPem);
+    const beside = changed(everywhere, "master-1", () => ({
+      strangerKeys: [{ path: "/x-key.pem", key: { pem: "", hash: certificate?.publicKey ?? "" } }],
+    }));
+    expect(decided(beside, without)).toEqual({
+      kind: "cross",
+      signers: { etcd: onMaster("etcd"), "etcd-peer": onMaster("etcd-peer") },
+    });
+  });
+
   test("one may lie here and the other there; what backup has signed counts for its own role alone", () => {
     const apart = withKeys(withKeys(foundAs(earlier), "master-3", ["etcd"]), "master-1", ["etcd-peer"]);
     const handover = decided(apart, without);
@@ -197,6 +279,7 @@ describe("crossCertificates", () => {
   test("are the texts, when each is the wanted authority's, signed by the one in use", () => {
     expect(crossCertificates(cross, next.authorities, texts, {})).toEqual(texts);
     expect(crossCertificates({ kind: "union", reason: "held" }, next.authorities, texts, {})).toBeUndefined();
+    expect(crossCertificates(cross, { ...next.authorities, etcd: "" }, texts, {})).toBeUndefined();
   });
 
   test.each([

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
-import { parseSurvey } from "../../components/model/read-survey.ts";
+import { flagsIn, parseSurvey } from "../../components/model/read-survey.ts";
 import { oneLine } from "../support/one-line.ts";
 import { makeAuthority } from "./openssl.ts";
 
@@ -174,39 +174,63 @@ describe("parseSurvey", () => {
     });
   });
 
-  test("a new master has no receipt, no backup, no lock", () => {
-    const found = parseSurvey(
-      "master-1",
-      "survey 1\nclock 1\netcd stopped no unit\napi not-ready\nend\n",
-      rows,
-      1,
-    );
-    expect([
-      found.receipt,
-      found.backups,
-      found.lock,
-      found.isApiReady,
-      found.isLeader,
-      found.files["etcd-ca"]?.isPresent,
-    ]).toEqual([undefined, [], undefined, false, false, false]);
+  test("a new master has no receipt, no backup, no lock, and nothing that only a member that answers tells", () => {
+    const text = "survey 1\nclock 1\netcd stopped no unit\napi not-ready\nlock \nclaim \nend\n";
+    const found = parseSurvey("master-1", text, rows, 1);
+    expect(found.files["etcd-ca"]?.isPresent).toBe(false);
+    expect(found).toMatchObject({
+      ...{ receipt: undefined, backups: [], lock: undefined, claim: undefined, claimedAt: undefined },
+      ...{ doesAnswer: false, isLeader: false, isApiReady: false, members: [] },
+      ...{ clusterId: "", version: "", databaseBytes: undefined, kubernetes: "", kubeconfig: "" },
+    });
+  });
+
+  test("a process is stale by itself, and has the flags of its own command line", () => {
+    const text = [
+      ...["survey 1", "clock 1", "etcd healthy", "api ready"],
+      ...["process etcd stale b 1 2", "process kubelet fresh b 3 4", "process kube-apiserver fresh b 5 6"],
+      ...[`arguments kube-apiserver ${oneLine("kube-apiserver\n--v=2")}`, "arguments etcd etcd", "end"],
+    ].join("\n");
+    expect(parseSurvey("master-1", text, rows, 1).processes).toEqual({
+      etcd: { identity: "b 1 2", isStale: true, flags: [] },
+      kubelet: { identity: "b 3 4", isStale: false, flags: [] },
+      "kube-apiserver": { identity: "b 5 6", isStale: false, flags: ["--v=2"] },
+    });
+  });
+
+  test("of a chain that is served, or lies in a file of nobody's, the leaf is taken, which stands first", () => {
+    const chain = oneLine(certPem + other);
+    const text = `survey 1\nclock 1\netcd healthy\napi ready\nserved 2379 ${chain}\nstranger /x.crt\x1f${chain}\nend\n`;
+    const { served, strangers } = parseSurvey("master-1", text, rows, 1);
+    const [certificate] = certificatesIn(certPem);
+    expect([served, strangers]).toEqual([{ 2379: certificate }, [{ path: "/x.crt", certificate }]]);
+  });
+
+  test("why holders of certificates were not all looked at, each reason once", () => {
+    const text =
+      "survey 1\nclock 1\netcd healthy\napi ready\nholders-cut after 10 s\nholders-cut no kubectl\nend\n";
+    expect(parseSurvey("master-1", text, rows, 1).holdersCut).toBe("after 10 s; no kubectl");
   });
 
   test.each([
-    ["4711 p/s trust a5 1794999900\n", { phase: "trust", attempt: "a5", since: 1_794_999_900 }],
+    ["4711 p/s trust a5 1794999900", { phase: "trust", attempt: "a5", since: 1_794_999_900 }],
     // one that has just begun, and one that is none of this program's
     ["", undefined],
     ["4711 p/s trust a5", undefined],
+    ["4711 p/s trust a5 1794999900 x", undefined],
+    ["4711 p/s trust a5 1794999900x", undefined],
+    ["by 4711 p/s trust a5 1794999900", undefined],
   ])("of a lock that is held by %j the step is told", (holder, work) => {
     const text = `survey 1\nclock 1\netcd healthy\napi ready\nlock ${oneLine(holder)}\nend\n`;
     expect(parseSurvey("master-1", text, rows, 1).work).toEqual(work);
   });
 
-  test("an unfinished rollout is not complete", () => {
+  test("an unfinished rollout is not complete; what its receipt does not say is empty", () => {
     const text = `survey 1\nclock 1\netcd healthy\napi ready\nreceipt ${oneLine("rollout=4\nphase=trust\ncomplete=0\n")}\nend\n`;
-    expect(parseSurvey("master-1", text, rows, 1).receipt).toMatchObject({
-      rollout: 4,
-      phase: "trust",
-      isComplete: false,
+    const unsaid = { owner: "", cluster: "", attempt: "", rotation: "", authorities: "", renewed: {} };
+    expect(parseSurvey("master-1", text, rows, 1).receipt).toEqual({
+      ...{ rollout: 4, phase: "trust", isComplete: false },
+      ...unsaid,
     });
   });
 
@@ -250,4 +274,20 @@ describe("parseSurvey", () => {
       ),
     );
   });
+});
+
+test.each([
+  [
+    "a value in the word that comes next",
+    ["etcd", "--name", "x", "-data-dir", "/d"],
+    ["--name=x", "--data-dir=/d"],
+  ],
+  ["a value behind =, whatever comes next", ["etcd", "--name=x", "y", "--z=a=b"], ["--name=x", "--z=a=b"]],
+  [
+    "none where another flag follows, or nothing, or an empty word",
+    ["--a", "--b", "", "--c"],
+    ["--a", "--b", "--c"],
+  ],
+])("a flag has %s", (_, words, flags) => {
+  expect(flagsIn(words.join("\n"))).toEqual(flags);
 });

@@ -1,11 +1,12 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { etcdStates } from "../../components/model/found.ts";
 import {
   backupsRecords,
   claimRecords,
   lookRecords,
+  readRecords,
   stepRecords,
   surveyRecords,
   type Table,
@@ -128,4 +129,43 @@ test("etcd's problems have a code each, and the model knows all of them", () => 
     [...body.matchAll(/(?:printf |PROBLEM=)['"]([a-z-]+) [a-z]/g)].map(([, code]) => code),
   );
   expect([...new Set(said), "healthy"].toSorted()).toEqual([...etcdStates].toSorted());
+});
+
+describe("a record", () => {
+  test("may lack its last field, which is empty then, where that is a remark", () => {
+    expect(readRecords(["etcd healthy"], surveyRecords).etcd).toEqual([{ state: "healthy", problem: "" }]);
+    expect(readRecords(["receipt 4"], backupsRecords).receipt).toEqual([]);
+  });
+
+  test("of a backup says whether it is whole: 1, or else it is not, as one whose receipt does not tell", () => {
+    const lines = ["1", "0", ""].map((isComplete) => `present 4 ${isComplete} 2026-11`);
+    expect(readRecords(lines, backupsRecords).present.map(({ isComplete }) => isComplete)).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test("names a Secret or a process as a whole, whatever either is called", () => {
+    const holders = [
+      "Secret monitoring/etcd-certs",
+      "Secret a/process b in c",
+      "process cat Secret a/b in d in e",
+    ];
+    const lines = holders.map((holder) => `connected ${holder}`);
+    expect(readRecords(lines, surveyRecords).connected.map(({ holder }) => holder)).toEqual([
+      { kind: "Secret", namespace: "monitoring", name: "etcd-certs" },
+      { kind: "Secret", namespace: "a", name: "process b in c" },
+      { kind: "process", name: "cat Secret a/b in d", unit: "e" },
+    ]);
+  });
+
+  test("is a line, whatever other ends of lines are in it", () => {
+    expect(readRecords(["leftover /a\r\u2028b"], surveyRecords).leftover).toEqual([{ path: "/a b" }]);
+  });
+
+  test("that is none is shown in an error no longer than two lines", () => {
+    const read = () => readRecords(["x".repeat(1000)], surveyRecords, (line) => new Error(line));
+    expect(read).toThrow(new Error("x".repeat(200)));
+  });
 });

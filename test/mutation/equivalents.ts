@@ -36,6 +36,12 @@ const inContents = {
 } as const;
 const inDifferences = { file: "components/model/differences.ts" } as const;
 const inChecks = { file: "components/model/checks.ts" } as const;
+const inRecords = { file: "components/model/records.ts" } as const;
+const inFound = { file: "components/model/found.ts" } as const;
+const inRenewals = { file: "components/model/renewals.ts" } as const;
+const inHandover = { file: "components/model/handover.ts" } as const;
+const inDrift = { file: "components/model/drift.ts" } as const;
+const inSurvey = { file: "components/model/read-survey.ts" } as const;
 const inStatuses = { file: "components/model/certificate-status.ts" } as const;
 const inFaults = { file: "components/model/faults.ts" } as const;
 const inRestore = { file: "components/model/restore.ts" } as const;
@@ -311,5 +317,165 @@ export const equivalents: readonly Equivalent[] = [
     to: "true",
     because: "a key has no certificate",
     ...inChecks,
+  },
+  {
+    line: '"signer" in row ? row.id',
+    from: '"signer"',
+    because: "whatever stands for a row of Kubernetes, no row of etcd stands for the same",
+    ...inChecks,
+  },
+  {
+    line: '"signer" in row ? row.id',
+    from: '"etcd"',
+    because: "where peers have no authority of their own, one word stands for all trust files",
+    ...inChecks,
+  },
+  {
+    line: "all.indexOf(other) > index",
+    from: "all.indexOf(other) > index",
+    to: "all.indexOf(other) >= index",
+    because: "no row is another one than itself",
+    ...inChecks,
+  },
+  {
+    line: 'certificatesIn(pems.get(id)?.pem ?? "")',
+    from: '""',
+    because: "neither text has a certificate",
+    ...inSurvey,
+  },
+  {
+    line: "const name = word.replace(",
+    to: "/--?/",
+    because: "every flag begins with a hyphen",
+    ...inSurvey,
+  },
+  {
+    line: "const [, phase, attempt, since] =",
+    from: "[]",
+    because: "the first is not asked for",
+    ...inSurvey,
+  },
+  ...(
+    ["phase === undefined", "attempt === undefined", "phase === undefined || attempt === undefined"] as const
+  ).map((from) => ({
+    line: "return phase === undefined || attempt === undefined",
+    from,
+    to: from.includes("||") ? from.replace("||", "&&") : "false",
+    because: "a holder tells both or neither",
+    ...inSurvey,
+  })),
+  ...(["/^([^=]*)=(.*)/g", "/([^=]*)=(.*)$/g"] as const).map((to) => ({
+    line: "[...printable(line).matchAll(",
+    to,
+    because: "a line is looked at from its begin, and to its end",
+    ...inSurvey,
+  })),
+  {
+    line: '([, key = "", value = ""]) => [key, value]',
+    from: '""',
+    because: "asked for the compiler alone: what matches has both",
+    ...inSurvey,
+  },
+  {
+    line: 'const [name = ""] = line.split(" ", 1)',
+    from: '""',
+    because: "asked for the compiler alone: a line has a first word",
+    ...inRecords,
+  },
+  {
+    line: "all[name]?.push(fields)",
+    from: "all[name]?.push",
+    to: "all[name].push",
+    because: "asked for the compiler alone: each record of the table has a list",
+    ...inRecords,
+  },
+  ...(["const [, namespace", "const [, program, unit"] as const).flatMap((line) =>
+    (['""', "[]"] as const).map((from) => ({
+      line,
+      from,
+      because: "asked for the compiler alone: a holder is one or the other, and has both of its names",
+      ...inRecords,
+    })),
+  ),
+  {
+    line: "const [, namespace",
+    to: String.raw`/Secret ([^/]*)\/(.*)$/s`,
+    because: "what is a process is not asked whether it is a Secret",
+    ...inRecords,
+  },
+  {
+    line: "const [, namespace",
+    to: String.raw`/^Secret ([^/]*)\/(.*)/s`,
+    because: "a name goes to the end",
+    ...inRecords,
+  },
+  {
+    line: "const [, program, unit",
+    to: "/^process (.*) in (.*)/s",
+    because: "a name goes to the end",
+    ...inRecords,
+  },
+  {
+    line: "(master.files[row.id] ?? [])",
+    from: "[]",
+    because: "an authority has one file of each kind, and a text has no fields",
+    ...inFound,
+  },
+  {
+    line: 'const held = row.kind === "authority"',
+    from: "[]",
+    because: "a text is no authority",
+    ...inFound,
+  },
+  ...(["return [];", "const [authority ="] as const).map((line) => ({
+    line,
+    from: line.startsWith("return") ? "[]" : '""',
+    because: "a text has neither a renewal nor what is kept, and nothing was renewed for what is called that",
+    ...inRenewals,
+  })),
+  {
+    line: "row.port === undefined ||",
+    from: "row.port === undefined",
+    to: "false",
+    because: "nothing is served on a port that is none",
+    ...inRenewals,
+  },
+  {
+    line: "master.served[row.port]?.fingerprint",
+    from: "master.served[row.port]?.fingerprint",
+    because: "asked for the compiler alone: what is not served there has been answered for",
+    ...inRenewals,
+  },
+  {
+    line: "(authorityOn(master, row.signer, rows)?.notAfter ?? 0)",
+    from: "authorityOn(master, row.signer, rows)?.notAfter",
+    because: "asked for the compiler alone: it has issued the leaf, so it is there",
+    ...inRenewals,
+  },
+  {
+    line: "return key.publicKey === authorityOn(",
+    from: "authorityOn(master, signer, rows)?.publicKey",
+    because: "asked for the compiler alone: nobody is asked about an authority that is not there",
+    ...inRenewals,
+  },
+  {
+    line: "const textOf = (role: Authority) =>",
+    from: '""',
+    because: "neither text has a certificate",
+    ...inHandover,
+  },
+  {
+    line: "Object.entries(master.processes).map(([name, process])",
+    from: "{ ...process, isStale: false }",
+    to: "{}",
+    because: "of a process it is asked alone whether it is stale",
+    ...inDrift,
+  },
+  {
+    line: "const served = port === undefined",
+    from: "port === undefined",
+    to: "false",
+    because: "nothing is served on a port that is none",
+    ...inDrift,
   },
 ];
