@@ -55,6 +55,17 @@ test.each(["README.md", "CONTRIBUTING.md", "SECURITY.md", ...pages])(
   },
 );
 
+test("mktemp takes every template that the pages give it: without a folder, the lines after it write into /", () => {
+  const templates = [
+    ...pages
+      .map(read)
+      .join("\n")
+      .matchAll(/\bmktemp(?: -\w+)* ([^\s)]+)/g),
+  ].map(([, template = ""]) => template);
+  expect(templates.length).toBeGreaterThan(0);
+  expect(templates.filter((template) => !/XXX/.test(template))).toEqual([]);
+});
+
 /** The anchors that GitHub gives a page's headings. */
 function headingsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
