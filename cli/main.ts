@@ -24,6 +24,20 @@ function tell(message: string): void {
   process.stderr.write(`${styleText("red", text, { stream: process.stderr })}\n`);
 }
 
+// a reader that has gone, or a full disk, ends nothing that is under way; a result that is lost is no success
+process.stderr.on("error", () => undefined);
+process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+  // whoever has closed a pipe has read enough
+  if (code !== "EPIPE" && process.listenerCount("exit", keepFailure) === 0) {
+    process.on("exit", keepFailure);
+    tell(`Cannot write the result to standard output: ${message}; expected room for all of it`);
+  }
+});
+
+function keepFailure(): void {
+  process.exitCode = exitCodes.failed;
+}
+
 const endings = Object.values(exitCodeMeanings).map((meaning, code) => `  ${code}  ${meaning}`);
 
 const program = new Command("etcd-rotation")

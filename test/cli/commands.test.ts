@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 
 const folder = mkdtempSync(join(tmpdir(), "commands "));
 mkdirSync(join(folder, "stacks"));
@@ -108,4 +108,32 @@ test("docs/commands.md has the exit codes of --help", () => {
   );
   expect(run("--help").stdout).toContain(`Exit codes:\n${told.join("\n")}\n`);
   expect(told).toHaveLength(7);
+});
+
+describe("what cannot be written", () => {
+  const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
+
+  test("a result on a full disk: 2, and why", () => {
+    const full = openSync("/dev/full", "w");
+    const { status: code, stderr } = spawnSync(process.execPath, [program, "--help"], {
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr:
+        "Cannot write the result to standard output: ENOSPC: no space left on device, write; expected room for all of it\n",
+    });
+  });
+
+  test.each([
+    ["a result that nobody reads", 0, ["--help"]],
+    ["an error that nobody reads", 3, ["status", "x", "--cwd", folder]],
+  ])("%s: %i, as if it were read", async (_, expected, args) => {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(expected);
+  });
 });
