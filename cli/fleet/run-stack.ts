@@ -1,9 +1,9 @@
-import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { messageOf } from "../command-error.ts";
 import type { automationOptions } from "../engine.ts";
 import { nameIn } from "../state/deployment.ts";
+import { type Log, openLog } from "./log.ts";
 import { changesIn, type Result, reasonOf } from "./result.ts";
 
 /** What a stack is doing: a stage, and within it the resource at work. */
@@ -27,16 +27,16 @@ export async function runStack(
   tell: Tell,
 ): Promise<Result> {
   const started = performance.now();
-  const log = join(options.logFolder, `${name}.log`);
-  const file = openSync(log, "w", 0o600);
+  const path = join(options.logFolder, `${name}.log`);
+  let log: Log | undefined;
   const errors: string[] = [];
   const during = (stage: "previewing" | "updating") => {
     tell(stage, "");
     return {
       color: "never" as const,
       signal: AbortSignal.any([options.signal]),
-      onOutput: (text: string) => writeSync(file, text),
-      onError: (text: string) => writeSync(file, text),
+      onOutput: (text: string) => log?.write(text),
+      onError: (text: string) => log?.write(text),
       onEvent: (event: EngineEvent) => {
         const detail = startedIn(event);
         if (detail !== undefined) {
@@ -54,10 +54,11 @@ export async function runStack(
     outcome,
     seconds: Math.round((performance.now() - started) / 100) / 10,
     changes,
-    reason,
-    log,
+    reason: [reason ?? [], log?.problem() ?? []].flat().join("; ") || undefined,
+    log: log && path,
   });
   try {
+    log = openLog(path);
     const stack = await openStack(name, options);
     const preview = await stack.preview(during("previewing"));
     changes = changesIn(preview.changeSummary);
@@ -75,10 +76,10 @@ export async function runStack(
     return ended("updated");
   } catch (error) {
     const text = messageOf(error);
-    writeSync(file, `\n${text}\n`);
+    log?.write(`\n${text}\n`);
     return ended("failed", reasonOf(errors, text));
   } finally {
-    closeSync(file);
+    log?.close();
   }
 }
 

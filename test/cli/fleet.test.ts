@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
@@ -14,7 +22,7 @@ import {
   type Result,
   reasonOf,
 } from "../../cli/fleet/result.ts";
-import { openStack } from "../../cli/fleet/run-stack.ts";
+import { openStack, runStack } from "../../cli/fleet/run-stack.ts";
 import { describeOverview } from "../../cli/status/table.ts";
 import { unpainted } from "../../cli/terminal.ts";
 import { drifted } from "./made-up.ts";
@@ -208,17 +216,52 @@ b       unreachable  -        -         -             -     -
 2 clusters: 1 drifted, 1 unreachable`);
 });
 
-test("an update starts the CLI once, and asks for no outputs with secrets in clear", async () => {
+/** A project's folder with a CLI that notes in `log` what it is told. */
+function folderWithCli(): string {
   const folder = mkdtempSync(join(tmpdir(), "fleet-cli-"));
   const log = join(folder, "log");
   mkdirSync(join(folder, "bin"));
   const cli = `#!/bin/sh\nif [ "$1" = version ]; then echo v3.259.0; else echo "$*" >>'${log}'; echo '{}'; fi\n`;
   writeFileSync(join(folder, "bin", "pulumi"), cli, { mode: 0o755 });
   writeFileSync(join(folder, "Pulumi.yaml"), "name: fleet\nruntime: nodejs\n");
+  return folder;
+}
+
+test.each([
+  [
+    "whose log does not fit on the disk is run, and its log is said not to be whole",
+    "/dev/full",
+    "unchanged",
+    "its log is not whole: ENOSPC: no space left on device, write",
+  ],
+  [
+    "that can have no log is not begun",
+    "/nowhere/log",
+    "failed",
+    /^Cannot write the log .*prod\.log: ENOENT: .*; expected a folder with room, or another one: --logs <folder>$/,
+  ],
+])("a stack %s", async (_, target, outcome, reason) => {
+  const folder = folderWithCli();
+  symlinkSync(target, join(folder, "prod.log"));
+  const automation = { pulumiCommand: await PulumiCommand.get({ root: folder }), envVars: {} };
+  const { signal } = new AbortController();
+  const options = { folder, automation, logFolder: folder, signal, refusal: () => undefined };
+  const seen = await runStack("up", "prod", options, () => undefined);
+  const isBegun = existsSync(join(folder, "log"));
+  rmSync(folder, { recursive: true });
+  expect({ ...seen, isBegun }).toMatchObject({
+    outcome,
+    reason: typeof reason === "string" ? reason : expect.stringMatching(reason),
+    isBegun: outcome === "unchanged",
+  });
+});
+
+test("an update starts the CLI once, and asks for no outputs with secrets in clear", async () => {
+  const folder = folderWithCli();
   const pulumiCommand = await PulumiCommand.get({ root: folder });
   const stack = await openStack("prod", { folder, automation: { pulumiCommand, envVars: {} } });
   await stack.up({ color: "never" });
-  const started = readFileSync(log, "utf8").trimEnd().split("\n");
+  const started = readFileSync(join(folder, "log"), "utf8").trimEnd().split("\n");
   rmSync(folder, { recursive: true });
   expect(started).toEqual([
     "up --yes --skip-preview --color never --exec-kind auto.local --stack prod --non-interactive",
