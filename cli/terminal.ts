@@ -136,17 +136,21 @@ export async function isConfirmed(question: string): Promise<boolean> {
 
 /**
  * Asks once for the stack's passphrase where no variable has it, since the CLI would ask for each of its runs.
+ * @param purpose what it is needed to do
  * @returns what to add to the CLI's environment
  * @throws CommandError (declined) at Ctrl-C or Ctrl-D
  */
-export async function passphraseFor(secretsProvider: string | undefined): Promise<NodeJS.ProcessEnv> {
+export async function passphraseFor(
+  secretsProvider: string | undefined,
+  purpose = "read the keys of the state",
+): Promise<NodeJS.ProcessEnv> {
   const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file } = process.env;
   if (secretsProvider !== "passphrase" || given !== undefined || (file !== undefined && file !== "")) {
     return {};
   }
   if (!canAsk()) {
     throw CommandError.usage(
-      "Cannot read the keys of the state: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE",
+      `Cannot ${purpose}: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE`,
     );
   }
   return { PULUMI_CONFIG_PASSPHRASE: await secretFor("Passphrase of the stack", "passphrase") };

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { CommandError } from "../command-error.ts";
+import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
+import { readText } from "../files.ts";
 import type { Program } from "../project.ts";
 import { passphraseFor } from "../terminal.ts";
 
@@ -14,6 +15,35 @@ const stackList = z.array(z.looseObject({ name: z.string() }));
 export async function firstPreview(
   engine: Engine,
   { stack }: Program,
+  passwords: Readonly<Record<string, string>>,
+): Promise<void> {
+  try {
+    await makeAndPreview(engine, stack, passwords);
+  } catch (error) {
+    const { unfinished, declined } = exitCodes;
+    if (error instanceof CommandError && (error.code === unfinished || error.code === declined)) {
+      throw error;
+    }
+    const commands = [
+      ["stack", "init", stack],
+      ...Object.keys(passwords).map((key) => setPassword(key, stack)),
+    ];
+    throw CommandError.unfinished(
+      [
+        messageOf(error),
+        "The stack file is written, no master was changed. Go on with:",
+        ...[...commands, ["preview", "--stack", stack]].map(
+          (words) => `  npx etcd-rotation pulumi ${words.join(" ")}`,
+        ),
+      ].join("\n"),
+      error,
+    );
+  }
+}
+
+async function makeAndPreview(
+  engine: Engine,
+  stack: string,
   passwords: Readonly<Record<string, string>>,
 ): Promise<void> {
   const url = await engine.backendUrl();
@@ -43,9 +73,9 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
     CommandError.unfinished(
       `Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`,
     );
-  const first = await passphraseFor(provider);
+  const first = await passphraseFor(provider, "make the stack");
   const passphrase = first["PULUMI_CONFIG_PASSPHRASE"];
-  if (provider !== undefined && (passphrase ?? process.env["PULUMI_CONFIG_PASSPHRASE"]) === "") {
+  if (provider !== undefined && (passphrase ?? givenPassphrase()) === "") {
     throw refused("the passphrase is empty; expected one, since it protects the authorities' keys");
   }
   if (
@@ -55,6 +85,17 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
     throw refused("the passphrases differ; expected the same one twice");
   }
   return first;
+}
+
+/** By the CLI's own rules: the variable, else the file, without the blanks around it. */
+function givenPassphrase(): string | undefined {
+  const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file = "" } = process.env;
+  return (
+    given ??
+    (file === ""
+      ? undefined
+      : readText(file, "PULUMI_CONFIG_PASSPHRASE_FILE", "a file with the passphrase").trim())
+  );
 }
 
 function requireDone(code: number, what: string, stack: string): void {
