@@ -47,15 +47,23 @@ export function checkSettings(values: unknown, stack: string, place = "etcd-rota
   const bastion =
     login.bastion === undefined
       ? {}
-      : { bastion: { ...login.bastion, privateKey: privateKeyOf(login.bastion) } };
-  return { ...result.data, ssh: { ...login, ...bastion, privateKey: privateKeyOf(login) } };
+      : {
+          bastion: {
+            ...login.bastion,
+            privateKey: privateKeyOf(login.bastion, "ssh.bastion.privateKeyPath"),
+          },
+        };
+  return {
+    ...result.data,
+    ssh: { ...login, ...bastion, privateKey: privateKeyOf(login, "ssh.privateKeyPath") },
+  };
 }
 
 /** The text of the private key, from the stack file or from a file; undefined with an agent. */
-function privateKeyOf(settings: {
-  readonly privateKey?: string | undefined;
-  readonly privateKeyPath?: string | undefined;
-}): string | undefined {
+function privateKeyOf(
+  settings: { readonly privateKey?: string | undefined; readonly privateKeyPath?: string | undefined },
+  key: KeyFile,
+): string | undefined {
   if (settings.privateKeyPath === undefined) {
     return settings.privateKey;
   }
@@ -64,7 +72,7 @@ function privateKeyOf(settings: {
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new SettingsError(
-      `Cannot read ssh.privateKeyPath "${file}": ${error instanceof Error ? error.message : String(error)}`,
+      `Cannot read ${key} "${file}": ${error instanceof Error ? error.message : String(error)}`,
       { cause: error },
     );
   }

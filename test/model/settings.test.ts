@@ -175,6 +175,10 @@ describe("the private key from a file", () => {
     expect(complaint({ ...good, ssh: { privateKeyPath: file } })).toBe(
       `Cannot read ssh.privateKeyPath "${file}": ENOENT: no such file or directory, open '${file}'`,
     );
+    const bastion = { host: "bastion.example", hostKey: "unchecked", privateKeyPath: file };
+    expect(complaint({ ...good, ssh: { privateKey, bastion } })).toBe(
+      `Cannot read ssh.bastion.privateKeyPath "${file}": ENOENT: no such file or directory, open '${file}'`,
+    );
   });
 });
 
