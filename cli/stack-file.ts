@@ -1,10 +1,11 @@
+import { homedir } from "node:os";
 import { isMap, isScalar, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
 import { ignoreWindowVariable, type Window, windowRefusal } from "../components/model/window.ts";
 import { projectSettings } from "../stacks/project-settings.ts";
 import { checkSettings, type Settings, SettingsError } from "../stacks/settings.ts";
 import { window } from "../stacks/window-settings.ts";
-import { CommandError, exitCodes } from "./command-error.ts";
+import { CommandError, exitCodes, messageOf } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
 import { readText } from "./files.ts";
 import type { Program } from "./project.ts";
@@ -28,14 +29,22 @@ export function settingsIn(
   text: string,
   { project, stackFile }: Pick<Program, "project" | "stackFile">,
 ): Record<string, unknown> {
+  const unreadable = (reason: string, cause?: unknown) =>
+    CommandError.usage(`Cannot read ${stackFile}: ${reason}; expected the settings of a stack`, cause);
   const document = parseDocument(text, { merge: true, customTags: (tags) => [goInteger, ...tags] });
-  const [error] = document.errors;
-  const config: unknown = document.toJS()?.config ?? {};
-  if (error !== undefined || typeof config !== "object" || config === null) {
-    throw CommandError.usage(
-      `Cannot read ${stackFile}: ${error === undefined ? "its config holds no keys" : error.message.split("\n")[0]}; expected the settings of a stack`,
-      error,
-    );
+  let config: unknown;
+  try {
+    const [error] = document.errors;
+    if (error !== undefined) {
+      throw error;
+    }
+    config = document.toJS()?.config ?? {};
+  } catch (error) {
+    // an alias of nothing shows only here
+    throw unreadable(messageOf(error).split("\n")[0] ?? "", error);
+  }
+  if (typeof config !== "object" || config === null) {
+    throw unreadable("its config holds no keys");
   }
   return projectSettings(
     Object.fromEntries(Object.entries(config).map(([key, value]) => [key, handedOver(value)])),
@@ -118,6 +127,10 @@ export interface LoginOverride {
  * @throws Error naming the file or the keys, what was seen and what is allowed
  */
 export function settingsFor(program: Program, login: LoginOverride): Settings {
+  if (login.key !== undefined) {
+    // the stack file is not what names it
+    readText(login.key.replace(/^~(?=\/)/, homedir()), `--key "${login.key}"`, "a private key");
+  }
   return checkSettings(withLogin(writtenIn(program), program.stack, login), program.stack);
 }
 

@@ -110,6 +110,13 @@ describe("a stack file", () => {
     });
   });
 
+  test.each(["/nowhere/id", ""])('is not blamed for what --key "%s" does not have', (key) => {
+    write("secret", `    privateKey: ${encrypted}`);
+    expect(() => settingsFor(programOf(project, "secret"), { isAgent: false, key })).toThrow(
+      `Cannot read --key "${key}": ENOENT: no such file or directory, open '${key}'; expected a private key`,
+    );
+  });
+
   test("that is missing or broken is named", () => {
     expect(() => settingsFor(programOf(project, "none"), noLogin)).toThrow(
       /^Cannot read the stack file .*Pulumi\.none\.yaml: ENOENT/,
@@ -117,6 +124,10 @@ describe("a stack file", () => {
     writeFileSync(join(folder, "stacks", "Pulumi.broken.yaml"), "config: [");
     expect(() => settingsFor(programOf(project, "broken"), noLogin)).toThrow(
       /^Cannot read .*Pulumi\.broken\.yaml: Flow sequence/,
+    );
+    writeFileSync(join(folder, "stacks", "Pulumi.broken.yaml"), "config: *none\n");
+    expect(() => settingsFor(programOf(project, "broken"), noLogin)).toThrow(
+      /^Cannot read .*Pulumi\.broken\.yaml: Unresolved alias .*: none; expected the settings of a stack$/,
     );
   });
 });
