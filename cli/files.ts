@@ -11,7 +11,10 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandError, messageOf } from "./command-error.ts";
 
-/** Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced. */
+/**
+ * Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced.
+ * @throws CommandError (failed) when it cannot be written; what was there stays
+ */
 export function writeAtomically(path: string, text: string, mode: number): void {
   const file = existsSync(path) ? realpathSync(path) : path;
   // no reader looks for a name with this ending
@@ -19,6 +22,11 @@ export function writeAtomically(path: string, text: string, mode: number): void 
   try {
     writeFileSync(temporary, text, { mode, flag: "wx", flush: true });
     renameSync(temporary, file);
+  } catch (error) {
+    throw CommandError.failed(
+      `Cannot write ${path}: ${messageOf(error)}; expected a file in a folder that is there, with room and the right to write`,
+      error,
+    );
   } finally {
     rmSync(temporary, { force: true });
   }

@@ -33,10 +33,11 @@ export function readProject(path: string): Project {
     const { name, stackConfigDir } = projectFile.parse(parse(readFileSync(file, "utf8")));
     return { folder, project: name, stackFolder: join(folder, stackConfigDir ?? ".") };
   } catch (error) {
-    throw CommandError.usage(
-      `Cannot read ${file}: ${messageOf(error)}; expected a Pulumi program's folder`,
-      error,
-    );
+    const why =
+      error instanceof z.ZodError
+        ? error.issues.map(({ path: key, message }) => `${key.join(".")}: ${message}`).join("; ")
+        : messageOf(error);
+    throw CommandError.usage(`Cannot read ${file}: ${why}; expected a Pulumi program's folder`, error);
   }
 }
 
@@ -52,7 +53,8 @@ export function programOf({ folder, project, stackFolder }: Project, stack: stri
 
 /** The stacks that have a file, sorted; the example is none. */
 export function stackNames({ stackFolder }: Project): string[] {
-  return readdirSync(stackFolder)
+  // Git keeps no empty folder
+  return (existsSync(stackFolder) ? readdirSync(stackFolder) : [])
     .flatMap((name) => fileName.exec(name)?.[1] ?? [])
     .filter((name) => name !== "example")
     .sort();
@@ -64,7 +66,8 @@ export function stackNames({ stackFolder }: Project): string[] {
  */
 export function chooseStacks(project: Project, named: readonly string[], isAll: boolean): string[] {
   const available = stackNames(project);
-  const choices = available.length === 0 ? "a stack file in stacks/: there is none" : available.join(", ");
+  const choices =
+    available.length === 0 ? `a stack file in ${project.stackFolder}: there is none` : available.join(", ");
   if (isAll && named.length > 0) {
     throw CommandError.usage(
       `Cannot choose stacks: both --all and ${named.join(", ")} were given; expected one of them`,

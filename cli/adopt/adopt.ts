@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { relative } from "node:path";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, relative } from "node:path";
 import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
 import { day } from "../../components/model/text.ts";
 import type { Access } from "../../components/survey/access.ts";
@@ -42,6 +42,7 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
   const { shown: draft, passwords } = withoutPasswords(found);
   const text = stackFileText(draft, program.project, previous);
   checkSettings({ ...settingsIn(text, program), ssh: found.ssh }, program.stack);
+  mkdirSync(dirname(program.stackFile), { recursive: true });
   writeAtomically(program.stackFile, text, 0o644);
   describe(draft, program, trust.say);
   if (options.preview) {

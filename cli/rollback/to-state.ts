@@ -132,7 +132,7 @@ export async function planToState(
         const consequence = `The state is the older one; put back the other one: npx etcd-rotation pulumi stack import --stack ${stack} --file ${saved}`;
         await putState(opened, stack, present.text, consequence);
         throw CommandError.failed(
-          `Cannot write ${program.stackFile}: ${messageOf(error)}. The state is the one from before; nothing was changed`,
+          `${messageOf(error)}. The state is the one from before; nothing was changed`,
           error,
         );
       }

@@ -132,6 +132,22 @@ describe("a stack file", () => {
   });
 });
 
+test("a project that has no folder for stack files yet has no stack", () => {
+  const fresh = mkdtempSync(join(folder, "fresh "));
+  writeFileSync(join(fresh, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: clusters\n");
+  expect(() => chooseStacks(readProject(fresh), [], true)).toThrow(
+    `Cannot choose a stack: none was given; expected a stack file in ${join(fresh, "clusters")}: there is none`,
+  );
+});
+
+test("a project's file that is none is told by its key", () => {
+  const nameless = mkdtempSync(join(folder, "nameless "));
+  writeFileSync(join(nameless, "Pulumi.yaml"), "runtime: nodejs\n");
+  expect(() => readProject(nameless)).toThrow(
+    `Cannot read ${join(nameless, "Pulumi.yaml")}: name: Invalid input: expected string, received undefined; expected a Pulumi program's folder`,
+  );
+});
+
 test("the example is no stack", () => {
   writeFileSync(join(folder, "stacks", "Pulumi.example.yaml"), "config: {}\n");
   writeFileSync(join(folder, "stacks", "settings.ts"), "");

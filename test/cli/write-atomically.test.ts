@@ -1,4 +1,5 @@
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -36,4 +37,20 @@ test("a stack file that is a link stays one, and what it leads to is replaced", 
 test("a file that is not there is made", () => {
   writeAtomically(join(folder, "made"), "text", 0o644);
   expect(readFileSync(join(folder, "made"), "utf8")).toBe("text");
+});
+
+test.each([
+  ["in no folder", "nowhere/made", "ENOENT: no such file or directory, open "],
+  ["with the name of a folder", ".", "EISDIR: illegal operation on a directory, rename "],
+])("a file %s is told by its own name, and nothing is left", (_, name, reason) => {
+  const file = join(folder, name);
+  expect(() => writeAtomically(file, "text", 0o644)).toThrow(
+    expect.objectContaining({
+      code: 2,
+      message: expect.stringMatching(
+        `^Cannot write ${file}: ${reason}.*; expected a file in a folder that is there, with room and the right to write$`,
+      ),
+    }),
+  );
+  expect(existsSync(`${file}.${process.pid}.tmp`)).toBe(false);
 });

@@ -71,6 +71,15 @@ test("three masters from the second one: only what differs from the defaults is 
   expect(readFileSync(stackFile, "utf8")).not.toContain("PRIVATE KEY");
 });
 
+test("a project without a folder for stack files gets one", async () => {
+  const { ports, hostKey } = await startThree();
+  const [port = 0] = ports;
+  rmSync(join(root, "stacks"), { recursive: true });
+  const { code, stderr } = await adopt(port, "--known-hosts", knownHosts(port, [hostKey, hostKey, hostKey]));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(existsSync(stackFile)).toBe(true);
+});
+
 test("somebody else's authority in a trust file is kept by word of the stack file, and said", async () => {
   const [trust] = ackLayout;
   const [first, ...others] = found.masters;
