@@ -6,7 +6,7 @@ import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { PlanOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
-import { changesIn, withoutColours } from "../fleet/result.ts";
+import { changesIn, reasonOf, withoutColours } from "../fleet/result.ts";
 import { openStack } from "../fleet/run-stack.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { readStackFile, secretsProviderIn } from "../stack-file.ts";
@@ -53,6 +53,10 @@ async function preview(program: Program, file: string, isChecked: boolean): Prom
     const lines = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
     return { stack, changes: changesIn(changeSummary), clusters: lines.map((line) => JSON.parse(line)) };
   } catch (error) {
-    throw CommandError.failed(`Cannot plan ${stack}: ${errors.join("\n") || messageOf(error)}`, error);
+    // of a CLI that has not come as far as the program it is the error alone, without the command line
+    throw CommandError.failed(
+      `Cannot plan ${stack}: ${errors.join("\n") || reasonOf([], messageOf(error))}`,
+      error,
+    );
   }
 }

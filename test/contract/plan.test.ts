@@ -126,6 +126,20 @@ test("what refuses a preview is an error that says all of it, and nothing else i
   expect(stderr).not.toContain("    at ");
 });
 
+test("what the CLI refuses by itself is its reason alone", async () => {
+  configure();
+  const file = join(folder, "stacks", "Pulumi.none.yaml");
+  cpSync(stackFile, file);
+  const none = await etcdRotation("plan", "none", "--cwd", folder);
+  rmSync(file);
+  expect(none).toEqual({
+    code: 2,
+    stdout: "",
+    stderr:
+      "Cannot plan none: no stack named 'none' found; make it with: npx etcd-rotation pulumi stack init <stack>\n",
+  });
+});
+
 test("JSON and Markdown at once is bad usage", async () => {
   const { code, stderr } = await plan("--json", "--markdown");
   expect({ code, stderr }).toEqual({
