@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
@@ -50,11 +51,10 @@ export async function startTraffic(
   await rm(file, { force: true });
   const log = await open(`${file}.log`, "w");
   const command = [`--net=/run/netns/${lab.namespace}`, program, ...trafficArguments(lab, file)];
-  const child = spawn("nsenter", command, { stdio: ["ignore", "ignore", log.fd] });
+  const child = spawn("nsenter", command, { stdio: ["ignore", "ignore", log.fd], detached: true });
   const ended = exit(child);
   if (child.pid !== undefined) {
-    // Clients have processors of their own, too: how long a request takes is to be the cluster's time.
-    setPriority(child.pid, constants.priority.PRIORITY_HIGHEST);
+    prioritize(child.pid);
   }
   await log.close();
   const stop = () => stopTraffic(child, ended, file);
@@ -67,6 +67,16 @@ export async function startTraffic(
     throw error;
   }
   return { stop };
+}
+
+/** Clients have processors of their own, too: how long a request takes is to be the cluster's time, not what the engine leaves. */
+function prioritize(pid: number): void {
+  setPriority(pid, constants.priority.PRIORITY_HIGHEST);
+  // a kernel that shares its time among sessions has a priority for each; so the traffic's is its own
+  const session = `/proc/${pid}/autogroup`;
+  if (existsSync(session)) {
+    writeFileSync(session, `${constants.priority.PRIORITY_HIGHEST}`);
+  }
 }
 
 /** The record as it is in the file now. */
