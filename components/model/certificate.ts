@@ -180,9 +180,12 @@ function describe(pem: string, parsed: X509Certificate): Certificate {
   };
 }
 
-/** Node writes one RDN per line, escaped as in RFC 2253 section 2.4; a new certificate is to have the plain value. */
-function rdnsIn(name: string): string[] {
-  return name
+/**
+ * Node writes one RDN per line, escaped as in RFC 2253 section 2.4; a new certificate is to have the plain value.
+ * @param name undefined of a name without any, whatever Node's types say: a leaf may have its SANs alone
+ */
+function rdnsIn(name: string | undefined): string[] {
+  return (name ?? "")
     .split("\n")
     .filter((part) => part !== "")
     .map((part) =>

@@ -3,10 +3,15 @@ import {
   certificatesIn,
   commonNameOf,
   hasIssued,
+  hasSigned,
+  isMadeHere,
+  mayBeAbove,
   normalAddress,
   publicKeyOf,
+  publicKeysIn,
+  standIn,
 } from "../../components/model/certificate.ts";
-import { type Issued, makeAuthority, makeLeaf, openssl } from "./openssl.ts";
+import { type Issued, makeAuthority, makeCross, makeLeaf, makeOwnAuthority, openssl } from "./openssl.ts";
 
 const authority = makeAuthority("/O=Lab/CN=etcd-ca");
 /** the same name with another key */
@@ -43,6 +48,14 @@ describe("certificatesIn", () => {
       fingerprint.trim().replace(/^.*=/, "").replaceAll(":", "").toLowerCase(),
     );
     expect(certificate.pem).toBe(leaf.certPem);
+  });
+
+  test("has the plain value of what is escaped, and nothing of what is not there", () => {
+    const { subject, sans: none } = read(makeLeaf(authority, { subject: "/O=tab\there/CN=a" }));
+    expect([subject, none]).toEqual([["O=tab\there", "CN=a"], []]);
+    const { subject: unnamed } = read(makeLeaf(authority, { subject: "/" }));
+    expect([unnamed, commonNameOf(unnamed), commonNameOf(["O=one"])]).toEqual([[], undefined, undefined]);
+    expect([read(authority).sans, read(authority).uses]).toEqual([[], []]);
   });
 
   test("leaves out one whose public key nobody can read, and tells what is beside it", () => {
@@ -96,6 +109,74 @@ describe("hasIssued", () => {
   });
 });
 
+test("an authority of the same key under another name has issued nothing of this one's, though its key has signed it", () => {
+  const renamed = makeCross(authority, {
+    certPem: makeAuthority("/CN=renamed").certPem,
+    keyPem: authority.keyPem,
+  });
+  const [own] = certificatesIn(renamed);
+  expect(own?.subject).toEqual(["CN=renamed"]);
+  expect(own && hasIssued(own, read(leaf))).toBe(false);
+  const [key, other] = [authority, namesake].flatMap(({ keyPem }) =>
+    publicKeysIn(openssl(["pkey", "-in", "k.pem", "-pubout"], { "k.pem": keyPem })),
+  );
+  expect(key?.hash).toBe(read(authority).publicKey);
+  expect([key && hasSigned(key, read(leaf)), other && hasSigned(other, read(leaf))]).toEqual([true, false]);
+  expect(publicKeysIn("no key")).toEqual([]);
+});
+
+test("below a root there may be another authority, unless it says otherwise; below any other, whose root may, nobody knows", () => {
+  const root = (...extensions: readonly string[]) =>
+    mayBeAbove(read(makeAuthority("/CN=root", 3650, extensions)));
+  expect([
+    mayBeAbove(read(authority)),
+    root("basicConstraints=critical,CA:TRUE,pathlen:1"),
+    root("basicConstraints=critical,CA:TRUE,pathlen:0"),
+    root("basicConstraints=critical,CA:TRUE", "nameConstraints=permitted;DNS:example"),
+  ]).toEqual([true, true, false, false]);
+  const [below] = certificatesIn(makeCross(namesake, makeAuthority("/CN=below")));
+  expect(below && mayBeAbove(below)).toBe(false);
+});
+
+describe("a certificate that is still to be made", () => {
+  const made = standIn("next", [read(authority).fingerprint]);
+
+  test("is read among others, and is nobody's but its own", () => {
+    expect(certificatesIn(`${leaf.certPem}${made.pem}`)).toEqual([read(leaf), made]);
+    expect(made).toMatchObject({ subject: ["CN=next"], issuer: [], sans: [], uses: [], notBefore: 0 });
+    expect(made.notAfter).toBeGreaterThan(read(leaf).notAfter);
+    const others = [standIn("other", [read(authority).fingerprint]), standIn("next", [])];
+    expect(new Set([made, ...others].map(({ fingerprint }) => fingerprint)).size).toBe(3);
+  });
+
+  test("has been issued by whoever will have signed it, and has issued what says so", () => {
+    const below = standIn("leaf", [made.fingerprint]);
+    expect([
+      hasIssued(read(authority), made),
+      hasIssued(read(namesake), made),
+      hasIssued(made, below),
+      hasIssued(read(authority), below),
+      hasIssued(made, read(leaf)),
+    ]).toEqual([true, false, true, false, false]);
+  });
+
+  test("may be a cross-certificate, of the subject and key of another", () => {
+    const { subject, publicKey } = read(namesake);
+    expect(standIn("cross", [made.fingerprint], { subject, publicKey })).toMatchObject({
+      subject,
+      publicKey,
+    });
+  });
+
+  test("is this program's, as an authority is whose subject names its own key", () => {
+    expect([made, read(makeOwnAuthority("etcd-ca one")), read(authority)].map(isMadeHere)).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
 describe("publicKeyOf", () => {
   test("names a certificate's own key, and no other", () => {
     expect(publicKeyOf(leaf.keyPem)).toBe(read(leaf).publicKey);
@@ -119,6 +200,7 @@ test.each([
   ["::1", "::1"],
   ["10.77.0.11", "10.77.0.11"],
   ["master-1", "master-1"],
+  ["fe80::1%eth0", "fe80::1%eth0"],
 ])("normalAddress of %s is %s", (address, normal) => {
   expect(normalAddress(address)).toBe(normal);
 });
