@@ -115,7 +115,7 @@ function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: C
     isBehind: ({ certificates }) => {
       const known = certificates.filter(isKnown);
       const issued = known.filter((each) => !isAuthority(each));
-      return known.length > 0 && !(issued.length > 0 ? issued : known).some(isStaying);
+      return !(issued.length > 0 ? issued : known).some(isStaying);
     },
     leavesWith: (publicKey) => leaves.filter((each) => each.publicKey === publicKey),
     isAccepted: isOf(trusted.filter((authority) => !masters.some((master) => hasEnded(authority, master)))),

@@ -12,8 +12,8 @@ export const durationForm = 'a whole number and s, m, h, d or y, such as "60d"';
  * @throws RangeError when the text is not a duration
  */
 export function durationSeconds(text: string): number {
-  const [, count, unit] = durationPattern.exec(text) ?? [];
-  if (count === undefined || unit === undefined || !isUnit(unit)) {
+  const [, count, unit = ""] = durationPattern.exec(text) ?? [];
+  if (!isUnit(unit)) {
     throw new RangeError(`Cannot read duration "${text}": expected ${durationForm}`);
   }
   return Number(count) * secondsPer[unit];
