@@ -105,6 +105,54 @@ describe("a Secret", () => {
   });
 });
 
+describe("of several", () => {
+  const foreign = makeLeaf(makeAuthority("/CN=console"), { subject: "/CN=foreign" });
+
+  test("each has what is its own, and one that is ignored is that one alone", () => {
+    const others = secretNamed("other");
+    const both = [...pair(current), ...pair(next, others)];
+    expect(fatesOf(both)).toEqual([...behind, ...well]);
+    expect(fatesOf(both, { ignored: ["monitoring/other"] })).toEqual(behind);
+    // nobody of this cluster's, while somebody else is connected
+    const connected: Holder[] = [{ kind: "process", name: "scraper", unit: "a.service" }];
+    const strange = holding("tls.crt", foreign.certPem, foreign.keyPem);
+    expect(clientsOf(trusting([strange], { connected }), question).map(({ name }) => name)).toEqual([
+      "process scraper in a.service on master-1",
+    ]);
+  });
+
+  test("certificates in one file those count that are of this cluster: by them it is judged and named", () => {
+    expect(fatesOf([holding("all.pem", foreign.certPem + authorityOf(next))])).toEqual(well);
+    const mixed = holding("all.pem", foreign.certPem + clientOf(current).certPem, clientOf(current).keyPem);
+    expect(fatesOf([mixed])).toEqual(behind);
+    const [own] = certificatesIn(clientOf(current).certPem);
+    expect(clientsOf(trusting([mixed]), question)[0]?.details).toContain(
+      `(SHA-256 ${own?.fingerprint.slice(0, 16)})`,
+    );
+  });
+
+  test("masters one by whose clock the authority has ended is enough: nobody waits any more", () => {
+    const [master] = trusting(pair(current)).masters;
+    const later = master && { ...master, name: "master-2", holdings: [], operatorClock: 4_000_000_000 };
+    const masters = [master, later].flatMap((each) => each ?? []);
+    expect(clientsOf({ masters }, question).map((each) => [each.isBehind, each.isCutOff])).toEqual(listed);
+  });
+});
+
+test("what is said of a client: what it has; by an authority alone that it refuses etcd; without a key that nothing waits", () => {
+  const detailsOf = (holdings: readonly Holding[]) =>
+    clientsOf(trusting(holdings), question)[0]?.details.replaceAll(/ until \S+ \(SHA-256 \w+\)/g, "");
+  expect([
+    detailsOf([...pair(next), ca(next)]),
+    detailsOf([...pair(next), ca(current)]),
+    detailsOf([holding("tls.crt", clientOf(current).certPem)]),
+  ]).toEqual([
+    "tls.crt, ca.pem",
+    "tls.crt, ca.pem; ca.pem of an authority that goes in retire; by ca.pem alone it refuses etcd from issue or retire on",
+    "tls.crt; tls.crt of an authority that goes in retire; nothing waits for it, since it has no private key of these",
+  ]);
+});
+
 describe("the command", () => {
   const commandOf = (holdings: readonly Holding[]) => clientsOf(trusting(holdings), question)[0]?.command;
 
@@ -117,6 +165,24 @@ describe("the command", () => {
       `run on master-1, as root: cat ${pki}/ca.pem ${pki}/etcd-client.pem ${pki}/etcd-client-key.pem >/dev/null && ${kubectl} get secret etcd-client -n monitoring -o json | ` +
         `sed -e '/^    "data": {/,/^    }/!b' -f <(${edit("ca[.]pem", "ca.pem", "ca.pem")}; ${edit("tls[.]crt", "tls.crt", "etcd-client.pem")}; ${edit("tls[.]key", "tls.key", "etcd-client-key.pem")}) | ${kubectl} replace -f -`,
     );
+  });
+
+  test("has the paths that the master's processes use, and the layout's where they tell none", () => {
+    const [master] = trusting([]).masters;
+    const { "apiserver-etcd-client": _, "apiserver-etcd-ca": trust, ...files } = master?.files ?? {};
+    const moved = { ...files, ...(trust && { "apiserver-etcd-ca": { ...trust, path: "/moved/ca.pem" } }) };
+    const clients = clientsOf(trusting([ca(current), ...pair(current)], { files: moved }), question);
+    const pki = "/etc/kubernetes/pki/etcd";
+    expect(clients[0]?.command).toContain(
+      `: cat /moved/ca.pem ${pki}/etcd-client.pem ${pki}/etcd-client-key.pem >/dev/null`,
+    );
+    expect(clientCommands(clients)).toEqual([
+      `Secret monitoring/etcd-client needs the files of the new authority; ${clients[0]?.command}`,
+    ]);
+  });
+
+  test("is asked for by none that has all of what stays", () => {
+    expect(clientCommands(clientsOf(trusting([...pair(next), ca(next)]), question))).toEqual([]);
   });
 
   test("brings an authority alone to a Secret that has no more", () => {
@@ -142,6 +208,8 @@ describe("the command", () => {
     ],
     ["its name is none that Kubernetes allows", pair(current, secretNamed("a;id"))],
     ["a key's name is none", [{ ...ca(current), name: "ca' #" }]],
+    ["a key's name ends well", [{ ...ca(current), name: "' #ca.pem" }]],
+    ["one of its keys has such a name", [{ ...ca(current), name: "ca' #" }, ...pair(current)]],
     ["a process has it", pair(current, { kind: "process", name: "scraper", unit: "a.service" })],
   ])("is none where %s", (_, holdings) => {
     const clients = clientsOf(trusting(holdings), question);
@@ -163,6 +231,13 @@ describe("a process with a connection", () => {
     const earlier = certificatesIn(clientOf(current).certPem);
     expect(
       fatesOf([holding("key.pem", "", clientOf(current).keyPem, holder)], {}, { connected, earlier }),
+    ).toEqual(behind);
+    expect(
+      fatesOf(
+        [holding("key.pem", "", clientOf(current).keyPem, holder), { ...ca(current), holder }],
+        {},
+        { connected, earlier },
+      ),
     ).toEqual(behind);
     const unknown = trusting([], { connected });
     expect(clientNotices(unknown, clientsOf(unknown, question))).toEqual([

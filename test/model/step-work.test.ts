@@ -185,7 +185,7 @@ describe("what is written", () => {
   test("by a restore the backup's own bytes come back: a step has their rows' names alone, and Kubernetes' among them in retire", () => {
     const saved = (name: string) =>
       Object.fromEntries(ackLayout.map((row) => [row.id, fileOf(row, diskOf(next, name)[row.id] ?? "")]));
-    const found = { masters: well.masters.map((master) => ({ ...master, saved: saved(master.name) })) };
+    const found = changed(well, "master-2", ({ name }) => ({ saved: saved(name) }));
     const { restore } = decide(
       { found, cloud: undefined, last, now },
       { ...settings, restore: 3 },
@@ -207,6 +207,7 @@ describe("what is written", () => {
       next.authorities.etcd + current.authorities.etcd,
     );
     expect(steps["trust-master-2"]?.saved).toEqual([]);
+    expect(contentIn(steps["trust-master-1"], "etcd-ca")).toBe(current.authorities.etcd);
   });
 });
 
@@ -309,6 +310,25 @@ describe("Kubernetes' certificates", () => {
     expect(rowOf(old)).toEqual(moved && asReadBy(moved, "v1.16.9"));
     expect(rowOf(old)).not.toEqual(moved);
   });
+});
+
+test("a machine that is joining, or lacks a file that others have, is given it where the layout has it", () => {
+  const own = ackKubernetes.find(({ id }) => id === "apiserver");
+  const file: FoundFile = {
+    ...{ isPresent: true, isReadable: true, ownerAndMode: "root:root 644", publicKey: "-", certificates: [] },
+    ...{ path: "/in/use/apiserver.crt", realPath: "/in/use/apiserver.crt" },
+  };
+  const one = changed(well, "master-1", ({ files }) => ({ files: { ...files, apiserver: file } }));
+  const found = { masters: one.masters.slice(0, 2), joining: one.masters.slice(2) };
+  const pathIn = (args: Partial<ClusterArgs>, name: string) =>
+    told({ found, args })[name]?.rows.find(({ id }) => id === "apiserver")?.path;
+  expect(["verify-master-1", "verify-master-2", "issue-master-3"].map((name) => pathIn({}, name))).toEqual([
+    file.path,
+    own?.path,
+    own?.path,
+  ]);
+  // with a restore it has no backup of its own
+  expect(pathIn({ restore: 3 }, "issue-master-3")).toBe(own?.path);
 });
 
 test("what does not work is told by its address, until it is started", () => {

@@ -41,6 +41,8 @@ const inFound = { file: "components/model/found.ts" } as const;
 const inRenewals = { file: "components/model/renewals.ts" } as const;
 const inHandover = { file: "components/model/handover.ts" } as const;
 const inDrift = { file: "components/model/drift.ts" } as const;
+const inStepWork = { file: "components/model/step-work.ts" } as const;
+const inClients = { file: "components/model/clients.ts" } as const;
 const inSurvey = { file: "components/model/read-survey.ts" } as const;
 const inStatuses = { file: "components/model/certificate-status.ts" } as const;
 const inFaults = { file: "components/model/faults.ts" } as const;
@@ -477,5 +479,80 @@ export const equivalents: readonly Equivalent[] = [
     to: "false",
     because: "nothing is served on a port that is none",
     ...inDrift,
+  },
+  {
+    line: "return authority === undefined ? {}",
+    from: "authority === undefined",
+    to: "false",
+    because: "whoever asks for an authority that is not told, or is none, hears the same",
+    ...inHandover,
+  },
+  ...(["const joining = cluster.found.joining", "without: readonly string[] = []"] as const).map((line) => ({
+    line,
+    from: "[]",
+    because: "no master is called that",
+    ...inStepWork,
+  })),
+  {
+    line: "asReadBy({ ...row, path:",
+    from: '""',
+    because: "neither text is a version",
+    ...inStepWork,
+  },
+  ...(['signer.key === "state"', '"state"'] as const).map((from) => ({
+    line: 'signer === undefined || signer.key === "state"',
+    from,
+    because: "asked for the compiler alone: a key in the state lies on no master",
+    ...inStepWork,
+  })),
+  {
+    line: 'plan.kind === "sign" && plan.on === master',
+    from: 'plan.kind === "sign"',
+    to: "true",
+    because: "asked for the compiler alone: nothing else is on a master",
+    ...inStepWork,
+  },
+  ...(['""', "[]"] as const).map((from) => ({
+    file: "components/model/duration.ts",
+    line: "const [, count, unit =",
+    from,
+    because: "no unit is called that",
+  })),
+  {
+    file: "components/model/cloud.ts",
+    line: "override readonly name",
+    because: "it is told apart by its class",
+  },
+  {
+    line: "return first === undefined",
+    from: "first === undefined",
+    to: "false",
+    because: "asked for the compiler alone: what has words has a certificate that is known",
+    ...inClients,
+  },
+  ...(["rows.find((row) => row.id === id)?.path", '""'] as const).map((from) => ({
+    line: "const pathOf = (id: string) =>",
+    from,
+    because: "asked for the compiler alone: every layout has these rows",
+    ...inClients,
+  })),
+  ...(["files.some(([key =", "([key ="] as const).map((line) => ({
+    line,
+    from: '""',
+    because: "asked for the compiler alone: each has its key",
+    ...inClients,
+  })),
+  {
+    file: "components/model/certificate.ts",
+    line: "return (pem.match(block) ?? [])",
+    from: "[]",
+    because: "a text is no certificate",
+  },
+  {
+    file: "components/model/certificate.ts",
+    line: 'return address.includes(":") &&',
+    from: '":"',
+    to: '""',
+    because: "what has no colon is nothing between brackets",
   },
 ];
