@@ -61,10 +61,17 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
-    from: "        ! was_stale etcd || return 0\n",
+    from: "      if was_stale etcd && is_etcd_healthy; then return 0; fi\n",
     to: "",
     tests: "node/put-back.bats",
     test: "a process that serves is not restarted",
+  },
+  {
+    file: "components/node/lib/apply.sh",
+    from: '! member_answers "$ADDRESS" || may_restart etcd',
+    to: "! is_etcd_healthy || may_restart etcd",
+    tests: "node/members.bats",
+    test: "a put-back asks for quorum",
   },
   {
     file: "components/node/lib/apply.sh",

@@ -69,6 +69,27 @@ trust_both() {
   [ "$(<"$FAKE/events")" = '' ]
 }
 
+@test "a put-back asks for quorum before it restarts an etcd that answers, however ill it is otherwise" {
+  # it runs with another file than the one that is back, and no peer of it accepts its leaf
+  cp "$SUITE/stranger/ca.pem" "$FAKE/loaded-etcd/2379"
+  cp "$SUITE/new/ca.pem" "$(at etcd-ca)"
+  member_has 10.9.0.2 old new
+  call 'is_stale etcd && ! is_etcd_healthy && member_answers "$ADDRESS"' "$THREE"
+  mv "$FAKE/members/10.9.0.3" "$FAKE/gone"
+  call '! put_back_restart etcd
+    [ "$PROBLEM" = "a restart would lose quorum: 1 other members answer, the cluster has 3" ]' "$THREE"
+  [ "$(<"$FAKE/events")" = '' ]
+  mv "$FAKE/gone" "$FAKE/members/10.9.0.3"
+  call 'put_back_restart etcd || :' "$THREE"
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+  # one that does not answer has nothing to lose
+  rm -r "$FAKE/members/10.9.0.3"
+  : >"$FAKE/no-quorum"
+  cp "$SUITE/stranger/ca.pem" "$FAKE/loaded-etcd/2379"
+  call 'put_back_restart etcd || :' "$THREE"
+  [ "$(<"$FAKE/events")" = $'start etcd\nstart etcd' ]
+}
+
 @test "an API server that goes along with etcd is needed where another one is not ready: neither restarts" {
   local -r lost='real=$(declare -f write_files); eval "real_$real"
     write_files() { real_write_files && rm "$FAKE/members/10.9.0.3/api-ready"; }'

@@ -148,10 +148,9 @@ put_back_restart() {
   if is_out "$1" || ! is_stale "$1"; then return 0; fi
   case $1 in
     etcd)
-      if is_etcd_healthy; then
-        ! was_stale etcd || return 0
-        may_restart etcd || return 1
-      fi
+      if was_stale etcd && is_etcd_healthy; then return 0; fi
+      # a member that answers is one of a quorum, however ill it is otherwise
+      ! member_answers "$ADDRESS" || may_restart etcd || return 1
       restart_etcd
       ;;
     kube-apiserver)
