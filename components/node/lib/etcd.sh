@@ -138,6 +138,12 @@ etcd_problem() {
   PROBLEM=''
 }
 
+# is_client_accepted: by a new connection, since kube-apiserver keeps its own and readyz proves no leaf
+is_client_accepted() {
+  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -cert "$CLIENT_CERT" -key "$CLIENT_KEY" \
+    -CAfile "$CLIENT_CA" -verify 5 -verify_return_error)" = 200 ]
+}
+
 # is_peer_accepted_by ADDRESS: that member accepts this one's peer certificate, and this one's trust file its
 is_peer_accepted_by() {
   [ "$(tls_status "$1" "$ETCD_PEER_PORT" /version -CAfile "$PEER_CA" -cert "$PEER_CERT" \

@@ -54,12 +54,6 @@ refuse() {
   fail "$EXIT_UNHEALTHY" "Cannot verify: $*; run pulumi up again"
 }
 
-# is_client_accepted: by a new connection, since kube-apiserver keeps its own and readyz proves no leaf
-is_client_accepted() {
-  [ "$(tls_status "$ADDRESS" "$ETCD_CLIENT_PORT" /version -cert "$CLIENT_CERT" -key "$CLIENT_KEY" \
-    -CAfile "$CLIENT_CA" -verify 5 -verify_return_error)" = 200 ]
-}
-
 # verify_old_is_refused: a client leaf from a backup that is not under the wanted authority gets no answer
 verify_old_is_refused() {
   local folder certificate key tried=0
