@@ -746,6 +746,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/bin/survey.sh",
+    from: "    ! is_client_accepted || etcd_problem\n",
+    to: "",
+    tests: "node/members.bats",
+    test: "starts etcdctl four times",
+  },
+  {
+    file: "components/node/bin/survey.sh",
     from: "  refuse_recorded_input\n  require_etcdctl",
     to: "  require_etcdctl",
     tests: "node/survey.bats",

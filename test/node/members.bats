@@ -141,6 +141,53 @@ trust_both() {
   [ "$(grep -cx answers "$FAKE/stdout")" = 0 ]
 }
 
+# survey_of_three [ASSIGNMENTS]: what it prints is in $FAKE/stdout, what etcdctl was asked in $FAKE/argv
+survey_of_three() {
+  script survey "$THREE TELL_REACH=0"$'\n'"${1:-}" >"$FAKE/script"
+  : >"$FAKE/argv"
+  on_master bash -s <"$FAKE/script" >"$FAKE/stdout" 2>/dev/null 3>&-
+  [ "$(tail -n 1 "$FAKE/stdout")" = end ]
+}
+
+@test "a survey of a healthy member starts etcdctl four times" {
+  survey_of_three
+  diff <(sed -n 's/^etcdctl .*-key.pem //p' "$FAKE/argv") \
+    <(printf '%s\n' 'get /etcd-rotation/answers' 'endpoint status -w fields' 'alarm list' 'member list')
+  diff <(grep -x -e 'etcd .*' -e answers -e 'cluster .*' -e 'version .*' -e 'database .*' -e leader \
+    "$FAKE/stdout") - <<EXPECTED
+answers
+etcd healthy
+cluster 4242
+version 3.4.23
+database 20480
+leader
+EXPECTED
+  [ "$(grep -c '^member ' "$FAKE/stdout")" = 3 ]
+}
+
+@test "a survey asks a member that refuses it once more, and no further" {
+  cp "$SUITE/stranger/ca.pem" "$FAKE/loaded-etcd/2379"
+  survey_of_three 'ctl() { printf "%s\n" "${*:2}" >>"$FAKE/asked"; return 1; }'
+  [ "$(<"$FAKE/asked")" = 'endpoint status -w fields' ]
+  grep -qx 'etcd silent no status from https://10.9.0.1:2379' "$FAKE/stdout"
+  # its own word goes before a handshake that was lost
+  survey_of_three 'is_etcd_active() { false; }'
+  [ "$(grep -x -e answers -e 'etcd .*' -e 'database .*' "$FAKE/stdout" | tr '\n' ' ')" = \
+    'answers etcd stopped the unit etcd is not active database 20480 ' ]
+}
+
+@test "a survey tells the figures of an etcd that answers without its unit" {
+  survey_of_three 'is_etcd_active() { false; }'
+  diff <(grep -x -e 'etcd .*' -e answers -e 'cluster .*' -e 'database .*' -e leader "$FAKE/stdout") \
+    - <<EXPECTED
+answers
+etcd stopped the unit etcd is not active
+cluster 4242
+database 20480
+leader
+EXPECTED
+}
+
 @test "a step that is held writes and restarts nothing" {
   local before
   before=$(facts)

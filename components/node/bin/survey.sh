@@ -28,9 +28,16 @@ survey_other_processes() {
 
 survey_member() {
   local -r url=$(client_url "$ADDRESS")
-  local status leader size
+  local status='' leader size
+  MEMBER_STATUS='' PROBLEM='unasked'
   # one that does not even serve says nothing, and each question would wait for it
-  if ! survey_served "$ETCD_CLIENT_PORT" || ! status=$(ctl "$url" endpoint status -w fields); then
+  if survey_served "$ETCD_CLIENT_PORT"; then
+    # nor does one that refuses whoever asks; a judgement asks for the status itself
+    ! is_client_accepted || etcd_problem
+    status=$MEMBER_STATUS
+    [ -n "$status" ] || status=$(ctl "$url" endpoint status -w fields) || :
+  fi
+  if [ -z "$status" ]; then
     if is_etcd_active; then
       result "etcd silent no status from $url"
     else
@@ -38,7 +45,7 @@ survey_member() {
     fi
     return
   fi
-  etcd_problem
+  [ "$PROBLEM" != unasked ] || etcd_problem
   # a healthy member has answered
   if [ -z "$PROBLEM" ] || member_answers "$ADDRESS"; then result answers; fi
   [ -n "$PROBLEM" ] || PROBLEM=$(etcd_alarm)

@@ -102,10 +102,11 @@ no_etcd() {
 }
 
 # etcd_problem: sets PROBLEM to what is wrong with this member, a code and words, or to nothing when it is
-# healthy. /health alone stays true with bad peer certificates, hence the handshakes.
+# healthy; and MEMBER_STATUS to what it says of itself, if it was asked. /health alone stays true with bad
+# peer certificates, hence the handshakes.
 etcd_problem() {
   local -r url=$(client_url "$ADDRESS")
-  local statuses own status cluster address own_applied applied
+  local statuses status cluster address own_applied applied
   local -a others=()
   is_etcd_active || { PROBLEM=$(no_etcd); return; }
   PROBLEM="silent no linearizable read through $url"
@@ -115,14 +116,14 @@ etcd_problem() {
   statuses=$(ctl "$(client_urls "$ADDRESS" ${others[@]+"${others[@]}"})" endpoint status -w fields) || :
   PROBLEM="silent no status from $url"
   # those that serve and do not answer may have taken all of its time
-  own=$(printf '%s\n' "$statuses" | status_of "$ADDRESS") ||
-    own=$(ctl "$url" endpoint status -w fields) || return 0
-  cluster=$(printf '%s\n' "$own" | status_field ClusterID)
+  MEMBER_STATUS=$(printf '%s\n' "$statuses" | status_of "$ADDRESS") ||
+    MEMBER_STATUS=$(ctl "$url" endpoint status -w fields) || return 0
+  cluster=$(printf '%s\n' "$MEMBER_STATUS" | status_field ClusterID)
   PROBLEM="other-cluster cluster id $cluster, expected $CLUSTER_ID"
   [ -z "$CLUSTER_ID" ] || [ "$cluster" = "$CLUSTER_ID" ] || return 0
   PROBLEM='learner the member is a learner'
-  [ "$(printf '%s\n' "$own" | status_field IsLearner)" != true ] || return 0
-  own_applied=$(printf '%s\n' "$own" | status_field RaftAppliedIndex)
+  [ "$(printf '%s\n' "$MEMBER_STATUS" | status_field IsLearner)" != true ] || return 0
+  own_applied=$(printf '%s\n' "$MEMBER_STATUS" | status_field RaftAppliedIndex)
   for address in ${others[@]+"${others[@]}"}; do
     # one that does not answer, or knows no leader, is that member's problem; the quorum rule counts it
     status=$(printf '%s\n' "$statuses" | status_of "$address") || continue
