@@ -746,6 +746,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/bin/survey.sh",
+    from: 'flock -n -s "$STATE_DIR/$1" true',
+    to: 'flock -n "$STATE_DIR/$1" true',
+    tests: "node/lock.bats",
+    test: "two surveys at one moment",
+  },
+  {
+    file: "components/node/bin/survey.sh",
     from: "    ! is_client_accepted || etcd_problem\n",
     to: "",
     tests: "node/members.bats",

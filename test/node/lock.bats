@@ -52,6 +52,19 @@ hold() {
   grep -q ', at work trust attempt-7$' "$FAKE/facts"
 }
 
+@test "two surveys at one moment do not take each other for a step or a run" {
+  step PHASE=settle
+  printf '%s\n' '1795000000 etcd-rotation/production me@here pid 7' >"$(state)/claim"
+  script survey >"$FAKE/script"
+  # what flock runs: while the first survey looks at a lock, another one does
+  printf '%s\n' '#!/bin/bash' '[ -z "${INSIDE-}" ] || exit 0' \
+    'INSIDE=1 bash -s <"$FAKE/script" >>"$FAKE/others" 2>/dev/null' >"$FAKE/bin/true"
+  chmod +x "$FAKE/bin/true"
+  on_master bash -s <"$FAKE/script" >"$FAKE/first" 2>/dev/null 3>&-
+  [ "$(grep -cx end "$FAKE/others")" = 2 ]
+  diff <(grep -h -e '^lock ' -e '^claim ' "$FAKE/first" "$FAKE/others") /dev/null
+}
+
 @test "a child that outlives a killed step does not hold the lock" {
   hold 'phase_trust() { : >"$FAKE/inside"; printf "%s" "$$" >"$FAKE/main-pid"; sleep 1000; }'
   on_master bash -c 'kill -KILL "$(cat "$FAKE/main-pid")"'

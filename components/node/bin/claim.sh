@@ -18,7 +18,7 @@ main() {
   fi
   printf '%s %s\n' "$(date +%s)" "$CLAIM" >"$STATE_DIR/claim"
   # a script of an earlier run may still be at work, and a survey in the middle of it would soon be wrong
-  [ ! -f "$STATE_DIR/lock" ] || flock -w "$GATE_SECONDS" "$STATE_DIR/lock" true || :
+  [ ! -f "$STATE_DIR/lock" ] || flock -s -w "$GATE_SECONDS" "$STATE_DIR/lock" true || :
   leave_functions || {
     printf 'Cannot write %s/functions: %s\n' "$STATE_DIR" "$(df -h "$STATE_DIR" | tail -n 1)" >&2
     exit "$EXIT_PRECONDITION"

@@ -143,7 +143,7 @@ survey_state() {
 
 # is_free NAME: nobody holds that lock
 is_free() {
-  [ ! -f "$STATE_DIR/$1" ] || flock -n "$STATE_DIR/$1" true
+  [ ! -f "$STATE_DIR/$1" ] || flock -n -s "$STATE_DIR/$1" true
 }
 
 # refuse_recorded_input: sudo's log_input would write the keys that come over standard input to a disk; of
