@@ -54,6 +54,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
+    from: 'cause=$(logs_of "$AILING")',
+    to: "cause=$(etcd_logs)",
+    tests: "node/put-back.bats",
+    test: "where one is told to look",
+  },
+  {
+    file: "components/node/lib/apply.sh",
     from: '[ "$free" -ge 16384 ]',
     to: '[ "$free" -ge 1 ]',
     tests: "node/members.bats",

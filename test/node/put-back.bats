@@ -72,6 +72,41 @@ facts() {
   cmp "$FAKE/loaded-etcd/2379" "$SUITE/new/ca.pem"
 }
 
+# failing COMMANDS: run after the files have been written, in place of what follows if they fail
+failing() {
+  printf '%s\n' 'real=$(declare -f write_files); eval "real_$real"' \
+    "write_files() { real_write_files && $1; }"
+}
+
+@test "what has failed decides where one is told to look" {
+  local -r pods='/var/log/pods/kube-system_kube-apiserver-*/ and journalctl -u kubelet'
+  step "$(want_set new etcd-ca)"$'\n'"$(failing false)"
+  expect_code 5
+  expect_says 'a file could not be written; the previous files are back'
+  expect_says 'master-1 is healthy. See the lines above and df -h there,'
+  # kube-apiserver, which goes along with etcd, and comes back with the files
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"$'\n'"$(failing ': >"$FAKE/api-not-ready"')"'
+    real=$(declare -f journal_put_back); eval "real_$real"
+    journal_put_back() { rm "$FAKE/api-not-ready"; real_journal_put_back; }'
+  expect_code 5
+  expect_says 'kube-apiserver: kube-apiserver has no new process that is ready; the previous files are back'
+  expect_says "master-1 is healthy. See $pods there,"
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"$'\n'"$(failing ': >"$FAKE/api-not-ready"')"
+  expect_code 6
+  expect_says "See $pods there,"
+  rm "$FAKE/api-not-ready"
+  # one that does not even end
+  step "$(want_set new apiserver-etcd-ca)"$'\n''end_process() { return 1; }'
+  expect_code 5
+  expect_says 'Cannot finish trust: kube-apiserver: kube-apiserver does not end; putting back'
+  # and etcd, which kube-apiserver has gone along with
+  : >"$FAKE/etcd-does-not-start"
+  step "$(want_set new etcd-ca apiserver-etcd-ca)"
+  expect_code 6
+  expect_says 'etcd: no new process: the unit etcd is failed, its last result failed; putting back'
+  expect_says 'See journalctl -u etcd there,'
+}
+
 @test "issue puts back leaves that etcd does not serve" {
   step "PHASE=trust"$'\n'"$(want_both)"
   expect_code 0

@@ -95,11 +95,16 @@ restart_pods() {
     old[$each]=$(identity "$each")
     if [ -z "${old[$each]}" ] || is_back_off_possible "$each" "${old[$each]}"; then must_forget=1; fi
   done
-  for each in "$@"; do end_process "${old[$each]}" || return 1; done
+  for each in "$@"; do
+    PROBLEM="$each does not end" AILING=$each
+    end_process "${old[$each]}" || return 1
+  done
   for each in "$@"; do
     [ -n "$must_forget" ] || wait_until 4 has_new_process "$each" "${old[$each]}" || must_forget=1
   done
-  [ -z "$must_forget" ] || timeout 60 systemctl restart "$KUBELET_UNIT"
+  [ -n "$must_forget" ] || return 0
+  PROBLEM="systemctl restart $KUBELET_UNIT failed" AILING=kubelet
+  timeout 60 systemctl restart "$KUBELET_UNIT"
 }
 
 # restart_api_server: with a drain (one SIGTERM alone drains far beyond the 10 s after which controller
@@ -114,7 +119,7 @@ restart_api_server() {
 
 # see_new_api OLD: it is ready and noted, in a process other than OLD (an identity)
 see_new_api() {
-  PROBLEM='kube-apiserver has no new process that is ready'
+  PROBLEM='kube-apiserver has no new process that is ready' AILING=kube-apiserver
   wait_until "$GATE_SECONDS" is_new_api_ready "$1" || return 1
   record_start kube-apiserver
 }

@@ -10,7 +10,7 @@ apply_files() {
     fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
   write_files || put_back 'a file could not be written'
   for component in $PHASE_COMPONENTS; do
-    restart_stale "$component" || put_back "$component: ${PROBLEM:-not healthy}"
+    restart_stale "$component" || put_back "$AILING: ${PROBLEM:-not healthy}"
   done
   # a phase that has found nothing to do has only looked, and has done so when it began
   [ "$PHASE$WRITTEN$RESTARTED" != trust00 ] || [ -d "$STATE_DIR/journal" ] || return 0
@@ -55,7 +55,7 @@ record_fresh_components() {
 
 # restart_stale COMPONENT: at most one restart
 restart_stale() {
-  PROBLEM=''
+  PROBLEM='' AILING=$1
   if is_out "$1" || ! is_stale "$1"; then return 0; fi
   is_expected "$1" || return 0
   case $1 in etcd | kube-apiserver) wait_for_balancer ;; esac
@@ -96,13 +96,13 @@ may_restart() {
 
 # pass_gate: what worked here works; what is out is not waited for
 pass_gate() {
-  PROBLEM=''
+  PROBLEM='' AILING=etcd
   if ! is_out etcd; then
     wait_until "$GATE_SECONDS" is_etcd_healthy || return 1
     # etcd reads its leaves at each handshake
     if [ "$PHASE" = issue ]; then wait_until "$HEALTH_SECONDS" are_leaves_served || return 1; fi
   fi
-  PROBLEM='kube-apiserver is not ready'
+  PROBLEM='kube-apiserver is not ready' AILING=kube-apiserver
   is_out kube-apiserver || wait_until "$GATE_SECONDS" is_api_ready || return 1
   # kube-apiserver looks for new files at least once a minute
   if [ "$PHASE" = retire ]; then wait_until "$GATE_SECONDS" is_kubernetes_well || return 1; fi
@@ -111,9 +111,10 @@ pass_gate() {
 
 # put_back REASON: the journal's bytes, the restarts that they need, the gate again; always ends the step
 put_back() {
+  local -r cause=$(logs_of "$AILING")
   say "Cannot finish $PHASE: $1; putting back what was there before"
   if [ ! -d "$STATE_DIR/journal" ]; then
-    fail "$EXIT_UNHEALTHY" "nothing had been changed; see $(etcd_logs) on $MASTER, then run pulumi up again"
+    fail "$EXIT_UNHEALTHY" "nothing had been changed; see $cause on $MASTER, then run pulumi up again"
   fi
   # a journal of a retire step that was killed has more readers than this phase
   [ "$(cat "$STATE_DIR/journal/phase" 2>/dev/null)" != retire ] || PHASE_COMPONENTS=$COMPONENTS
@@ -129,11 +130,21 @@ put_back() {
   if put_back_restarts && pass_gate; then
     journal_drop || :
     fail "$EXIT_PUT_BACK" "Cannot finish $PHASE: $1; the previous files are back and $MASTER is healthy." \
-      "See $(etcd_logs) there, fix the cause, then run pulumi up again"
+      "See $cause there, fix the cause, then run pulumi up again"
   fi
   fail "$EXIT_PUT_BACK_UNHEALTHY" "Cannot finish $PHASE: $1; the previous files are back," \
     "and $MASTER is still unhealthy: ${PROBLEM:-unknown}. They are kept in $STATE_DIR/journal." \
-    "See $(etcd_logs) there, fix the cause, then run pulumi up again"
+    "See $(logs_of "$AILING") there, fix the cause, then run pulumi up again"
+}
+
+# logs_of COMPONENT: where its words are, to go after "See"; of none, what a write has said
+logs_of() {
+  case $1 in
+    '') printf 'the lines above and df -h' ;;
+    etcd) etcd_logs ;;
+    kubelet) printf 'journalctl -u %s' "$KUBELET_UNIT" ;;
+    *) printf '/var/log/pods/kube-system_%s-*/ and journalctl -u %s' "$1" "$KUBELET_UNIT" ;;
+  esac
 }
 
 # put_back_restarts: of every component that this phase may have restarted
@@ -145,6 +156,7 @@ put_back_restarts() {
 # put_back_restart COMPONENT: so that it runs with the files that are back. One that is out already may be
 # restarted at once; one that serves only when the others can do without it.
 put_back_restart() {
+  AILING=$1
   if is_out "$1" || ! is_stale "$1"; then return 0; fi
   case $1 in
     etcd)

@@ -263,6 +263,7 @@ restart_etcd() {
   PROBLEM=$(no_new_etcd)
   begin_etcd || return 1
   if [ -n "$along" ] && is_etcd_unit; then restart_pods kube-apiserver || return 1; fi
+  AILING=etcd
   wait_until "$GATE_SECONDS" is_new_etcd_healthy "$old" || return 1
   record_start etcd || return 1
   [ -z "$along" ] || is_out kube-apiserver || see_new_api "$api" || return 1
