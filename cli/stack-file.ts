@@ -124,26 +124,43 @@ export interface LoginOverride {
 
 /**
  * The settings of a stack without Pulumi and without the stack's password.
- * @throws Error naming the file or the keys, what was seen and what is allowed
+ * @throws CommandError (bad usage) naming the file or the keys, what was seen and what is allowed
  */
 export function settingsFor(program: Program, login: LoginOverride): Settings {
   if (login.key !== undefined) {
     // the stack file is not what names it
     readText(login.key.replace(/^~(?=\/)/, homedir()), `--key "${login.key}"`, "a private key");
   }
-  return checkSettings(withLogin(writtenIn(program), program.stack, login), program.stack);
+  return checked(withLogin(writtenIn(program), program.stack, login), program);
 }
 
 /** The settings but for the way in, where it does not matter: it may be encrypted. */
 export function settingsWithoutLogin(program: Program): Settings {
-  return checkSettings({ ...writtenIn(program), ssh: { agent: true } }, program.stack);
+  return checked({ ...writtenIn(program), ssh: { agent: true } }, program);
 }
 
-/** The window of a stack, whatever else its file holds; undefined without one. @throws SettingsError when there is one that cannot be read */
+/** @throws CommandError (bad usage) naming the keys, what was seen and what is allowed */
+function checked(values: Record<string, unknown>, { project, stack }: Program): Settings {
+  const clusters = Object.entries(values).flatMap(([key, value]) =>
+    isObject(value) && "masters" in value ? key : [],
+  );
+  if (clusters.length > 0 && values["masters"] === undefined) {
+    throw CommandError.usage(
+      `Cannot use the stack file of ${stack}: it has several clusters (${clusters.join(", ")}); expected the settings of one. What takes such a stack: pulumi, plan, report, fleet preview, fleet up`,
+    );
+  }
+  try {
+    return checkSettings(values, stack, `${project}:`);
+  } catch (error) {
+    throw error instanceof SettingsError ? CommandError.usage(error.message, error) : error;
+  }
+}
+
+/** The window of a stack, whatever else its file holds; undefined without one. @throws CommandError (bad usage) when there is one that cannot be read */
 export function readWindow(program: Program): Window | undefined {
   const { data, error } = window.optional().safeParse(writtenIn(program)["window"]);
   if (error !== undefined) {
-    throw new SettingsError(
+    throw CommandError.usage(
       `Cannot read the window in ${program.stackFile}: ${error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
     );
   }
@@ -167,7 +184,7 @@ export async function settingsWithKeys(engine: Engine, program: Program): Promis
   const file = readStackFile(program);
   const written = settingsIn(file, program);
   if (!holdsSecret(written)) {
-    return checkSettings(written, program.stack);
+    return checked(written, program);
   }
   const env = await passphraseFor(secretsProviderIn(file)).catch((cause: unknown) => {
     if (cause instanceof CommandError && cause.code === exitCodes.declined) {
@@ -181,14 +198,14 @@ export async function settingsWithKeys(engine: Engine, program: Program): Promis
   const text = await engine
     .with({ env })
     .read("decrypt the settings", "config", "--json", "--show-secrets", "--stack", program.stack);
-  return checkSettings(projectSettings(decrypted.parse(JSON.parse(text)), program.project), program.stack);
+  return checked(projectSettings(decrypted.parse(JSON.parse(text)), program.project), program);
 }
 
 function writtenIn(program: Program): Record<string, unknown> {
   return settingsIn(readStackFile(program), program);
 }
 
-/** The settings with the caller's way to log in. @throws SettingsError when the file's own is encrypted and there is no other */
+/** The settings with the caller's way to log in. @throws CommandError (bad usage) when the file's own is encrypted and there is no other */
 function withLogin(
   values: Record<string, unknown>,
   stack: string,
@@ -221,7 +238,7 @@ function ownLogin(
   const [encrypted] =
     Object.entries({ privateKey, passphrase, password }).find(([, value]) => isSecret(value)) ?? [];
   if (encrypted !== undefined) {
-    throw new SettingsError(
+    throw CommandError.usage(
       `Cannot read ${name}.${encrypted} of ${stack}: it is encrypted, and the stack's password is not asked for here; expected privateKeyPath or agent: true there, or --agent, or --key <file>`,
     );
   }

@@ -12,7 +12,7 @@ export function readSettings(key?: string): Settings {
   const all = projectSettings(pulumi.runtime.allConfig(), project);
   try {
     return key === undefined
-      ? checkSettings(all, pulumi.getStack())
+      ? checkSettings(all, pulumi.getStack(), `${project}:`)
       : checkSettings(all[key], pulumi.getStack(), `${project}:${key}`);
   } catch (error) {
     // a RunError has no cause, and its message is all that Pulumi shows

@@ -11,10 +11,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { Engine } from "../../cli/engine.ts";
 import { writeAtomically } from "../../cli/files.ts";
 import { inParallel } from "../../cli/in-parallel.ts";
 import { chooseStacks, programOf, readProject, stackNames } from "../../cli/project.ts";
-import { readWindow, settingsFor } from "../../cli/stack-file.ts";
+import { readWindow, settingsFor, settingsWithKeys, settingsWithoutLogin } from "../../cli/stack-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "cli test "));
 writeFileSync(join(folder, "Pulumi.yaml"), "name: etcd-rotation\nstackConfigDir: stacks\n");
@@ -108,6 +109,37 @@ describe("a stack file", () => {
       port: 2222,
       agent: false,
     });
+  });
+
+  test("that cannot be used is bad usage for every command, and its keys are told as they stand in it", async () => {
+    const own = { ...project, project: "mine" };
+    writeFileSync(
+      join(folder, "stacks", "Pulumi.wrong.yaml"),
+      'config:\n  mine:rotation: ""\n  mine:window: { from: "9" }\n',
+    );
+    const wrong = programOf(own, "wrong");
+    const told = expect.objectContaining({
+      code: 3,
+      message: expect.stringContaining("\n  mine:rotation: expected 1 to 48 letters"),
+    });
+    expect(() => settingsFor(wrong, noLogin)).toThrow(told);
+    expect(() => settingsWithoutLogin(wrong)).toThrow(told);
+    await expect(settingsWithKeys(new Engine({ folder }), wrong)).rejects.toThrow(told);
+    expect(() => readWindow(wrong)).toThrow(expect.objectContaining({ code: 3 }));
+    expect(() => settingsFor(programOf(project, "secret"), noLogin)).toThrow(
+      expect.objectContaining({ code: 3 }),
+    );
+  });
+
+  test("of several clusters is told as such", () => {
+    writeFileSync(
+      join(folder, "stacks", "Pulumi.several.yaml"),
+      "config:\n  etcd-rotation:prod: { rotation: a, masters: [] }\n  etcd-rotation:dev: { masters: [] }\n",
+    );
+    expect(() => settingsFor(programOf(project, "several"), noLogin)).toThrow(
+      "Cannot use the stack file of several: it has several clusters (prod, dev); expected the settings of one. What takes such a stack: pulumi, plan, report, fleet preview, fleet up",
+    );
+    expect(readWindow(programOf(project, "several"))).toBeUndefined();
   });
 
   test.each(["/nowhere/id", ""])('is not blamed for what --key "%s" does not have', (key) => {
