@@ -1,6 +1,9 @@
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 
 const root = join(import.meta.dirname, "..", "..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -64,6 +67,22 @@ test("mktemp takes every template that the pages give it: without a folder, the 
   ].map(([, template = ""]) => template);
   expect(templates.length).toBeGreaterThan(0);
   expect(templates.filter((template) => !/XXX/.test(template))).toEqual([]);
+});
+
+test("the job of docs/fleet.md that asks which clusters are due fails with fleet matrix, and hands on what it has listed", () => {
+  const [, text = ""] = /^```yaml\n(jobs:\n.*?)^```$/ms.exec(read("docs/fleet.md")) ?? [];
+  const steps: { id?: string; run?: string }[] = parse(text).jobs.due.steps;
+  const script = steps.find(({ id }) => id === "due")?.run ?? "";
+  const folder = mkdtempSync(join(tmpdir(), "matrix-job-"));
+  const output = join(folder, "output");
+  for (const code of [0, 3]) {
+    writeFileSync(join(folder, "npx"), `#!/bin/sh\necho '{"include":[]}'\nexit ${code}\n`, { mode: 0o755 });
+    writeFileSync(output, "");
+    const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}`, GITHUB_OUTPUT: output };
+    const { status } = spawnSync("bash", ["-e", "-c", script], { env });
+    expect([status, readFileSync(output, "utf8")]).toEqual([code, 'matrix={"include":[]}\n']);
+  }
+  rmSync(folder, { recursive: true });
 });
 
 /** The anchors that GitHub gives a page's headings. */
