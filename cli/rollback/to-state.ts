@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, errorIn } from "../engine.ts";
+import { writeAtomically } from "../files.ts";
 import type { Program } from "../project.ts";
 import {
   type Change,
@@ -170,9 +171,17 @@ function fileOf(to: string, entries: readonly HistoryEntry[], stack: string): st
 function saveState({ project, stack }: Program, text: string, now: Date): string {
   const states = process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state");
   const folder = join(states, "etcd-rotation", "saved-states", project, stack);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${now.toISOString().replaceAll(":", "-")}.json`);
-  writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // whole or not at all: half a state would look like one
+    writeAtomically(file, text, 0o600);
+  } catch (error) {
+    throw CommandError.failed(
+      `Cannot save the present state: ${messageOf(error)}. Nothing was changed`,
+      error,
+    );
+  }
   return file;
 }
 

@@ -1,5 +1,6 @@
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -157,6 +158,20 @@ describe("nothing is changed", () => {
       stderr: "Cannot go back: the preview has failed. Nothing was changed.",
     });
     expect(stdout).toContain("the program was told to fail");
+  });
+
+  test("when the present state cannot be saved", async () => {
+    const states = join(folder, "xdg-full");
+    const place = join(states, "etcd-rotation", "saved-states", "etcd-rotation");
+    mkdirSync(place, { recursive: true });
+    // a file in the folder's place, since a full disk needs root
+    writeFileSync(join(place, "prod"), "");
+    const { code, stderr } = await changingNothing(() =>
+      stack.rollback(["--to", "1", "--yes"], { XDG_STATE_HOME: states }),
+    );
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^Cannot save the present state: EEXIST: .*\. Nothing was changed\n$/);
+    expect(readdirSync(place)).toEqual(["prod"]);
   });
 
   test("with the wrong passphrase", async () => {
