@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { State } from "../../components/model/certificate-status.ts";
-import { CommandError } from "../command-error.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 import type { FleetOptions, FleetRunOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inParallel } from "../in-parallel.ts";
@@ -55,7 +55,14 @@ export async function fleetRun(
   const logFolder = resolve(
     logs ?? join(project.folder, ".fleet", new Date().toISOString().replaceAll(":", "")),
   );
-  mkdirSync(logFolder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(logFolder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw CommandError.usage(
+      `Cannot make the folder ${logFolder} for the logs: ${messageOf(error)}; expected one that can be made, or another: --logs <folder>. Nothing was begun`,
+      error,
+    );
+  }
   const { signal, isWanted: isInterrupted } = catchInterrupts();
   // outside its window a stack waits, and keeps no other from being updated
   const refusal = (stack: string) => windowRefusalOf(programOf(project, stack));

@@ -88,6 +88,10 @@ test.each([
   [["report", "x", "--cwd", folder], "Cannot find the stack file of x; expected a, b"],
   [["report", "a", "--rollout", "0", "--cwd", folder], "expected the number of a rollout"],
   [["backups", "--cwd", folder], "Cannot choose a stack: none was given; expected a, b"],
+  [
+    ["fleet", "preview", "a", "--logs", join(folder, "Pulumi.yaml"), "--cwd", folder],
+    "Cannot make the folder .*Pulumi.yaml for the logs: EEXIST: .*; expected one that can be made, or another: --logs <folder>. Nothing was begun",
+  ],
   [["status", "--cwd", join(folder, "stacks")], "expected a Pulumi program's folder"],
   [["stat"], "unknown command 'stat'\\n\\(Did you mean status\\?\\)\nRun with --help"],
 ])("%j is bad usage for every command", (args, message) => {
