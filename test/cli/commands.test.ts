@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -139,5 +148,36 @@ describe("what cannot be written", () => {
     child.stdout.destroy();
     child.stderr.destroy();
     expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(expected);
+  });
+});
+
+describe("an older Node.js ends with 3 and its version, before anything is read that it cannot", () => {
+  const older =
+    'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.9.0"});Object.defineProperty(process,"version",{value:"v20.9.0"})';
+  const cli = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
+  const end = (program: string) => {
+    const { status, stderr } = spawnSync(process.execPath, ["--import", older, program], {
+      encoding: "utf8",
+    });
+    return { status, stderr };
+  };
+
+  test("in a checkout", () => {
+    expect(end(cli)).toEqual({
+      status: 3,
+      stderr:
+        "Cannot run from sources with Node.js v20.9.0; expected 22.18 or newer, which npm ci puts into node_modules. Run: npx etcd-rotation\n",
+    });
+  });
+
+  test("in a package", () => {
+    const own = join(folder, "package");
+    mkdirSync(join(own, "cli"), { recursive: true });
+    writeFileSync(join(own, "package.json"), '{ "type": "module" }\n');
+    copyFileSync(cli, join(own, "cli", "etcd-rotation.js"));
+    expect(end(join(own, "cli", "etcd-rotation.js"))).toEqual({
+      status: 3,
+      stderr: "Cannot run with Node.js v20.9.0; expected 22.18 or newer\n",
+    });
   });
 });
