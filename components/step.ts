@@ -1,6 +1,6 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { remoteShell } from "./survey/survey.ts";
+import { remoteShell } from "./survey/ssh.ts";
 import { valueIfKnown } from "./value-if-known.ts";
 
 export interface StepArgs {

@@ -7,7 +7,7 @@ import { printable } from "../../components/model/text.ts";
 import { keptAuthorities } from "../../components/model/trust.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
-import { remoteShell, takeSurvey } from "../../components/survey/survey.ts";
+import { takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import { checkSettings } from "../../stacks/settings.ts";
 import { CommandError, messageOf } from "../command-error.ts";
@@ -19,19 +19,14 @@ const lookMilliseconds = 60_000;
 
 /** @throws Error when the machine cannot be looked at */
 export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
-  const { code, stdout, stderr } = await runOverSsh(
-    access,
-    bastion,
-    remoteShell(access.user),
-    lookScript(),
-    lookMilliseconds,
-  ).catch((error: unknown) => {
+  const answer = await runOverSsh(access, bastion, lookScript(), lookMilliseconds).catch((error: unknown) => {
     // there is no stack file yet
     throw CommandError.failed(
       messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"),
       error,
     );
   });
+  const { code, stdout, stderr } = answer;
   if (code !== 0) {
     const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
     throw new Error(

@@ -4,7 +4,7 @@ import { assignments } from "../../components/model/shell.ts";
 import { renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { plainScript } from "../../components/node/scripts.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
-import { remoteShell, type SurveyTarget } from "../../components/survey/survey.ts";
+import type { SurveyTarget } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Engine } from "../engine.ts";
 import { settled } from "../in-parallel.ts";
@@ -33,13 +33,8 @@ export async function askForBackups(
   { access, bastion, data }: SurveyTarget,
   action: Action,
 ): Promise<string> {
-  const { code, stdout, stderr } = await runOverSsh(
-    access,
-    bastion,
-    remoteShell(access.user),
-    backupsScript(data, action),
-    answerMilliseconds,
-  );
+  const script = backupsScript(data, action);
+  const { code, stdout, stderr } = await runOverSsh(access, bastion, script, answerMilliseconds);
   if (code !== 0) {
     // the steps' own words tell to run pulumi up again
     const message = stderr.trim().slice(-400).replace(", then run pulumi up again", "");

@@ -5,7 +5,7 @@ import { renderStepData } from "../model/step-data.ts";
 import { claimScript } from "../node/scripts.ts";
 import { type Running, startOverSsh } from "./ssh.ts";
 import { UnreachableError } from "./ssh-errors.ts";
-import { remoteShell, type SurveyTarget } from "./survey.ts";
+import type { SurveyTarget } from "./survey.ts";
 
 /** A master lets go of a run that has been silent for so long. */
 const claimSeconds = 30;
@@ -57,7 +57,7 @@ function claim({ access, bastion, data }: SurveyTarget, name: string, probes: bo
       assignments({ CLAIM_SECONDS: claimSeconds, PROBE: probes ? 1 : 0 }),
   );
   const patience = { firstLineSeconds: gateSeconds + 2 * claimSeconds, signSeconds: claimSeconds / 3 };
-  return startOverSsh(access, bastion, remoteShell(access.user), script, patience);
+  return startOverSsh(access, bastion, script, patience);
 }
 
 /** Who runs this, for the other one to ask. */

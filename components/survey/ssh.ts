@@ -12,64 +12,65 @@ export interface Answer {
   readonly stderr: string;
 }
 
-/** Of each of a command's two outputs: far more than any script here has to say. */
+/** Of each of a script's two outputs: far more than any script here has to say. */
 const mostBytes = 8 << 20;
 
+/** How a script is run: as root, from standard input, so that nothing of it is in an argument. */
+export function remoteShell(user: string): string {
+  return user === "root" ? "bash -s" : "sudo -n bash -s";
+}
+
 /**
- * Runs one command over one connection, with `input` on its standard input.
+ * Runs one script over one connection.
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
 export async function runOverSsh(
   target: Access,
   bastion: Access | undefined,
-  command: string,
-  input: string,
+  script: string,
   timeoutMilliseconds: number,
 ): Promise<Answer> {
   const { result, socket } = await open<Answer>(
     target,
     bastion,
-    command,
     timeoutMilliseconds / 1000,
     ({ stream, stdout, stderr }, resolve) => {
       stream.on("close", (code: number | null) =>
         resolve({ code: code ?? undefined, stdout: stdout(), stderr: printable(stderr()) }),
       );
-      stream.end(input);
+      stream.end(script);
     },
   );
   socket.destroy();
   return result;
 }
 
-/** A command that goes on until `end`, or until this process ends, which it does not keep from ending. */
+/** A script that goes on until `end`, or until this process ends, which it does not keep from ending. */
 export interface Running {
   readonly firstLine: string;
   end(): void;
 }
 
-/** How long the first line may take, and how often the command gets a sign of life. */
+/** How long the first line may take, and how often the script gets a sign of life. */
 export interface Patience {
   readonly firstLineSeconds: number;
   readonly signSeconds: number;
 }
 
 /**
- * Starts a command with `input` on its standard input, and a line more every few seconds; resolves with its first line.
+ * Starts a script, with a line more on its standard input every few seconds; resolves with its first line.
  * @throws Error `Cannot connect to <host>: …` with the way out; then nothing of it is left
  */
 export async function startOverSsh(
   target: Access,
   bastion: Access | undefined,
-  command: string,
-  input: string,
+  script: string,
   patience: Patience,
 ): Promise<Running> {
   const { firstLineSeconds, signSeconds } = patience;
   const { result, socket } = await open<string>(
     target,
     bastion,
-    command,
     firstLineSeconds,
     ({ stream, stdout, stderr, fail }, resolve) => {
       stream.on("data", () => {
@@ -79,7 +80,7 @@ export async function startOverSsh(
         }
       });
       stream.once("close", () => fail(printable(stderr()).trim().slice(-400)));
-      stream.write(input);
+      stream.write(script);
       setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
     },
   );
@@ -87,7 +88,7 @@ export async function startOverSsh(
   return { firstLine: result, end: () => socket.destroy() };
 }
 
-/** A command that runs, and what it has printed so far. */
+/** A shell that runs, and what it has printed so far. */
 interface Started {
   readonly stream: ClientChannel;
   readonly stdout: () => string;
@@ -95,11 +96,10 @@ interface Started {
   readonly fail: (what: string) => void;
 }
 
-/** Logs in and starts a command; `use` says when there is a result. Leaves no socket behind when there is none in time. */
+/** Logs in and starts a shell; `use` says when there is a result. Leaves no socket behind when there is none in time. */
 async function open<Result>(
   target: Access,
   bastion: Access | undefined,
-  command: string,
   seconds: number,
   use: (started: Started, resolve: (result: Result) => void) => void,
 ): Promise<{ readonly result: Result; readonly socket: Socket }> {
@@ -109,7 +109,7 @@ async function open<Result>(
   const fail = (what: string) => reject(refusal(what));
   client.once("close", () => fail("the connection was cut"));
   try {
-    client.exec(command, (error, stream) => {
+    client.exec(remoteShell(target.user), (error, stream) => {
       if (error !== undefined) {
         fail(printable(error.message));
         return;

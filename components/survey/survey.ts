@@ -54,22 +54,11 @@ async function look(target: SurveyTarget): Promise<FoundMaster> {
 async function lookOnce({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
   const { rows } = data;
   const started = Date.now();
-  const answer = await runOverSsh(
-    access,
-    bastion,
-    remoteShell(access.user),
-    surveyScript(renderStepData(data)),
-    surveyMilliseconds,
-  );
+  const answer = await runOverSsh(access, bastion, surveyScript(renderStepData(data)), surveyMilliseconds);
   if (answer.code !== 0) {
     throw new Error(
       `Cannot survey ${data.master.name}: exit code ${answer.code ?? "unknown"}: ${answer.stderr.trim().slice(-400)}${access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`}`,
     );
   }
   return parseSurvey(data.master.name, answer.stdout, rows, Math.round((started + Date.now()) / 2000));
-}
-
-/** How a script is run: as root, from standard input, so that nothing of it is in an argument. */
-export function remoteShell(user: string): string {
-  return user === "root" ? "bash -s" : "sudo -n bash -s";
 }
