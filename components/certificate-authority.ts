@@ -29,7 +29,7 @@ export class CertificateAuthority extends pulumi.ComponentResource {
   constructor(name: string, args: CertificateAuthorityArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:CertificateAuthority", name, {}, options);
     const own = { parent: this, replacementTrigger: args.rotation };
-    const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), own);
+    const key = new tls.PrivateKey(`${name}-key`, keyArgs[args.algorithm], own);
     // distinct for every key: OpenSSL picks the first of two authorities with one subject
     const subject = {
       commonName: `${args.commonName} ${args.rotation}`,
@@ -87,19 +87,10 @@ export class CertificateAuthority extends pulumi.ComponentResource {
 const authorityUses = ["cert_signing", "crl_signing", "digital_signature"];
 
 /** Arguments of `tls.PrivateKey` for an algorithm. */
-export function keyArgs(algorithm: KeyAlgorithm): tls.PrivateKeyArgs {
-  switch (algorithm) {
-    case "ECDSA-P256":
-      return { algorithm: "ECDSA", ecdsaCurve: "P256" };
-    case "ECDSA-P384":
-      return { algorithm: "ECDSA", ecdsaCurve: "P384" };
-    case "RSA-2048":
-      return { algorithm: "RSA", rsaBits: 2048 };
-    case "RSA-3072":
-      return { algorithm: "RSA", rsaBits: 3072 };
-    case "RSA-4096":
-      return { algorithm: "RSA", rsaBits: 4096 };
-    default:
-      return algorithm satisfies never;
-  }
-}
+export const keyArgs: Readonly<Record<KeyAlgorithm, tls.PrivateKeyArgs>> = {
+  "ECDSA-P256": { algorithm: "ECDSA", ecdsaCurve: "P256" },
+  "ECDSA-P384": { algorithm: "ECDSA", ecdsaCurve: "P384" },
+  "RSA-2048": { algorithm: "RSA", rsaBits: 2048 },
+  "RSA-3072": { algorithm: "RSA", rsaBits: 3072 },
+  "RSA-4096": { algorithm: "RSA", rsaBits: 4096 },
+};

@@ -5,7 +5,7 @@ import { LeafCertificate } from "./leaf-certificate.ts";
 import { foundLeaf, sansOf, subjectOf } from "./model/checks.ts";
 import { previousKeys } from "./model/decision.ts";
 import { leafProfiles } from "./model/layout/leaves.ts";
-import type { Authority, Leaf } from "./model/layout/rows.ts";
+import { type Authority, byLeaf, type Leaf } from "./model/layout/rows.ts";
 import { layouts } from "./model/layout/tables.ts";
 
 export type Authorities = Readonly<Record<Authority, CertificateAuthority>>;
@@ -52,14 +52,7 @@ export function makeLeaves(
     return new LeafCertificate(resourceName(cluster, `${master.name}-${role}`), args, options);
   };
   return Object.fromEntries(
-    cluster.args.masters.map((master) => [
-      master.name,
-      {
-        "etcd-server": leaf(master, "etcd-server"),
-        "etcd-peer": leaf(master, "etcd-peer"),
-        "etcd-client": leaf(master, "etcd-client"),
-      },
-    ]),
+    cluster.args.masters.map((master) => [master.name, byLeaf((role) => leaf(master, role))]),
   );
 }
 

@@ -27,7 +27,7 @@ export class LeafCertificate extends pulumi.ComponentResource {
 
   constructor(name: string, args: LeafCertificateArgs, options?: pulumi.ComponentResourceOptions) {
     super("etcd-rotation:index:LeafCertificate", name, {}, options);
-    const key = new tls.PrivateKey(`${name}-key`, keyArgs(args.algorithm), {
+    const key = new tls.PrivateKey(`${name}-key`, keyArgs[args.algorithm], {
       parent: this,
       replacementTrigger: args.rotation,
     });

@@ -6,7 +6,7 @@ import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
 import { type AuthorityKeys, type LastOutputs, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
-import type { Authority } from "./model/layout/rows.ts";
+import { type Authority, byAuthority, byLeaf } from "./model/layout/rows.ts";
 import { stepName, stepsOf } from "./model/plan.ts";
 import { type Report, readReports } from "./model/report.ts";
 import { renderStepData } from "./model/step-data.ts";
@@ -134,16 +134,9 @@ export class Rollout extends pulumi.ComponentResource {
 
 function pemsOf({ authorities, leaves }: RolloutArgs): pulumi.Output<WantedPems> {
   return pulumi.output({
-    authorities: { etcd: authorities.etcd.certPem, "etcd-peer": authorities["etcd-peer"].certPem },
+    authorities: byAuthority((each) => authorities[each].certPem),
     leaves: Object.fromEntries(
-      Object.entries(leaves).map(([master, own]) => [
-        master,
-        {
-          "etcd-server": pemOf(own["etcd-server"]),
-          "etcd-peer": pemOf(own["etcd-peer"]),
-          "etcd-client": pemOf(own["etcd-client"]),
-        },
-      ]),
+      Object.entries(leaves).map(([master, own]) => [master, byLeaf((leaf) => pemOf(own[leaf]))]),
     ),
   });
 }
@@ -158,10 +151,7 @@ function crossOf(authorities: Authorities): pulumi.Output<Readonly<Partial<Recor
 }
 
 function keysOf(authorities: Authorities): pulumi.Output<AuthorityKeys> {
-  return pulumi.secret({
-    etcd: pemOf(authorities.etcd),
-    "etcd-peer": pemOf(authorities["etcd-peer"]),
-  });
+  return pulumi.secret(byAuthority((each) => pemOf(authorities[each])));
 }
 
 /** @throws pulumi.RunError before a step runs */

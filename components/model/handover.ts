@@ -2,7 +2,7 @@ import { type Certificate, certificatesIn, hasIssued, mayBeAbove } from "./certi
 import { certificateFaults } from "./faults.ts";
 import { certificatesAt, type Found, type FoundMaster, leafAt } from "./found.ts";
 import { servedLeaves } from "./layout/leaves.ts";
-import { type Authority, authorities, type Row } from "./layout/rows.ts";
+import { type Authority, authorities, byAuthority, type Row } from "./layout/rows.ts";
 import type { RolloutPlan } from "./plan.ts";
 import { ownerOf, unique } from "./trust.ts";
 import type { WantedPems } from "./wanted.ts";
@@ -206,8 +206,7 @@ export function crossCertificates(
     return undefined;
   }
   const { signers } = handover;
-  const textOf = (role: Authority) => (signers[role].key === "state" ? inState : onMasters)[role] ?? "";
-  const texts = { etcd: textOf("etcd"), "etcd-peer": textOf("etcd-peer") };
+  const texts = byAuthority((role) => (signers[role].key === "state" ? inState : onMasters)[role] ?? "");
   return authorities.every((each) => isCross(texts[each], wanted[each], signers[each].certificate))
     ? texts
     : undefined;

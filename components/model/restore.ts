@@ -2,7 +2,7 @@ import { type Certificate, hasIssued } from "./certificate.ts";
 import { digestOf, fingerprintsIn } from "./differences.ts";
 import { certificateFaults } from "./faults.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
-import type { Authority, FileRow, KubernetesRow, Row } from "./layout/rows.ts";
+import { type Authority, byAuthority, type FileRow, type KubernetesRow, type Row } from "./layout/rows.ts";
 import type { Kept, RenewalPlan } from "./renewals.ts";
 import { day } from "./text.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";
@@ -67,10 +67,7 @@ export function planRestore(found: Found, question: RestoreQuestion): Restore {
       rotation: rotationOf({ rotation: "", restore: rollout }),
       owner,
       heldBefore: undefined,
-      authorities: {
-        etcd: authorityOf("etcd", first, rows, found),
-        "etcd-peer": authorityOf("etcd-peer", first, rows, found),
-      },
+      authorities: byAuthority((each) => authorityOf(each, first, rows, found)),
       files: Object.fromEntries(
         found.masters.map((master) => [
           master.name,

@@ -150,24 +150,20 @@ export function gravest(all: readonly State[]): State {
 
 /** 0 ok, 1 due, expiring or rotating, 2 expired, drifted or interrupted, 3 could not look. What is known to be bad comes before what is not known. */
 export function exitCodeOf(state: State): 0 | 1 | 2 | 3 {
-  switch (state) {
-    case "expired":
-    case "drifted":
-    case "interrupted":
-      return 2;
-    case "unreachable":
-      return 3;
-    case "rotating":
-    case "due":
-    case "expiring":
-      return 1;
-    case "ok":
-    case "other":
-      return 0;
-    default:
-      return state satisfies never;
-  }
+  return exitCodes[state];
 }
+
+const exitCodes = {
+  expired: 2,
+  drifted: 2,
+  interrupted: 2,
+  unreachable: 3,
+  rotating: 1,
+  due: 1,
+  expiring: 1,
+  ok: 0,
+  other: 0,
+} as const satisfies Record<State, number>;
 
 function progressFindings(progress: Progress | undefined): Finding[] {
   return progress === undefined

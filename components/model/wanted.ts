@@ -1,6 +1,6 @@
 import { certificatesIn, commonNameOf, publicKeyOf } from "./certificate.ts";
 import type { Found } from "./found.ts";
-import type { Authority, Leaf, Row } from "./layout/rows.ts";
+import { type Authority, byAuthority, type Leaf, type Row } from "./layout/rows.ts";
 import type { Hold } from "./missing.ts";
 import { notIn, type Trusted, textOf } from "./trust.ts";
 
@@ -38,10 +38,7 @@ export function fingerprintsOf(
   const textIn = (master: string, row: Row) => wantedPem(pems, master, row, kept);
   return {
     ...asked,
-    authorities: {
-      etcd: fingerprintOf(pems.authorities.etcd),
-      "etcd-peer": fingerprintOf(pems.authorities["etcd-peer"]),
-    },
+    authorities: byAuthority((each) => fingerprintOf(pems.authorities[each])),
     files: Object.fromEntries(
       Object.keys(pems.leaves).map((master) => [
         master,

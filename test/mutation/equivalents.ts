@@ -461,7 +461,7 @@ export const equivalents: readonly Equivalent[] = [
     ...inRenewals,
   },
   {
-    line: "const textOf = (role: Authority) =>",
+    line: "const texts = byAuthority(",
     from: '""',
     because: "neither text has a certificate",
     ...inHandover,

@@ -2,7 +2,15 @@ import { certificatesIn, standIn } from "../certificate.ts";
 import { certificatesAt, type Found, type FoundFile, type FoundMaster, leafAt } from "../found.ts";
 import type { CrossPolicy, Handover } from "../handover.ts";
 import { leafProfiles, servedLeaves } from "../layout/leaves.ts";
-import { type Authority, authorities, isCheckedAgainst, type Leaf, type Row } from "../layout/rows.ts";
+import {
+  type Authority,
+  authorities,
+  byAuthority,
+  byLeaf,
+  isCheckedAgainst,
+  type Leaf,
+  type Row,
+} from "../layout/rows.ts";
 import type { Hold } from "../missing.ts";
 import { rememberedForPairs } from "../remembered.ts";
 import { certificatesOf, type ForeignPolicy, isIssuedUnder, textOf, trustedBy, unique } from "../trust.ts";
@@ -229,7 +237,7 @@ function standInsFor(
     const { subject, publicKey } = made[role];
     return standIn(`${role} cross`, signersOf(role), { subject, publicKey });
   };
-  const cross = { etcd: crossFor("etcd"), "etcd-peer": crossFor("etcd-peer") };
+  const cross = byAuthority(crossFor);
   const leafFor = (master: FoundMaster, leaf: Leaf) => {
     const row = rows.find((each) => each.kind === "cert" && each.leaf === leaf);
     const present = row && leafAt(master, row);
@@ -242,17 +250,10 @@ function standInsFor(
     return { certPem: certificate.pem, keyPem: certificate.publicKey };
   };
   return {
-    authorities: { etcd: made.etcd.pem, "etcd-peer": made["etcd-peer"].pem },
+    authorities: byAuthority((role) => made[role].pem),
     leaves: Object.fromEntries(
-      found.masters.map((master) => [
-        master.name,
-        {
-          "etcd-server": leafFor(master, "etcd-server"),
-          "etcd-peer": leafFor(master, "etcd-peer"),
-          "etcd-client": leafFor(master, "etcd-client"),
-        },
-      ]),
+      found.masters.map((master) => [master.name, byLeaf((leaf) => leafFor(master, leaf))]),
     ),
-    cross: { etcd: cross.etcd.pem, "etcd-peer": cross["etcd-peer"].pem },
+    cross: byAuthority((role) => cross[role].pem),
   };
 }

@@ -16,6 +16,16 @@ export type Authority = (typeof authorities)[number];
 export const leaves = ["etcd-server", "etcd-peer", "etcd-client"] as const;
 export type Leaf = (typeof leaves)[number];
 
+/** Something for each authority. */
+export function byAuthority<T>(of: (authority: Authority) => T): Record<Authority, T> {
+  return { etcd: of("etcd"), "etcd-peer": of("etcd-peer") };
+}
+
+/** Something for each leaf. */
+export function byLeaf<T>(of: (leaf: Leaf) => T): Record<Leaf, T> {
+  return { "etcd-server": of("etcd-server"), "etcd-peer": of("etcd-peer"), "etcd-client": of("etcd-client") };
+}
+
 /**
  * When a new file takes effect: `handshake` at the next one, `restart` only then.
  * etcd reads its leaves in GetCertificate and its trust files once (etcd client/pkg/transport/listener.go, etcd#11555);
