@@ -1,3 +1,4 @@
+import { day } from "../../components/model/text.ts";
 import { type CertificateSet, conditionOf, isSameSet } from "./certificate-set.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ListedState } from "./list.ts";
@@ -75,7 +76,7 @@ function expiry({
   if (isReSigning || set.end === undefined || (condition !== "expired" && condition !== "due")) {
     return [];
   }
-  const date = new Date(set.end.notAfter).toISOString().slice(0, 10);
+  const date = day(set.end.notAfter);
   const usable = others.filter(
     ({ condition: each, isPresent, number }) => each === "valid" && !isPresent && number !== undefined,
   );

@@ -44,14 +44,14 @@ export function readReports(
   });
   // an earlier program has said neither where a listed file really lies nor what it holds
   const { served, held, carrier, listing } = readRecords(lines, stepRecords);
-  const ends = served.map(({ end }) => isoDay(end)).toSorted();
+  const ends = served.map(({ end }) => dayIn(end)).toSorted();
   return {
     rollout: attempt.rollout,
     attempt: attempt.id,
     served: Object.fromEntries(
       served.map(({ master, role, fingerprint, end }) => [
         `${master} ${role}`,
-        `${fingerprint} until ${isoDay(end)}`,
+        `${fingerprint} until ${dayIn(end)}`,
       ]),
     ),
     isHeld: held.length > 0,
@@ -62,8 +62,8 @@ export function readReports(
 }
 
 /** `2076-11-10` of OpenSSL's `Nov 10 12:00:00 2076 GMT`. */
-function isoDay(text: string): string {
-  return new Date(Date.parse(text)).toISOString().slice(0, 10);
+function dayIn(text: string): string {
+  return day(Date.parse(text));
 }
 
 /**

@@ -4,7 +4,7 @@ import { certificateFaults } from "./faults.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
 import { type Authority, byAuthority, type FileRow, type KubernetesRow, type Row } from "./layout/rows.ts";
 import type { Kept, RenewalPlan } from "./renewals.ts";
-import { day } from "./text.ts";
+import { day, minute } from "./text.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -206,11 +206,6 @@ function firstToEnd(masters: readonly FoundMaster[], rows: readonly FileRow[]) {
         row.kind !== "trust" || leaves.some((leaf) => hasIssued(certificate, leaf.certificate)),
     )
     .toSorted((a, b) => a.notAfter - b.notAfter)[0];
-}
-
-/** `2026-11-23 21:07 UTC` of a time in milliseconds since 1970. */
-function minute(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMaster["files"] {

@@ -111,16 +111,8 @@ function clock(minutes: number): string {
 
 /** Such as `Mon 2026-11-23 22:00 Asia/Shanghai`. */
 export function wallTime(time: number, timeZone: string): string {
-  const format = new Intl.DateTimeFormat("en-GB", {
-    timeZone,
-    weekday: "short",
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    hourCycle: "h23",
-  });
-  const parts = Object.fromEntries(format.formatToParts(time).map(({ type, value }) => [type, value]));
-  return `${parts["weekday"]} ${parts["year"]}-${parts["month"]}-${parts["day"]} ${parts["hour"]}:${parts["minute"]} ${timeZone}`;
+  const weekday = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short" });
+  // Swedish writes a date as ISO 8601 does
+  const moment = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "short" });
+  return `${weekday.format(time)} ${moment.format(time)} ${timeZone}`;
 }
