@@ -94,9 +94,7 @@ function acceptanceFaults(
 ): string[] {
   const trusts = rows.filter((trust) => isCheckedAgainst(row, trust));
   return trusts.flatMap((trust) => {
-    const refusing = masters.filter(
-      (other) => isChecked(row, trust, master, other) && refuses(other, trust, certificatesAt(master, row)),
-    );
+    const refusing = masters.filter((other) => refuses(other, trust, master, row));
     return refusing.length === 0
       ? []
       : `${row.id} is not accepted by ${trust.id} of ${refusing.map(({ name }) => name).join(", ")}`;
@@ -113,24 +111,17 @@ function trustFaults(
   return rows
     .filter((row) => row.kind === "cert" && isCheckedAgainst(row, trust))
     .flatMap((row) => {
-      const refused = masters.filter(
-        (other) =>
-          other !== master &&
-          isChecked(row, trust, other, master) &&
-          refuses(master, trust, certificatesAt(other, row)),
-      );
+      const refused = masters.filter((other) => other !== master && refuses(master, trust, other, row));
       return refused.length === 0
         ? []
         : `${trust.id} does not accept ${row.id} of ${refused.map(({ name }) => name).join(", ")}`;
     });
 }
 
-/** etcd's gateway is a client of its own server, and of no other. */
-function isChecked(row: Row, trust: Row, holder: FoundMaster, checker: FoundMaster): boolean {
-  return row.leaf !== "etcd-server" || trust.reader !== "etcd" || holder === checker;
-}
-
-function refuses(checker: FoundMaster, trust: Row, held: readonly Certificate[]): boolean {
-  const authorities = certificatesAt(checker, trust);
-  return held.length > 0 && authorities.length > 0 && !isIssuedUnder(held, authorities);
+/** Whether what one master has for others is not accepted by a trust file of another, and has to be. */
+function refuses(checker: FoundMaster, trust: Row, holder: FoundMaster, row: Row): boolean {
+  // etcd's gateway is a client of its own server, and of no other
+  const isChecked = row.leaf !== "etcd-server" || trust.reader !== "etcd" || holder === checker;
+  const [held, authorities] = [certificatesAt(holder, row), certificatesAt(checker, trust)];
+  return isChecked && held.length > 0 && authorities.length > 0 && !isIssuedUnder(held, authorities);
 }

@@ -112,25 +112,13 @@ function rowsOf(file: ExtraFile): KubernetesRow[] {
     restarts: file.restarts,
   } as const;
   switch (file.kind) {
-    case "pair":
+    case "pair": {
+      const pair = { signer: file.authority, ...common };
       return [
-        {
-          id: file.name,
-          kind: "cert",
-          path: file.certificate,
-          signer: file.authority,
-          mode: "644",
-          ...common,
-        },
-        {
-          id: `${file.name}-key`,
-          kind: "key",
-          path: file.key,
-          signer: file.authority,
-          mode: "600",
-          ...common,
-        },
+        { id: file.name, kind: "cert", path: file.certificate, mode: "644", ...pair },
+        { id: `${file.name}-key`, kind: "key", path: file.key, mode: "600", ...pair },
       ];
+    }
     case "kubeconfig":
       return [
         { id: file.name, kind: "kubeconfig", path: file.path, signer: "cluster-ca", mode: "600", ...common },
