@@ -41,10 +41,8 @@ interface OfficialCli {
 }
 
 /** The first CLI on PATH that is new enough and has the Node language host, if there is one. */
-export async function officialCli(
-  folders: readonly string[] = pathFolders(),
-): Promise<OfficialCli | undefined> {
-  for (const folder of folders) {
+export async function officialCli(): Promise<OfficialCli | undefined> {
+  for (const folder of pathFolders()) {
     const pulumi = join(folder, "pulumi");
     if (!((await isExecutable(pulumi)) && (await hasLanguageHost(pulumi)))) {
       continue;
