@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
-import { explore, finish, refusedDuring } from "../../components/model/exploration/explore.ts";
+import { explore } from "../../components/model/exploration/explore.ts";
 import { refusedIn } from "../../components/model/exploration/refused.ts";
 import { operationsOf, surveyed, type Ways } from "../../components/model/exploration/runs.ts";
 import { apply, type Operation, type World } from "../../components/model/exploration/world.ts";
 import { diskOf, type MadePems, makeOriginalPems, makePems, names, signedBy } from "./cluster.ts";
 import { issuersOf, mixed, settled, sideBySide } from "./masters.ts";
+import { finish, refusedDuring } from "./one-run.ts";
 import { makeAuthority } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {

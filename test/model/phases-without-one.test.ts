@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { explore, finish, refusedDuring } from "../../components/model/exploration/explore.ts";
+import { explore } from "../../components/model/exploration/explore.ts";
 import { refusedIn } from "../../components/model/exploration/refused.ts";
 import { operationsOf } from "../../components/model/exploration/runs.ts";
 import { apply, foundIn, restarted, type World } from "../../components/model/exploration/world.ts";
@@ -7,6 +7,7 @@ import { ackLayout } from "../../components/model/layout/tables.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { diskOf, makePems, names } from "./cluster.ts";
 import { issuersOf, settled } from "./masters.ts";
+import { finish, refusedDuring } from "./one-run.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {
   const { withMemory } = await import("./remembered.ts");

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { contentsFor } from "../../components/model/contents.ts";
-import { explore, finish, refusedDuring } from "../../components/model/exploration/explore.ts";
+import { explore } from "../../components/model/exploration/explore.ts";
 import { refusedIn } from "../../components/model/exploration/refused.ts";
 import { operationsOf, surveyed, type Ways } from "../../components/model/exploration/runs.ts";
 import { apply, diskNameOf, foundIn, type World } from "../../components/model/exploration/world.ts";
@@ -10,6 +10,7 @@ import { type PlannedStep, planRollout, stepName, stepsOf } from "../../componen
 import type { WantedPems } from "../../components/model/wanted.ts";
 import { diskOf, makeOriginalPems, makePems, names } from "./cluster.ts";
 import { issuersOf, mixed, settled, sideBySide, withTrust } from "./masters.ts";
+import { finish, refusedDuring } from "./one-run.ts";
 import { makeAuthority } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {

@@ -2,7 +2,6 @@ import { describe, expect, test, vi } from "vitest";
 import { certificatesIn } from "../../components/model/certificate.ts";
 import { contentsFor, restoredContents } from "../../components/model/contents.ts";
 import { differences } from "../../components/model/differences.ts";
-import { finish } from "../../components/model/exploration/explore.ts";
 import { operationsOf } from "../../components/model/exploration/runs.ts";
 import { apply, type Disk, foundIn, type World } from "../../components/model/exploration/world.ts";
 import { certificateFaults } from "../../components/model/faults.ts";
@@ -26,6 +25,7 @@ import {
   wantedOf,
 } from "./cluster.ts";
 import { issuersOf, settled, withTrust } from "./masters.ts";
+import { finish } from "./one-run.ts";
 import { makeAuthority, makeLeaf } from "./openssl.ts";
 
 vi.mock(import("../../components/model/certificate.ts"), async (original) => {

@@ -1,4 +1,3 @@
-import type { Component } from "../layout/rows.ts";
 import type { WantedPems } from "../wanted.ts";
 import { type Accepts, refusedIn } from "./refused.ts";
 import { operationsOf, surveyed, type Ways, withOutStarted } from "./runs.ts";
@@ -11,8 +10,6 @@ export interface Explored {
   readonly nearest: Nearest | undefined;
   /** how many different states of the disks were reached */
   readonly disks: number;
-  /** how many runs were started */
-  readonly starts: number;
   /** there is no state beyond these, or none that is nearer than `nearest` */
   readonly isComplete: boolean;
   /** every state, those with equal disks taken together */
@@ -107,7 +104,8 @@ export function explore(
       return { world, way: before };
     }
     const way = { operation, run, before, steps: stepsTo(before) + 1 };
-    if (isRestartOf("etcd", operation) && run.missing?.isAlive === false) {
+    const isRestart = operation.kind === "restart" && operation.component === "etcd";
+    if (isRestart && run.missing?.isAlive === false) {
       note([`etcd on ${operation.master} restarts while ${dead} is dead`], way);
     }
     const name = diskNameOf(after);
@@ -172,7 +170,7 @@ export function explore(
   return {
     refused: [...refused].sort(),
     nearest: nearest === undefined ? undefined : { refused: nearest.refused, taken: takenOn(nearest.way) },
-    ...{ disks: byDisk.size, starts, isComplete },
+    ...{ disks: byDisk.size, isComplete },
     worlds: [...byDisk.values()].map(({ world }) => world),
   };
 }
@@ -185,10 +183,6 @@ function mergedWith(known: Reached | undefined, other: Reached): Reached {
         world: withLoadedOf(known.world, other.world),
         way: stepsTo(other.way) < stepsTo(known.way) ? other.way : known.way,
       };
-}
-
-function isRestartOf(component: Component, operation: Operation): boolean {
-  return operation.kind === "restart" && operation.component === component;
 }
 
 function stepsTo(way: Way | undefined): number {
@@ -238,20 +232,4 @@ function withLoadedOf(world: World, other: World): World {
     return [process, hasAllOf(texts, more) ? texts : [...new Set([...texts, ...more])].sort()];
   });
   return { ...world, loaded: Object.fromEntries(loaded) };
-}
-
-/** What is refused on the way of one run that nothing interrupts. */
-export function refusedDuring(world: World, wanted: WantedPems, accepts: Accepts, ways: Ways): string[] {
-  let current = surveyed(world, accepts, ways.ill);
-  const refused = operationsOf(current, wanted, ways).flatMap((operation) => {
-    current = apply(current, operation);
-    return refusedIn(current, accepts);
-  });
-  return [...new Set(refused)];
-}
-
-/** The masters after a run that nothing interrupts. */
-export function finish(world: World, wanted: WantedPems, accepts: Accepts, ways: Ways = {}): World {
-  const start = surveyed(world, accepts, ways.ill);
-  return operationsOf(start, wanted, ways).reduce(apply, start);
 }
