@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { type CertificateAuthority, keyArgs } from "./certificate-authority.ts";
+import { subjectAttributes } from "./model/layout/leaves.ts";
 import type { KeyAlgorithm } from "./model/settings.ts";
 
 export interface LeafCertificateArgs {
@@ -64,26 +65,15 @@ function entries(sans: readonly string[], prefix: string): string[] {
   return sans.filter((san) => san.startsWith(prefix)).map((san) => san.slice(prefix.length));
 }
 
-const attributes = {
-  CN: "commonName",
-  O: "organization",
-  OU: "organizationalUnit",
-  C: "country",
-  L: "locality",
-  ST: "province",
-  postalCode: "postalCode",
-  serialNumber: "serialNumber",
-} as const;
-
 /** @throws RangeError on an attribute that the tls provider cannot write */
 function subjectArgs(subject: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     subject.map((rdn) => {
       const [name = "", ...value] = rdn.split("=");
-      const attribute = Object.entries(attributes).find(([short]) => short === name)?.[1];
+      const attribute = Object.entries(subjectAttributes).find(([short]) => short === name)?.[1];
       if (attribute === undefined) {
         throw new RangeError(
-          `Cannot write the subject attribute "${name}"; expected one of ${Object.keys(attributes).join(", ")}`,
+          `Cannot write the subject attribute "${name}"; expected one of ${Object.keys(subjectAttributes).join(", ")}`,
         );
       }
       return [attribute, value.join("=")];

@@ -1,6 +1,6 @@
 import { type Certificate, normalAddress, severalValues } from "./certificate.ts";
 import { type Found, type FoundMaster, leafAt, placeOf } from "./found.ts";
-import { leafProfiles } from "./layout/leaves.ts";
+import { leafProfiles, subjectAttributes } from "./layout/leaves.ts";
 import {
   fillIn,
   type KubernetesRow,
@@ -140,9 +140,6 @@ function sanRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]
   });
 }
 
-/** What the tls provider can write, each once. */
-const attributes = new Set(["CN", "O", "OU", "C", "L", "ST", "postalCode", "serialNumber"]);
-
 function subjectRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly Row[]): string[] {
   return leaves.flatMap((leaf) => {
     const subject = subjectOf(leaf, spec, foundLeaf(master, leaf, rows));
@@ -152,7 +149,9 @@ function subjectRefusals(master: FoundMaster, spec: MasterSpec, rows: readonly R
         .map((each) => each.split("=")[0])
         .join(" + "),
     );
-    const odd = names.filter((name, index) => !attributes.has(name) || names.indexOf(name) !== index);
+    const odd = names.filter(
+      (name, index) => !Object.hasOwn(subjectAttributes, name) || names.indexOf(name) !== index,
+    );
     return odd.length === 0
       ? []
       : `Cannot keep the subject "${printable(subject.join(", "))}" of ${leaf} on ${master.name}: ${odd.join(", ")} cannot be repeated or is not supported; set masters[${master.name}].subjects.${leaf}`;

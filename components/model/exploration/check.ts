@@ -191,22 +191,17 @@ function masterIn(found: Found, rows: readonly Row[]): Masters["masterWith"] {
 
 function fileWith(row: Row, text: string, { files }: FoundMaster): FoundFile {
   const held = files[row.id];
-  const file = {
-    isPresent: text !== "",
+  return {
     ownerAndMode: `${row.owner} ${row.mode}`,
     isReadable: true,
     path: row.path,
     realPath: row.path,
     ...held,
+    isPresent: held?.isPresent === true || text !== "",
+    ...(row.kind === "key"
+      ? { publicKey: text, certificates: [] }
+      : { publicKey: "-", certificates: certificatesIn(text) }),
   };
-  return row.kind === "key"
-    ? { ...file, isPresent: file.isPresent || text !== "", publicKey: text, certificates: [] }
-    : {
-        ...file,
-        isPresent: file.isPresent || text !== "",
-        publicKey: "-",
-        certificates: certificatesIn(text),
-      };
 }
 
 /** By who issued whom, through an authority that stands behind a leaf too, and by dates; not by names and uses. */

@@ -4,6 +4,18 @@ import { ackSurroundings } from "./tables.ts";
 /** The object identifiers of the extended key usages, RFC 5280 section 4.2.1.12. */
 export const useIdentifiers = { server_auth: "1.3.6.1.5.5.7.3.1", client_auth: "1.3.6.1.5.5.7.3.2" } as const;
 
+/** What the tls provider can write into a subject, each once, by its short name. */
+export const subjectAttributes = {
+  CN: "commonName",
+  O: "organization",
+  OU: "organizationalUnit",
+  C: "country",
+  L: "locality",
+  ST: "province",
+  postalCode: "postalCode",
+  serialNumber: "serialNumber",
+} as const;
+
 /** What is asked of each leaf; key usages as RFC 5280 section 4.2.1.3 and 4.2.1.12 name them. */
 export const leafProfiles = {
   // a server leaf is etcd's own client towards its gateway (etcd#9785): without clientAuth the gateway answers 503
