@@ -4,7 +4,7 @@ import type { KubernetesRow } from "../../components/model/layout/rows.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
 import { tablesOf } from "../../components/model/settings.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";
-import { type SurveyTarget, takeSurvey } from "../../components/survey/survey.ts";
+import { type SurveyTarget, surveyMaster } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
 import { messageOf } from "../command-error.ts";
@@ -90,9 +90,7 @@ type Look = { readonly found: FoundMaster } | { readonly name: string; readonly 
 async function lookAtMaster(target: SurveyTarget): Promise<Look> {
   const { name } = target.data.master;
   try {
-    const { masters } = await takeSurvey([target]);
-    const [found] = masters;
-    return found === undefined ? { name, reason: `Cannot survey ${name}: there was no answer` } : { found };
+    return { found: await surveyMaster(target) };
   } catch (error) {
     return { name, reason: messageOf(error) };
   }

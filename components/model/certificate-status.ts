@@ -1,4 +1,4 @@
-import { type Certificate, commonNameOf, hasIssued } from "./certificate.ts";
+import { type Certificate, hasIssued, shownName } from "./certificate.ts";
 import { type Drift, portOf } from "./drift.ts";
 import {
   authorityOn,
@@ -10,7 +10,6 @@ import {
   leafAt,
 } from "./found.ts";
 import { isCheckedAgainst, type KubernetesRow, type Row } from "./layout/rows.ts";
-import { printable } from "./text.ts";
 
 /** From the gravest to the mildest, as they decide the exit code; `other` is shown and never counted: nothing hangs on it, or others renew it. */
 export const states = [
@@ -91,7 +90,7 @@ export function certificateStatuses(master: FoundMaster, input: CertificateInput
       path: file.path === "" ? file.realPath : file.path,
       isOnDisk: onDisk.includes(certificate),
       port: certificate.fingerprint === served?.fingerprint ? port : undefined,
-      subject: nameIn(certificate.subject),
+      subject: shownName(certificate.subject),
       issuer: issuerOf(certificate, input),
       fingerprint: certificate.fingerprint,
       notBefore: certificate.notBefore,
@@ -169,10 +168,5 @@ function issuerOf(certificate: Certificate, { found, rows, kubernetes }: Certifi
     (authority) =>
       authority.subject.join() === certificate.issuer.join() && hasIssued(authority, certificate),
   );
-  return { name: nameIn(certificate.issuer), fingerprint: issuer?.fingerprint };
-}
-
-/** The common name, or the whole name without one. */
-function nameIn(name: readonly string[]): string {
-  return printable(commonNameOf(name) ?? name.join(", "));
+  return { name: shownName(certificate.issuer), fingerprint: issuer?.fingerprint };
 }

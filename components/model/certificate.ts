@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import { remembered, rememberedForPairs } from "./remembered.ts";
+import { printable } from "./text.ts";
 
 /** A certificate as far as decisions need it; public data only. */
 export interface Certificate {
@@ -121,6 +122,11 @@ export function commonNameOf(name: readonly string[]): string | undefined {
     .flatMap((rdn) => rdn.split(severalValues))
     .find((each) => each.startsWith("CN="))
     ?.slice("CN=".length);
+}
+
+/** The common name, or the whole name without one, for people. */
+export function shownName(name: readonly string[]): string {
+  return printable(commonNameOf(name) ?? name.join(", "));
 }
 
 /** As Node writes an RDN of several values. */

@@ -1,4 +1,4 @@
-import { type Certificate, commonNameOf } from "./certificate.ts";
+import { shownName } from "./certificate.ts";
 import type { Client } from "./clients.ts";
 import { isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
@@ -34,13 +34,13 @@ export function handoverInWords({ handover }: Pick<StepsInput, "handover">): str
     return `  restarts: once on each master, since ${signers.join(" and ")} ${signers.length === 1 ? "signs" : "sign"} the new ones`;
   }
   const why = whyTwice[handover.reason](
-    handover.authority === undefined ? "the authority in use" : `"${nameOf(handover.authority)}"`,
+    handover.authority === undefined ? "the authority in use" : `"${shownName(handover.authority.subject)}"`,
   );
   return why === undefined ? undefined : `  restarts: twice on each master, since ${why}`;
 }
 
 function signerWords({ certificate, key }: Signer): string {
-  return `"${nameOf(certificate)}"${key === "state" ? "" : ` (its key is ${printable(key.path)} on ${key.master})`}`;
+  return `"${shownName(certificate.subject)}"${key === "state" ? "" : ` (its key is ${printable(key.path)} on ${key.master})`}`;
 }
 
 const whyTwice: Readonly<Record<UnionReason, (authority: string) => string | undefined>> = {
@@ -56,10 +56,6 @@ const whyTwice: Readonly<Record<UnionReason, (authority: string) => string | und
   ends: (authority) => `${authority} ends within a week of the rollout`,
   mixed: () => "not every master is well and accepts the certificates of all others",
 };
-
-function nameOf({ subject }: Certificate): string {
-  return printable(commonNameOf(subject) ?? subject.join(", "));
-}
 
 /** What a cross-certificate changes in the phases of a rollout that is rolling. */
 const crossWords = {

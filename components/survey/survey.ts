@@ -26,7 +26,7 @@ export async function takeSurvey(
   targets: readonly SurveyTarget[],
   skipsUnreachable = false,
 ): Promise<{ readonly masters: readonly FoundMaster[] }> {
-  const answers = await Promise.allSettled(targets.map((target) => look(target)));
+  const answers = await Promise.allSettled(targets.map((target) => surveyMaster(target)));
   const failures = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
   const isSkipped =
     skipsUnreachable &&
@@ -41,8 +41,11 @@ export async function takeSurvey(
   return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };
 }
 
-/** Looks again with the rows of this master's Kubernetes where they are others: what is stale depends on them. */
-async function look(target: SurveyTarget): Promise<FoundMaster> {
+/**
+ * One of them. Looks again with the rows of this master's Kubernetes where they are others: what is stale depends on them.
+ * @throws Error when it could not be looked at
+ */
+export async function surveyMaster(target: SurveyTarget): Promise<FoundMaster> {
   const { data } = target;
   const found = await lookOnce(target);
   const rows = data.rows.map((row) => asReadBy(row, found.kubernetes));
