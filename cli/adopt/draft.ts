@@ -1,8 +1,9 @@
 import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
 import { type Found, type FoundMaster, leafAt } from "../../components/model/found.ts";
-import { leaves, type Row, withPaths } from "../../components/model/layout/rows.ts";
+import { leaves, type Row } from "../../components/model/layout/rows.ts";
 import { type LayoutKind, layouts } from "../../components/model/layout/tables.ts";
+import { tablesOf } from "../../components/model/settings.ts";
 import { printable } from "../../components/model/text.ts";
 import { keptAuthorities } from "../../components/model/trust.ts";
 import type { Access } from "../../components/survey/access.ts";
@@ -98,7 +99,7 @@ function nameOf({ address, etcdName, look }: SeenMember): string {
  */
 export async function surveyed(draft: Draft, project: string, stack: string): Promise<Draft> {
   const settings = checkSettings(draft, stack);
-  const rows = withPaths(layouts[settings.layout.kind].rows, settings.layout.paths);
+  const { rows } = tablesOf(settings.layout);
   const owner = `${project}/${stack}`;
   return completed(draft, await takeSurvey(surveyTargets(settings, owner, rows)), rows, owner);
 }

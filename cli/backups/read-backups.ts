@@ -1,5 +1,4 @@
-import { withPaths } from "../../components/model/layout/rows.ts";
-import { layouts } from "../../components/model/layout/tables.ts";
+import { tablesOf } from "../../components/model/settings.ts";
 import { assignments } from "../../components/model/shell.ts";
 import { renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { plainScript } from "../../components/node/scripts.ts";
@@ -18,7 +17,7 @@ const answerMilliseconds = 300_000;
 /** What the masters of a stack keep, and why some could not be asked. */
 export async function readBackups(engine: Engine, program: Program) {
   const settings = await settingsWithKeys(engine, program);
-  const rows = withPaths(layouts[settings.layout.kind].rows, settings.layout.paths);
+  const { rows } = tablesOf(settings.layout);
   const targets = surveyTargets(settings, `${program.project}/${program.stack}`, rows);
   const { values: masters, failures } = await settled(
     targets.map(async (target) =>

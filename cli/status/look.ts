@@ -2,7 +2,7 @@ import type { State } from "../../components/model/certificate-status.ts";
 import { type FoundMaster, presentRows } from "../../components/model/found.ts";
 import type { KubernetesRow } from "../../components/model/layout/rows.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
-import { tablesOf } from "../../components/model/settings.ts";
+import { renewalPolicy, tablesOf } from "../../components/model/settings.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";
 import { type SurveyTarget, surveyMaster } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
@@ -47,12 +47,7 @@ export async function lookAt(
   expiringWithin: number,
 ): Promise<ClusterStatus> {
   const owner = `${project}/${stack}`;
-  const policy = {
-    ...settings.kubernetes,
-    rotation: settings.kubernetes.rotation,
-    validity: settings.certificates.validity,
-    renewBefore: settings.certificates.renewBefore,
-  };
+  const policy = renewalPolicy(settings);
   const { rows: table, kubernetes } = tablesOf(settings.layout);
   const kubernetesTable = watchedRows(renewedRows(kubernetes, policy), kubernetes);
   const targets = surveyTargets(settings, owner, [...table, ...kubernetesTable]);

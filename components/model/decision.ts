@@ -10,7 +10,7 @@ import { type Hold, holdOf, missingRefusals } from "./missing.ts";
 import { longestRollout, planRollout, type RolloutPlan } from "./plan.ts";
 import { planRenewals, type RenewalPlan, renewedRows } from "./renewals.ts";
 import { noRenewals, planRestore, type Restore } from "./restore.ts";
-import { type ClusterArgs, tablesOf } from "./settings.ts";
+import { type ClusterArgs, renewalPolicy, tablesOf } from "./settings.ts";
 import type { Wanted } from "./wanted.ts";
 import { windowRefusal } from "./window.ts";
 
@@ -88,16 +88,9 @@ export interface Given {
 }
 
 /** Every file that is looked after, wherever the stack file says it lies. */
-export function lookedAfter({
-  layout,
-  kubernetes: policy,
-  certificates,
-}: Pick<ClusterArgs, "layout" | "kubernetes" | "certificates">) {
-  const { rows, kubernetes } = tablesOf(layout);
-  return {
-    table: rows,
-    kubernetesTable: renewedRows(kubernetes, { ...certificates, ...policy, rotation: policy.rotation }),
-  };
+export function lookedAfter(settings: Pick<ClusterArgs, "layout" | "kubernetes" | "certificates">) {
+  const { rows, kubernetes } = tablesOf(settings.layout);
+  return { table: rows, kubernetesTable: renewedRows(kubernetes, renewalPolicy(settings)) };
 }
 
 /** The authorities whose keys are at hand. */
@@ -125,7 +118,7 @@ export function decide(
 ): Decision {
   const { rows, kubernetes, plan } = planOf(settings, found, now);
   const { owner } = stack;
-  const policy = { ...settings.certificates, ...settings.kubernetes, rotation: settings.kubernetes.rotation };
+  const policy = renewalPolicy(settings);
   const question = {
     rows,
     kubernetes,

@@ -93,6 +93,14 @@ export interface LayoutSettings {
   readonly extra?: readonly ExtraFile[] | undefined;
 }
 
+/** When Kubernetes' own certificates are renewed, and how. */
+export function renewalPolicy({
+  certificates,
+  kubernetes,
+}: Pick<ClusterArgs, "certificates" | "kubernetes">): RenewalPolicy {
+  return { ...certificates, ...kubernetes, rotation: kubernetes.rotation };
+}
+
 /** The tables of a cluster: its own paths in place of the defaults, and what it has besides. */
 export function tablesOf({ kind, paths, extra = [] }: LayoutSettings): Pick<Layout, "rows" | "kubernetes"> {
   const { rows, kubernetes } = layouts[kind];
