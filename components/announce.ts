@@ -19,18 +19,14 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
   const wanted = await valueIfKnown(rollout.wanted);
   const given = cluster.given(wanted);
   const input = {
-    found: cluster.found,
-    wanted,
-    rows: cluster.rows,
-    kubernetes: cluster.kubernetes,
-    plan: cluster.plan,
+    ...cluster,
     ...given,
+    wanted,
     rollout: nextRollout(cluster.found),
     rotation: rotationOf(cluster.args),
     restore: cluster.args.restore,
     foreignAuthorities: cluster.args.foreignAuthorities,
     lastRotation: cluster.last.rotation,
-    shut: cluster.shut,
     pauseSeconds: cluster.args.pauseBetweenMasters,
     diskSnapshotDays:
       cluster.args.backup.diskSnapshot === true ? cluster.args.backup.diskSnapshotRetentionDays : undefined,

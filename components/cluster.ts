@@ -2,16 +2,9 @@ import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 import { type Cloud, cloudOf } from "./alicloud/cloud.ts";
-import {
-  type AuthorityKeys,
-  decide,
-  type LastOutputs,
-  lookedAfter,
-  type Observed,
-  planOf,
-} from "./model/decision.ts";
-import type { Authority } from "./model/layout/rows.ts";
+import { decide, type LastOutputs, lookedAfter, type Observed, planOf } from "./model/decision.ts";
 import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
 import type { SurveyedCluster } from "./model/step-work.ts";
@@ -162,6 +155,22 @@ function endpoint(access: Access) {
   };
 }
 
+const text = z.string().optional().catch(undefined);
+const pair = z.object({ certPem: z.string(), keyPem: z.string() });
+const keys = z.object({ etcd: pair, "etcd-peer": pair }).optional().catch(undefined);
+const values = z.record(z.string(), z.unknown()).catch({});
+
+/** Of `Outputs` what the next run reads; an earlier program may have put out less. */
+const outputs = z.object({
+  cluster: text,
+  rotation: text,
+  authorities: values.transform((own) => Object.values(own).filter((each) => typeof each === "string")),
+  diskSnapshots: values,
+  authorityKeys: z
+    .object({ current: keys, previous: keys })
+    .catch({ current: undefined, previous: undefined }),
+});
+
 /** What this stack's last update has put out for a cluster; a stack may refer to itself, also before its first update. */
 async function lastOutputs(name: string): Promise<LastOutputs> {
   const self = new pulumi.StackReference(resourceName({ name }, "self"), {
@@ -172,39 +181,16 @@ async function lastOutputs(name: string): Promise<LastOutputs> {
     const { value, secretValue } = await self.getOutputDetails(key);
     return value ?? secretValue;
   };
-  const own = name === "" ? undefined : await read(name);
-  const [cluster, rotation, authorities, diskSnapshots, keys] = await Promise.all(
-    ["cluster", "rotation", "authorities", "diskSnapshots", "authorityKeys"].map((key) =>
-      name === "" ? read(key) : fieldOf(own, key),
-    ),
-  );
-  const held: unknown[] =
-    typeof authorities === "object" && authorities !== null ? Object.values(authorities) : [];
-  const hasDiskSnapshots =
-    typeof diskSnapshots === "object" && diskSnapshots !== null && Object.keys(diskSnapshots).length > 0;
-  return {
-    cluster: textIn(cluster),
-    rotation: textIn(rotation),
-    authorities: held.flatMap((each) => textIn(each) ?? []),
-    hasDiskSnapshots,
-    keys: { current: keysIn(fieldOf(keys, "current")), previous: keysIn(fieldOf(keys, "previous")) },
-  };
-}
-
-function keysIn(value: unknown): AuthorityKeys | undefined {
-  const pairOf = (authority: Authority) => {
-    const own = fieldOf(value, authority);
-    const [certPem, keyPem] = [textIn(fieldOf(own, "certPem")), textIn(fieldOf(own, "keyPem"))];
-    return certPem === undefined || keyPem === undefined ? undefined : { certPem, keyPem };
-  };
-  const [etcd, peer] = [pairOf("etcd"), pairOf("etcd-peer")];
-  return etcd === undefined || peer === undefined ? undefined : { etcd, "etcd-peer": peer };
-}
-
-function fieldOf(value: unknown, key: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
-}
-
-function textIn(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
+  const own =
+    name === ""
+      ? Object.fromEntries(
+          await Promise.all(
+            Object.keys(outputs.shape).map(async (key): Promise<[string, unknown]> => [key, await read(key)]),
+          ),
+        )
+      : await read(name);
+  const { cluster, rotation, authorities, diskSnapshots, authorityKeys } = outputs.parse(Object(own));
+  const { current, previous } = authorityKeys;
+  const hasDiskSnapshots = Object.keys(diskSnapshots).length > 0;
+  return { cluster, rotation, authorities, hasDiskSnapshots, keys: { current, previous } };
 }
