@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, relative } from "node:path";
-import type { CloudMaster, CloudPlace } from "../../components/model/cloud.ts";
+import type { CloudCluster } from "../../components/model/cloud.ts";
 import { day } from "../../components/model/text.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { checkSettings } from "../../stacks/settings.ts";
@@ -68,11 +68,6 @@ export async function adopt(stack: string, options: AdoptOptions): Promise<void>
       isPreviewed: options.preview,
     });
   }
-}
-
-/** A cluster as Alibaba Cloud knows it. */
-interface CloudCluster extends CloudPlace {
-  readonly masters: readonly CloudMaster[];
 }
 
 /** From one master to all of them: each is trusted by its host key first, then looked at, then surveyed as the program itself does it. */

@@ -1,12 +1,9 @@
 import { createHash, createHmac } from "node:crypto";
-import type { Access } from "../../components/survey/access.ts";
+import type { Access, SshEndpoint } from "../../components/survey/access.ts";
 import { shownHostKey } from "../../components/survey/ssh-login.ts";
 import { CommandError } from "../command-error.ts";
 import { settled } from "../in-parallel.ts";
 import { isConfirmed } from "../terminal.ts";
-
-/** Where a machine's SSH server is. */
-export type SshEndpoint = Pick<Access, "host" | "port" | "user">;
 
 /** How host keys are trusted: by a known_hosts file, by a person, or as they are shown. */
 export interface Trust {

@@ -2,14 +2,14 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { printable } from "../../components/model/text.ts";
-import type { Access } from "../../components/survey/access.ts";
+import type { Access, SshEndpoint } from "../../components/survey/access.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { CommandError } from "../command-error.ts";
 import type { AdoptOptions } from "../commands.ts";
 import { readText } from "../files.ts";
 import { canAsk, widthOf, wrap } from "../terminal.ts";
 import type { Draft } from "./draft.ts";
-import type { SshEndpoint, Trust } from "./host-keys.ts";
+import type { Trust } from "./host-keys.ts";
 import { type Login, loginWith } from "./login.ts";
 
 /** How the masters are reached, and how a stack file says so. */

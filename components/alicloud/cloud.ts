@@ -1,9 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { type CloudMaster, type CloudPlace, CloudRefusal } from "../model/cloud.ts";
+import { type CloudCluster, type CloudPlace, CloudRefusal } from "../model/cloud.ts";
 
 /** Alibaba Cloud's side of a cluster. */
-export interface Cloud extends CloudPlace {
-  readonly masters: readonly CloudMaster[];
+export interface Cloud extends CloudCluster {
   readonly provider: pulumi.ProviderResource;
 }
 

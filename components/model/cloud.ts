@@ -1,4 +1,5 @@
 import { normalAddress } from "./certificate.ts";
+import type { MasterSpec } from "./checks.ts";
 
 /** A cluster of Alibaba Cloud, as a stack file names it. */
 export interface CloudPlace {
@@ -14,13 +15,13 @@ export interface CloudMaster {
   readonly systemDisk?: string | undefined;
 }
 
-/** What a master of the stack file is compared by. */
-interface Listed {
-  readonly name: string;
-  readonly address: string;
-  /** may be known to Alibaba Cloud already, or not yet */
-  readonly joining?: boolean;
+/** Such a cluster with its masters. */
+export interface CloudCluster extends CloudPlace {
+  readonly masters: readonly CloudMaster[];
 }
+
+/** What a master of the stack file is compared by; one that joins may be known to Alibaba Cloud already, or not yet. */
+type Listed = Pick<MasterSpec, "name" | "address" | "joining">;
 
 /** The cluster is none that can be rotated, as opposed to one that cannot be asked for. */
 export class CloudRefusal extends Error {

@@ -1,7 +1,7 @@
 import { certificatesIn } from "./certificate.ts";
 import { refusals, sharedFileRefusals } from "./checks.ts";
 import { type Client, clientsOf } from "./clients.ts";
-import { type CloudMaster, type CloudPlace, cloudRefusals, diskRefusals } from "./cloud.ts";
+import { type CloudCluster, cloudRefusals, diskRefusals } from "./cloud.ts";
 import { type Found, presentRows } from "./found.ts";
 import { decideHandover, type Handover, type HandoverQuestion } from "./handover.ts";
 import type { Authority, KubernetesRow, Row } from "./layout/rows.ts";
@@ -18,7 +18,7 @@ import { windowRefusal } from "./window.ts";
 export interface Observed {
   readonly found: Found;
   /** undefined unless the stack file names a cluster of Alibaba Cloud */
-  readonly cloud: (CloudPlace & { readonly masters: readonly CloudMaster[] }) | undefined;
+  readonly cloud: CloudCluster | undefined;
   readonly last: LastOutputs;
   /** milliseconds since 1970 */
   readonly now: number;

@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2, { Client, type ConnectConfig } from "ssh2";
 import { printable } from "../model/text.ts";
-import type { Access } from "./access.ts";
+import type { Access, SshEndpoint } from "./access.ts";
 import { DroppedError, explain, UnreachableError } from "./ssh-errors.ts";
 
 const connectMilliseconds = 10_000;
@@ -66,7 +66,7 @@ async function connectThrough(
  * @throws Error `Cannot connect to <host>: …` with the way out
  */
 export async function shownHostKey(
-  target: Pick<Access, "host" | "port" | "user">,
+  target: SshEndpoint,
   bastion: Access | undefined,
   types: readonly string[],
 ): Promise<string> {
