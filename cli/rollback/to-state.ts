@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { day, linesOf } from "../../components/model/text.ts";
 import { CommandError, messageOf } from "../command-error.ts";
 import { type Engine, errorIn } from "../engine.ts";
 import { writeAtomically } from "../files.ts";
@@ -85,19 +86,16 @@ export async function planToState(
       ? underProviderOf(present.text, deployment)
       : deployment.importable;
   return {
-    description: [
+    description: linesOf(
       `State ${to}, of ${deployment.time.slice(0, 16).replace("T", " ")} UTC: rollout ${rollout ?? "unknown"}, rotation "${rotation ?? "unknown"}",`,
-      `authority ${authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : new Date(set.end.notAfter).toISOString().slice(0, 10)}`,
+      `authority ${authority?.slice(0, 8)}, until ${set.end === undefined ? "unknown" : day(set.end.notAfter)}`,
       ...changes.map(describeChange),
-      ...(present.deployment === undefined || deployment.salt === present.deployment.salt
-        ? []
-        : ["notice: its keys are encrypted with another salt; the passphrase must be the same"]),
-      ...(deployment.pendingOperations === 0
-        ? []
-        : [
-            `notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`,
-          ]),
-    ],
+      present.deployment !== undefined &&
+        deployment.salt !== present.deployment.salt &&
+        "notice: its keys are encrypted with another salt; the passphrase must be the same",
+      deployment.pendingOperations > 0 &&
+        `notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`,
+    ),
     where: `state ${to}`,
     to: { number: isNumber(to) ? Number(to) : undefined, file, rotation, rollout, authority },
     changes,
@@ -213,22 +211,15 @@ export function changesTo(
   const { algorithm: presentAlgorithm } = present.certificates;
   // the program counts in whole hours
   const presentHours = Math.floor(present.certificates.validity / 3600);
+  const hours = isReSigning ? presentHours : (validityHours ?? presentHours);
   const certificates = `${project}:certificates`;
+  const change = (path: readonly string[], from: string | undefined, to: string | undefined): Change[] =>
+    from === to ? [] : [{ path, from, to }];
   return [
-    ...(rotation === undefined || rotation === present.rotation
-      ? []
-      : [{ path: [`${project}:rotation`], from: present.rotation, to: rotation }]),
-    ...(present.restore === undefined
-      ? []
-      : [{ path: [`${project}:restore`], from: String(present.restore), to: undefined }]),
-    ...(isReSigning || validityHours === undefined || validityHours === presentHours
-      ? []
-      : [
-          { path: [certificates, "validity"], from: durationOf(presentHours), to: durationOf(validityHours) },
-        ]),
-    ...(algorithm === undefined || algorithm === presentAlgorithm
-      ? []
-      : [{ path: [certificates, "algorithm"], from: presentAlgorithm, to: algorithm }]),
+    ...change([`${project}:rotation`], present.rotation, rotation ?? present.rotation),
+    ...change([`${project}:restore`], present.restore?.toString(), undefined),
+    ...change([certificates, "validity"], durationOf(presentHours), durationOf(hours)),
+    ...change([certificates, "algorithm"], presentAlgorithm, algorithm ?? presentAlgorithm),
   ];
 }
 

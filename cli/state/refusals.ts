@@ -1,4 +1,4 @@
-import { day } from "../../components/model/text.ts";
+import { day, linesOf } from "../../components/model/text.ts";
 import { type CertificateSet, conditionOf, isSameSet } from "./certificate-set.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ListedState } from "./list.ts";
@@ -28,39 +28,29 @@ export interface RefusalInput {
 /** Why not to go back to a state; empty when nothing speaks against it. */
 export function refusalsOf(input: RefusalInput): string[] {
   const { chosen, present, project, stack } = input;
+  const { deployment, set } = chosen;
   const other = (what: string, seen: string, expected: string) =>
-    `it is of ${what} "${seen}"; expected "${expected}"`;
-  const [cluster, presentCluster] = [chosen.set.cluster, present?.set.cluster];
-  const mismatches = [
-    ...(chosen.deployment.project === project ? [] : [other("project", chosen.deployment.project, project)]),
-    ...(chosen.deployment.stack === stack ? [] : [other("stack", chosen.deployment.stack, stack)]),
-    ...(cluster === undefined || presentCluster === undefined || cluster === presentCluster
-      ? []
-      : [other("etcd cluster", cluster, presentCluster)]),
-    ...(chosen.deployment.secretsProvider === "service"
-      ? [
-          "its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service",
-        ]
-      : []),
-  ];
+    seen !== expected && `it is of ${what} "${seen}"; expected "${expected}"`;
+  const cluster = present?.set.cluster ?? set.cluster;
+  const mismatches = linesOf(
+    other("project", deployment.project, project),
+    other("stack", deployment.stack, stack),
+    set.cluster !== undefined && cluster !== undefined && other("etcd cluster", set.cluster, cluster),
+    deployment.secretsProvider === "service" &&
+      "its keys are encrypted by Pulumi Cloud, so it cannot be tried out here; expected a passphrase or a key service",
+  );
   // a state of something else is not examined any further
-  return mismatches.length > 0 ? mismatches : [...faults(input), ...sameness(input), ...expiry(input)];
-}
-
-function faults({ chosen: { set }, stack }: RefusalInput): string[] {
-  return set.faults.length === 0
-    ? []
-    : [
-        `its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npx etcd-rotation rollback ${stack} --list`,
-      ];
-}
-
-function sameness({ chosen, present, stack }: RefusalInput): string[] {
-  return present !== undefined && isSameSet(chosen.set, present.set)
-    ? [
-        `it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack ${stack}`,
-      ]
-    : [];
+  if (mismatches.length > 0) {
+    return mismatches;
+  }
+  return linesOf(
+    set.faults.length > 0 &&
+      `its set is not whole (${set.faults.join(", ")}), as after an update that failed; expected one that is: npx etcd-rotation rollback ${stack} --list`,
+    present !== undefined &&
+      isSameSet(set, present.set) &&
+      `it has the certificates that the stack has now; expected others. If masters do not serve them: npx etcd-rotation pulumi up --stack ${stack}`,
+    expiry(input),
+  );
 }
 
 function expiry({
@@ -71,10 +61,10 @@ function expiry({
   isReSigning,
   stack,
   others,
-}: RefusalInput): string[] {
+}: RefusalInput): string | undefined {
   const condition = conditionOf(set, now, renewBeforeSeconds);
   if (isReSigning || set.end === undefined || (condition !== "expired" && condition !== "due")) {
-    return [];
+    return undefined;
   }
   const date = day(set.end.notAfter);
   const usable = others.filter(
@@ -84,21 +74,14 @@ function expiry({
     condition === "expired"
       ? `its ${set.end.name} ended on ${date}`
       : `its ${set.end.name} ends on ${date}, which is within renewBefore, so that Pulumi would replace it`;
-  return [
-    [
-      `${seen}; expected a set that lasts longer. Instead:`,
-      ...(usable.length === 0
-        ? ["  no other state of the list can be used as it is"]
-        : [
-            `  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`,
-          ]),
-      ...(condition === "due"
-        ? [
-            `  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`,
-          ]
-        : []),
-      `  the keys of that state, re-signed: --to ${name} --re-sign`,
-      `  or new ones: npx etcd-rotation pulumi config set --stack ${stack} rotation <a new string>`,
-    ].join("\n"),
-  ];
+  return linesOf(
+    `${seen}; expected a set that lasts longer. Instead:`,
+    usable.length === 0
+      ? "  no other state of the list can be used as it is"
+      : `  another state: ${usable.map(({ number, notAfter }) => `--to ${number} (until ${notAfter?.slice(0, 10)})`).join(", ")}`,
+    condition === "due" &&
+      `  exactly these certificates: a shorter certificates.renewBefore in the stack file, then --to ${name}`,
+    `  the keys of that state, re-signed: --to ${name} --re-sign`,
+    `  or new ones: npx etcd-rotation pulumi config set --stack ${stack} rotation <a new string>`,
+  ).join("\n");
 }

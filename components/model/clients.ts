@@ -1,7 +1,7 @@
 import { type Certificate, hasIssued } from "./certificate.ts";
 import type { Found, FoundMaster, Holder, Holding } from "./found.ts";
 import type { Row } from "./layout/rows.ts";
-import { day } from "./text.ts";
+import { day, linesOf } from "./text.ts";
 import { hasEnded, leavesOn, type Trusted, trustedBy, unique } from "./trust.ts";
 
 /** A client of etcd that is none of Kubernetes' components. */
@@ -151,18 +151,16 @@ function clientOf(holder: Holder, master: FoundMaster, judge: Judge, rows: reado
   return [
     {
       name: holder.kind === "Secret" ? name : `${name} on ${master.name}`,
-      details: [
-        ...(known.length === 0
-          ? ["connected; which certificate it has is not known"]
-          : [known.map((each) => wordsOf(each, judge)).join(", ")]),
-        ...(behind.length === 0 ? [] : [`${namesOf(behind)} of an authority that goes in retire`]),
-        ...(outdated.length === 0
-          ? []
-          : [`by ${namesOf(outdated)} alone it refuses etcd from issue or retire on`]),
-        ...(known.length > 0 && pairs.length === 0
-          ? ["nothing waits for it, since it has no private key of these"]
-          : []),
-      ].join("; "),
+      details: linesOf(
+        known.length === 0
+          ? "connected; which certificate it has is not known"
+          : known.map((each) => wordsOf(each, judge)).join(", "),
+        behind.length > 0 && `${namesOf(behind)} of an authority that goes in retire`,
+        outdated.length > 0 && `by ${namesOf(outdated)} alone it refuses etcd from issue or retire on`,
+        known.length > 0 &&
+          pairs.length === 0 &&
+          "nothing waits for it, since it has no private key of these",
+      ).join("; "),
       isBehind: behind.length > 0,
       isCutOff: pairs.length > 0 && behind.some(({ certificates }) => certificates.some(judge.isAccepted)),
       command:

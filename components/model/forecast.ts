@@ -1,3 +1,4 @@
+import { linesOf } from "./text.ts";
 import { describeWindow, type Window, windowState } from "./window.ts";
 
 /** A cluster with the days between which it has to be rotated. */
@@ -25,11 +26,7 @@ export interface Appointment extends Ending {
   readonly isLate: boolean;
 }
 
-interface Opening {
-  readonly at: number;
-  readonly until: number | undefined;
-  readonly night: string;
-}
+type Opening = Pick<Appointment, "at" | "until" | "night">;
 
 const day = 86_400_000;
 const minute = 60_000;
@@ -128,9 +125,9 @@ function dayIn(timeZone: string, moment: number): string {
 
 /** Why that night, for a person. */
 export function describeAppointment({ window, beside, isLate }: Appointment): string {
-  return [
+  return linesOf(
     window === undefined ? "at any time" : describeWindow(window),
-    ...(isLate ? ["no window opens before its first certificate ends"] : []),
-    ...(beside.length === 0 ? [] : [`in one night with ${beside.join(", ")}`]),
-  ].join("; ");
+    isLate && "no window opens before its first certificate ends",
+    beside.length > 0 && `in one night with ${beside.join(", ")}`,
+  ).join("; ");
 }

@@ -5,7 +5,7 @@ import { type Before, judge, type Listing } from "./listings.ts";
 import { type PlannedStep, stepName } from "./plan.ts";
 import { answerLines, readRecords, stepRecords } from "./records.ts";
 import { oldKeyNotices } from "./strangers.ts";
-import { day, printable } from "./text.ts";
+import { day, linesOf, printable } from "./text.ts";
 
 /** What the steps of a finished rollout said; public. */
 export interface Report {
@@ -77,24 +77,18 @@ export function describeReport(report: Report, held: string, before: Before, lay
   }
   const judged = report.listings.map((listing) => ({ ...listing, ...judge(listing, before) }));
   const open = judged.filter(({ isOpen }) => isOpen);
-  return [
+  return linesOf(
     ...judged.map(({ master, path, end, verdict }) => `${master} ${path} notAfter=${end}: ${verdict}`),
-    ...(report.carriers.length === 0
-      ? []
-      : [
-          "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
-          ...report.carriers,
-        ]),
+    report.carriers.length > 0 &&
+      "Earlier certificates of the Kubernetes authorities, same key, are still held by:",
+    ...report.carriers,
     ...oldKeyNotices(before.found, before.rows),
     open.length === 0
       ? "etcd CA and certs have successfully rotated!"
       : `etcd serves the wanted certificates, and the official check still finds certificates that nothing manages: ${open.map(({ master, path }) => `${path} of ${master}`).join(", ")}. Renew or remove it by hand`,
-    ...(layout === "ack"
-      ? [
-          "Alibaba Cloud's console does not know about this rotation: do not press its button that updates certificates, and open a ticket to have its reminder removed (docs/alibaba-cloud.md).",
-        ]
-      : []),
-  ];
+    layout === "ack" &&
+      "Alibaba Cloud's console does not know about this rotation: do not press its button that updates certificates, and open a ticket to have its reminder removed (docs/alibaba-cloud.md).",
+  );
 }
 
 /** The list as the survey sees it, where this run had nothing to do and every master could be asked; else as verify saw it. */
