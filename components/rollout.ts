@@ -4,7 +4,7 @@ import type { Authorities, Leaves } from "./certificates.ts";
 import { type Cluster, connectionTo, refusal, resourceName } from "./cluster.ts";
 import type { LeafCertificate } from "./leaf-certificate.ts";
 import { type Attempt, decideAttempt } from "./model/attempt.ts";
-import { type AuthorityKeys, type LastOutputs, previousKeys } from "./model/decision.ts";
+import { type LastOutputs, previousKeys } from "./model/decision.ts";
 import { differences } from "./model/differences.ts";
 import { type Authority, byAuthority, byLeaf } from "./model/layout/rows.ts";
 import { stepName, stepsOf } from "./model/plan.ts";
@@ -42,7 +42,8 @@ export class Rollout extends pulumi.ComponentResource {
     const pems = pemsOf(args);
     const cross = crossOf(authorities);
     const previous = previousKeys(cluster.last, cluster.args.rotation);
-    this.authorityKeys = keysOf(authorities).apply((current) => ({ current, previous }));
+    const keys = pulumi.secret(byAuthority((each) => pemOf(authorities[each])));
+    this.authorityKeys = keys.apply((current) => ({ current, previous }));
     const asked = { rotation: cluster.args.rotation, owner: cluster.owner, heldBefore: undefined };
     const wanted =
       cluster.restore === undefined
@@ -148,10 +149,6 @@ function crossOf(authorities: Authorities): pulumi.Output<Readonly<Partial<Recor
     ...(etcd.crossPem && { etcd: etcd.crossPem }),
     ...(peer.crossPem && { "etcd-peer": peer.crossPem }),
   });
-}
-
-function keysOf(authorities: Authorities): pulumi.Output<AuthorityKeys> {
-  return pulumi.secret(byAuthority((each) => pemOf(authorities[each])));
 }
 
 /** @throws pulumi.RunError before a step runs */

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { z } from "zod";
 import { isAddress } from "../components/model/checks.ts";
-import { durationPattern, durationSeconds } from "../components/model/duration.ts";
+import { durationForm, durationPattern, durationSeconds } from "../components/model/duration.ts";
 import { crossPolicies } from "../components/model/handover.ts";
 import { leaves } from "../components/model/layout/rows.ts";
 import { layoutKinds, layouts } from "../components/model/layout/tables.ts";
@@ -13,10 +13,7 @@ import { mayHoldKey } from "./describe-issue.ts";
 import { extraFiles, path } from "./extra-files.ts";
 import { window } from "./window-settings.ts";
 
-const duration = z
-  .string()
-  .regex(durationPattern, 'expected a whole number and s, m, h, d or y, such as "60d"')
-  .transform(durationSeconds);
+const duration = z.string().regex(durationPattern, `expected ${durationForm}`).transform(durationSeconds);
 const name = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/, "expected lower-case letters, digits, dots and hyphens");
@@ -72,8 +69,8 @@ const access = {
   port: port.default(22),
   privateKey: z
     .string()
-    .refine(
-      isPrivateKey,
+    .regex(
+      /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/,
       "expected an unencrypted or passphrase-protected private key in PEM or OpenSSH format",
     )
     .optional(),
@@ -260,10 +257,4 @@ function areDistinct(
       }
     });
   }
-}
-
-function isPrivateKey(text: string): boolean {
-  return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n[A-Za-z0-9+/=\n\r:, -]+-----END ([A-Z]+ )?PRIVATE KEY-----\s*$/.test(
-    text,
-  );
 }

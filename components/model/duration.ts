@@ -1,4 +1,4 @@
-const secondsPer = { s: 1, m: 60, h: 3600, d: 86_400, y: 31_536_000 } as const;
+const secondsPer: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, y: 31_536_000 };
 
 /** What a duration looks like in a stack file: a whole number and a unit; `y` is 365 days. */
 export const durationPattern = /^(\d+)(s|m|h|d|y)$/;
@@ -13,12 +13,9 @@ export const durationForm = 'a whole number and s, m, h, d or y, such as "60d"';
  */
 export function durationSeconds(text: string): number {
   const [, count, unit = ""] = durationPattern.exec(text) ?? [];
-  if (!isUnit(unit)) {
+  const seconds = secondsPer[unit];
+  if (seconds === undefined) {
     throw new RangeError(`Cannot read duration "${text}": expected ${durationForm}`);
   }
-  return Number(count) * secondsPer[unit];
-}
-
-function isUnit(text: string): text is keyof typeof secondsPer {
-  return text in secondsPer;
+  return Number(count) * seconds;
 }

@@ -31,7 +31,7 @@ const remark = { ...text, isOptional: true } as const;
 /** may hold spaces, and stands before others */
 const path = { pattern: "[^\\x1f]*", read: printable };
 /** what `one_line` and `certificates_in` (components/node/lib/output.sh, survey.sh) have put into one */
-const lines = { pattern: ".*", read: linesIn };
+const lines = { pattern: ".*", read: (own: string) => own.replaceAll("\x1F", "\n") };
 const holder = { pattern: "Secret [^/]*/[^\\x1f]*|process [^\\x1f]* in [^\\x1f]*", read: holderIn };
 
 function oneOf<T extends string>(...values: readonly [T, ...T[]]): Field<T> {
@@ -199,8 +199,4 @@ function holderIn(own: string): Holder {
   return program === undefined
     ? { kind: "Secret", namespace: printable(namespace), name: printable(name) }
     : { kind: "process", name: printable(program), unit: printable(unit) };
-}
-
-function linesIn(own: string): string {
-  return own.replaceAll("\x1F", "\n");
 }
