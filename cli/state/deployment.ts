@@ -82,7 +82,8 @@ export function parseDeployment(text: string, name: string): Deployment {
   }
   const { data, error: mismatch } = shape.safeParse(json);
   if (data === undefined) {
-    throw refuse(isEmpty(json) ? "it holds no resources" : "it lacks parts that every state has", mismatch);
+    const isEmpty = empty.safeParse(json).success;
+    throw refuse(isEmpty ? "it holds no resources" : "it lacks parts that every state has", mismatch);
   }
   const { version, features, latest } = data;
   if (latest.manifest.magic !== createHash("sha256").update(latest.manifest.version).digest("hex")) {
@@ -161,17 +162,8 @@ export function underProviderOf(from: string, { importable }: Deployment): strin
 
 const importedShape = z.looseObject({ deployment: z.record(z.string(), z.unknown()) });
 
-const nothing = z.looseObject({ resources: z.array(z.unknown()).max(0).nullish() }).nullish();
+const nothing = z.looseObject({ resources: z.array(z.unknown()).max(0).nullish() }).nullable();
 const empty = z.union([
   z.looseObject({ deployment: nothing }),
-  z.looseObject({ checkpoint: z.looseObject({ latest: nothing }) }),
+  z.looseObject({ checkpoint: z.looseObject({ latest: nothing.optional() }) }),
 ]);
-
-function isEmpty(json: unknown): boolean {
-  return (
-    empty.safeParse(json).success &&
-    typeof json === "object" &&
-    json !== null &&
-    ("deployment" in json || "checkpoint" in json)
-  );
-}

@@ -75,6 +75,11 @@ describe("parseDeployment", () => {
       "it lacks parts that every state has",
     ],
     [
+      "a checkpoint without its manifest",
+      checkpoint(first).replace('"manifest"', '"m"'),
+      "it lacks parts that every state has",
+    ],
+    [
       "a state before its first update",
       '{"version":3,"deployment":{"manifest":{}}}',
       "it holds no resources",
