@@ -1,11 +1,7 @@
+import type { EndedStep, Probed } from "../../components/model/ended-steps.ts";
 import { components } from "../../components/model/layout/rows.ts";
 import { phases } from "../../components/model/plan.ts";
-import type {
-  EndedStep,
-  Probed,
-  ReportedCertificate,
-  RolloutReport,
-} from "../../components/model/rollout-report.ts";
+import type { ReportedCertificate, RolloutReport } from "../../components/model/rollout-report.ts";
 import { type Html, html, type Part } from "./markup.ts";
 import { timeLine } from "./time-line.ts";
 

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { StateStep } from "../../components/model/ended-steps.ts";
 import { phases } from "../../components/model/plan.ts";
 import {
   type KeptState,
   type RolloutReport,
   rolloutsIn,
-  type StateStep,
   type Update,
 } from "../../components/model/rollout-report.ts";
 import { CommandError, messageOf } from "../command-error.ts";

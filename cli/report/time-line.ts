@@ -1,6 +1,7 @@
+import type { EndedStep } from "../../components/model/ended-steps.ts";
 import { type Component, components } from "../../components/model/layout/rows.ts";
 import { phases } from "../../components/model/plan.ts";
-import type { EndedStep, RolloutReport } from "../../components/model/rollout-report.ts";
+import type { RolloutReport } from "../../components/model/rollout-report.ts";
 import { type Html, html } from "./markup.ts";
 
 const [width, left, rowHeight, top] = [1000, 190, 72, 24];

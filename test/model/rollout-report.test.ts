@@ -1,9 +1,10 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { StateStep } from "../../components/model/ended-steps.ts";
 import { components } from "../../components/model/layout/rows.ts";
 import { phases } from "../../components/model/plan.ts";
-import { type KeptState, rolloutsIn, type StateStep } from "../../components/model/rollout-report.ts";
+import { type KeptState, rolloutsIn } from "../../components/model/rollout-report.ts";
 
 const hash = (sign: string) => sign.repeat(64);
 const noon = Date.parse("2026-11-28T12:00:00Z");
