@@ -14,16 +14,9 @@ import { settingsIn } from "../stack-file.ts";
 import { canAsk, isConfirmed, writeJson } from "../terminal.ts";
 import { placeOf, requireSame } from "./cloud.ts";
 import { firstPreview, setPassword } from "./deploy.ts";
-import {
-  type Draft,
-  draftOf,
-  lookAt,
-  type SeenMember,
-  stackFileText,
-  surveyed,
-  withoutPasswords,
-} from "./draft.ts";
+import { type Draft, draftOf, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
+import { lookAt } from "./look.ts";
 import { type Member, membershipOf, ownAddress } from "./members.ts";
 import { type Route, routeOf, trustOf } from "./route.ts";
 

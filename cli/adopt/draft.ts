@@ -7,35 +7,13 @@ import { tablesOf } from "../../components/model/settings.ts";
 import { printable } from "../../components/model/text.ts";
 import { keptAuthorities } from "../../components/model/trust.ts";
 import type { Access } from "../../components/survey/access.ts";
-import { runOverSsh } from "../../components/survey/ssh.ts";
 import { takeSurvey } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import { checkSettings } from "../../stacks/settings.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { CommandError } from "../command-error.ts";
 import { pathsOf } from "./layout-paths.ts";
-import { flagOf, type Look, lookScript, parseLook } from "./look.ts";
+import { flagOf, type Look } from "./look.ts";
 import { inOrder, type Member, namesOf, ownAddress } from "./members.ts";
-
-const lookMilliseconds = 60_000;
-
-/** @throws Error when the machine cannot be looked at */
-export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
-  const answer = await runOverSsh(access, bastion, lookScript(), lookMilliseconds).catch((error: unknown) => {
-    // there is no stack file yet
-    throw CommandError.failed(
-      messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"),
-      error,
-    );
-  });
-  const { code, stdout, stderr } = answer;
-  if (code !== 0) {
-    const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
-    throw new Error(
-      `Cannot inspect ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`,
-    );
-  }
-  return parseLook(access.host, stdout);
-}
 
 /** A member whose machine has been looked at. */
 export interface SeenMember extends Member {

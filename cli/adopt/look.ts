@@ -5,6 +5,9 @@ import { answerLines, lookRecords, readRecords } from "../../components/model/re
 import { assignments } from "../../components/model/shell.ts";
 import { printable } from "../../components/model/text.ts";
 import { plainScript } from "../../components/node/scripts.ts";
+import type { Access } from "../../components/survey/access.ts";
+import { runOverSsh } from "../../components/survey/ssh.ts";
+import { CommandError, messageOf } from "../command-error.ts";
 
 /** What a machine says of itself before there is a stack file. */
 export interface Look {
@@ -15,6 +18,27 @@ export interface Look {
   readonly flags: Readonly<Partial<Record<Component, readonly string[]>>>;
   /** rows of `etcdctl member list`; empty when etcd did not tell */
   readonly memberRows: readonly string[];
+}
+
+const lookMilliseconds = 60_000;
+
+/** @throws Error when the machine cannot be looked at */
+export async function lookAt(access: Access, bastion: Access | undefined): Promise<Look> {
+  const answer = await runOverSsh(access, bastion, lookScript(), lookMilliseconds).catch((error: unknown) => {
+    // there is no stack file yet
+    throw CommandError.failed(
+      messageOf(error).replace("the hostKey of the stack file", "the one that was confirmed"),
+      error,
+    );
+  });
+  const { code, stdout, stderr } = answer;
+  if (code !== 0) {
+    const sudo = access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`;
+    throw new Error(
+      `Cannot inspect ${access.host}: exit code ${code ?? "unknown"}: ${stderr.slice(-400)}${sudo}`,
+    );
+  }
+  return parseLook(access.host, stdout);
 }
 
 /** The script for one machine. */

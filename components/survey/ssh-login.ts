@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createConnection, Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
-import ssh2, { Client, type ConnectConfig } from "ssh2";
+import ssh2, { Client, type ConnectConfig, type ServerHostKeyAlgorithm } from "ssh2";
 import { printable } from "../model/text.ts";
 import type { Access, SshEndpoint } from "./access.ts";
 import { DroppedError, explain, UnreachableError } from "./ssh-errors.ts";
@@ -153,17 +153,7 @@ class Agent extends ssh2.OpenSSHAgent {
 }
 
 /** Asks for the pinned key's own type; otherwise a server with several keys may show another one. */
-function hostKeyAlgorithms(
-  type: string,
-): (
-  | "ssh-ed25519"
-  | "ssh-rsa"
-  | "rsa-sha2-256"
-  | "rsa-sha2-512"
-  | "ecdsa-sha2-nistp256"
-  | "ecdsa-sha2-nistp384"
-  | "ecdsa-sha2-nistp521"
-)[] {
+function hostKeyAlgorithms(type: string): ServerHostKeyAlgorithm[] {
   switch (type) {
     case "ssh-rsa":
       return ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"];
