@@ -5,7 +5,7 @@ import { z } from "zod";
 import { CommandError, messageOf } from "./command-error.ts";
 
 /** A Pulumi project's folder, its name, and the folder of its stack files. */
-export interface Project {
+interface Project {
   readonly folder: string;
   readonly project: string;
   readonly stackFolder: string;

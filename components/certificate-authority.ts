@@ -3,7 +3,7 @@ import * as tls from "@pulumi/tls";
 import { authoritySerial } from "./model/certificate.ts";
 import type { KeyAlgorithm } from "./model/settings.ts";
 
-export interface CertificateAuthorityArgs {
+interface CertificateAuthorityArgs {
   /** asks for a new key when it changes; never empty, since a trigger from or to nothing does not fire */
   readonly rotation: string;
   readonly commonName: string;

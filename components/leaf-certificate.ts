@@ -4,7 +4,7 @@ import { type CertificateAuthority, keyArgs } from "./certificate-authority.ts";
 import { subjectAttributes } from "./model/layout/leaves.ts";
 import type { KeyAlgorithm } from "./model/settings.ts";
 
-export interface LeafCertificateArgs {
+interface LeafCertificateArgs {
   readonly authority: CertificateAuthority;
   /** asks for a new key when it changes */
   readonly rotation: string;

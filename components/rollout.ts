@@ -16,7 +16,7 @@ import { stepScript } from "./node/scripts.ts";
 import { step } from "./step.ts";
 import { valueIfKnown } from "./value-if-known.ts";
 
-export interface RolloutArgs {
+interface RolloutArgs {
   readonly cluster: Cluster;
   readonly authorities: Authorities;
   readonly leaves: Leaves;

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { remoteShell } from "./survey/ssh.ts";
 import { valueIfKnown } from "./value-if-known.ts";
 
-export interface StepArgs {
+interface StepArgs {
   readonly user: string;
   readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
   /** runs the step anew when it changes, and nothing else does */

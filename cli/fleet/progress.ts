@@ -3,7 +3,7 @@ import { cut, type Paint, widthOf } from "../terminal.ts";
 import { describeResult, type Result } from "./result.ts";
 
 /** Shows what a run is doing. */
-export interface Progress {
+interface Progress {
   tell(stack: string, stage: string, detail: string): void;
   done(result: Result): void;
   end(): void;

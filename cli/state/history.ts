@@ -147,7 +147,7 @@ export function readFile(file: string): ReadState {
 }
 
 /** What the stack has now. */
-export interface Present {
+interface Present {
   /** what brings it back */
   readonly text: string;
   /** undefined without resources: before the first update, or after `pulumi destroy` */

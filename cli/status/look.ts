@@ -40,7 +40,7 @@ export async function lookAtChosen(
 }
 
 /** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
-export async function lookAt(
+async function lookAt(
   settings: Settings,
   project: string,
   stack: string,

@@ -47,12 +47,12 @@ export interface CertificateStatus {
 }
 
 /** The authority that has issued a certificate; its fingerprint tells apart two of one name, and is undefined when it lies on no master. */
-export interface Issuer {
+interface Issuer {
   readonly name: string;
   readonly fingerprint: string | undefined;
 }
 
-export interface CertificateInput {
+interface CertificateInput {
   readonly found: Found;
   readonly rows: readonly Row[];
   readonly kubernetes: readonly KubernetesRow[];

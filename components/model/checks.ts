@@ -39,7 +39,7 @@ export interface Identity {
 export const clockToleranceSeconds = 30;
 
 /** What the stack file lets a rollout do. */
-export interface Allowed {
+interface Allowed {
   /** restarts of one of one or two masters */
   readonly outage: boolean;
   /** by master: the groups of Kubernetes' own files that are going to be renewed */

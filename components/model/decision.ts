@@ -77,7 +77,7 @@ export interface Decision {
   readonly given: (wanted: Wanted | undefined) => Given;
 }
 
-export interface Given {
+interface Given {
   /** of etcd, besides Kubernetes */
   readonly clients: readonly Client[];
   /** what of Kubernetes' own files is renewed */

@@ -77,7 +77,7 @@ export const etcdStates = [
   "lagging",
   "alarm",
 ] as const;
-export type EtcdState = (typeof etcdStates)[number];
+type EtcdState = (typeof etcdStates)[number];
 
 /** Who may still hold an earlier certificate of cluster-ca; `other` is nobody in particular. */
 export interface Carrier {
@@ -118,7 +118,7 @@ export interface FoundFile {
 }
 
 /** A file that no row has. */
-export interface Stranger {
+interface Stranger {
   /** links followed */
   readonly path: string;
   readonly certificate: Certificate;
@@ -133,7 +133,7 @@ export interface StrangerKey {
 /** A file of a backup; public data only. */
 export type SavedFile = Pick<FoundFile, "publicKey" | "certificates">;
 
-export interface FoundProcess {
+interface FoundProcess {
   /** boot id, pid, start ticks */
   readonly identity: string;
   readonly isStale: boolean;

@@ -18,7 +18,7 @@ export interface Signer {
 }
 
 /** Who signs the wanted authorities; public. */
-export type Signers = Readonly<Record<Authority, Signer>>;
+type Signers = Readonly<Record<Authority, Signer>>;
 
 /** The wanted authorities' subjects and keys in certificates that the signers have signed, as PEM texts; public. */
 export type CrossCertificates = Readonly<Record<Authority, string>>;

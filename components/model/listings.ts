@@ -22,7 +22,7 @@ export interface Before {
   readonly renewals: RenewalPlan;
 }
 
-export interface Verdict {
+interface Verdict {
   readonly verdict: string;
   /** the check would hold it against the rollout, and there is no reason to give */
   readonly isOpen: boolean;

@@ -25,7 +25,7 @@ export function progressOf({ masters }: Pick<Found, "masters">): Progress | unde
 }
 
 /** What is known of a run by its claims. */
-export interface Run {
+interface Run {
   readonly by: string;
   /** milliseconds since 1970 */
   readonly since: number | undefined;

@@ -23,7 +23,7 @@ export interface Renewal {
 }
 
 /** How all masters come to the same certificate of an authority: nothing to do, one signs it anew, or who has not the newest gets a copy. */
-export type AuthorityPlan =
+type AuthorityPlan =
   | { readonly kind: "keep" }
   | { readonly kind: "sign"; readonly on: string }
   /** `to`: the masters that ask for a rollout because of it */

@@ -21,7 +21,7 @@ export interface Restore {
 }
 
 /** What decides a restore besides the survey. */
-export interface RestoreQuestion {
+interface RestoreQuestion {
   readonly rows: readonly Row[];
   readonly kubernetes: readonly KubernetesRow[];
   readonly rollout: number;

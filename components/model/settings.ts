@@ -12,7 +12,7 @@ export const keyAlgorithms = ["ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072"
 export type KeyAlgorithm = (typeof keyAlgorithms)[number];
 
 export const probePolicies = ["on", "off"] as const;
-export type ProbePolicy = (typeof probePolicies)[number];
+type ProbePolicy = (typeof probePolicies)[number];
 
 /** What of the settings decides how masters are reached and treated; durations in seconds. */
 export interface ClusterArgs {
@@ -73,7 +73,7 @@ export interface Login {
 }
 
 /** A file of one of Kubernetes' authorities that the stack file adds to the layout: a certificate with its key, or a kubeconfig. */
-export type ExtraFile = {
+type ExtraFile = {
   readonly name: string;
   /** who reads it only at its start */
   readonly restarts: readonly Component[];
@@ -87,7 +87,7 @@ export type ExtraFile = {
   | { readonly kind: "kubeconfig"; readonly path: string }
 );
 
-export interface LayoutSettings {
+interface LayoutSettings {
   readonly kind: LayoutKind;
   readonly paths: Readonly<Partial<Record<string, string>>>;
   readonly extra?: readonly ExtraFile[] | undefined;

@@ -13,7 +13,7 @@ import { oldKeyNotices, strangerNotices } from "./strangers.ts";
 import { linesOf, minute } from "./text.ts";
 import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
-export interface Finding {
+interface Finding {
   readonly state: State;
   readonly master: string | undefined;
   readonly what: string;

@@ -63,7 +63,7 @@ export interface StepData {
 }
 
 /** What a step does about Kubernetes' own certificates. */
-export interface StepRenewal {
+interface StepRenewal {
   /** groups that this step renews */
   readonly groups: readonly string[];
   /** authorities that backup signs and prints */
@@ -75,7 +75,7 @@ export interface StepRenewal {
 }
 
 /** A cross-certificate that a step makes with the key of an authority that lies on its master. */
-export interface StepCross {
+interface StepCross {
   readonly role: Authority;
   readonly keyPath: string;
   /** PEM texts: who signs, and the authority that is signed */
@@ -105,7 +105,7 @@ export const readsOnly = {
 } as const satisfies Partial<StepData>;
 
 /** What this program keeps on a master. */
-export const stateFolder = "/var/lib/etcd-rotation";
+const stateFolder = "/var/lib/etcd-rotation";
 /** On a file system in memory; no key is ever written there. */
 const scratchFolder = "/run/etcd-rotation";
 /** How long ill health at the start of a step may last; longer means that something is wrong. */

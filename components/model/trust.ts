@@ -15,7 +15,7 @@ export type Trusted = Readonly<Record<string, Readonly<Record<string, readonly C
  * Whose an authority in a trust file is. `in-use`: it issued a leaf that lies on a master or is served. `earlier`: it did once, as
  * the backups show, or this program made it. `foreign`: neither.
  */
-export type Owner = "in-use" | "earlier" | "foreign";
+type Owner = "in-use" | "earlier" | "foreign";
 
 /** Tells the owner of each authority in the masters' trust files. */
 export function ownerOf(

@@ -1,5 +1,5 @@
 export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
-export type Weekday = (typeof weekdays)[number];
+type Weekday = (typeof weekdays)[number];
 
 /** When a rollout may begin, by the wall clock of a time zone. */
 export interface Window {
@@ -13,7 +13,7 @@ export interface Window {
   readonly timeZone: string;
 }
 
-export interface WindowState {
+interface WindowState {
   readonly isOpen: boolean;
   /** milliseconds since 1970 of the first minute that is inside, when it is closed */
   readonly opensAt: number | undefined;

@@ -10,7 +10,7 @@ import type { SurveyTarget } from "./survey.ts";
 /** A master lets go of a run that has been silent for so long. */
 const claimSeconds = 30;
 
-export interface Claim {
+interface Claim {
   /** what the masters know this run by */
   readonly name: string;
   /** the masters that are claimed */

@@ -12,7 +12,7 @@ const connectMilliseconds = 10_000;
 const pausesMilliseconds = [300, 600, 1200, 2400, 4800];
 
 /** All that goes to a machine goes over the socket: destroying it ends all of it at once, whatever the other side does. */
-export interface Login {
+interface Login {
   readonly client: Client;
   readonly socket: Socket;
 }

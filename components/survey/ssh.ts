@@ -5,7 +5,7 @@ import { printable } from "../model/text.ts";
 import type { Access } from "./access.ts";
 import { logIn, within } from "./ssh-login.ts";
 
-export interface Answer {
+interface Answer {
   readonly code: number | undefined;
   readonly stdout: string;
   /** for people: printable, on one line */
@@ -52,7 +52,7 @@ export interface Running {
 }
 
 /** How long the first line may take, and how often the script gets a sign of life. */
-export interface Patience {
+interface Patience {
   readonly firstLineSeconds: number;
   readonly signSeconds: number;
 }

@@ -1,5 +1,5 @@
 /** One thing that set-up looked at or made. */
-export interface Outcome {
+interface Outcome {
   readonly what: string;
   readonly why: string;
   readonly state: "ready" | "made";

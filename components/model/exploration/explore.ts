@@ -3,7 +3,7 @@ import { type Accepts, refusedIn } from "./refused.ts";
 import { operationsOf, surveyed, type Ways, withOutStarted } from "./runs.ts";
 import { apply, diskNameOf, nameOf, type Operation, putBack, type World } from "./world.ts";
 
-export interface Explored {
+interface Explored {
   /** every connection that was refused in any state, sorted */
   readonly refused: readonly string[];
   /** the state with one that takes the fewest operations; undefined where none is refused */
@@ -16,7 +16,7 @@ export interface Explored {
   readonly worlds: readonly World[];
 }
 
-export interface Nearest {
+interface Nearest {
   readonly refused: readonly string[];
   readonly taken: readonly Taken[];
 }

@@ -53,7 +53,7 @@ function isLinked(member: string, refused: readonly Refused[], names: readonly s
   );
 }
 
-export interface Refused {
+interface Refused {
   readonly what: string;
   readonly between: readonly [string, string];
 }

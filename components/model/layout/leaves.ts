@@ -35,7 +35,7 @@ export const leafProfiles = {
   "etcd-client": { authority: "etcd", commonName: "etcd-client", uses: ["client_auth"], sans: "none" },
 } as const satisfies Record<Leaf, LeafProfile>;
 
-export interface LeafProfile {
+interface LeafProfile {
   readonly authority: Authority;
   readonly commonName: string;
   readonly uses: readonly (keyof typeof useIdentifiers)[];

@@ -31,7 +31,7 @@ export function byLeaf<T>(of: (leaf: Leaf) => T): Record<Leaf, T> {
  * etcd reads its leaves in GetCertificate and its trust files once (etcd client/pkg/transport/listener.go, etcd#11555);
  * kube-apiserver's etcd client is the same code (k8s.io/apiserver storagebackend/factory/etcd3.go).
  */
-export type Reload = "handshake" | "restart";
+type Reload = "handshake" | "restart";
 
 /** One file on a master, or one use of it, as far as scripts treat it. */
 export interface FileRow {
