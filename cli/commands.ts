@@ -216,20 +216,20 @@ afterwards. Findings are of the lab: the cluster itself was not touched.`,
     );
 }
 
-function seedIn(text: string): string {
-  if (!/^\d{1,9}$/.test(text)) {
-    throw new InvalidArgumentError("expected a whole number");
-  }
-  return text;
+/** Reads a value that has a form. */
+function formed<T>(pattern: RegExp, expected: string, read: (text: string) => T): (text: string) => T {
+  return (text) => {
+    if (!pattern.test(text)) {
+      throw new InvalidArgumentError(`expected ${expected}`);
+    }
+    return read(text);
+  };
 }
 
+const seedIn = formed(/^\d{1,9}$/, "a whole number", String);
+const rolloutIn = formed(/^[1-9]\d{0,8}$/, "the number of a rollout", Number);
 /** In seconds. */
-function durationIn(text: string): number {
-  if (!durationPattern.test(text)) {
-    throw new InvalidArgumentError(`expected ${durationForm}`);
-  }
-  return durationSeconds(text);
-}
+const durationIn = formed(durationPattern, durationForm, durationSeconds);
 
 const mostParallel = 32;
 
@@ -344,11 +344,4 @@ export function declarePurge(backups: Command) {
     .addOption(jsonOption)
     .addOption(cwdOption)
     .addOption(stackOption);
-}
-
-function rolloutIn(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) {
-    throw new InvalidArgumentError("expected the number of a rollout");
-  }
-  return Number(text);
 }
