@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -13,14 +14,18 @@ import { CommandError, messageOf } from "./command-error.ts";
 
 /**
  * Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced.
+ * @param options.isExact whatever this process's umask says, which may well keep more to itself
  * @throws CommandError (failed) when it cannot be written; what was there stays
  */
-export function writeAtomically(path: string, text: string, mode: number): void {
+export function writeAtomically(path: string, text: string, mode: number, { isExact = false } = {}): void {
   const file = existsSync(path) ? realpathSync(path) : path;
   // no reader looks for a name with this ending
   const temporary = `${file}.${process.pid}.tmp`;
   try {
     writeFileSync(temporary, text, { mode, flag: "wx", flush: true });
+    if (isExact) {
+      chmodSync(temporary, mode);
+    }
     renameSync(temporary, file);
   } catch (error) {
     throw CommandError.failed(

@@ -51,7 +51,7 @@ export function requireSameFile({ stack, stackFile }: Program, text: string): vo
 
 /** Replaces a stack file's text; its mode stays. */
 export function writeStackFile({ stackFile }: Program, text: string): void {
-  writeAtomically(stackFile, text, statSync(stackFile).mode & 0o777);
+  writeAtomically(stackFile, text, statSync(stackFile).mode & 0o777, { isExact: true });
 }
 
 /**

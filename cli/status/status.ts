@@ -27,7 +27,7 @@ export async function status(
     process.stdout.write(text);
   } else {
     // node-exporter runs as another user
-    writeAtomically(output, text, 0o644);
+    writeAtomically(output, text, 0o644, { isExact: true });
   }
   return exitCodeFor(outcomes);
 }

@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -37,6 +39,22 @@ test("a stack file that is a link stays one, and what it leads to is replaced", 
 test("a file that is not there is made", () => {
   writeAtomically(join(folder, "made"), "text", 0o644);
   expect(readFileSync(join(folder, "made"), "utf8")).toBe("text");
+});
+
+test("a file that others are to read, or to write, is theirs whatever the umask says", () => {
+  const script = `
+    import { writeAtomically } from ${JSON.stringify(join(import.meta.dirname, "..", "..", "cli", "files.ts"))};
+    import { writeStackFile } from ${JSON.stringify(join(import.meta.dirname, "..", "..", "cli", "rollback", "rollback-plan.ts"))};
+    process.umask(0o077);
+    writeAtomically("own", "text", 0o644);
+    writeAtomically("metrics", "text", 0o644, { isExact: true });
+    writeStackFile({ stackFile: "shared.yaml" }, "text");
+  `;
+  writeFileSync(join(folder, "shared.yaml"), "old");
+  chmodSync(join(folder, "shared.yaml"), 0o664);
+  execFileSync(process.execPath, ["--input-type=module", "--eval", script], { cwd: folder });
+  const modes = ["own", "metrics", "shared.yaml"].map((name) => statSync(join(folder, name)).mode & 0o777);
+  expect(modes).toEqual([0o600, 0o644, 0o664]);
 });
 
 test.each([
