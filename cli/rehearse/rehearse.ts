@@ -17,6 +17,15 @@ const labProgram = join(import.meta.dirname, "..", "..", "test", "lab", "rehears
 
 /** Surveys a cluster, rehearses its rollout on a lab of the same shape, or both. @returns the exit code */
 export async function rehearse(named: string | undefined, options: RehearseOptions): Promise<number> {
+  try {
+    return await surveyOrRehearse(named, options);
+  } catch (error) {
+    // 2 is for what a rehearsal has found
+    throw CommandError.usage(messageOf(error), error);
+  }
+}
+
+async function surveyOrRehearse(named: string | undefined, options: RehearseOptions): Promise<number> {
   const { save, from, kill, seed, json } = options;
   if (save !== undefined && (from !== undefined || kill || seed !== undefined || json)) {
     throw CommandError.usage("Cannot save a survey and rehearse at once: expected --save by itself");
@@ -48,7 +57,7 @@ export async function rehearse(named: string | undefined, options: RehearseOptio
   });
 }
 
-/** Looks at the masters as status does: read only, without Pulumi. @throws CommandError (bad usage) when one cannot be surveyed */
+/** Looks at the masters as status does: read only, without Pulumi. @throws Error when one cannot be surveyed, or the file cannot be written */
 async function saveSurvey(
   named: string | undefined,
   { cwd, key, agent }: RehearseOptions,
@@ -59,9 +68,7 @@ async function saveSurvey(
   const { rows, kubernetes } = tablesOf(settings.layout);
   const all = [...rows, ...kubernetes];
   const targets = surveyTargets(settings, `${program.project}/${program.stack}`, all);
-  const { masters } = await takeSurvey(targets).catch((error: unknown) => {
-    throw CommandError.usage(messageOf(error), error);
-  });
+  const { masters } = await takeSurvey(targets);
   const written = settingsIn(readStackFile(program), program);
   const pathOf = (name: string, id: string) => {
     const [master, row] = [
@@ -87,6 +94,6 @@ function runLab(file: string, { kill, seed, json }: RehearseOptions): Promise<nu
   const onTerminate = () => child.kill("SIGTERM");
   process.on("SIGINT", onInterrupt).on("SIGTERM", onTerminate);
   return new Promise<number>((resolve, reject) => {
-    child.once("error", reject).once("close", (code) => resolve(code ?? exitCodes.failed));
+    child.once("error", reject).once("close", (code) => resolve(code ?? exitCodes.usage));
   }).finally(() => process.off("SIGINT", onInterrupt).off("SIGTERM", onTerminate));
 }

@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 /** Saves the survey of a stack whose last master is at that port. */
-function save(lastPort: number | undefined) {
+function save(lastPort: number | undefined, to = file) {
   const settings = {
     rotation: "2026-11",
     masters: specs.map(({ name, address, etcdName }, index) => ({
@@ -43,13 +43,18 @@ function save(lastPort: number | undefined) {
   );
   writeFileSync(join(root, "stacks", "Pulumi.prod.yaml"), JSON.stringify({ config }));
   const program = join(import.meta.dirname, "..", "..", "cli", "etcd-rotation.js");
-  return runProgram(process.execPath, [program, "rehearse", "prod", "--save", file, "--cwd", root]);
+  return runProgram(process.execPath, [program, "rehearse", "prod", "--save", to, "--cwd", root]);
 }
 
 test("with a master that cannot be reached no survey is written, and it ends with 3", async () => {
   const { code, stderr } = await save(1);
   expect([code, existsSync(file)]).toEqual([3, false]);
   expect(stderr).toContain("Cannot connect to 127.0.0.1:1 as root: connect ECONNREFUSED");
+});
+
+test("a survey that cannot be written ends with 3, since 2 is for what a rehearsal has found", async () => {
+  const { code, stderr } = await save(fakes.ports[2], join(root, "nowhere", "survey.json"));
+  expect([code, stderr]).toEqual([3, expect.stringMatching(/^Cannot write .*survey\.json: ENOENT/)]);
 });
 
 test("a survey is written that a rehearsal can read: the files' certificates, no way to the masters, nothing secret", async () => {
