@@ -82,6 +82,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
+    from: 'if ! wait_until "$HEALTH_SECONDS" is_kubelet_running; then',
+    to: "if false; then",
+    tests: "node/members.bats",
+    test: "a kubelet that does not run",
+  },
+  {
+    file: "components/node/lib/apply.sh",
     from: "quorum_without_me || {",
     to: "true || {",
     tests: "node/put-back.bats",

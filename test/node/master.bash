@@ -17,6 +17,7 @@ start_master() {
   install -m 600 "$SUITE/functions" "$ROOT"/var/lib/etcd-rotation/functions
   cp /bin/bash "$FAKE/exe/etcd"
   cp /bin/bash "$FAKE/exe/kube-apiserver"
+  cp /bin/bash "$FAKE/exe/kubelet"
   mkfifo "$FAKE/fifo"
   ln -s "$here/fakes/command" "$FAKE/bin/systemctl"
   ln -s "$here/fakes/etcdctl" "$here/fakes/openssl" "$FAKE/bin/"

@@ -99,6 +99,18 @@ trust_both() {
   [ "$(<"$FAKE/events")" = '' ]
 }
 
+@test "a kubelet that does not run would not start kube-apiserver again: nothing is restarted" {
+  : >"$FAKE/kubelet-does-not-start"
+  kill_component kubelet
+  refused 3 'the kubelet does not run, and nothing else starts a static pod again' \
+    "$(want_set new apiserver-etcd-ca)"
+  refused 3 'the kubelet does not run' "$(want_both)"
+  # etcd needs none
+  step "$THREE"$'\n'"$(want_set new etcd-ca)"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+}
+
 @test "an alarm refuses the step" {
   printf 'memberID:1 alarm:NOSPACE \n' >"$FAKE/alarms"
   refused 4 'an alarm is raised' "$(want_both)"

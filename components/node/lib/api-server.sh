@@ -49,6 +49,11 @@ is_inside_kubelet() {
   grep -q "$KUBELET_UNIT.service" "/proc/$(pid_of kube-apiserver)/cgroup" 2>/dev/null
 }
 
+# is_kubelet_running: as a unit, or by its name
+is_kubelet_running() {
+  [ -n "$(pid_of kubelet)" ] || [ -n "$(host_pid_named kubelet)" ]
+}
+
 # signal_process SIGNAL IDENTITY: only while it is still that very process
 signal_process() {
   is_gone "$2" || kill -s "$1" "$(printf '%s' "$2" | cut -d ' ' -f 2)" 2>/dev/null || :

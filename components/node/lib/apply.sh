@@ -76,10 +76,16 @@ restart_component() {
 
 # may_restart COMPONENT: proven now, whatever was planned
 may_restart() {
-  if { [ "$1" != etcd ] || ! is_etcd_unit; } && is_inside_kubelet; then
-    PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service,"
-    PROBLEM="$PROBLEM so that a kubelet restart would end every pod; expected a cgroup of its own"
-    return 1
+  if [ "$1" != etcd ] || takes_api_along; then
+    if is_inside_kubelet; then
+      PROBLEM="the container of kube-apiserver runs inside $KUBELET_UNIT.service,"
+      PROBLEM="$PROBLEM so that a kubelet restart would end every pod; expected a cgroup of its own"
+      return 1
+    fi
+    if ! wait_until "$HEALTH_SECONDS" is_kubelet_running; then
+      PROBLEM='the kubelet does not run, and nothing else starts a static pod again'
+      return 1
+    fi
   fi
   # with three and more a restart is no outage, whatever is allowed
   [ "$ALLOW_OUTAGE" != 1 ] || [ "${#MEMBER_ADDRESSES[@]}" -gt 2 ] || return 0
