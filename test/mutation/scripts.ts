@@ -53,6 +53,13 @@ export const scriptMutations: readonly Mutation[] = [
     test: "in a recovery a write that fails",
   },
   {
+    file: "components/node/lib/receipt.sh",
+    from: `  PROBLEM="cannot write $STATE_DIR/receipt" AILING=''\n`,
+    to: "",
+    tests: "node/put-back.bats",
+    test: "a start that cannot be noted",
+  },
+  {
     file: "components/node/lib/apply.sh",
     from: 'cause=$(logs_of "$AILING")',
     to: "cause=$(etcd_logs)",

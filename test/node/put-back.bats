@@ -107,6 +107,17 @@ failing() {
   expect_says 'See journalctl -u etcd there,'
 }
 
+@test "a start that cannot be noted is no ill health of etcd, and is said" {
+  step "$(want_set new etcd-ca)"$'\n'"$(failing 'mkdir "$STATE_DIR/receipt.new"')"
+  expect_code 6
+  expect_says "Cannot finish trust: cannot write $(state)/receipt; putting back"
+  expect_says "is still unhealthy: cannot write $(state)/receipt. They are kept in"
+  expect_says 'See the lines above and df -h there,'
+  rmdir "$(state)/receipt.new"
+  step "$(want_set new etcd-ca)"
+  expect_code 0
+}
+
 @test "issue puts back leaves that etcd does not serve" {
   step "PHASE=trust"$'\n'"$(want_both)"
   expect_code 0

@@ -10,7 +10,7 @@ apply_files() {
     fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt: $(df -h "$STATE_DIR" | tail -n 1)"
   write_files || put_back 'a file could not be written'
   for component in $PHASE_COMPONENTS; do
-    restart_stale "$component" || put_back "$AILING: ${PROBLEM:-not healthy}"
+    restart_stale "$component" || put_back "${AILING:+$AILING: }${PROBLEM:-not healthy}"
   done
   # a phase that has found nothing to do has only looked, and has done so when it began
   [ "$PHASE$WRITTEN$RESTARTED" != trust00 ] || [ -d "$STATE_DIR/journal" ] || return 0

@@ -86,9 +86,12 @@ start_digest() {
   printf '%s' "${digest:0:32}"
 }
 
-# record_start COMPONENT: notes that its current process has read the files as they are now
+# record_start COMPONENT: notes that its current process has read the files as they are now; keeps in PROBLEM
+# why it could not, which is no component's ill health
 record_start() {
-  receipt_put 0 "component.$1" "$(start_record "$1" "$(identity "$1")")"
+  receipt_put 0 "component.$1" "$(start_record "$1" "$(identity "$1")")" && return
+  PROBLEM="cannot write $STATE_DIR/receipt" AILING=''
+  return 1
 }
 
 # start_record COMPONENT IDENTITY: which process it is, and what it has read

@@ -17,7 +17,7 @@ start_what_is_out() {
     wait_until "$GATE_SECONDS" is_new_etcd_answering "$old" ||
       fail "$EXIT_UNHEALTHY" "Cannot $PHASE: etcd does not answer. See $(etcd_logs) on $MASTER," \
         "then run pulumi up again"
-    record_start etcd
+    record_start etcd || fail "$EXIT_PRECONDITION" "Cannot write $STATE_DIR/receipt"
     say 'etcd answers'
     # one that is not ready is restarted below
     is_etcd_unit || see_new_api "$api" || :
