@@ -745,6 +745,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/output.sh",
+    from: '[ "${now%.*}" -lt "$deadline" ]',
+    to: '[ "$SECONDS" -lt "$deadline" ]',
+    tests: "node/put-back.bats",
+    test: "a clock that is set",
+  },
+  {
+    file: "components/node/lib/output.sh",
     from: "\"${words//$'\\n'/ }\"",
     to: '"$words"',
     tests: "node/survey.bats",

@@ -161,6 +161,15 @@ failing() {
     'MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3)'
 }
 
+@test "a clock that is set ends no wait early, and makes none longer" {
+  # bash counts its SECONDS by that clock
+  call 'tries=0; third() { tries=$((tries + 1)); SECONDS=$((SECONDS + 3600)); [ "$tries" = 3 ]; }
+    wait_until 60 third'
+  run call 'never() { SECONDS=$((SECONDS - 3600)); tries=$((tries + 1)); [ "$tries" = 50 ]; }
+    tries=0; ! wait_until 1 never'
+  [ "$status" = 0 ]
+}
+
 @test "settings of etcdctl in the environment, and a path without it" {
   call 'export ETCDCTL_CACERT=/elsewhere; prepare_environment; [ -z "${ETCDCTL_CACERT+x}" ]'
   run call 'command() { return 1; }; prepare_environment; require_etcdctl'

@@ -74,13 +74,17 @@ seconds_since() {
   printf '%s' "$((SECONDS - $1))"
 }
 
-# wait_until SECONDS COMMAND...: polls until COMMAND succeeds; false when the time is over
+# wait_until SECONDS COMMAND...: polls until COMMAND succeeds; false when the time is over. Counted since the
+# boot: what bash counts jumps with a clock that is set
 wait_until() {
-  local -r deadline=$((SECONDS + $1))
+  local now
+  read -r now _ </proc/uptime
+  local -r deadline=$((${now%.*} + $1))
   shift
   while :; do
     if "$@"; then return 0; fi
-    [ "$SECONDS" -lt "$deadline" ] || return 1
+    read -r now _ </proc/uptime
+    [ "${now%.*}" -lt "$deadline" ] || return 1
     sleep 0.2
   done
 }
