@@ -61,6 +61,13 @@ export const scriptMutations: readonly Mutation[] = [
   },
   {
     file: "components/node/lib/apply.sh",
+    from: '! is_expected "$1" && ! did_run "$1" ||',
+    to: '! is_expected "$1" ||',
+    tests: "node/put-back.bats",
+    test: "a kubelet that ran before",
+  },
+  {
+    file: "components/node/lib/apply.sh",
     from: 'cause=$(logs_of "$AILING")',
     to: "cause=$(etcd_logs)",
     tests: "node/put-back.bats",

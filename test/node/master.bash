@@ -113,8 +113,10 @@ members_have() {
 # its main
 call() {
   script "${PROGRAM:-step}" "${2:-}" | sed '1d; $d' | sed '$d' >"$FAKE/script"
-  printf '%s\n' 'set -euo pipefail' 'umask 077' 'RESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE=' \
-    'KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl' "$1" >>"$FAKE/script"
+  printf '%s\n' 'set -euo pipefail' 'umask 077' \
+    'RESTARTED=0 WRITTEN=0 PROBLEM= QUORUM_SEEN= STALE_BEFORE= RAN_BEFORE=' \
+    'AILING= KEPT_GROUPS= LINKED_GROUPS= PHASE_COMPONENTS= ETCD_USER=root ETCDCTL=etcdctl' \
+    "$1" >>"$FAKE/script"
   on_master bash -s <"$FAKE/script" 3>&-
 }
 

@@ -161,6 +161,31 @@ failing() {
     'MEMBER_ADDRESSES=(10.9.0.1 10.9.0.2 10.9.0.3)'
 }
 
+@test "a kubelet that ran before the step, and is gone when its files are back, is started with these" {
+  local -r kubelet='FILE_RESTARTS[0]="etcd kubelet"
+    real=$(declare -f identity); eval "real_$real"
+    identity() {
+      [ "$1" = kubelet ] || { real_identity "$1"; return; }
+      [ -e "$FAKE/kubelet-gone" ] || printf "boot 1 5000"
+    }
+    restart_kubelet() {
+      printf "start kubelet\n" >>"$FAKE/events"
+      : >"$FAKE/kubelet-gone"
+      PROBLEM="the kubelet has no new process"
+      return 1
+    }'
+  : >"$FAKE/events"
+  step "PHASE_COMPONENTS='etcd kubelet'"$'\n'"$(want_set new etcd-ca)"$'\n'"$kubelet"
+  expect_code 6
+  expect_says 'and master-1 is still unhealthy: the kubelet has no new process'
+  [ "$(grep -c 'start kubelet' "$FAKE/events")" = 2 ]
+  # one that did not run is left alone
+  : >"$FAKE/events"
+  step "PHASE_COMPONENTS='etcd kubelet'"$'\n'"$(want_set new etcd-ca)"$'\n'"$kubelet"
+  expect_code 0
+  [ "$(<"$FAKE/events")" = 'start etcd' ]
+}
+
 @test "a clock that is set ends no wait early, and makes none longer" {
   # bash counts its SECONDS by that clock
   call 'tries=0; third() { tries=$((tries + 1)); SECONDS=$((SECONDS + 3600)); [ "$tries" = 3 ]; }

@@ -210,7 +210,8 @@ main() {
   trap '' HUP PIPE
   # seconds since the boot, with two decimals
   read -r BEGAN _ </proc/uptime
-  RESTARTED=0 WRITTEN=0 PROBLEM='' AILING='' QUORUM_SEEN='' STALE_BEFORE='' KEPT_GROUPS='' LINKED_GROUPS=''
+  RESTARTED=0 WRITTEN=0 PROBLEM='' AILING='' QUORUM_SEEN='' KEPT_GROUPS='' LINKED_GROUPS=''
+  STALE_BEFORE='' RAN_BEFORE=''
   prepare_environment
   ETCD_USER=$(etcd_user)
   case $PHASE in

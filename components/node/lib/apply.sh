@@ -38,12 +38,14 @@ needs_restart() {
   is_stale "$1"
 }
 
-# record_fresh_components: before the first write, so that a put-back does not make readers look stale
+# record_fresh_components: before the first write, so that a put-back does not make readers look stale. Sets
+# RAN_BEFORE and STALE_BEFORE.
 record_fresh_components() {
   local component now
   local -a records=()
   for component in $PHASE_COMPONENTS; do
     ! is_out "$component" && now=$(identity "$component") && [ -n "$now" ] || continue
+    RAN_BEFORE="$RAN_BEFORE $component"
     if is_stale "$component" "$now"; then
       STALE_BEFORE="$STALE_BEFORE $component"
     else
@@ -178,13 +180,19 @@ put_back_restart() {
       fi
       restart_api_server
       ;;
-    *) [ -z "$(identity "$1")" ] || restart_component "$1" ;;
+    # with the other files it may have ended
+    *) ! is_expected "$1" && ! did_run "$1" || restart_component "$1" ;;
   esac
 }
 
 # was_stale COMPONENT: before this step, so that its process never used the files that are back
 was_stale() {
   case "$STALE_BEFORE " in *" $1 "*) return 0 ;; *) return 1 ;; esac
+}
+
+# did_run COMPONENT: before this step
+did_run() {
+  case "$RAN_BEFORE " in *" $1 "*) return 0 ;; *) return 1 ;; esac
 }
 
 # require_free_space: 16 MiB on every file system that is written to, so that there is room to put back
