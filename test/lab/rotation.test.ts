@@ -1,12 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exitCodes } from "../../cli/command-error.ts";
 import { type MasterFacts, readAllFacts, shellOn, startsOn } from "./facts.ts";
 import { judge } from "./judge/judge.ts";
 import { type Measures, rolling } from "./judge/verdict.ts";
 import { runOn } from "./master.ts";
 import { LabStack } from "./stack.ts";
-import { lastReport } from "./support/cli.ts";
+import { lastReport, runCli } from "./support/cli.ts";
 import { cliLogsSince } from "./support/cli-logs.ts";
 import { until } from "./support/until.ts";
 import { yearsLeft } from "./support/years-left.ts";
@@ -88,6 +89,11 @@ describe("a cluster that no state has ever seen", () => {
       expect(output).toMatch(
         /master-1: first to expire is etcd-(ca|peer-ca|server|peer|client), on \d{4}-\d\d-\d\d/,
       );
+      const plan = await runCli(stack, "plan", "--check", "--json");
+      expect(plan.code, plan.stderr).toBe(exitCodes.due);
+      const { check } = JSON.parse(plan.stdout).clusters[0];
+      expect(check).toMatchObject({ isComplete: true, refused: [], way: [] });
+      expect(check.states).toBeGreaterThan(500);
       expect(await readAllFacts(lab)).toEqual(original);
     },
     10 * minutes,
