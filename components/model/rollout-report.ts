@@ -97,7 +97,14 @@ export function rolloutsIn(stack: string, states: readonly KeptState[]): Rollout
     const attempt = steps.at(-1)?.attempt ?? "";
     // an import brings back the steps of an earlier update, or of somebody else's
     const isRun = ["succeeded", "failed", "unfinished"].includes(state.update.result);
-    if (attempt !== "" && isRun && !seen.has(attempt)) {
+    // an update that only had to make up for the rest of what the one before had begun
+    const last = reports.at(-1);
+    const isContinued =
+      last?.attempt === attempt && stepsOf(attempt, steps).length > last.steps.length && isRun;
+    if (isContinued) {
+      reports.pop();
+    }
+    if (attempt !== "" && isRun && (isContinued || !seen.has(attempt))) {
       const rest = known.slice(index + 1);
       const end = rest.findIndex((each) => each.steps.at(-1)?.attempt !== attempt);
       const later = rest.slice(0, end === -1 ? rest.length : end).map((each) => each.state.update);
@@ -119,7 +126,7 @@ function reportOf(
 ): Omit<RolloutReport, "later"> {
   const { update, cluster, rotation, pending } = state;
   const attempt = all.at(-1)?.attempt ?? "";
-  const steps = all.filter((step) => step.attempt === attempt);
+  const steps = stepsOf(attempt, all);
   const { served, refused, carrier, held } = recordsOf(state, attempt);
   const masters = mastersOf(all, steps);
   const before = earlier.findLast(({ result }) => result === "succeeded");
@@ -155,6 +162,10 @@ function reportOf(
     refused,
     carriers: carrier.map(({ words }) => words),
   };
+}
+
+function stepsOf(attempt: string, all: readonly EndedStep[]): EndedStep[] {
+  return all.filter((step) => step.attempt === attempt);
 }
 
 function restartsOf(master: string, steps: readonly EndedStep[]): Partial<Record<Component, number>> {

@@ -95,6 +95,14 @@ describe("which updates are rollouts", () => {
     ]);
   });
 
+  test("a step whose answer was lost, and that the next update has made up for, is one of that rollout", () => {
+    const steps = whole("a1");
+    const states = [{ ...state(1, steps.slice(0, -1)), ...failed(1) }, state(2, steps), state(3, steps)];
+    expect(outline(states)).toEqual([[2, "succeeded", 2, [3]]]);
+    const [report] = rolloutsIn("dev", states);
+    expect([report?.steps.length, report?.remaining]).toEqual([steps.length, []]);
+  });
+
   test("what was at work: of what an earlier run has left pending nothing", () => {
     const left = ["etcd-ca-key", "backup-m", "verify-m"];
     const at = (changes: Partial<KeptState>) =>
