@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type Phase, phases, stepName } from "../../components/model/plan.ts";
 import { hasOfficialPlugin } from "../../tools/engine/official-engine.ts";
@@ -128,7 +129,8 @@ describe.each([...reboots, ...networks].filter(isChosen))(
         const struck = await underTraffic(here.lab, `${blow}-${phase}`, async () => {
           const { running } = await startStruckUp(here.stack, rotate(phase), hit);
           await strikeMaster(blow, masterNamed(here.lab, hit.master));
-          await running.done;
+          // an up that ends at once leaves the judge too little to judge
+          await Promise.all([running.done, wait(20_000)]);
         });
         if (blow === "network") {
           // not judged: etcd 3.4 votes without asking first, so a member that was cut off disturbs the others when it is back
