@@ -96,15 +96,14 @@ export function rolloutsIn(stack: string, states: readonly KeptState[]): Rollout
   for (const [index, { state, steps }] of known.entries()) {
     const attempt = steps.at(-1)?.attempt ?? "";
     // an import brings back the steps of an earlier update, or of somebody else's
-    const isRun = ["succeeded", "failed", "unfinished"].includes(state.update.result);
-    // an update that only had to make up for the rest of what the one before had begun
+    const isRun = attempt !== "" && ["succeeded", "failed", "unfinished"].includes(state.update.result);
     const last = reports.at(-1);
-    const isContinued =
-      last?.attempt === attempt && stepsOf(attempt, steps).length > last.steps.length && isRun;
-    if (isContinued) {
-      reports.pop();
-    }
-    if (attempt !== "" && isRun && (isContinued || !seen.has(attempt))) {
+    // an update that only had to make up for the rest of what the one before had begun takes its place
+    const isContinued = last?.attempt === attempt && stepsOf(attempt, steps).length > last.steps.length;
+    if (isRun && (isContinued || !seen.has(attempt))) {
+      if (isContinued) {
+        reports.pop();
+      }
       const rest = known.slice(index + 1);
       const end = rest.findIndex((each) => each.steps.at(-1)?.attempt !== attempt);
       const later = rest.slice(0, end === -1 ? rest.length : end).map((each) => each.state.update);
