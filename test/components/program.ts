@@ -9,7 +9,7 @@ import { holdOf } from "../../components/model/missing.ts";
 import { planRollout } from "../../components/model/plan.ts";
 import { planRenewals } from "../../components/model/renewals.ts";
 import type { ClusterArgs } from "../../components/model/settings.ts";
-import { foundAs, makePems, receipt, signedBy, specs } from "../model/cluster.ts";
+import { foundAs, makePems, receipt, shortSettings, signedBy, specs } from "../model/cluster.ts";
 import { unpacked } from "../support/unpacked.ts";
 
 /** What the engine is asked to register. */
@@ -72,17 +72,8 @@ function plain(value: unknown): unknown {
 }
 
 export const args: ClusterArgs = {
-  rotation: "2026-12",
-  masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
+  ...shortSettings,
   ssh: { user: "root", port: 22, privateKey: "the operator's key", agent: false },
-  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
-  kubernetes: { renew: "auto", keepKeys: false },
-  layout: { kind: "ack", paths: {} },
-  drain: 2,
-  pauseBetweenMasters: 10,
-  gate: 300,
-  backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
-  allowOutage: false,
 };
 
 export interface Ran {

@@ -6,6 +6,7 @@ import type { Disk } from "../../components/model/exploration/world.ts";
 import type { Found, FoundFile, FoundMaster, Receipt } from "../../components/model/found.ts";
 import type { Authority, Row } from "../../components/model/layout/rows.ts";
 import { ackLayout } from "../../components/model/layout/tables.ts";
+import type { ClusterArgs } from "../../components/model/settings.ts";
 import type { Trusted } from "../../components/model/trust.ts";
 import { fingerprintsOf, type Wanted, type WantedPems, wantedPem } from "../../components/model/wanted.ts";
 import { type Issued, makeAuthority, makeCross, makeLeaf, makeOwnAuthority } from "./openssl.ts";
@@ -18,6 +19,21 @@ export const specs: readonly MasterSpec[] = [1, 2, 3].map((number) => ({
   extraSans: [],
   subjects: {},
 }));
+
+/** What a short stack file of them says. */
+export const shortSettings: ClusterArgs = {
+  rotation: "2026-12",
+  masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
+  ssh: { user: "root", port: 22, agent: false },
+  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
+  kubernetes: { renew: "auto", keepKeys: false },
+  layout: { kind: "ack", paths: {} },
+  drain: 2,
+  pauseBetweenMasters: 10,
+  gate: 300,
+  backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
+  allowOutage: false,
+};
 
 export const names = specs.map((spec) => spec.name);
 

@@ -13,6 +13,7 @@ import {
   type MadePems,
   makePems,
   receipt,
+  shortSettings,
   specs,
   wantedOf,
 } from "./cluster.ts";
@@ -23,17 +24,9 @@ const current = makePems("current");
 const next = makePems("next");
 const now = Date.UTC(2026, 10, 24);
 const settings: ClusterArgs = {
+  ...shortSettings,
   rotation: "2026-11",
-  masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
-  ssh: { user: "root", port: 22, agent: false },
-  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
   kubernetes: { renew: "auto", keepKeys: false, rotation: "k8s-1" },
-  layout: { kind: "ack", paths: {} },
-  drain: 2,
-  pauseBetweenMasters: 10,
-  gate: 300,
-  backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
-  allowOutage: false,
 };
 const last = {
   cluster: receipt.cluster,

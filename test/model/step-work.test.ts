@@ -10,7 +10,18 @@ import { noRenewals } from "../../components/model/restore.ts";
 import type { ClusterArgs } from "../../components/model/settings.ts";
 import type { StepData } from "../../components/model/step-data.ts";
 import { type StepInput, stepDataFor } from "../../components/model/step-work.ts";
-import { changed, diskOf, fileOf, foundAs, makePems, receipt, signedBy, specs, wantedOf } from "./cluster.ts";
+import {
+  changed,
+  diskOf,
+  fileOf,
+  foundAs,
+  makePems,
+  receipt,
+  shortSettings,
+  signedBy,
+  specs,
+  wantedOf,
+} from "./cluster.ts";
 import { makeAuthority } from "./openssl.ts";
 
 const current = makePems("current");
@@ -18,19 +29,7 @@ const next = makePems("next");
 const { inState, texts } = signedBy(current, next);
 const well = foundAs(current);
 const now = Date.UTC(2026, 10, 24);
-const settings: ClusterArgs = {
-  rotation: "2026-12",
-  masters: specs.map((spec) => ({ ...spec, hostKey: "ssh-ed25519 AAAA" })),
-  ssh: { user: "root", port: 22, agent: false },
-  certificates: { validity: 1_576_800_000, renewBefore: 5_184_000, algorithm: "ECDSA-P256" },
-  kubernetes: { renew: "auto", keepKeys: true },
-  layout: { kind: "ack", paths: {} },
-  drain: 2,
-  pauseBetweenMasters: 10,
-  gate: 300,
-  backup: { keep: 3, directory: "/var/lib/etcd-rotation/backups" },
-  allowOutage: false,
-};
+const settings: ClusterArgs = { ...shortSettings, kubernetes: { renew: "auto", keepKeys: true } };
 const last = {
   ...{ cluster: receipt.cluster, rotation: "2026-11", authorities: [], hasDiskSnapshots: false },
   keys: { current: undefined, previous: undefined },
