@@ -1,3 +1,5 @@
+import type { ZodError } from "zod";
+
 /** How a command ends; a number means the same for all of them. The first four are also those of a monitoring plug-in. */
 export const exitCodes = {
   done: 0,
@@ -44,4 +46,9 @@ function endingAs(ending: keyof typeof exitCodes) {
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What a schema has found, each with its key. */
+export function issuesIn({ issues }: Pick<ZodError, "issues">): string {
+  return issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
 }

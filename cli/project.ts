@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { CommandError, messageOf } from "./command-error.ts";
+import { CommandError, issuesIn, messageOf } from "./command-error.ts";
 
 /** A Pulumi project's folder, its name, and the folder of its stack files. */
 interface Project {
@@ -33,10 +33,7 @@ export function readProject(path: string): Project {
     const { name, stackConfigDir } = projectFile.parse(parse(readFileSync(file, "utf8")));
     return { folder, project: name, stackFolder: join(folder, stackConfigDir ?? ".") };
   } catch (error) {
-    const why =
-      error instanceof z.ZodError
-        ? error.issues.map(({ path: key, message }) => `${key.join(".")}: ${message}`).join("; ")
-        : messageOf(error);
+    const why = error instanceof z.ZodError ? issuesIn(error) : messageOf(error);
     throw CommandError.usage(`Cannot read ${file}: ${why}; expected a Pulumi program's folder`, error);
   }
 }

@@ -1,11 +1,10 @@
-import { homedir } from "node:os";
 import { isMap, isScalar, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
 import { ignoreWindowVariable, type Window, windowRefusal } from "../components/model/window.ts";
 import { projectSettings } from "../stacks/project-settings.ts";
-import { checkSettings, type Settings, SettingsError } from "../stacks/settings.ts";
+import { checkSettings, fromHome, type Settings, SettingsError } from "../stacks/settings.ts";
 import { window } from "../stacks/window-settings.ts";
-import { CommandError, exitCodes, messageOf } from "./command-error.ts";
+import { CommandError, exitCodes, issuesIn, messageOf } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
 import { readText } from "./files.ts";
 import type { Program } from "./project.ts";
@@ -129,7 +128,7 @@ export interface LoginOverride {
 export function settingsFor(program: Program, login: LoginOverride): Settings {
   if (login.key !== undefined) {
     // the stack file is not what names it
-    readText(login.key.replace(/^~(?=\/)/, homedir()), `--key "${login.key}"`, "a private key");
+    readText(fromHome(login.key), `--key "${login.key}"`, "a private key");
   }
   return checked(withLogin(writtenIn(program), program.stack, login), program);
 }
@@ -160,9 +159,7 @@ function checked(values: Record<string, unknown>, { project, stack }: Program): 
 export function readWindow(program: Program): Window | undefined {
   const { data, error } = window.optional().safeParse(writtenIn(program)["window"]);
   if (error !== undefined) {
-    throw CommandError.usage(
-      `Cannot read the window in ${program.stackFile}: ${error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}`,
-    );
+    throw CommandError.usage(`Cannot read the window in ${program.stackFile}: ${issuesIn(error)}`);
   }
   return data;
 }

@@ -59,6 +59,11 @@ export function checkSettings(values: unknown, stack: string, place = "etcd-rota
   };
 }
 
+/** A path with the home of whoever runs this in place of `~`. */
+export function fromHome(path: string): string {
+  return path.replace(/^~(?=\/)/, homedir());
+}
+
 /** The text of the private key, from the stack file or from a file; undefined with an agent. */
 function privateKeyOf(
   settings: { readonly privateKey?: string | undefined; readonly privateKeyPath?: string | undefined },
@@ -67,7 +72,7 @@ function privateKeyOf(
   if (settings.privateKeyPath === undefined) {
     return settings.privateKey;
   }
-  const file = settings.privateKeyPath.replace(/^~(?=\/)/, homedir());
+  const file = fromHome(settings.privateKeyPath);
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { printable } from "../../components/model/text.ts";
 import type { Access, SshEndpoint } from "../../components/survey/access.ts";
+import { fromHome } from "../../stacks/settings.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { CommandError } from "../command-error.ts";
 import type { AdoptOptions } from "../commands.ts";
@@ -137,7 +137,7 @@ async function sshConfigOf(name: string) {
   const [configured, defaults] = await Promise.all([settingsOf(name), settingsOf(name, "-F", "/dev/null")]);
   const set = (key: string) =>
     isDeepStrictEqual(configured.get(key), defaults.get(key)) ? [] : (configured.get(key) ?? []);
-  const files = set("identityfile").map((file) => file.replace(/^~(?=\/)/, homedir()));
+  const files = set("identityfile").map(fromHome);
   return {
     hostname: set("hostname")[0],
     port: set("port")[0],
