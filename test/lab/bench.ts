@@ -9,6 +9,7 @@ import { LabStack } from "./stack.ts";
 import { readStatus } from "./status.ts";
 import { runCli } from "./support/cli.ts";
 import { followEvents, stepEventsIn, timesOf } from "./support/engine-events.ts";
+import { type Figures, inAll, printResult, type Result, rowsOf } from "./support/figures.ts";
 import { layDown, makeForeignSet, restartEtcd } from "./support/foreign.ts";
 import { inside } from "./support/inside.ts";
 import { until } from "./support/until.ts";
@@ -34,17 +35,6 @@ Needs npm run setup.
 interface Span {
   readonly from: number;
   readonly to: number;
-}
-
-/** Figures by what they are of. */
-type Figures = Readonly<Record<string, number>>;
-
-interface Result {
-  readonly seconds: Figures;
-  /** most restarts of one component on one master */
-  readonly restarts: Figures;
-  readonly milliseconds: Figures;
-  readonly failures: Figures;
 }
 
 async function main(): Promise<void> {
@@ -260,55 +250,6 @@ function mustPass({ code, output }: { code: number; output: string }): void {
   if (code !== 0) {
     throw new Error(output);
   }
-}
-
-/** Median, least and most of each figure over several runs. */
-interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
-
-/** The same figures of several runs, by median. */
-function inAll(runs: readonly Result[]): Readonly<Record<keyof Result, Readonly<Record<string, Spread>>>> {
-  const spread = (kind: keyof Result) =>
-    Object.fromEntries(
-      Object.keys(runs[0]?.[kind] ?? {}).map((what) => {
-        const sorted = runs.map((run) => run[kind][what] ?? Number.NaN).toSorted((a, b) => a - b);
-        const [least = Number.NaN, most = Number.NaN, median = Number.NaN] = [
-          sorted[0],
-          sorted.at(-1),
-          sorted[(sorted.length - 1) >> 1],
-        ];
-        return [what, { median, least, most }];
-      }),
-    );
-  return {
-    seconds: spread("seconds"),
-    restarts: spread("restarts"),
-    milliseconds: spread("milliseconds"),
-    failures: spread("failures"),
-  };
-}
-
-function printResult(result: ReturnType<typeof inAll>): void {
-  const rows = (kind: keyof Result, unit: string, digits: number, prefix = "") =>
-    Object.entries(result[kind]).map(([what, { median, least, most }]): [string, string] => [
-      `${prefix}${what}`,
-      `${median.toFixed(digits)}${unit}${least === most ? "" : ` (${least.toFixed(digits)} to ${most.toFixed(digits)})`}`,
-    ]);
-  process.stdout.write(
-    rowsOf([
-      ...rows("seconds", " s", 1),
-      ...rows("restarts", "", 0, "most restarts on one master: "),
-      ...rows("milliseconds", " ms", 0),
-      ...rows("failures", "", 0),
-    ]),
-  );
-}
-
-function rowsOf(rows: readonly (readonly [string, string])[]): string {
-  return rows.map(([what, value]) => `${what.padEnd(48)} ${value}\n`).join("");
 }
 
 await main();
