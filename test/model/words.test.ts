@@ -460,6 +460,24 @@ describe("the plan in words", () => {
     expect(words(found, undefined, undefined, undefined, 1)[2]).toMatch(/, kept for 1 day$/);
   });
 
+  test("with the first to expire, which behind a leaf of etcd counts for nothing, and in a file of Kubernetes does", () => {
+    const soon = Date.UTC(2027, 0, 2);
+    const behind = (id: string, kubernetes: WordsInput["kubernetes"]) => {
+      const bundle = changed(found, "master-1", ({ files }) => {
+        const file = files["etcd-peer"];
+        const certificates = file?.certificates.flatMap((each) => [each, { ...each, notAfter: soon }]) ?? [];
+        return file === undefined ? {} : { files: { ...files, [id]: { ...file, certificates } } };
+      });
+      return words(bundle, undefined, undefined, undefined, undefined, { kubernetes }).find((line) =>
+        line.startsWith("  master-1: first"),
+      );
+    };
+    expect(behind("etcd-peer", [])).toBe(ends[0]);
+    expect(behind("apiserver", ackKubernetes)).toBe(
+      "  master-1: first to expire is apiserver, on 2027-01-02",
+    );
+  });
+
   test("when no certificate can be read", () => {
     const bare = changed(found, "master-1", () => ({ files: {} }));
     expect(words(bare, undefined)).toContain("  master-1: no certificate could be read");
