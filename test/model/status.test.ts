@@ -139,6 +139,7 @@ describe("a steady cluster", () => {
       [undefined, undefined, undefined],
     ]);
     expect(members).toBe(2);
+    expect(statusOf(changed(steady, "master-2", () => ({ members: ["alone"] }))).members).toBe(1);
     // without a leader whoever lists them
     expect(statusOf(changed(found, "master-2", () => ({ members: [], isLeader: false }))).members).toBe(3);
     expect(statusOf(foundAs(pems, { members: [] })).members).toBeUndefined();
@@ -315,6 +316,81 @@ describe("the end comes near", () => {
       "due",
       ['due - rotation "2026-12" is asked for; the masters have "2026-11"'],
     ]);
+    expect(status.masters.map(({ state }) => state)).toEqual(["due", "due", "due"]);
+  });
+});
+
+describe("what the next update would renew of Kubernetes' certificates", () => {
+  const authority = makeAuthority("/CN=kubernetes");
+  const kubernetes = ackKubernetes.filter(({ id }) =>
+    ["cluster-ca", "cluster-ca-key", "admin.conf"].includes(id),
+  );
+  const [ca] = certificatesIn(authority.certPem);
+  const [etcd] = certificatesIn(pems.authorities.etcd);
+  const file = (text: string) => fileOf(rowOf("etcd-ca"), text);
+  const held = {
+    "cluster-ca": file(authority.certPem),
+    "cluster-ca-key": { ...file(""), isPresent: true, publicKey: ca?.publicKey ?? "" },
+    "admin.conf": file(makeLeaf(authority, { subject: "/CN=kubernetes-admin" }).certPem),
+  };
+  const renewed = { "admin.conf": `${etcd?.fingerprint.slice(0, 16)}/` };
+  const found: Found = {
+    masters: steady.masters.map((master) => ({
+      ...master,
+      files: { ...master.files, ...held },
+      receipt: { ...receipt, renewed },
+    })),
+  };
+  const auto = {
+    renew: "auto",
+    rotation: undefined,
+    keepKeys: false,
+    validity: 86_400,
+    renewBefore: 0,
+  } as const;
+  const statusWith = (
+    policy: Partial<StatusInput["policy"]>,
+    change: Partial<StatusInput> = {},
+    of = found,
+  ) => statusOf(of, { kubernetes, policy: { ...auto, ...policy }, ...change });
+  const asked = names.map(
+    (name) => `due ${name} admin.conf: to be renewed, since kubernetes.rotation is "2"`,
+  );
+  const never = "kubernetes.renew is never: pulumi up leaves Kubernetes' own certificates as they are.";
+
+  test("is due, by the authority of etcd that lies on the masters and by what the stack file asks for", () => {
+    expect([statusWith({}).state, statusWith({}).notes]).toEqual(["ok", []]);
+    const { state, masters, ...status } = statusWith({ rotation: "2" });
+    expect([state, findingsOf({ state, masters, ...status })]).toEqual(["due", asked]);
+    expect(masters.map((master) => master.state)).toEqual(["due", "due", "due"]);
+  });
+
+  test("is nothing where nothing asks for it, which is a note, and none where the stack file has a rotation", () => {
+    expect([statusWith({ renew: "never" }).state, statusWith({ renew: "never" }).notes]).toEqual([
+      "ok",
+      [never],
+    ]);
+    expect(statusWith({ renew: "never", rotation: "2" })).toMatchObject({ state: "due", notes: [] });
+  });
+
+  test("is nothing while a backup is wanted", () => {
+    expect(findingsOf(statusWith({ rotation: "2" }, { restore: 3 }))).toEqual([
+      'due - rotation "restore-3" is asked for; the masters have "2026-11"',
+    ]);
+  });
+
+  test("is not told while masters have different authorities of etcd; somebody else's beside it is no other", () => {
+    const both = (text: string) =>
+      changed(found, "master-3", withFile("etcd-ca", pems.authorities.etcd + text));
+    const due = (of: Found) =>
+      findingsOf(statusWith({ rotation: "2" }, {}, of)).filter((each) => asked.includes(each));
+    expect(due(both(other.authorities.etcd))).toEqual([]);
+    expect(due(both(makeAuthority("/CN=backup-ca", 30).certPem))).toEqual(asked);
+  });
+
+  test("is nothing before the first rollout", () => {
+    const fresh = { masters: found.masters.map((master) => ({ ...master, receipt: undefined })) };
+    expect(statusWith({ rotation: "2" }, {}, fresh)).toMatchObject({ state: "ok", findings: [] });
   });
 });
 
@@ -459,6 +535,19 @@ describe("drift", () => {
     ]);
   });
 
+  test("of several rollouts the newest is told, and the newest backup of any master", () => {
+    const newer = { ...receipt, rollout: 6, rotation: "2026-12" };
+    const found = changed(steady, "master-2", () => ({ receipt: newer, backups: [9, 2] }));
+    expect(statusOf(found)).toMatchObject({
+      rollout: 6,
+      rotation: "2026-12",
+      isComplete: true,
+      lastBackup: 9,
+    });
+    const cut = changed(found, "master-3", () => ({ receipt: { ...newer, isComplete: false } }));
+    expect(statusOf(cut).isComplete).toBe(false);
+  });
+
   test("one master has no receipt", () => {
     const status = statusOf(changed(steady, "master-3", () => ({ receipt: undefined })));
     expect(findingsOf(status)).toContain("drifted master-3 no rollout has been recorded yet");
@@ -484,6 +573,7 @@ describe("a master that could not be looked at", () => {
       ["unreachable master-3 Cannot connect to 10.77.0.13:22"],
     ]);
     expect(status.masters.map(({ state }) => state)).toEqual(["ok", "ok", "unreachable"]);
+    expect(status.masters[2]).toMatchObject({ etcd: "unknown", isLeader: false, isApiReady: false });
     expect(status.certificates).toHaveLength(14);
   });
 
@@ -494,7 +584,12 @@ describe("a master that could not be looked at", () => {
 
   test("leaves nothing to say when it is every one", () => {
     const status = statusOf({ masters: [] }, { unreachable: names.map((name) => ({ name, reason: "no" })) });
-    expect([status.state, status.certificates, status.notes]).toEqual(["unreachable", [], []]);
+    expect([status.state, status.certificates, status.notes, status.isComplete]).toEqual([
+      "unreachable",
+      [],
+      [],
+      false,
+    ]);
   });
 });
 
@@ -515,6 +610,12 @@ test("what would keep an update from beginning is a note", () => {
     ),
   );
   expect(status.state).toBe("ok");
+  expect([status, statusOf(steady)].map(({ masters: [first] }) => first?.etcd)).toEqual([
+    "no linearizable read",
+    "healthy",
+  ]);
+  const { notes } = statusOf(changed(steady, "master-3", () => ({ lock: "4711 x/y purge" })));
+  expect(notes[0]).toBe("master-3 is locked by 4711 x/y purge");
 });
 
 test("Kubernetes' certificates: what this cluster's authority has issued counts, anything else does not", () => {
@@ -732,6 +833,13 @@ describe("a rollout that has not ended", () => {
       [`rotating master-2 rollout 5 is at work in trust, since ${since} UTC, by ${me}`],
       ["master-2: etcd is not healthy: no status"],
     ]);
+  });
+
+  test("at work: what would refuse another run is not told", () => {
+    const ahead = (of: Found) => changed(of, "master-1", ({ clock }) => ({ clock: clock + 100 }));
+    const refusals = (of: Found) =>
+      statusOf(of, options).notes.filter((note) => note.includes("would refuse"));
+    expect([refusals(ahead(cut)).length > 0, refusals(ahead(atWork))]).toEqual([true, []]);
   });
 
   test("at work is less grave than what has expired, or belongs to somebody else", () => {
