@@ -43,6 +43,15 @@ describe("carriersNow", () => {
 });
 
 describe("carrierNotices", () => {
+  test("says how many more there are only where there are more than it names", () => {
+    const told = (count: number) =>
+      carrierNotices(
+        foundWith(Array.from({ length: count }, (_, index) => worker(`w${index}`, "2027-12-01"))),
+      );
+    expect(told(5)[0]).toMatch(/w4 \(valid until 2027-12-01\); pulumi/);
+    expect(told(6)[0]).toMatch(/w4 \(valid until 2027-12-01\) and 1 more; pulumi/);
+  });
+
   const noon = (day: string) => Date.parse(`${day}T12:00:00Z`) / 1000;
   const worker = (name: string, day: string): Carrier => ({
     kind: "worker",

@@ -38,6 +38,14 @@ test("one that is due already is rotated in the next window, or in what is left 
   ]);
 });
 
+test("what is left of a window by day is of that very day", () => {
+  // Monday, 20:00 in Shanghai
+  const byDay = { ...nights, days: ["mon"], from: 10 * 60, to: 23 * 60 } as const;
+  expect(inShort([ending("a", "2026-11-01T00:00:00Z", "2026-12-31T00:00:00Z", byDay)])).toEqual([
+    "a 2026-11-23T12:00:00.000Z 2026-11-23T15:00:00.000Z 2026-11-23",
+  ]);
+});
+
 test("two of one night are spread over two; what ends first keeps the first", () => {
   expect(
     inShort([

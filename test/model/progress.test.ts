@@ -84,6 +84,18 @@ describe("at work", () => {
     });
   });
 
+  test("it began with the first claim, and without one with the first step that is still at work", () => {
+    const early = changed(claimed(everywhere("issue")), "master-2", () => ({ claimedAt: at - 30 }));
+    expect(progressOf(early)?.since).toBe((at - 30) * 1000);
+    const both = working(working(everywhere("issue"), "master-1", "issue"), "master-3", "issue");
+    const later = changed(both, "master-1", () => ({
+      work: { phase: "issue", attempt: "a5", since: at + 90 },
+    }));
+    expect(progressOf(later)?.since).toBe((at + 60) * 1000);
+    const untold = changed(everywhere("issue"), "master-1", () => ({ claim: me }));
+    expect(progressOf(untold)).toMatchObject({ state: "rotating", by: me, since: undefined });
+  });
+
   test("a step whose run is gone is at work all the same, since it began", () => {
     expect(progressOf(working(everywhere("issue"), "master-3", "issue"))).toMatchObject({
       state: "rotating",
@@ -149,6 +161,13 @@ describe("interrupted", () => {
       receipt: { ...receipt, rollout: 3, attempt: "a3", phase: "trust", isComplete: false },
     }));
     expect(progressOf(found)).toBeUndefined();
+  });
+
+  test("a master where an earlier rollout was cut in the same phase is not where this one was", () => {
+    const found = changed(rollout5({ "master-1": "trust" }), "master-3", () => ({
+      receipt: { ...receipt, rollout: 3, attempt: "a3", phase: "trust", isComplete: false },
+    }));
+    expect(progressOf(found)).toMatchObject({ rollout: 5, masters: ["master-1"] });
   });
 
   test("times are by this machine's clock", () => {

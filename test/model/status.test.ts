@@ -863,6 +863,10 @@ describe("a rollout that has not ended", () => {
         `pulumi up is at work, since 2026-11-18 11:06 UTC, by ${me}; no rollout has begun, or it has just ended`,
       ],
     ]);
+    const untold = changed(steady, "master-1", () => ({ claim: me }));
+    expect(statusOf(untold).notes).toEqual([
+      `pulumi up is at work, by ${me}; no rollout has begun, or it has just ended`,
+    ]);
   });
 });
 
