@@ -7,6 +7,7 @@ import {
   leaves,
   pathOn,
   type Row,
+  startReaders,
   withPaths,
 } from "../../components/model/layout/rows.ts";
 import { ackLayout, layoutKinds, layouts } from "../../components/model/layout/tables.ts";
@@ -74,6 +75,13 @@ describe("the layout of an ACK master", () => {
       "trust",
       "trust",
     ]);
+  });
+
+  test("has nobody restart for a leaf, and for trust who reads it", () => {
+    const readers = ackLayout.flatMap((row) =>
+      startReaders(row).map((component) => `${row.id} ${component}`),
+    );
+    expect(readers).toEqual(["etcd-ca etcd", "etcd-peer-ca etcd", "apiserver-etcd-ca kube-apiserver"]);
   });
 
   test("lets nobody but the owner read a key", () => {

@@ -207,6 +207,34 @@ describe("what a script is told", () => {
     expect(inBashOf({ ...data, rows: [] }, ["$SERVER_CA", "$PEER_KEY"])).toEqual(["", ""]);
   });
 
+  test("are etcd's files that are served and asked for, and an administrator's kubeconfig", () => {
+    const rows = [...ackLayout, ...withPaths(ackKubernetes, { "admin.conf": "/x/admin.conf" })];
+    const names = ["$SERVER_CA", "$SERVER_CERT", "$PEER_CA", "$PEER_CERT", "$PEER_KEY"];
+    expect(inBashOf({ ...data, rows }, [...names, "$ADMIN_CONF"])).toEqual([
+      "/var/lib/etcd/cert/ca.pem",
+      "/var/lib/etcd/cert/etcd-server.pem",
+      "/var/lib/etcd/cert/peer-ca.pem",
+      "/var/lib/etcd/cert/10.77.0.11-name-1.pem",
+      "/var/lib/etcd/cert/10.77.0.11-name-1-key.pem",
+      "/x/admin.conf",
+    ]);
+    expect(inBash("$ADMIN_CONF")).toEqual(["/etc/kubernetes/admin.conf"]);
+  });
+
+  test("are the cross-certificates that it signs, each with its own key", () => {
+    const cross = (["etcd", "etcd-peer"] as const).map((role) => ({
+      ...{ role, keyPath: `/${role}/key`, signerPem: `${role} signer`, wantedPem: `${role} wanted` },
+    }));
+    const columns = ["ROLE", "KEY", "SIGNER", "WANTED"].map((column) => `\${CROSS_${column}[*]/#/.}`);
+    expect(inBashOf({ ...data, cross }, [...columns, "$PHASE_COMPONENTS"])).toEqual([
+      ".etcd .etcd-peer",
+      "./etcd/key ./etcd-peer/key",
+      ".etcd signer .etcd-peer signer",
+      ".etcd wanted .etcd-peer wanted",
+      "etcd kube-apiserver",
+    ]);
+  });
+
   test("are kube-apiserver's own files to talk to etcd with", () => {
     expect(inBash("$CLIENT_CA", "$CLIENT_CERT", "$CLIENT_KEY")).toEqual([
       "/etc/kubernetes/pki/etcd/ca.pem",
