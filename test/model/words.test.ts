@@ -220,6 +220,20 @@ describe("the plan in words", () => {
     ]);
   });
 
+  test("when a single trust file of one master lacks the wanted authority: every master restarts", () => {
+    const behind = changed(found, "master-3", ({ files }) => {
+      const [trust, other] = [files["etcd-ca"], files["etcd-peer-ca"]];
+      return trust === undefined || other === undefined
+        ? {}
+        : { files: { ...files, "etcd-ca": { ...trust, certificates: other.certificates } } };
+    });
+    const restarts = words(behind, wantedOf(current)).filter((line) => /^ {2}(trust|retire):/.test(line));
+    expect(restarts).toEqual([
+      expect.stringContaining(": old and new authorities; etcd and kube-apiserver restart on each"),
+      expect.stringContaining(": only the wanted authorities; etcd and kube-apiserver restart on each"),
+    ]);
+  });
+
   test("with other wanted certificates names each file that differs", () => {
     const reasons = words(found, wantedOf(next)).filter((line) => line.startsWith("  because master-1"));
     expect(reasons).toEqual([
@@ -277,7 +291,7 @@ describe("the plan in words", () => {
       "  retire, verify: held until holdBefore is removed; until then old and new authorities are trusted",
     ]);
     const held = dated(foundAs(current, { receipt: { ...receipt, isComplete: false, phase: "settle" } }));
-    const withJob = changed(held, "master-1", () => ({ clients: ["10.0.0.9"] }));
+    const withJob = changed(held, "master-1", () => ({ clients: ["10.0.0.9"], receipt }));
     expect(words(found, wanted)[0]).toBe("Nothing to do: every master serves the wanted certificates.");
     expect(words(withJob, wanted)).toEqual([
       "Held before retire: every master serves the wanted certificates, and trusts the earlier authorities too. To go on, remove holdBefore and run pulumi up.",
@@ -342,7 +356,10 @@ describe("the plan in words", () => {
       renewals: {
         ...noRenewals({ notices: [], kept: [] }),
         leaves: Object.fromEntries(
-          masters.map((name) => [name, [{ group: "apiserver", reason: "it ends" }]]),
+          specs.map(({ name }) => [
+            name,
+            masters.includes(name) ? [{ group: "apiserver", reason: "it ends" }] : [],
+          ]),
         ),
       },
     });
@@ -460,11 +477,11 @@ describe("the plan in words", () => {
     expect(words(found, undefined, undefined, undefined, 1)[2]).toMatch(/, kept for 1 day$/);
   });
 
-  test("with the first to expire, which behind a leaf of etcd counts for nothing, and in a file of Kubernetes does", () => {
+  test("with the first to expire, which behind a leaf of etcd counts for nothing, and behind an authority or in a file of Kubernetes does", () => {
     const soon = Date.UTC(2027, 0, 2);
     const behind = (id: string, kubernetes: WordsInput["kubernetes"]) => {
       const bundle = changed(found, "master-1", ({ files }) => {
-        const file = files["etcd-peer"];
+        const file = files[id] ?? files["etcd-peer"];
         const certificates = file?.certificates.flatMap((each) => [each, { ...each, notAfter: soon }]) ?? [];
         return file === undefined ? {} : { files: { ...files, [id]: { ...file, certificates } } };
       });
@@ -473,6 +490,7 @@ describe("the plan in words", () => {
       );
     };
     expect(behind("etcd-peer", [])).toBe(ends[0]);
+    expect(behind("etcd-ca", [])).toBe("  master-1: first to expire is etcd-ca, on 2027-01-02");
     expect(behind("apiserver", ackKubernetes)).toBe(
       "  master-1: first to expire is apiserver, on 2027-01-02",
     );
