@@ -142,6 +142,8 @@ describe("interrupted", () => {
   });
 
   test("on all masters of that phase, where no time is known", () => {
+    const early = rollout5({ "master-1": "trust", "master-2": "trust", "master-3": "backup" });
+    expect(progressOf(early)?.masters).toEqual(["master-1", "master-2"]);
     expect(progressOf(everywhere("settle"))).toMatchObject({
       phase: "settle",
       masters: ["master-1", "master-2", "master-3"],

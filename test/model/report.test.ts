@@ -95,6 +95,10 @@ test("the summary says of every certificate whether it was renewed, and that it 
     "etcd CA and certs have successfully rotated!",
     "Alibaba Cloud's console does not know about this rotation: do not press its button that updates certificates, and open a ticket to have its reminder removed (docs/alibaba-cloud.md).",
   ]);
+  const nobody = { ...readReports(attempt, planned, done), listings: [] };
+  expect(describeReport(nobody, "Held", before, "kubeadm")).toEqual([
+    "etcd CA and certs have successfully rotated!",
+  ]);
   expect(summary([]).at(-1)).toBe("etcd CA and certs have successfully rotated!");
 });
 

@@ -357,6 +357,13 @@ describe("one rollout", () => {
     expect(rolloutsIn("dev", [state(1, whole("a1"))])[0]).toMatchObject({ probes: {}, leadershipMoves: [] });
   });
 
+  test("nothing that the steps of an earlier rollout have said is one's own", () => {
+    const earlier = whole("a1", { "verify-m": "refused m 2\ncarrier worker w1: run this\nheld m\n" });
+    const own = ["backup-m", "backup-m-1"].map((name) => step(name, { attempt: "a2", at: 60 }));
+    const [, report] = rolloutsIn("dev", [state(1, earlier), state(2, [...earlier.slice(2), ...own])]);
+    expect(report).toMatchObject({ attempt: "a2", result: "succeeded", refused: [], carriers: [] });
+  });
+
   test("what verify says of refused leaves and of who is left", () => {
     const [report] = rolloutsIn("dev", [
       state(1, whole("a1", { "verify-m": "refused m 2\ncarrier worker w1: run this\n" })),
