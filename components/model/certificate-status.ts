@@ -52,7 +52,7 @@ interface Issuer {
   readonly fingerprint: string | undefined;
 }
 
-interface CertificateInput {
+export interface CertificateInput {
   readonly found: Found;
   readonly rows: readonly Row[];
   readonly kubernetes: readonly KubernetesRow[];

@@ -1,10 +1,15 @@
-import { type CertificateStatus, certificateStatuses, type State, states } from "./certificate-status.ts";
+import {
+  type CertificateInput,
+  type CertificateStatus,
+  certificateStatuses,
+  type State,
+  states,
+} from "./certificate-status.ts";
 import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
 import { certificatesAt, type Found } from "./found.ts";
-import type { KubernetesRow, Row } from "./layout/rows.ts";
 import { type Progress, progressOf, progressWords, runOn } from "./progress.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
@@ -51,14 +56,11 @@ export interface ClusterStatus {
   readonly lastBackup: number | undefined;
 }
 
-export interface StatusInput {
+export interface StatusInput extends Omit<CertificateInput, "drift" | "renewBefore"> {
   readonly stack: string;
-  readonly found: Found;
   /** masters that could not be looked at, and why */
   readonly unreachable: readonly { readonly name: string; readonly reason: string }[];
   readonly masters: readonly MasterSpec[];
-  readonly rows: readonly Row[];
-  readonly kubernetes: readonly KubernetesRow[];
   readonly policy: RenewalPolicy;
   readonly identity: Identity;
   readonly isOutageAllowed: boolean;
@@ -68,10 +70,6 @@ export interface StatusInput {
   /** the stack file's */
   readonly rotation: string;
   readonly restore: number | undefined;
-  /** seconds: a certificate that ends within them calls for attention, due or not */
-  readonly expiringWithin: number;
-  /** milliseconds since 1970 */
-  readonly now: number;
 }
 
 /** Judges what was found on the masters that could be reached; needs no state, so what the stack wants is not known. */
@@ -87,9 +85,8 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
     now,
   });
   const { renewBefore } = input.policy;
-  const { expiringWithin } = input;
   const certificates = found.masters.flatMap((master) =>
-    certificateStatuses(master, { found, rows, kubernetes, renewBefore, expiringWithin, drift, now }),
+    certificateStatuses(master, { ...input, renewBefore, drift }),
   );
   const findings: Finding[] = [
     ...unreachable.map(({ name, reason }): Finding => ({ state: "unreachable", master: name, what: reason })),
