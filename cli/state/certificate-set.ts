@@ -7,7 +7,7 @@ export interface CertificateSet {
   readonly rotation: string | undefined;
   /** by resource name, such as `etcd-ca` and `master-1-etcd-server` */
   readonly certificates: Readonly<Record<string, Certificate>>;
-  /** of etcd's authority */
+  /** SHA-256 of etcd's authority */
   readonly authority: string | undefined;
   readonly validityHours: number | undefined;
   /** as the stack file names it */

@@ -4,23 +4,17 @@ import { type CertificateSet, type Condition, conditionOf, isSameSet } from "./c
 import type { ReadState } from "./history.ts";
 
 /** One line of the list. */
-export interface ListedState {
-  readonly number: number | undefined;
-  readonly file: string;
+export interface ListedState
+  extends Pick<ReadState, "number" | "file" | "result">,
+    Pick<CertificateSet, "rollout" | "rotation" | "authority" | "faults"> {
   /** ISO 8601 */
   readonly time: string;
-  readonly result: string;
-  readonly rollout: number | undefined;
-  readonly rotation: string | undefined;
-  /** SHA-256 of etcd's authority */
-  readonly authority: string | undefined;
   /** ISO 8601, of the first certificate to end */
   readonly notAfter: string | undefined;
   readonly firstToEnd: string | undefined;
   readonly condition: Condition | "unreadable";
   /** whether the stack has these certificates now */
   readonly isPresent: boolean;
-  readonly faults: readonly string[];
 }
 
 /**
