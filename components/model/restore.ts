@@ -4,6 +4,7 @@ import { certificateFaults } from "./faults.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, type SavedFile } from "./found.ts";
 import { type Authority, byAuthority, type FileRow, type KubernetesRow, type Row } from "./layout/rows.ts";
 import type { Kept, RenewalPlan } from "./renewals.ts";
+import type { ClusterArgs } from "./settings.ts";
 import { day, minute } from "./text.ts";
 import { notIn, ownerOf, type Trusted } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
@@ -37,13 +38,7 @@ interface RestoreQuestion {
 }
 
 /** What the receipts call the wanted set: the stack's rotation, or the backup that was restored. */
-export function rotationOf({
-  rotation,
-  restore,
-}: {
-  readonly rotation: string;
-  readonly restore?: number | undefined;
-}): string {
+export function rotationOf({ rotation, restore }: Pick<ClusterArgs, "rotation" | "restore">): string {
   return restore === undefined ? rotation : `restore-${restore}`;
 }
 
