@@ -77,7 +77,8 @@ export interface Decision {
   readonly given: (wanted: Wanted | undefined) => Given;
 }
 
-interface Given {
+/** What is decided when the wanted set is known. */
+export interface Given {
   /** of etcd, besides Kubernetes */
   readonly clients: readonly Client[];
   /** what of Kubernetes' own files is renewed */

@@ -1,30 +1,20 @@
 import { shownName } from "./certificate.ts";
-import type { Client } from "./clients.ts";
+import type { Decision, Given } from "./decision.ts";
 import { isTrusted } from "./differences.ts";
 import type { Found } from "./found.ts";
-import type { Handover, Signer, UnionReason } from "./handover.ts";
-import { asReadBy, type KubernetesRow, type Row } from "./layout/rows.ts";
-import { type Hold, obstaclesOf } from "./missing.ts";
+import type { Signer, UnionReason } from "./handover.ts";
+import { asReadBy } from "./layout/rows.ts";
+import { obstaclesOf } from "./missing.ts";
 import { isOut, isTogether, phases, type RolloutPlan } from "./plan.ts";
-import type { RenewalPlan } from "./renewals.ts";
 import { linesOf, printable } from "./text.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What the words for the phases need. */
-export interface StepsInput {
+export interface StepsInput extends Pick<Decision, "rows" | "kubernetes" | "plan">, Given {
   readonly found: Found;
   /** undefined while a rotation is being previewed */
   readonly wanted: Wanted | undefined;
-  readonly rows: readonly Row[];
-  readonly kubernetes: readonly KubernetesRow[];
-  readonly plan: RolloutPlan;
-  readonly renewals: RenewalPlan;
   readonly pauseSeconds: number;
-  /** this phase and what follows wait */
-  readonly heldBefore: Hold | undefined;
-  readonly handover: Handover;
-  /** of etcd, besides Kubernetes */
-  readonly clients: readonly Client[];
 }
 
 /** How often etcd and kube-apiserver restart, and why; undefined where a recovery starts them, or nothing has to be handed over. */

@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import { authorityContents, contentsFor, restoredContents, type Work, wantedRows } from "./contents.ts";
-import type { Decision } from "./decision.ts";
+import type { Decision, Given } from "./decision.ts";
 import type { Found } from "./found.ts";
 import { type CrossCertificates, crossCertificates, type Handover } from "./handover.ts";
 import {
@@ -29,12 +29,10 @@ export interface SurveyedCluster extends Decision {
 }
 
 /** What is known once the wanted certificates are there, and backup has run. */
-export interface StepInput {
+export interface StepInput extends Pick<Given, "renewals" | "handover"> {
   readonly pems: WantedPems;
   readonly wanted: Wanted;
   readonly attempt: Attempt;
-  readonly renewals: RenewalPlan;
-  readonly handover: Handover;
   /** cross-certificates by keys in the state */
   readonly inState: Readonly<Partial<Record<Authority, string>>>;
   /** standard outputs of backup */

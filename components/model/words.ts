@@ -1,4 +1,5 @@
 import { clientCommands, clientNotices } from "./clients.ts";
+import type { Decision } from "./decision.ts";
 import { type Difference, differences } from "./differences.ts";
 import { certificatesAt } from "./found.ts";
 import { minorOf } from "./layout/rows.ts";
@@ -11,7 +12,7 @@ import { day, linesOf } from "./text.ts";
 import { type ForeignPolicy, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 /** What the words need besides the survey. */
-export interface WordsInput extends StepsInput {
+export interface WordsInput extends StepsInput, Pick<Decision, "shut"> {
   readonly rollout: number;
   readonly rotation: string;
   /** of the state that this run begins with; undefined before the first update */
@@ -19,8 +20,6 @@ export interface WordsInput extends StepsInput {
   readonly foreignAuthorities: ForeignPolicy | undefined;
   /** whose backup is wanted, instead of the state's certificates */
   readonly restore: number | undefined;
-  /** why an update may not begin now: its window is shut */
-  readonly shut: string | undefined;
   /** how long snapshots of system disks are kept; undefined without any */
   readonly diskSnapshotDays?: number | undefined;
   /** addresses of the masters and of clients that are ignored, to tell foreign etcd clients apart */

@@ -1,6 +1,7 @@
 import { certificatesIn, standIn } from "../certificate.ts";
+import type { Decision, Given } from "../decision.ts";
 import { certificatesAt, type Found, type FoundFile, type FoundMaster, leafAt } from "../found.ts";
-import type { CrossPolicy, Handover } from "../handover.ts";
+import type { CrossPolicy } from "../handover.ts";
 import { leafProfiles, servedLeaves } from "../layout/leaves.ts";
 import {
   type Authority,
@@ -11,35 +12,27 @@ import {
   type Leaf,
   type Row,
 } from "../layout/rows.ts";
-import type { Hold } from "../missing.ts";
 import { rememberedForPairs } from "../remembered.ts";
 import { certificatesOf, type ForeignPolicy, isIssuedUnder, textOf, trustedBy, unique } from "../trust.ts";
 import type { Wanted } from "../wanted.ts";
 import { explore, type Limits, type Taken } from "./explore.ts";
 import type { Accepts } from "./refused.ts";
-import type { Signed, Ways } from "./runs.ts";
+import type { Ways } from "./runs.ts";
 import { type Masters, restarted, type World } from "./world.ts";
 
 /** Set to anything, a preview that writes its plan checks it first. */
 export const planCheckVariable = "ETCD_ROTATION_PLAN_CHECK";
 
-export interface CheckQuestion {
+export interface CheckQuestion
+  extends Pick<Decision, "rows" | "authorities" | "inState" | "now" | "end">,
+    Pick<Given, "handover" | "heldBefore"> {
   readonly found: Found;
-  readonly rows: readonly Row[];
   /** as the layout says */
   readonly hasPeerAuthority: boolean;
   /** undefined while a rotation is previewed */
   readonly wanted: Wanted | undefined;
-  /** fingerprints of the authorities that the state has for the wanted rotation; none while it has none */
-  readonly authorities: readonly string[];
-  readonly handover: Handover;
-  readonly inState: Signed["inState"] | undefined;
   readonly crossPolicy: CrossPolicy | undefined;
-  readonly heldBefore: Hold | undefined;
   readonly foreignAuthorities: ForeignPolicy | undefined;
-  /** milliseconds since 1970; `end`: when the rollout is done at the latest */
-  readonly now: number;
-  readonly end: number;
 }
 
 /** What a walk through the states that a rollout can reach on these masters has seen. */
