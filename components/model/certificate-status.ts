@@ -1,9 +1,8 @@
 import { type Certificate, hasIssued, shownName } from "./certificate.ts";
-import { type Drift, portOf } from "./drift.ts";
+import { type Drift, type DriftInput, portOf } from "./drift.ts";
 import {
   authorityOn,
   certificatesAt,
-  type Found,
   type FoundMaster,
   isIssuedHere,
   isSameAuthority,
@@ -52,17 +51,12 @@ interface Issuer {
   readonly fingerprint: string | undefined;
 }
 
-export interface CertificateInput {
-  readonly found: Found;
-  readonly rows: readonly Row[];
-  readonly kubernetes: readonly KubernetesRow[];
+export interface CertificateInput extends Omit<DriftInput, "owners" | "progress"> {
   readonly drift: readonly Drift[];
   /** seconds */
   readonly renewBefore: number;
   /** seconds: what ends within them calls for attention, due or not */
   readonly expiringWithin: number;
-  /** milliseconds since 1970 */
-  readonly now: number;
 }
 
 const dayMilliseconds = 86_400_000;

@@ -4,7 +4,7 @@ import { type Client, clientsOf } from "./clients.ts";
 import { type CloudCluster, cloudRefusals, diskRefusals } from "./cloud.ts";
 import { type Found, presentRows } from "./found.ts";
 import { decideHandover, type Handover, type HandoverQuestion } from "./handover.ts";
-import type { Authority, KubernetesRow, Row } from "./layout/rows.ts";
+import type { Authority, KubernetesRow } from "./layout/rows.ts";
 import { layouts } from "./layout/tables.ts";
 import { type Hold, holdOf, missingRefusals } from "./missing.ts";
 import { longestRollout, planRollout, type RolloutPlan } from "./plan.ts";
@@ -53,8 +53,7 @@ export function previousKeys(
 }
 
 /** What is going to be done with a cluster. */
-export interface Decision {
-  readonly rows: readonly Row[];
+export interface Decision extends Pick<HandoverQuestion, "rows" | "inState" | "now" | "end"> {
   /** Kubernetes' own files that are looked after; empty when they are left alone */
   readonly kubernetes: readonly KubernetesRow[];
   readonly plan: RolloutPlan;
@@ -68,11 +67,6 @@ export interface Decision {
   readonly shut: string | undefined;
   /** fingerprints of the authorities that the state has for the wanted rotation; none while it has none */
   readonly authorities: readonly string[];
-  /** the authorities that may sign those, where the state has their keys */
-  readonly inState: HandoverQuestion["inState"];
-  /** milliseconds since 1970: when this was decided, and when the rollout is done at the latest */
-  readonly now: number;
-  readonly end: number;
   /** what depends on the wanted set, which is unknown while a rotation is being previewed */
   readonly given: (wanted: Wanted | undefined) => Given;
 }

@@ -1,6 +1,6 @@
+import type { Decision, Given } from "./decision.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, leafAt, placeOf } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
-import type { RenewalPlan } from "./renewals.ts";
 import { originalOf, ownCertificates } from "./strangers.ts";
 
 /** A certificate that the official page's check lists, as verify saw it. */
@@ -15,11 +15,8 @@ export interface Listing {
 }
 
 /** What was known when the rollout began. */
-export interface Before {
+export interface Before extends Pick<Decision, "rows" | "kubernetes">, Pick<Given, "renewals"> {
   readonly found: Found;
-  readonly rows: readonly Row[];
-  readonly kubernetes: readonly KubernetesRow[];
-  readonly renewals: RenewalPlan;
 }
 
 interface Verdict {

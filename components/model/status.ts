@@ -14,9 +14,10 @@ import { type Progress, progressOf, progressWords, runOn } from "./progress.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
 import { rotationOf } from "./restore.ts";
+import type { ClusterArgs } from "./settings.ts";
 import { oldKeyNotices, strangerNotices } from "./strangers.ts";
 import { linesOf, minute } from "./text.ts";
-import { type ForeignPolicy, keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
+import { keptAuthorities, ownerOf, recordedAuthorities, trustNotices } from "./trust.ts";
 
 interface Finding {
   readonly state: State;
@@ -56,7 +57,9 @@ export interface ClusterStatus {
   readonly lastBackup: number | undefined;
 }
 
-export interface StatusInput extends Omit<CertificateInput, "drift" | "renewBefore"> {
+export interface StatusInput
+  extends Omit<CertificateInput, "drift" | "renewBefore">,
+    Required<Pick<ClusterArgs, "rotation" | "restore" | "foreignAuthorities">> {
   readonly stack: string;
   /** masters that could not be looked at, and why */
   readonly unreachable: readonly { readonly name: string; readonly reason: string }[];
@@ -64,12 +67,8 @@ export interface StatusInput extends Omit<CertificateInput, "drift" | "renewBefo
   readonly policy: RenewalPolicy;
   readonly identity: Identity;
   readonly isOutageAllowed: boolean;
-  readonly foreignAuthorities: ForeignPolicy | undefined;
   /** of etcd, besides Kubernetes */
   readonly ignoredClients: readonly string[];
-  /** the stack file's */
-  readonly rotation: string;
-  readonly restore: number | undefined;
 }
 
 /** Judges what was found on the masters that could be reached; needs no state, so what the stack wants is not known. */
