@@ -1,18 +1,11 @@
 import type { Decision, Given } from "./decision.ts";
 import { authorityOn, type Found, type FoundMaster, isSameAuthority, leafAt, placeOf } from "./found.ts";
 import type { KubernetesRow, Row } from "./layout/rows.ts";
+import type { Records, stepRecords } from "./records.ts";
 import { originalOf, ownCertificates } from "./strangers.ts";
 
 /** A certificate that the official page's check lists, as verify saw it. */
-export interface Listing {
-  readonly master: string;
-  readonly path: string;
-  /** links followed */
-  readonly realPath: string;
-  /** of the first certificate in the file */
-  readonly fingerprint: string;
-  readonly end: string;
-}
+export type Listing = Records<typeof stepRecords>["listing"][number];
 
 /** What was known when the rollout began. */
 export interface Before extends Pick<Decision, "rows" | "kubernetes">, Pick<Given, "renewals"> {

@@ -96,7 +96,9 @@ export const stepRecords = {
   listing: {
     master: word,
     path: word,
+    /** links followed */
     realPath: { pattern: "/.*", read: printable },
+    /** of the first certificate in the file */
     fingerprint: hash,
     end: text,
   },
