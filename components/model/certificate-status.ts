@@ -25,7 +25,7 @@ export const states = [
 export type State = (typeof states)[number];
 
 /** One certificate of one master. */
-export interface CertificateStatus {
+export interface CertificateStatus extends Pick<Certificate, "fingerprint" | "notBefore" | "notAfter"> {
   readonly master: string;
   /** id of its row in the layout */
   readonly file: string;
@@ -35,11 +35,6 @@ export interface CertificateStatus {
   readonly port: number | undefined;
   readonly subject: string;
   readonly issuer: Issuer;
-  /** SHA-256 of the DER, lower-case hex */
-  readonly fingerprint: string;
-  /** milliseconds since 1970 */
-  readonly notBefore: number;
-  readonly notAfter: number;
   /** whole days; negative once it has expired */
   readonly daysLeft: number;
   readonly state: State;

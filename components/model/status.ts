@@ -9,7 +9,7 @@ import { type Identity, type MasterSpec, refusals } from "./checks.ts";
 import { clientCommands, clientNotices, clientsOf } from "./clients.ts";
 import { renewalDifferences } from "./differences.ts";
 import { driftOf } from "./drift.ts";
-import { certificatesAt, type Found } from "./found.ts";
+import { certificatesAt, type Found, type FoundMaster } from "./found.ts";
 import { type Progress, progressOf, progressWords, runOn } from "./progress.ts";
 import { planRenewals, type RenewalPolicy, renewedRows } from "./renewals.ts";
 import { carrierNotices } from "./report.ts";
@@ -29,18 +29,13 @@ interface Finding {
 export interface ClusterStatus {
   readonly stack: string;
   readonly state: State;
-  readonly masters: readonly {
-    readonly name: string;
+  readonly masters: readonly (Pick<FoundMaster, "name" | "isLeader" | "isApiReady" | "databaseBytes"> & {
     readonly state: State;
     readonly etcd: string;
-    readonly isLeader: boolean;
-    readonly isApiReady: boolean;
     /** of etcd and of Kubernetes; undefined where the master does not tell */
     readonly etcdVersion: string | undefined;
     readonly kubernetesVersion: string | undefined;
-    /** of etcd's database file */
-    readonly databaseBytes: number | undefined;
-  }[];
+  })[];
   /** of etcd, by its own list; undefined when nobody shows it */
   readonly members: number | undefined;
   readonly certificates: readonly CertificateStatus[];
