@@ -3,16 +3,21 @@ import { expect, test } from "vitest";
 import { type MasterFacts, readAllFacts } from "./facts.ts";
 import { stackFile } from "./stack-file.ts";
 import { runCli } from "./support/cli.ts";
+import { readSeed } from "./support/dice.ts";
 import { underTraffic } from "./support/judged.ts";
-import { useLab } from "./support/use-lab.ts";
+import { drawHandover, useLab } from "./support/use-lab.ts";
 import { assertServing, assertWell } from "./support/well.ts";
 
 // Back to the files that were there before this program came, for which no state has keys; and forward again.
 
 const minutes = 60_000;
+const seed = readSeed("restore.test.ts");
 let original: Record<string, MasterFacts>;
 // Kubernetes' own certificates are renewed too, as on a real cluster; the lab's own set ends in weeks, within renewBefore
-const its = useLab("restore", "taken-over", (stack) => stack.configure({ kubernetes: undefined }));
+const its = useLab("restore", "taken-over", (stack) => {
+  drawHandover(seed)(stack);
+  stack.configure({ kubernetes: undefined });
+});
 
 test(
   "the cluster is taken over: every certificate is another one",

@@ -8,7 +8,7 @@ import { Dice, isWholeMatrix, readSeed } from "./support/dice.ts";
 import { underTraffic } from "./support/judged.ts";
 import { untilIdle } from "./support/step-watch.ts";
 import { cancel, drawHit, startStruckUp } from "./support/struck-up.ts";
-import { useLab } from "./support/use-lab.ts";
+import { drawHandover, useLab } from "./support/use-lab.ts";
 import { assertWell, outputsOf } from "./support/well.ts";
 
 // Ways back between sets of certificates: at each point the masters serve exactly those of that state.
@@ -18,7 +18,7 @@ const seed = readSeed("rollback.test.ts");
 /** Two sets have one way back; a third one, and all ways between them, are in the whole matrix only. */
 const rotations = isWholeMatrix() ? ["back-1", "back-2", "back-3"] : ["back-1", "back-2"];
 const count = rotations.length;
-const here = useLab("rollback", "back-1");
+const here = useLab("rollback", "back-1", drawHandover(seed));
 const sets = new Map<string, CertificateSet>();
 /** by rotation: where the command has saved the state that had it */
 const saved = new Map<string, string>();

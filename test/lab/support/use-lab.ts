@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, onTestFailed } from "vitest";
 import type { LabOptions } from "../options.ts";
 import { LabStack } from "../stack.ts";
 import { type Lab, startLab, stopLab } from "../topology.ts";
+import { Dice } from "./dice.ts";
 import { saveEvidence } from "./evidence.ts";
 import { type Baseline, takeBaseline } from "./well.ts";
 
@@ -17,6 +18,12 @@ const minutes = 60_000;
 /** For tests of what happens while both authorities are trusted: where a key is at hand a rotation would do without that. */
 export function trustBoth(stack: LabStack): void {
   stack.configure({ crossCertificates: "never" });
+}
+
+/** By one restart where a key is at hand, or always by two, as the seed has it: for tests that must pass either way. */
+export function drawHandover(seed: string): (stack: LabStack) => void {
+  const crossCertificates = new Dice(`${seed}/handover`).pick(["auto", "never"]);
+  return (stack) => stack.configure({ crossCertificates });
 }
 
 /** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
