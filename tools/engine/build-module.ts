@@ -40,7 +40,8 @@ export async function buildModule(module: EngineModule, goVersion: string): Prom
   await makeFolder(builtFolder(module, goVersion), async (temporary) => {
     const flags = [...commonFlags, "-buildvcs=false", ...module.flags];
     const args = ["build", ...flags, "-o", join(temporary, module.binary), module.target];
-    const env = { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" };
+    // with the usual 100 the compiler collects its own garbage for a fifth of the time
+    const env = { GOGC: "400", ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" };
     const result = await runCommand("go", args, { folder: sourcesOf(module), env });
     if (result.code !== 0) {
       throw new SetupError(
