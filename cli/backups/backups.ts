@@ -32,7 +32,7 @@ export async function listBackups(stack: string | undefined, { json, cwd }: Back
     process.stderr.write(failures.map((failure) => `${failure}\n`).join(""));
   }
   if (failures.length > 0) {
-    process.exitCode = exitCodes.failed;
+    process.exitCode = exitCodes.usage;
   }
 }
 
@@ -49,7 +49,7 @@ export async function purgeBackup(
   const engine = new Engine({ folder: program.folder, isOutputTaken: json });
   const { settings, targets, masters, failures } = await readBackups(engine, program);
   if (failures.length > 0) {
-    throw CommandError.failed(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`);
+    throw CommandError.usage(`${failures.join("\n")}\nNothing was removed: all masters must answer first.`);
   }
   const refusals = purgeRefusals(masters, rollout, { isOriginalMeant: original, restored: settings.restore });
   if (refusals.length > 0) {

@@ -74,14 +74,14 @@ test("a key in a file needs no engine and no passphrase", async () => {
 test("a master that cannot be reached fails the command, and the others are listed", async () => {
   configure({ privateKeyPath: join(folder, "key") }, [server.port, 1]);
   const { code, stdout } = await stack.backups(["--json"]);
-  expect(code).toBe(2);
+  expect(code).toBe(3);
   expect(JSON.parse(stdout)).toMatchObject({
     masters: [{ name: "master-1", backups: [backup] }],
     failures: [expect.stringMatching(/^Cannot connect to 127\.0\.0\.1:1 as .*ECONNREFUSED/)],
   });
   const purge = await stack.backups(["purge", "1", "--yes", "--original"]);
   expect({ code: purge.code, last: purge.stderr.split("\n").at(-2) }).toEqual({
-    code: 2,
+    code: 3,
     last: "Nothing was removed: all masters must answer first.",
   });
 });

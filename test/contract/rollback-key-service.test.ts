@@ -64,7 +64,7 @@ test("backups decrypts the settings without a passphrase", async () => {
   const { code, stderr } = await stack.backups([]);
   // nobody listens there: the key was read
   expect({ code, stderr }).toEqual({
-    code: 2,
+    code: 3,
     stderr: expect.stringMatching(/^Cannot connect to 127\.0\.0\.1:1 as root: .*ECONNREFUSED/),
   });
 });
