@@ -49,6 +49,7 @@ export function readText(file: string, what: string, expected: string): string {
 /** Lends a folder for temporary files, readable by its owner alone, while work is under way. */
 export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-"));
+  removeAtEnd(folder);
   try {
     return await work(folder);
   } finally {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -29,6 +29,21 @@ test.each([
   child.kill(signal);
   expect(await once(child, "exit")).toEqual([expected, null]);
   expect(left()).toBe(0);
+});
+
+test("nothing is left of a folder that was lent when a signal comes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-test-"));
+  const script = `import { inScratchFolder } from ${JSON.stringify(module)}; inScratchFolder(() => { console.log("ready"); return new Promise(() => setInterval(() => {}, 1000)); });`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  expect(readdirSync(folder)).toHaveLength(1);
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([130, null]);
+  expect(readdirSync(folder)).toEqual([]);
+  rmSync(folder, { recursive: true });
 });
 
 test("whoever sees to a signal decides when the process ends", async () => {
