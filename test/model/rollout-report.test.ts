@@ -112,6 +112,11 @@ describe("which updates are rollouts", () => {
     expect(at({ ...unfinished, pending: [...left, "trust-m"] })).toEqual(["trust-m"]);
   });
 
+  test("a phase that nobody knows is no step", () => {
+    const [report] = rolloutsIn("dev", [state(1, [...whole("a1"), step("pause-m", { at: 9 })])]);
+    expect(report?.steps.map(({ phase }) => phase)).toEqual(phases.flatMap((phase) => [phase, phase]));
+  });
+
   test("none where no step has ended", () => {
     expect(outline([state(1, [])])).toEqual([]);
     expect(outline([state(1, [{ ended: noon, after: [], stdout: "", stderr: "" }])])).toEqual([]);

@@ -310,11 +310,15 @@ describe("the plan in words", () => {
   });
 
   test("when the state was put back and the stack file was not", () => {
-    const newer = dated(foundAs(current, { receipt: { ...receipt, rotation: "2026-12" } }));
-    expect(words(newer, undefined, "2026-11").slice(1, 3)).toEqual([
-      '  CAUTION: the masters have rotation "2026-12" already, and this state is an older one, of rotation "2026-11": up makes a third set of authorities.',
-      "  To go back to the certificates of this state: pulumi config set rotation 2026-11",
-    ]);
+    const rotated = { receipt: { ...receipt, rotation: "2026-12" } };
+    const newer = dated(foundAs(current, rotated));
+    // one that has it is enough
+    for (const each of [newer, changed(dated(foundAs(current)), "master-2", () => rotated)]) {
+      expect(words(each, undefined, "2026-11").slice(1, 3)).toEqual([
+        '  CAUTION: the masters have rotation "2026-12" already, and this state is an older one, of rotation "2026-11": up makes a third set of authorities.',
+        "  To go back to the certificates of this state: pulumi config set rotation 2026-11",
+      ]);
+    }
     const failed = dated(
       foundAs(current, { receipt: { ...receipt, rotation: "2026-12", isComplete: false } }),
     );
