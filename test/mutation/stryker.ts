@@ -6,7 +6,7 @@ import { equivalents } from "./equivalents.ts";
 
 /** Of all faults that StrykerJS makes in a folder, those that a test has to see; below it the run fails. */
 const leastPercent: Readonly<Record<string, number>> = {
-  "components/model": 75,
+  "components/model": 85,
   "components/survey": 0,
   cli: 0,
 };
