@@ -215,11 +215,11 @@ describe("a step that has lost its trigger", () => {
         const lost = await here.stack.up();
         here.stack.project = original;
         expect(lost.code).not.toBe(0);
-        expect(lost.output.replace(/\s+/g, " ")).toMatch(
-          new RegExp(
-            `Cannot finish rollout \\d+: ${name} ended with "done [0-9a-f]{16} .*", expected "done [0-9a-f]{16} .*"; the step did not run in this attempt`,
-          ),
-        );
+        // a leaf that issue has not written is missed on its master already
+        const seen = name.startsWith("issue-")
+          ? `${name.replace("issue-", "")} verify: Cannot verify: .* is not the wanted file; run pulumi up again`
+          : `Cannot finish rollout \\d+: ${name} ended with "done [0-9a-f]{16} .*", expected "done [0-9a-f]{16} .*"; the step did not run in this attempt`;
+        expect(lost.output.replace(/\s+/g, " ")).toMatch(new RegExp(seen));
         expect((await here.stack.up()).code).toBe(0);
       } finally {
         rmSync(copy, { recursive: true, force: true });
