@@ -7,15 +7,22 @@ import { expect, test } from "vitest";
 
 const module = join(import.meta.dirname, "..", "..", "cli", "files.ts");
 
+/** A process that runs the script, once it has said something. */
+async function running(script: string, env = process.env) {
+  const imports = `import { inScratchFolder, removeAtEnd } from ${JSON.stringify(module)};`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", `${imports} ${script}`], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  return child;
+}
+
 /** A process that has two folders to remove, and goes on until it is ended; `more` is run in it first. */
 async function beginning(more: string) {
   const folders = [1, 2].map(() => mkdtempSync(join(tmpdir(), "etcd-rotation-test-")));
   const calls = folders.map((folder) => `removeAtEnd(${JSON.stringify(folder)});`).join(" ");
-  const script = `import { removeAtEnd } from ${JSON.stringify(module)}; ${calls} ${more} console.log("ready"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await once(child.stdout, "data");
+  const child = await running(`${calls} ${more} console.log("ready"); setInterval(() => {}, 1000);`);
   return { child, left: () => folders.filter((folder) => existsSync(folder)).length };
 }
 
@@ -33,12 +40,10 @@ test.each([
 
 test("nothing is left of a folder that was lent when a signal comes", async () => {
   const folder = mkdtempSync(join(tmpdir(), "etcd-rotation-test-"));
-  const script = `import { inScratchFolder } from ${JSON.stringify(module)}; inScratchFolder(() => { console.log("ready"); return new Promise(() => setInterval(() => {}, 1000)); });`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await once(child.stdout, "data");
+  const child = await running(
+    'inScratchFolder(() => { console.log("ready"); return new Promise(() => setInterval(() => {}, 1000)); });',
+    { ...process.env, TMPDIR: folder },
+  );
   expect(readdirSync(folder)).toHaveLength(1);
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
