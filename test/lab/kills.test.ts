@@ -11,7 +11,7 @@ import { cutSsh, mendSsh } from "./support/ssh-cut.ts";
 import { untilIdle } from "./support/step-watch.ts";
 import { drawHit, finish, type Kill, startStruckUp } from "./support/struck-up.ts";
 import { until } from "./support/until.ts";
-import { useLab } from "./support/use-lab.ts";
+import { drawHandover, useLab } from "./support/use-lab.ts";
 import { assertPaired, assertWell, isServing } from "./support/well.ts";
 import { type LabMaster, loadLab } from "./topology.ts";
 
@@ -48,8 +48,7 @@ let rotations = 0;
 function rotate(phase: Phase): () => void {
   return () => {
     rotations += 1;
-    const crossCertificates =
-      phase === "trust" ? "never" : new Dice(`${seed}/handover/${phase}`).pick(["auto", "never"]);
+    const crossCertificates = phase === "trust" ? "never" : drawHandover(`${seed}/handover/${phase}`);
     here.stack.configure({ rotation: `k-${rotations}`, crossCertificates });
   };
 }

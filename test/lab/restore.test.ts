@@ -14,10 +14,9 @@ const minutes = 60_000;
 const seed = readSeed("restore.test.ts");
 let original: Record<string, MasterFacts>;
 // Kubernetes' own certificates are renewed too, as on a real cluster; the lab's own set ends in weeks, within renewBefore
-const its = useLab("restore", "taken-over", (stack) => {
-  drawHandover(seed)(stack);
-  stack.configure({ kubernetes: undefined });
-});
+const its = useLab("restore", "taken-over", (stack) =>
+  stack.configure({ crossCertificates: drawHandover(`${seed}/handover`), kubernetes: undefined }),
+);
 
 test(
   "the cluster is taken over: every certificate is another one",

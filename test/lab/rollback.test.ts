@@ -18,7 +18,9 @@ const seed = readSeed("rollback.test.ts");
 /** Two sets have one way back; a third one, and all ways between them, are in the whole matrix only. */
 const rotations = isWholeMatrix() ? ["back-1", "back-2", "back-3"] : ["back-1", "back-2"];
 const count = rotations.length;
-const here = useLab("rollback", "back-1", drawHandover(seed));
+const here = useLab("rollback", "back-1", (stack) =>
+  stack.configure({ crossCertificates: drawHandover(`${seed}/handover`) }),
+);
 const sets = new Map<string, CertificateSet>();
 /** by rotation: where the command has saved the state that had it */
 const saved = new Map<string, string>();

@@ -20,10 +20,9 @@ export function trustBoth(stack: LabStack): void {
   stack.configure({ crossCertificates: "never" });
 }
 
-/** By one restart where a key is at hand, or always by two, as the seed has it: for tests that must pass either way. */
-export function drawHandover(seed: string): (stack: LabStack) => void {
-  const crossCertificates = new Dice(`${seed}/handover`).pick(["auto", "never"]);
-  return (stack) => stack.configure({ crossCertificates });
+/** Draws crossCertificates: one restart where a key is at hand, or always two; for tests that must pass either way. */
+export function drawHandover(draw: string): "auto" | "never" {
+  return new Dice(draw).pick(["auto", "never"]);
 }
 
 /** A lab for the tests of one file: up before them and down after them; what a failed one leaves is kept. */
