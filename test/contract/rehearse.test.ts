@@ -62,7 +62,7 @@ test("a survey is written that a rehearsal can read: the files' certificates, no
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout).toBe(`Saved; where the lab can run: npx etcd-rotation rehearse --from ${file}\n`);
   const text = readFileSync(file, "utf8");
-  expect(text).not.toMatch(/PRIVATE|ssh|127\.0\.0\.1"|hostKey|unchecked|privateKeyPath/);
+  expect(text).not.toMatch(/PRIVATE|"ssh|127\.0\.0\.1"|hostKey|unchecked|privateKeyPath/);
   const { stack, masters } = readSurvey(file);
   expect([stack, masters.map(({ name }) => name)]).toEqual(["prod", specs.map(({ name }) => name)]);
   for (const [index, master] of masters.entries()) {
