@@ -3,13 +3,6 @@ import { z } from "zod";
 import { pulumiEnvironment, startPulumi } from "../tools/engine/pulumi.ts";
 import { CommandError } from "./command-error.ts";
 
-/** A finished run of the Pulumi CLI whose output was kept. */
-interface Captured {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 const whoami = z.looseObject({ url: z.string() });
 
 /** Where the CLI works, and what it is told besides its arguments. */
@@ -35,16 +28,18 @@ export class Engine {
 
   /** Runs it on this terminal; its exit code. */
   async show(...args: string[]): Promise<number> {
-    const stdio = ["inherit", this.#settings.isOutputTaken === true ? 2 : 1, 2] as const;
-    const { code } = await startPulumi(args, { ...this.#settings, stdio: [...stdio] });
+    const { isOutputTaken, ...settings } = this.#settings;
+    const { code } = await startPulumi(args, { ...settings, stdio: ["inherit", isOutputTaken ? 2 : 1, 2] });
     return code;
   }
 
   /** Runs it without a terminal and keeps what it prints. */
-  async capture(args: readonly string[], input?: string): Promise<Captured> {
-    const stdio = [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] as const;
+  async capture(args: readonly string[], input?: string) {
     const words = [...args, "--non-interactive", "--color", "never"];
-    const { child, code: ended } = await startPulumi(words, { ...this.#settings, stdio: [...stdio] });
+    const { child, code: ended } = await startPulumi(words, {
+      ...this.#settings,
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    });
     // one that ends before it has read all says why by itself
     child.stdin?.on("error", () => undefined).end(input);
     const [code, stdout, stderr] = await Promise.all([
