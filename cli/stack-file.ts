@@ -4,7 +4,7 @@ import { ignoreWindowVariable, type Window, windowRefusal } from "../components/
 import { projectSettings } from "../stacks/project-settings.ts";
 import { checkSettings, fromHome, type Settings, SettingsError } from "../stacks/settings.ts";
 import { window } from "../stacks/window-settings.ts";
-import { CommandError, exitCodes, issuesIn, messageOf } from "./command-error.ts";
+import { CommandError, issuesIn, messageOf } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
 import { readText } from "./files.ts";
 import type { Program } from "./project.ts";
@@ -183,15 +183,11 @@ export async function settingsWithKeys(engine: Engine, program: Program): Promis
   if (!holdsSecret(written)) {
     return checked(written, program);
   }
-  const env = await passphraseFor(secretsProviderIn(file)).catch((cause: unknown) => {
-    if (cause instanceof CommandError && cause.code === exitCodes.declined) {
-      throw cause;
-    }
-    throw CommandError.usage(
-      `Cannot read the encrypted settings of ${program.stackFile}: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE, or ssh.privateKeyPath or agent: true, which need none`,
-      cause,
-    );
-  });
+  const env = await passphraseFor(
+    secretsProviderIn(file),
+    `read the encrypted settings of ${program.stackFile}`,
+    ", or ssh.privateKeyPath or agent: true, which need none",
+  );
   const text = await engine
     .with({ env })
     .read("decrypt the settings", "config", "--json", "--show-secrets", "--stack", program.stack);

@@ -4,12 +4,6 @@ import { styleText } from "node:util";
 import measured from "fast-string-truncated-width";
 import { CommandError } from "./command-error.ts";
 
-/** What a text means, and so how it looks. */
-export type Tone = "good" | "warning" | "bad" | "quiet" | "title" | "plain";
-
-/** Gives a text its look. */
-export type Paint = (tone: Tone, text: string) => string;
-
 const formats = {
   good: "green",
   warning: "yellow",
@@ -19,13 +13,16 @@ const formats = {
   plain: "reset",
 } as const;
 
+/** What a text means, and so how it looks. */
+export type Tone = keyof typeof formats;
+
+/** Gives a text its look. */
+export type Paint = (tone: Tone, text: string) => string;
+
 /** Colours on a terminal; plain text where output is piped or NO_COLOR is set. */
 export function painterFor(stream: NodeJS.WriteStream): Paint {
   return (tone, text) => (tone === "plain" ? text : styleText(formats[tone], text, { stream }));
 }
-
-/** No colours at all. */
-export const unpainted: Paint = (_, text) => text;
 
 /** Columns of a terminal; 80 where there is none, or one that does not say. */
 export function widthOf(stream: NodeJS.WriteStream): number {
@@ -78,9 +75,7 @@ export function columns(
     widths[index] = Math.max(widths[index] ?? 0, displayWidth(text));
   }
   const excess = widths.reduce((sum, each) => sum + each, 2 * (widths.length - 1)) - width;
-  const flexible = rows
-    .find((row) => row.some((cell) => cell.isFlexible))
-    ?.findIndex((cell) => cell.isFlexible);
+  const flexible = rows.map((row) => row.findIndex((cell) => cell.isFlexible)).find((index) => index >= 0);
   if (flexible !== undefined && excess > 0) {
     widths[flexible] = Math.max(leastFlexible, (widths[flexible] ?? 0) - excess);
   }
@@ -125,10 +120,8 @@ export async function isConfirmed(question: string): Promise<boolean> {
   const gone = Promise.withResolvers<string>();
   terminal.once("close", () => gone.resolve(""));
   try {
-    return (
-      (await Promise.race([terminal.question(`${question} Type yes to go on: `), gone.promise])).trim() ===
-      "yes"
-    );
+    const answer = await Promise.race([terminal.question(`${question} Type yes to go on: `), gone.promise]);
+    return answer.trim() === "yes";
   } finally {
     terminal.close();
   }
@@ -137,12 +130,14 @@ export async function isConfirmed(question: string): Promise<boolean> {
 /**
  * Asks once for the stack's passphrase where no variable has it, since the CLI would ask for each of its runs.
  * @param purpose what it is needed to do
+ * @param otherwise what else would do, for the message
  * @returns what to add to the CLI's environment
  * @throws CommandError (declined) at Ctrl-C or Ctrl-D
  */
 export async function passphraseFor(
   secretsProvider: string | undefined,
   purpose = "read the keys of the state",
+  otherwise = "",
 ): Promise<NodeJS.ProcessEnv> {
   const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file } = process.env;
   if (secretsProvider !== "passphrase" || given !== undefined || (file !== undefined && file !== "")) {
@@ -150,7 +145,7 @@ export async function passphraseFor(
   }
   if (!canAsk()) {
     throw CommandError.usage(
-      `Cannot ${purpose}: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE`,
+      `Cannot ${purpose}: saw no passphrase and no terminal to ask for it; expected it in PULUMI_CONFIG_PASSPHRASE${otherwise}`,
     );
   }
   return { PULUMI_CONFIG_PASSPHRASE: await secretFor("Passphrase of the stack", "passphrase") };

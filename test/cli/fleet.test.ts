@@ -24,8 +24,7 @@ import {
 } from "../../cli/fleet/result.ts";
 import { openStack, runStack } from "../../cli/fleet/run-stack.ts";
 import { describeOverview } from "../../cli/status/table.ts";
-import { unpainted } from "../../cli/terminal.ts";
-import { drifted } from "./made-up.ts";
+import { drifted, unpainted } from "./made-up.ts";
 
 function result(stack: string, outcome: Outcome, rest: Partial<Result> = {}): Result {
   return {

@@ -1,9 +1,8 @@
 import { expect, test } from "vitest";
 import { calendarOf, describe, endingOf, fieldsOf } from "../../cli/fleet/forecast.ts";
-import { unpainted } from "../../cli/terminal.ts";
 import { forecast } from "../../components/model/forecast.ts";
 import type { Window } from "../../components/model/window.ts";
-import { drifted as driftedOf } from "./made-up.ts";
+import { drifted as driftedOf, unpainted } from "./made-up.ts";
 
 const drifted = driftedOf();
 const now = Date.parse("2026-11-23T12:00:00Z");

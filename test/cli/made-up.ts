@@ -1,5 +1,9 @@
+import type { Paint } from "../../cli/terminal.ts";
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
+
+/** No colours at all. */
+export const unpainted: Paint = (_, text) => text;
 
 export const now = Date.parse("2026-11-25T12:00:00Z");
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { describeCluster } from "../../cli/status/table.ts";
-import { columns, unpainted, wrap } from "../../cli/terminal.ts";
+import { columns, wrap } from "../../cli/terminal.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
-import { certificate, drifted } from "./made-up.ts";
+import { certificate, drifted, unpainted } from "./made-up.ts";
 
 test("a cluster in 80 columns: masters side by side, then what is wrong", () => {
   expect(describeCluster(drifted(), 80, unpainted).join("\n")).toBe(
