@@ -68,18 +68,12 @@ export async function fleetRun(
   const refusal = (stack: string) => windowRefusalOf(programOf(project, stack));
   const options: RunOptions = { folder: project.folder, logFolder, automation, signal, refusal };
   const progress = progressOn(process.stderr, stacks.length, painterFor(process.stderr));
-  const handingOut = handOut(
-    stacks,
-    { parallel, canary, stopsAtFailure: command === "up", isInterrupted },
-    async (stack) => {
-      const result = await runStack(command, stack, options, (stage, detail) =>
-        progress.tell(stack, stage, detail),
-      );
-      progress.done(result);
-      return result;
-    },
-  );
-  const results = await handingOut.finally(() => progress.end());
+  const order = { parallel, canary, stopsAtFailure: command === "up", isInterrupted };
+  const results = await handOut(stacks, order, async (stack) => {
+    const result = await runStack(command, stack, options, (...at) => progress.tell(stack, ...at));
+    progress.done(result);
+    return result;
+  }).finally(() => progress.end());
   const lines = describeResults(results, command, widthOf(process.stdout), painterFor(process.stdout));
   process.stdout.write(json ? jsonOf(results) : `${lines.join("\n")}\n`);
   return exitCodeOf(results);
@@ -104,9 +98,7 @@ function catchInterrupts(): { readonly signal: AbortSignal; readonly isWanted: (
 }
 
 /** The clusters that `pulumi up` has something to do for, as the matrix of a CI: one job each. */
-export function matrixOf(outcomes: readonly Outcome[]): {
-  readonly include: { readonly stack: string; readonly state: State }[];
-} {
+export function matrixOf(outcomes: readonly Outcome[]) {
   const all = outcomes.map((outcome) => ({ stack: outcome.stack, state: stateOf(outcome) }));
   const toRun: readonly State[] = ["due", "expired", "drifted", "interrupted"];
   return { include: all.filter(({ state }) => toRun.includes(state)) };
@@ -126,11 +118,7 @@ export function unknownIn(outcomes: readonly Outcome[]): string[] {
   });
 }
 
-interface HandOutOptions {
-  /** stacks at work at one time */
-  readonly parallel: number;
-  /** goes first and alone; the others of a run that stops at a failure follow only when it is as wanted */
-  readonly canary: string | undefined;
+interface HandOutOptions extends Pick<FleetRunOptions, "parallel" | "canary"> {
   /** whether a failure keeps the rest from being started */
   readonly stopsAtFailure: boolean;
   /** asked before each stack: whether somebody wants the run to end */

@@ -1,3 +1,4 @@
+import type { EngineEvent } from "@pulumi/pulumi/automation/index.js";
 import { printable } from "../../components/model/text.ts";
 import { columns, type Paint, type Tone, toned, wrap } from "../terminal.ts";
 
@@ -74,12 +75,15 @@ export function describeResults(
         ]
       : [],
   );
-  const isOpen = results.some(({ outcome }) => outcome === "failed" || outcome === "not started");
+  const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(
+    ([outcome, group]) => `${group.length} ${outcome}`,
+  );
+  const isOpen = exitCodeOf(results) === 2;
   return [
     ...columns([header, ...rows]),
     ...failures,
     "",
-    countsOf(results),
+    `${results.length} stacks: ${counts.join(", ")}`,
     ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : []),
   ];
 }
@@ -102,11 +106,9 @@ export function describeChanges(changes: Readonly<Record<string, number>>): stri
     .join(", ");
 }
 
-function countsOf(results: readonly Result[]): string {
-  const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(
-    ([outcome, group = []]) => `${group.length} ${outcome}`,
-  );
-  return `${results.length} stacks: ${counts.join(", ")}`;
+/** What the engine calls an error: none, or one. */
+export function errorsIn({ diagnosticEvent: said }: EngineEvent): string[] {
+  return said?.severity === "error" ? [said.message] : [];
 }
 
 /** Longer than that, the log is the better place. */

@@ -1,10 +1,10 @@
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
 import { messageOf } from "../command-error.ts";
 import type { automationOptions } from "../engine.ts";
 import { nameIn } from "../state/deployment.ts";
-import { type Log, openLog } from "./log.ts";
-import { changesIn, type Result, reasonOf } from "./result.ts";
+import { changesIn, errorsIn, type Result, reasonOf } from "./result.ts";
 
 /** What a stack is doing: a stage, and within it the resource at work. */
 type Tell = (stage: "previewing" | "updating", detail: string) => void;
@@ -28,7 +28,7 @@ export async function runStack(
 ): Promise<Result> {
   const started = performance.now();
   const path = join(options.logFolder, `${name}.log`);
-  let log: Log | undefined;
+  let log: ReturnType<typeof openLog> | undefined;
   const errors: string[] = [];
   const during = (stage: "previewing" | "updating") => {
     tell(stage, "");
@@ -38,13 +38,11 @@ export async function runStack(
       onOutput: (text: string) => log?.write(text),
       onError: (text: string) => log?.write(text),
       onEvent: (event: EngineEvent) => {
-        const detail = startedIn(event);
-        if (detail !== undefined) {
-          tell(stage, detail);
+        const begun = event.resourcePreEvent?.metadata;
+        if (begun !== undefined && begun.op !== "same" && begun.op !== "read") {
+          tell(stage, nameIn(begun.urn));
         }
-        if (event.diagnosticEvent?.severity === "error") {
-          errors.push(event.diagnosticEvent.message);
-        }
+        errors.push(...errorsIn(event));
       },
     };
   };
@@ -83,6 +81,39 @@ export async function runStack(
   }
 }
 
+/**
+ * All that Pulumi says of one stack, in a file for its owner alone. One that cannot be written any more ends nothing: an update that is
+ * under way goes on.
+ * @throws Error when there can be none
+ */
+function openLog(path: string) {
+  const file = opened(path);
+  let problem: string | undefined;
+  return {
+    write: (text: string) => {
+      try {
+        writeSync(file, text);
+      } catch (error) {
+        problem ??= `its log is not whole: ${messageOf(error)}`;
+      }
+    },
+    /** why it is not whole; undefined when it is */
+    problem: () => problem,
+    close: () => closeSync(file),
+  };
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, "w", 0o600);
+  } catch (error) {
+    throw new Error(
+      `Cannot write the log ${path}: ${messageOf(error)}; expected a folder with room, or another one: --logs <folder>`,
+      { cause: error },
+    );
+  }
+}
+
 /** A stack by the Automation API. */
 export async function openStack(
   name: string,
@@ -96,12 +127,4 @@ export async function openStack(
   stack.outputs = () => Promise.resolve({});
   stack.info = () => Promise.resolve(undefined);
   return stack;
-}
-
-/** The name of a resource that the engine begins to work on. */
-function startedIn(event: EngineEvent): string | undefined {
-  const metadata = event.resourcePreEvent?.metadata;
-  return metadata === undefined || metadata.op === "same" || metadata.op === "read"
-    ? undefined
-    : nameIn(metadata.urn);
 }
