@@ -1,17 +1,26 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { planCheckVariable } from "../../components/model/exploration/check.ts";
-import { planFileVariable } from "../../components/model/plan-summary.ts";
+import { describeCheck, planCheckVariable } from "../../components/model/exploration/check.ts";
+import { type PlanSummary, planFileVariable } from "../../components/model/plan-summary.ts";
+import { printable } from "../../components/model/text.ts";
 import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { PlanOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
-import { changesIn, reasonOf, withoutColours } from "../fleet/result.ts";
+import { changesIn, describeChanges, errorsIn, reasonOf, withoutColours } from "../fleet/result.ts";
 import { openStack } from "../fleet/run-stack.ts";
 import { chooseStack, type Program } from "../project.ts";
 import { readStackFile, secretsProviderIn } from "../stack-file.ts";
 import { passphraseFor, writeJson } from "../terminal.ts";
-import { describe, markdownOf, type Plan } from "./formats.ts";
+
+/** What an update of a stack would do. */
+interface Plan {
+  readonly stack: string;
+  /** by operation, such as create or replace: how many resources */
+  readonly changes: Readonly<Record<string, number>>;
+  /** one, or as many as the stack has */
+  readonly clusters: readonly PlanSummary[];
+}
 
 /** Previews one stack and prints what it plans, without the diff of resources. @returns the exit code */
 export async function plan(named: string | undefined, options: PlanOptions): Promise<number> {
@@ -20,10 +29,11 @@ export async function plan(named: string | undefined, options: PlanOptions): Pro
   }
   const program = chooseStack(options.cwd, named);
   const made = await inScratchFolder((scratch) => preview(program, join(scratch, "plan"), options.check));
+  const heading = `${made.stack}: ${describeChanges(made.changes) || "no change"}`;
   if (options.json) {
     writeJson(made);
   } else {
-    process.stdout.write(options.markdown ? markdownOf(made) : describe(made));
+    process.stdout.write((options.markdown ? markdownOf : describe)(heading, made.clusters));
   }
   if (made.clusters.some(({ check }) => check !== undefined && check.refused.length > 0)) {
     return exitCodes.refused;
@@ -44,11 +54,7 @@ async function preview(program: Program, file: string, isChecked: boolean): Prom
   try {
     const { changeSummary } = await opened.preview({
       color: "never",
-      onEvent: ({ diagnosticEvent: said }) => {
-        if (said?.severity === "error") {
-          errors.push(withoutColours(said.message).trimEnd());
-        }
-      },
+      onEvent: (event) => errors.push(...errorsIn(event).map((message) => withoutColours(message).trimEnd())),
     });
     const lines = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
     return { stack, changes: changesIn(changeSummary), clusters: lines.map((line) => JSON.parse(line)) };
@@ -59,4 +65,30 @@ async function preview(program: Program, file: string, isChecked: boolean): Prom
       error,
     );
   }
+}
+
+/** For a person. */
+function describe(heading: string, clusters: Plan["clusters"]): string {
+  const lines = clusters.flatMap((each) => [
+    ...(each.cluster === "" ? [] : [`${each.cluster}:`]),
+    ...wordsOf(each),
+  ]);
+  return [heading, ...lines, ""].map(printable).join("\n");
+}
+
+/** For a comment on a pull request: a heading, then the words as they are. */
+function markdownOf(heading: string, clusters: Plan["clusters"]): string {
+  const parts = clusters.flatMap((each) => [
+    ...(each.cluster === "" ? [] : [`#### ${each.cluster}`, ""]),
+    // no line of a plan begins so
+    "~~~~",
+    ...wordsOf(each).map(printable),
+    "~~~~",
+    "",
+  ]);
+  return [`### ${heading}`, "", ...parts].join("\n");
+}
+
+function wordsOf({ words, check }: PlanSummary): readonly string[] {
+  return check === undefined ? words : [...words, ...describeCheck(check)];
 }
