@@ -1,9 +1,17 @@
+import { tablesOf } from "../../components/model/settings.ts";
+import { assignments } from "../../components/model/shell.ts";
+import { renderStepData, type StepData } from "../../components/model/step-data.ts";
 import { size } from "../../components/model/text.ts";
+import { plainScript } from "../../components/node/scripts.ts";
+import { runOverSsh } from "../../components/survey/ssh.ts";
+import type { SurveyTarget } from "../../components/survey/survey.ts";
+import { surveyTargets } from "../../components/survey/targets.ts";
 import { CommandError, exitCodes } from "../command-error.ts";
 import type { BackupsOptions, PurgeOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { settled } from "../in-parallel.ts";
-import { chooseStack } from "../project.ts";
+import { chooseStack, type Program } from "../project.ts";
+import { settingsWithKeys } from "../stack-file.ts";
 import {
   type Cell,
   canAsk,
@@ -14,11 +22,13 @@ import {
   toned,
   writeJson,
 } from "../terminal.ts";
-import { type KeptBackup, type MasterBackups, purgeRefusals } from "./kept-backup.ts";
-import { askForBackups, readBackups } from "./read-backups.ts";
+import { type KeptBackup, type MasterBackups, parseBackups, purgeRefusals } from "./kept-backup.ts";
 
 /** How long a removal waits for a step that is at work. */
 const lockSeconds = 30;
+
+/** A large snapshot is read whole by etcd's tool. */
+const answerMilliseconds = 300_000;
 
 /** Lists what every master keeps. */
 export async function listBackups(stack: string | undefined, { json, cwd }: BackupsOptions): Promise<void> {
@@ -79,6 +89,50 @@ export async function purgeBackup(
   }
 }
 
+/** What the masters of a stack keep, and why some could not be asked. */
+export async function readBackups(engine: Engine, program: Program) {
+  const settings = await settingsWithKeys(engine, program);
+  const { rows } = tablesOf(settings.layout);
+  const targets = surveyTargets(settings, `${program.project}/${program.stack}`, rows);
+  const { values: masters, failures } = await settled(
+    targets.map(async (target) =>
+      parseBackups(target.data.master.name, await askForBackups(target, { kind: "list" })),
+    ),
+  );
+  return { settings, targets, masters, failures };
+}
+
+/** @throws Error naming the master, and what it said */
+async function askForBackups({ access, bastion, data }: SurveyTarget, action: Action): Promise<string> {
+  const script = backupsScript(data, action);
+  const { code, stdout, stderr } = await runOverSsh(access, bastion, script, answerMilliseconds);
+  if (code !== 0) {
+    // the steps' own words tell to run pulumi up again
+    const message = stderr.trim().slice(-400).replace(", then run pulumi up again", "");
+    throw new Error(
+      `Cannot ${action.kind} backups on ${data.master.name}: exit code ${code ?? "unknown"}: ${message}`,
+    );
+  }
+  return stdout;
+}
+
+/** Read only, or the removal of one backup. */
+export type Action =
+  | { readonly kind: "list" }
+  | { readonly kind: "purge"; readonly rollout: number; readonly lockSeconds: number };
+
+/** The script for one master. */
+export function backupsScript(data: StepData, action: Action): string {
+  const parameters = assignments({
+    ACTION: action.kind,
+    PHASE: `backups-${action.kind}`,
+    ...(action.kind === "purge"
+      ? { PURGED: action.rollout, GATE_SECONDS: action.lockSeconds, ATTEMPT: "none" }
+      : {}),
+  });
+  return plainScript("backups", `${renderStepData(data)}${parameters}`);
+}
+
 /** What a master keeps, for a person, in 80 columns. */
 export function formatBackups(
   { name, present, backups, leftovers }: MasterBackups,
@@ -92,7 +146,9 @@ export function formatBackups(
   const titles = ["rollout", "taken (UTC)", "files", "rotation", "set", "snapshot"];
   const header = titles.map((title) => toned(paint, "quiet", title));
   const table = columns([header, ...backups.map((backup) => row(backup, paint))], 80);
-  const notes = [
+  const lines = [
+    `${name}: ${now}`,
+    ...(backups.length === 0 ? ["  no backup"] : table),
     ...backups
       .filter(({ damaged }) => damaged.length > 0)
       .map(({ rollout, damaged }) => `  backup ${rollout}: damaged or missing: ${damaged.join(", ")}`),
@@ -101,11 +157,7 @@ export function formatBackups(
     ),
     ...leftovers.map((path) => `  left over: ${path}; the next step finishes or erases it`),
   ];
-  return [
-    `${name}: ${now}\n`,
-    backups.length === 0 ? "  no backup\n" : `${table.join("\n")}\n`,
-    ...notes.map((note) => `${note}\n`),
-  ].join("");
+  return `${lines.join("\n")}\n`;
 }
 
 const tones = { complete: "good", original: "plain", unfinished: "warning" } as const;

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readBackups } from "../backups/backups.ts";
 import type { MasterBackups } from "../backups/kept-backup.ts";
-import { readBackups } from "../backups/read-backups.ts";
 import { CommandError } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";

@@ -14,14 +14,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { formatBackups } from "../../cli/backups/backups.ts";
+import { type Action, backupsScript, formatBackups } from "../../cli/backups/backups.ts";
 import {
   type KeptBackup,
   type MasterBackups,
   parseBackups,
   purgeRefusals,
 } from "../../cli/backups/kept-backup.ts";
-import { type Action, backupsScript } from "../../cli/backups/read-backups.ts";
 import { readsOnly, type StepData } from "../../components/model/step-data.ts";
 
 // bash here is this machine's, and etcd's tools are fakes that print what etcdctl 3.4.23 prints
