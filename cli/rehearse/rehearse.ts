@@ -71,10 +71,8 @@ async function saveSurvey(
   const { masters } = await takeSurvey(targets);
   const written = settingsIn(readStackFile(program), program);
   const pathOf = (name: string, id: string) => {
-    const [master, row] = [
-      settings.masters.find((each) => each.name === name),
-      all.find((each) => each.id === id),
-    ];
+    const master = settings.masters.find((each) => each.name === name);
+    const row = all.find((each) => each.id === id);
     return master === undefined || row === undefined ? "" : pathOn(master, row);
   };
   writeAtomically(file, surveyText(program.stack, written, masters, pathOf, Date.now()), 0o644);

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import { etcdStates, type FoundMaster } from "../../components/model/found.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { CommandError, issuesIn, messageOf } from "../command-error.ts";
 import { readText } from "../files.ts";
 
 /** Of a stack file what decides about a rollout of the masters; nothing of how they are reached, and nothing of what is around them. */
@@ -26,7 +26,7 @@ const settingsKept = [
 const masterKept = ["name", "address", "etcdName", "joining", "extraSans", "subjects"] as const;
 
 /** Whoever writes the file decides where the lab, on this machine and as root, writes others. */
-const path = z
+const absolutePath = z
   .string()
   .refine(
     (text) =>
@@ -39,7 +39,7 @@ const certificates = z.string().transform(certificatesIn);
 const publicKey = z.string().regex(/^[0-9a-f]{64}$/);
 const word = z.string().regex(/^[\w.@:-]{1,200}$/);
 
-const holder = z.discriminatedUnion("kind", [
+const anyHolder = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("Secret"), namespace: word, name: word }),
   z.strictObject({ kind: z.literal("process"), name: z.string(), unit: z.string() }),
 ]);
@@ -58,16 +58,16 @@ const foundMaster = z.strictObject({
     z.string(),
     z.strictObject({
       ownerAndMode: z.string(),
-      path,
-      realPath: path,
+      path: absolutePath,
+      realPath: absolutePath,
       publicKey: publicKey.optional(),
       certificates,
     }),
   ),
-  strangers: z.array(z.strictObject({ path, certificates })),
-  strangerKeys: z.array(z.strictObject({ path, publicKey })),
+  strangers: z.array(z.strictObject({ path: absolutePath, certificates })),
+  strangerKeys: z.array(z.strictObject({ path: absolutePath, publicKey })),
   holdings: z.array(
-    z.strictObject({ holder, name: z.string(), publicKey: publicKey.optional(), certificates }),
+    z.strictObject({ holder: anyHolder, name: z.string(), publicKey: publicKey.optional(), certificates }),
   ),
 });
 
@@ -121,21 +121,14 @@ export function surveyText(
       files: Object.fromEntries(
         Object.entries(master.files)
           .filter(([, { isPresent }]) => isPresent)
-          .map(([row, { ownerAndMode, path: own, realPath, ...file }]) => [
+          .map(([row, { ownerAndMode, path, realPath, ...file }]) => [
             row,
-            { ownerAndMode, path: own || pathOf(master.name, row), realPath, ...publicOf(file) },
+            { ownerAndMode, path: path || pathOf(master.name, row), realPath, ...publicOf(file) },
           ]),
       ),
-      strangers: master.strangers.map(({ path: own, certificate }) => ({
-        path: own,
-        certificates: certificate.pem,
-      })),
-      strangerKeys: master.strangerKeys.map(({ path: own, key }) => ({ path: own, publicKey: key.hash })),
-      holdings: master.holdings.map(({ holder: own, name, ...holding }) => ({
-        holder: own,
-        name,
-        ...publicOf(holding),
-      })),
+      strangers: master.strangers.map(({ path, certificate }) => ({ path, certificates: certificate.pem })),
+      strangerKeys: master.strangerKeys.map(({ path, key }) => ({ path, publicKey: key.hash })),
+      holdings: master.holdings.map(({ holder, name, ...held }) => ({ holder, name, ...publicOf(held) })),
     })),
   };
   return `${JSON.stringify(text, null, 2)}\n`;
@@ -159,11 +152,9 @@ export function readSurvey(file: string): Survey {
     return survey.parse(JSON.parse(text));
   } catch (error) {
     const why =
-      error instanceof z.ZodError
-        ? error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).slice(0, 5)
-        : [messageOf(error)];
+      error instanceof z.ZodError ? issuesIn({ issues: error.issues.slice(0, 5) }) : messageOf(error);
     throw CommandError.usage(
-      `Cannot read the survey ${file}: ${why.join("; ")}; expected a file that rehearse --save has written`,
+      `Cannot read the survey ${file}: ${why}; expected a file that rehearse --save has written`,
       error,
     );
   }
