@@ -58,7 +58,6 @@ export async function inScratchFolder<T>(work: (folder: string) => Promise<T>): 
 }
 
 const folders: string[] = [];
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** Removes a folder when this process ends, also by a signal that nobody else handles. */
 export function removeAtEnd(folder: string): void {
@@ -71,7 +70,7 @@ export function removeAtEnd(folder: string): void {
       rmSync(each, { recursive: true, force: true });
     }
   });
-  for (const signal of signals) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       // whoever runs the Pulumi CLI waits for it to end
       if (process.listenerCount(signal) === 1) {

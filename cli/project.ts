@@ -18,7 +18,6 @@ export interface Program extends Pick<Project, "folder" | "project"> {
 }
 
 const projectFile = z.looseObject({ name: z.string(), stackConfigDir: z.string().optional() });
-const fileName = /^Pulumi\.(.+)\.yaml$/;
 
 const checkout = join(import.meta.dirname, "..");
 
@@ -52,7 +51,7 @@ export function programOf({ folder, project, stackFolder }: Project, stack: stri
 export function stackNames({ stackFolder }: Project): string[] {
   // Git keeps no empty folder
   return (existsSync(stackFolder) ? readdirSync(stackFolder) : [])
-    .flatMap((name) => fileName.exec(name)?.[1] ?? [])
+    .flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? [])
     .filter((name) => name !== "example")
     .sort();
 }

@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseDocument, type ScalarTag } from "yaml";
+import { isMap, isScalar, parse, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
 import { ignoreWindowVariable, type Window, windowRefusal } from "../components/model/window.ts";
 import { projectSettings } from "../stacks/project-settings.ts";
@@ -30,16 +30,12 @@ export function settingsIn(
 ): Record<string, unknown> {
   const unreadable = (reason: string, cause?: unknown) =>
     CommandError.usage(`Cannot read ${stackFile}: ${reason}; expected the settings of a stack`, cause);
-  const document = parseDocument(text, { merge: true, customTags: (tags) => [goInteger, ...tags] });
   let config: unknown;
   try {
-    const [error] = document.errors;
-    if (error !== undefined) {
-      throw error;
-    }
-    config = document.toJS()?.config ?? {};
+    config =
+      parse(text, { merge: true, customTags: (tags) => [goInteger, ...tags], logLevel: "error" })?.config ??
+      {};
   } catch (error) {
-    // an alias of nothing shows only here
     throw unreadable(messageOf(error).split("\n")[0] ?? "", error);
   }
   if (typeof config !== "object" || config === null) {
