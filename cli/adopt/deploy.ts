@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { CommandError, exitCodes, messageOf } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
@@ -18,7 +19,20 @@ export async function firstPreview(
   passwords: Readonly<Record<string, string>>,
 ): Promise<void> {
   try {
-    await makeAndPreview(engine, stack, passwords);
+    const url = await engine.backendUrl();
+    const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
+    const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
+    // Pulumi Cloud keeps the keys of its stacks itself
+    const provider = /^https?:/.test(url) ? undefined : "passphrase";
+    const env = isNew ? await newPassphrase(provider) : await passphraseFor(provider);
+    const opened = engine.with({ env });
+    if (isNew) {
+      requireDone(await opened.show("stack", "init", stack, "--no-select"), "make the stack", stack);
+    }
+    for (const [key, password] of Object.entries(passwords)) {
+      await opened.tell(`write ${key}`, password, ...setPassword(key, stack));
+    }
+    requireDone(await opened.show("preview", "--stack", stack), "preview", stack);
   } catch (error) {
     const { unfinished, declined } = exitCodes;
     if (error instanceof CommandError && (error.code === unfinished || error.code === declined)) {
@@ -27,39 +41,11 @@ export async function firstPreview(
     const commands = [
       ["stack", "init", stack],
       ...Object.keys(passwords).map((key) => setPassword(key, stack)),
-    ];
-    throw CommandError.unfinished(
-      [
-        messageOf(error),
-        "The stack file is written, no master was changed. Go on with:",
-        ...[...commands, ["preview", "--stack", stack]].map(
-          (words) => `  npx etcd-rotation pulumi ${words.join(" ")}`,
-        ),
-      ].join("\n"),
-      error,
-    );
+      ["preview", "--stack", stack],
+    ].map((words) => `  npx etcd-rotation pulumi ${words.join(" ")}`);
+    const where = "The stack file is written, no master was changed. Go on with:";
+    throw CommandError.unfinished([messageOf(error), where, ...commands].join("\n"), error);
   }
-}
-
-async function makeAndPreview(
-  engine: Engine,
-  stack: string,
-  passwords: Readonly<Record<string, string>>,
-): Promise<void> {
-  const url = await engine.backendUrl();
-  const stacks = stackList.parse(JSON.parse(await engine.read("list the stacks", "stack", "ls", "--json")));
-  const isNew = !stacks.some(({ name }) => name === stack || name.endsWith(`/${stack}`));
-  // Pulumi Cloud keeps the keys of its stacks itself
-  const provider = /^https?:/.test(url) ? undefined : "passphrase";
-  const env = isNew ? await newPassphrase(provider) : await passphraseFor(provider);
-  const opened = engine.with({ env });
-  if (isNew) {
-    requireDone(await opened.show("stack", "init", stack, "--no-select"), "make the stack", stack);
-  }
-  for (const [key, password] of Object.entries(passwords)) {
-    await opened.tell(`write ${key}`, password, ...setPassword(key, stack));
-  }
-  requireDone(await opened.show("preview", "--stack", stack), "preview", stack);
 }
 
 /** The CLI's words; it reads the password from standard input. */
@@ -74,14 +60,10 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
       `Cannot make the stack: ${reason}. The stack file is written; run pulumi stack init`,
     );
   const first = await passphraseFor(provider, "make the stack");
-  const passphrase = first["PULUMI_CONFIG_PASSPHRASE"];
-  if (provider !== undefined && (passphrase ?? givenPassphrase()) === "") {
+  if (provider !== undefined && (first["PULUMI_CONFIG_PASSPHRASE"] ?? givenPassphrase()) === "") {
     throw refused("the passphrase is empty; expected one, since it protects the authorities' keys");
   }
-  if (
-    passphrase !== undefined &&
-    (await passphraseFor(provider))["PULUMI_CONFIG_PASSPHRASE"] !== passphrase
-  ) {
+  if (!isDeepStrictEqual(await passphraseFor(provider), first)) {
     throw refused("the passphrases differ; expected the same one twice");
   }
   return first;
@@ -90,12 +72,10 @@ async function newPassphrase(provider: string | undefined): Promise<NodeJS.Proce
 /** By the CLI's own rules: the variable, else the file, without the blanks around it. */
 function givenPassphrase(): string | undefined {
   const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file = "" } = process.env;
-  return (
-    given ??
-    (file === ""
-      ? undefined
-      : readText(file, "PULUMI_CONFIG_PASSPHRASE_FILE", "a file with the passphrase").trim())
-  );
+  if (given !== undefined || file === "") {
+    return given;
+  }
+  return readText(file, "PULUMI_CONFIG_PASSPHRASE_FILE", "a file with the passphrase").trim();
 }
 
 function requireDone(code: number, what: string, stack: string): void {
