@@ -12,7 +12,7 @@ import { settled } from "../in-parallel.ts";
 import { type Program, programOf, readProject } from "../project.ts";
 import { settingsIn } from "../stack-file.ts";
 import { canAsk, isConfirmed, writeJson } from "../terminal.ts";
-import { placeOf, requireSame } from "./cloud.ts";
+import { mastersInCloud, placeOf, requireSame } from "./cloud.ts";
 import { firstPreview, setPassword } from "./deploy.ts";
 import { type Draft, draftOf, type SeenMember, stackFileText, surveyed, withoutPasswords } from "./draft.ts";
 import { type Trust, trustedHostKeys } from "./host-keys.ts";
@@ -24,7 +24,7 @@ import { type Route, routeOf, trustOf } from "./route.ts";
 export async function adopt(stack: string, options: AdoptOptions): Promise<void> {
   const program = programOf(readProject(options.cwd), stack);
   const place = placeOf(options.clusterId, options.region);
-  const cloud = place && { ...place, masters: await (await import("./cloud.ts")).mastersInCloud(place) };
+  const cloud = place && { ...place, masters: await mastersInCloud(place) };
   const route = await routeOf({ ...options, host: options.host ?? cloud?.masters[0]?.address });
   const trust = trustOf(options);
   for (const line of route.notices) {
@@ -70,16 +70,13 @@ async function findCluster(
   { project, stack }: Program,
   cloud: CloudCluster | undefined,
 ): Promise<Draft> {
-  const bastion =
-    route.bastion === undefined
-      ? undefined
-      : { ...route.bastion, hostKey: await trustOne(route.bastion, undefined, trust) };
-  const first: Access = { ...route.first, hostKey: await trustOne(route.first, bastion, trust) };
+  const bastion = route.bastion && (await trustOne(route.bastion, undefined, trust));
+  const first = await trustOne(route.first, bastion, trust);
   const look = await lookAt(first, bastion);
   const { members, source } = membershipOf(first.host, look);
   trust.say(`${members.length} ${members.length === 1 ? "master" : "masters"}, by ${source}.`);
   if (cloud !== undefined) {
-    requireSame(cloud, cloud.masters, members);
+    requireSame(cloud, members);
     trust.say(`The same as Alibaba Cloud's ${cloud.clusterId} in ${cloud.region}.`);
   }
   if (source !== "etcd's member list") {
@@ -128,9 +125,9 @@ async function trustOne(
   endpoint: Omit<Access, "hostKey">,
   bastion: Access | undefined,
   trust: Trust,
-): Promise<string> {
-  const [key = ""] = await trustedHostKeys([endpoint], bastion, trust);
-  return key;
+): Promise<Access> {
+  const [hostKey = ""] = await trustedHostKeys([endpoint], bastion, trust);
+  return { ...endpoint, hostKey };
 }
 
 /**
@@ -143,8 +140,7 @@ async function replaceable(program: Program, isForced: boolean): Promise<string>
   }
   const text = readFileSync(program.stackFile, "utf8");
   // `pulumi stack init` leaves a file without any
-  const isTaken = text.includes(`${program.project}:`);
-  if (!isTaken || isForced) {
+  if (isForced || !text.includes(`${program.project}:`)) {
     return text;
   }
   if (!canAsk()) {

@@ -1,12 +1,17 @@
 import { pathToFileURL } from "node:url";
-import { type EngineEvent, LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { cloudOf } from "../../components/alicloud/cloud.ts";
 import { normalAddress } from "../../components/model/certificate.ts";
-import { type CloudMaster, type CloudPlace, CloudRefusal } from "../../components/model/cloud.ts";
+import {
+  type CloudCluster,
+  type CloudMaster,
+  type CloudPlace,
+  CloudRefusal,
+} from "../../components/model/cloud.ts";
 import { CommandError } from "../command-error.ts";
 import { automationOptions } from "../engine.ts";
 import { inScratchFolder } from "../files.ts";
-import { reasonOf } from "../fleet/result.ts";
+import { errorsIn, reasonOf } from "../fleet/result.ts";
 import type { Member } from "./members.ts";
 
 /** The cluster that the options name; undefined without any. @throws CommandError (bad usage) when one of them is missing */
@@ -23,12 +28,8 @@ export function placeOf(clusterId: string | undefined, region: string | undefine
 }
 
 /** @throws CommandError (refused) when etcd's members are not the cluster's masters */
-export function requireSame(
-  { clusterId }: CloudPlace,
-  cloudMasters: readonly CloudMaster[],
-  members: readonly Member[],
-): void {
-  const [cloud, etcd] = [cloudMasters, members].map((list) =>
+export function requireSame({ clusterId, masters }: CloudCluster, members: readonly Member[]): void {
+  const [cloud, etcd] = [masters, members].map((list) =>
     list
       .map(({ address }) => normalAddress(address))
       .toSorted()
@@ -72,11 +73,7 @@ export async function mastersInCloud(place: CloudPlace): Promise<readonly CloudM
       });
       await stack.preview({
         color: "never",
-        onEvent: ({ diagnosticEvent }: EngineEvent) => {
-          if (diagnosticEvent?.severity === "error") {
-            errors.push(diagnosticEvent.message);
-          }
-        },
+        onEvent: (event) => errors.push(...errorsIn(event)),
       });
     });
   } catch (error) {

@@ -23,28 +23,25 @@ export async function trustedHostKeys(
   bastion: Access | undefined,
   trust: Trust,
 ): Promise<string[]> {
-  const { values: keys, failures } = await settled(
-    endpoints.map((endpoint) =>
-      shownHostKey(
-        endpoint,
-        bastion,
-        trust.knownHosts === undefined ? [] : hostKeyTypes(endpoint, trust.knownHosts),
-      ),
-    ),
+  const { knownHosts } = trust;
+  const { values: shown, failures } = await settled(
+    endpoints.map(async (endpoint) => {
+      const known = knownKeys(knownHosts ?? "", endpoint.host, endpoint.port);
+      const types = new Set(known.trusted.map((key) => key.split(" ")[0] ?? ""));
+      return { endpoint, known, key: await shownHostKey(endpoint, bastion, [...types]) };
+    }),
   );
   if (failures.length > 0) {
     throw CommandError.failed(
       `${failures.join("\n").replaceAll("the hostKey of the stack file", "that of known-hosts")}\nNothing was written: every master must answer. Start it, or, when it is gone for good, remove its member from etcd (etcdctl member remove), then run this again.`,
     );
   }
-  const shown = endpoints.map((endpoint, index) => ({ endpoint, key: keys[index] ?? "" }));
   for (const { endpoint, key } of shown) {
     trust.say(`${placeOf(endpoint)} ${described(key)}`);
   }
-  const { knownHosts } = trust;
   if (knownHosts !== undefined) {
-    for (const { endpoint, key } of shown) {
-      requireInKnownHosts(endpoint, key, knownHosts);
+    for (const { endpoint, known, key } of shown) {
+      requireKnown(endpoint, key, known);
     }
   } else if (
     trust.isAsking &&
@@ -54,7 +51,7 @@ export async function trustedHostKeys(
   ) {
     throw CommandError.declined("Nothing was written.");
   }
-  return keys;
+  return shown.map(({ key }) => key);
 }
 
 /** As OpenSSH writes it. */
@@ -67,12 +64,11 @@ function described(hostKey: string): string {
   return `${hostKey.split(" ")[0]} ${fingerprintOf(hostKey)}`;
 }
 
-function hostKeyTypes({ host, port }: SshEndpoint, knownHosts: string): string[] {
-  return [...new Set(knownKeys(knownHosts, host, port).trusted.map((key) => key.split(" ")[0] ?? ""))];
-}
-
-function requireInKnownHosts(endpoint: SshEndpoint, shown: string, knownHosts: string): void {
-  const { trusted, revoked } = knownKeys(knownHosts, endpoint.host, endpoint.port);
+function requireKnown(
+  endpoint: SshEndpoint,
+  shown: string,
+  { trusted, revoked }: ReturnType<typeof knownKeys>,
+): void {
   if (trusted.includes(shown) && !revoked.includes(shown)) {
     return;
   }
