@@ -2,31 +2,20 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2 from "ssh2";
-import type { Access } from "../../components/survey/access.ts";
 import { CommandError } from "../command-error.ts";
 import type { AdoptOptions } from "../commands.ts";
 import { readText } from "../files.ts";
 import { canAsk, secretFor } from "../terminal.ts";
 
-/** How to log in, and how a stack file says so. */
-export interface Login {
-  readonly credentials: Pick<Access, "privateKey" | "password" | "agentSocket">;
-  /** a password is written by the engine, which encrypts it */
-  readonly written:
-    | { readonly privateKeyPath: string }
-    | { readonly agent: true }
-    | { readonly password: string };
-}
-
 /**
- * Asks for a password where that is the way.
+ * How to log in, and how a stack file says so; asks for a password where that is the way, which the engine writes and encrypts.
  * @param prefix of the options: empty, or `bastion-`
  * @throws CommandError (bad usage) unless there is exactly one usable way
  */
 export async function loginWith(
   { key, agent, password: isPassword }: Pick<AdoptOptions, "key" | "agent" | "password">,
   prefix: "" | "bastion-",
-): Promise<Login> {
+) {
   const option = `--${prefix}key`;
   const given = [key !== undefined, agent, isPassword].filter(Boolean).length;
   if (given !== 1) {
@@ -56,7 +45,7 @@ export async function loginWith(
 async function askPassword(prefix: "" | "bastion-"): Promise<string> {
   if (!canAsk()) {
     throw CommandError.usage(
-      `Cannot ask for the password of --${prefix}password: standard input is not a terminal; expected one, or ${`--${prefix}key <file>`}`,
+      `Cannot ask for the password of --${prefix}password: standard input is not a terminal; expected one, or --${prefix}key <file>`,
     );
   }
   const password = await secretFor(`Password on the ${prefix === "" ? "masters" : "bastion"}`, "password");

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { printable } from "../../components/model/text.ts";
-import type { Access, SshEndpoint } from "../../components/survey/access.ts";
+import { linesOf, printable } from "../../components/model/text.ts";
+import type { SshEndpoint } from "../../components/survey/access.ts";
 import { fromHome } from "../../stacks/settings.ts";
 import { runCommand } from "../../tools/engine/run-command.ts";
 import { CommandError } from "../command-error.ts";
@@ -10,23 +10,16 @@ import { readText } from "../files.ts";
 import { canAsk, widthOf, wrap } from "../terminal.ts";
 import type { Draft } from "./draft.ts";
 import type { Trust } from "./host-keys.ts";
-import { type Login, loginWith } from "./login.ts";
+import { loginWith } from "./login.ts";
 
 /** How the masters are reached, and how a stack file says so. */
-export interface Route {
-  readonly first: Omit<Access, "hostKey">;
-  readonly bastion: Omit<Access, "hostKey"> | undefined;
-  readonly written: Draft["ssh"];
-  readonly bastionWritten: Draft["ssh"];
-  /** a line for each host of which OpenSSH's configuration has something */
-  readonly notices: readonly string[];
-}
+export type Route = Awaited<ReturnType<typeof routeOf>>;
 
 /**
  * The way that the options say, and where they say nothing, OpenSSH's configuration.
  * @throws CommandError (bad usage) when that is not one way, ssh cannot read its configuration, or more than one jump host is on the way
  */
-export async function routeOf(options: AdoptOptions): Promise<Route> {
+export async function routeOf(options: AdoptOptions) {
   if (options.host === undefined) {
     throw CommandError.usage(
       "Cannot find the cluster: saw no --host; expected --host <any master>, or --cluster-id and --region. Run with --help",
@@ -36,23 +29,19 @@ export async function routeOf(options: AdoptOptions): Promise<Route> {
   const first =
     options.port === undefined ? named.endpoint : { ...named.endpoint, port: portIn(options.port, "--port") };
   const bastion = await bastionOf(options, named.config);
-  const login = await loginWith(
-    {
-      ...options,
-      key: options.key ?? (options.agent || options.password ? undefined : named.config.identityFile),
-    },
-    "",
-  );
+  const key = options.key ?? (options.agent || options.password ? undefined : named.config.identityFile);
+  const login = await loginWith({ ...options, key }, "");
   const bastionLogin = bastion?.login === undefined ? login : await loginWith(bastion.login, "bastion-");
   return {
     first: { ...first, ...login.credentials },
     bastion: bastion && { ...bastion.endpoint, ...bastionLogin.credentials },
-    written: sshSettings(first, login),
+    written: sshSettings(first, login.written),
     bastionWritten:
       bastion === undefined
         ? {}
-        : { host: bastion.endpoint.host, ...sshSettings(bastion.endpoint, bastionLogin) },
-    notices: [...named.notices, ...(bastion?.notices ?? [])],
+        : { host: bastion.endpoint.host, ...sshSettings(bastion.endpoint, bastionLogin.written) },
+    // a line for each host of which OpenSSH's configuration has something
+    notices: linesOf(named.notice, bastion?.notice),
   };
 }
 
@@ -75,7 +64,7 @@ async function bastionOf(
   return { ...bastion, login: password || key !== undefined ? { key, agent: false, password } : undefined };
 }
 
-function sshSettings({ user, port }: SshEndpoint, { written }: Login): Draft["ssh"] {
+function sshSettings({ user, port }: SshEndpoint, written: Draft["ssh"]): Draft["ssh"] {
   return { ...(user === "root" ? {} : { user }), ...(port === 22 ? {} : { port }), ...written };
 }
 
@@ -118,10 +107,9 @@ async function endpointIn(text: string, option: string, otherUser?: string) {
       port: portIn(port ?? config.port ?? "22", option),
       user: user ?? otherUser ?? config.user ?? "root",
     },
-    notices:
-      set.length === 0
-        ? []
-        : [`By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`],
+    notice:
+      set.length > 0 &&
+      `By ssh's own configuration, ${name}: ${set.join(", ")}. What the options say comes first.`,
   };
 }
 
