@@ -1,7 +1,7 @@
 import { parseDocument, stringify } from "yaml";
 import { type MasterSpec, sansOf } from "../../components/model/checks.ts";
 import { type Found, type FoundMaster, leafAt } from "../../components/model/found.ts";
-import { leaves, type Row } from "../../components/model/layout/rows.ts";
+import type { Row } from "../../components/model/layout/rows.ts";
 import { type LayoutKind, layouts } from "../../components/model/layout/tables.ts";
 import { tablesOf } from "../../components/model/settings.ts";
 import { printable } from "../../components/model/text.ts";
@@ -29,7 +29,6 @@ export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotat
   const masters = inOrder(members.map((member) => ({ ...member, etcdName: nameOf(member) })));
   const names = namesOf(masters.map(({ look }) => look.hostname));
   const kind = kindOf(masters);
-  const paths = pathsOf(masters, layouts[kind]);
   return {
     rotation,
     masters: masters.map(({ address, access, etcdName }, index) => ({
@@ -40,7 +39,7 @@ export function draftOf(members: readonly SeenMember[], ssh: Draft["ssh"], rotat
       hostKey: access.hostKey,
     })),
     ssh,
-    ...layoutOf(kind, paths),
+    ...layoutOf(kind, pathsOf(masters, layouts[kind])),
     ...(masters.length < 3 ? { allowOutage: true } : {}),
   };
 }
@@ -126,9 +125,8 @@ export function extraSansOf(
   rows: readonly Row[],
 ): string[] {
   const usual = new Set(sansOf("etcd-server", { ...spec, extraSans: [], subjects: {} }));
-  const serving = leaves.filter((leaf) => leaf !== "etcd-client");
   const today = rows
-    .filter((row) => row.kind === "cert" && serving.some((leaf) => leaf === row.leaf))
+    .filter(({ kind, leaf }) => kind === "cert" && (leaf === "etcd-server" || leaf === "etcd-peer"))
     .flatMap((row) => leafAt(master, row)?.sans ?? []);
   return [...new Set(today)].filter((san) => !usual.has(san)).map((san) => san.replace(/^(DNS|IP):/, ""));
 }
@@ -141,6 +139,7 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
       rows.find((row) => row.id === id)?.optional !== true ||
       found.masters.some(({ files }) => files[id]?.isPresent === true),
   );
+  const kept = Object.values(keptAuthorities(found, rows, "keep")).flatMap((byRow) => Object.values(byRow));
   // the settings of this very stack are lost, not the certificates
   const lasting = found.masters.find(({ receipt }) => receipt?.owner === owner && receipt.isComplete)?.receipt
     ?.rotation;
@@ -153,14 +152,8 @@ export function completed(draft: Draft, found: Found, rows: readonly Row[], owne
       return extraSans.length === 0 ? master : { ...master, extraSans };
     }),
     ...layoutOf(layout?.kind ?? "ack", Object.fromEntries(paths)),
-    ...(hasKept(found, rows) ? { foreignAuthorities: "keep" } : {}),
+    ...(kept.flat().length > 0 ? { foreignAuthorities: "keep" } : {}),
   };
-}
-
-function hasKept(found: Found, rows: readonly Row[]): boolean {
-  return Object.values(keptAuthorities(found, rows, "keep")).some((byRow) =>
-    Object.values(byRow).some((authorities) => authorities.length > 0),
-  );
 }
 
 /** What a stack file says of the layout; nothing of one that is ACK's in every path. */
@@ -181,20 +174,16 @@ export function stackFileText(draft: Draft, project: string, previous: string): 
   const { allowOutage, ...settings } = draft;
   const head = Object.keys(engine).length === 0 ? "" : stringify(engine);
   const lines = Object.entries(settings).map(([key, value]) =>
-    indented(stringify({ [`${project}:${key}`]: value }, quoted)),
+    stringify({ [`${project}:${key}`]: value }, quoted),
   );
-  const outage =
-    allowOutage === undefined
-      ? ""
-      : indented(
-          `# one or two masters: each restart is an outage of etcd and the API server, of some seconds\n${stringify({ [`${project}:allowOutage`]: allowOutage })}`,
-        );
-  return `# One stack is one cluster; stacks/Pulumi.example.yaml has every setting.\n${head}config:\n${lines.join("")}${outage}`;
+  if (allowOutage !== undefined) {
+    lines.push(
+      "# one or two masters: each restart is an outage of etcd and the API server, of some seconds\n",
+      `${project}:allowOutage: ${allowOutage}\n`,
+    );
+  }
+  return `# One stack is one cluster; stacks/Pulumi.example.yaml has every setting.\n${head}config:\n${lines.join("").replaceAll(/^(?=.)/gm, "  ")}`;
 }
 
 /** Every string in quotes: the engine would read a bare 2026-11-25 as a time. */
 const quoted = { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" } as const;
-
-function indented(text: string): string {
-  return text.replaceAll(/^(?=.)/gm, "  ");
-}

@@ -24,21 +24,15 @@ export function pathsOf(
   masters: readonly LookedAt[],
   { rows, kubernetes }: Pick<Layout, "rows" | "kubernetes">,
 ): Record<string, string> {
-  const etcd = rows.flatMap((row) => entry(row, masters, "required"));
-  const found = Object.fromEntries(etcd);
-  // the survey asks the running processes for Kubernetes' own files again
+  const found = Object.fromEntries(rows.flatMap((row) => entry(row, masters)));
   return {
     ...found,
     ...Object.fromEntries(rows.flatMap((row) => besideEtcd(row, found, rows))),
-    ...Object.fromEntries(kubernetes.flatMap((row) => entry(row, masters, "optional"))),
+    ...Object.fromEntries(kubernetes.flatMap((row) => entry(row, masters))),
   };
 }
 
-function entry(
-  row: Row | KubernetesRow,
-  masters: readonly LookedAt[],
-  need: "required" | "optional",
-): [string, string][] {
+function entry(row: Row | KubernetesRow, masters: readonly LookedAt[]): [string, string][] {
   const [component, flag] = flagFor(row);
   if (component === undefined || flag === undefined) {
     return [];
@@ -50,17 +44,18 @@ function entry(
   if (used.every(({ master, path }) => path === fillIn(row.path, master))) {
     return [];
   }
-  const templates = [
-    ...used.map(({ path }) => path),
-    ...used.map(({ master, path }) => asTemplate(path, master)),
-  ];
+  const templates = used.flatMap(({ path, master: { etcdName, address } }) => [
+    path,
+    path.replaceAll(etcdName, "{etcdName}").replaceAll(address, "{address}"),
+  ]);
   const common = templates.find((template) =>
     used.every(({ master, path }) => fillIn(template, master) === path),
   );
   if (common !== undefined) {
     return [[row.id, common]];
   }
-  if (need === "optional") {
+  // the survey asks the running processes for Kubernetes' own files again
+  if ("restarts" in row) {
     return [];
   }
   const seen = used.map(({ master, path }) => `${master.address}: ${printable(path)}`).join("; ");
@@ -90,10 +85,6 @@ function besideEtcd(
     folderOf(row.path) !== folderOf(authority?.path ?? "")
     ? []
     : [[row.id, `${folderOf(moved)}/${row.path.slice(row.path.lastIndexOf("/") + 1)}`]];
-}
-
-function asTemplate(path: string, { etcdName, address }: Placed): string {
-  return path.replaceAll(etcdName, "{etcdName}").replaceAll(address, "{address}");
 }
 
 function folderOf(path: FileRow["path"]): string {
