@@ -50,8 +50,8 @@ function progressFields({ state, rollout, phase, masters, since, by }: Progress)
   return { state, rollout: rollout ?? null, phase, masters, since: time, by: by ?? null };
 }
 
-/** One sample: labels and a value. */
-type Sample = readonly [Readonly<Record<string, string>>, number];
+/** One sample: labels and a value; none where that is not known. */
+type Sample = readonly [Readonly<Record<string, string>>, number | undefined];
 
 /**
  * The text that node-exporter's textfile collector reads (Prometheus text format 0.0.4). Without time stamps, which the
@@ -59,6 +59,7 @@ type Sample = readonly [Readonly<Record<string, string>>, number];
  */
 export function prometheusOf(outcomes: readonly Outcome[], now: number): string {
   const looked = outcomes.flatMap((outcome) => ("status" in outcome ? [outcome.status] : []));
+  const allMasters = looked.flatMap(({ stack, masters }) => masters.map((each) => ({ stack, ...each })));
   const counted = states.filter((state) => state !== "other");
   return [
     metric(
@@ -82,36 +83,34 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
     metric(
       "etcd_rotation_master_reachable",
       "Whether a master could be surveyed.",
-      looked.flatMap(({ stack, masters }) =>
-        masters.map(({ name, state }): Sample => [{ stack, master: name }, state === "unreachable" ? 0 : 1]),
-      ),
+      allMasters.map(({ stack, name: master, state }) => [
+        { stack, master },
+        state === "unreachable" ? 0 : 1,
+      ]),
     ),
     metric(
       "etcd_rotation_rollout",
       "Number of the last rollout in the masters' receipts.",
-      looked.flatMap(({ stack, rollout }): Sample[] => (rollout === undefined ? [] : [[{ stack }, rollout]])),
+      looked.map(({ stack, rollout }) => [{ stack }, rollout]),
     ),
     metric(
       "etcd_rotation_etcd_members",
       "Members of etcd, by its own list.",
-      looked.flatMap(({ stack, members }): Sample[] => (members === undefined ? [] : [[{ stack }, members]])),
+      looked.map(({ stack, members }) => [{ stack }, members]),
     ),
     metric(
       "etcd_rotation_etcd_database_bytes",
       "Size of a member's database file.",
-      looked.flatMap(({ stack, masters }) =>
-        masters.flatMap(({ name, databaseBytes }): Sample[] =>
-          databaseBytes === undefined ? [] : [[{ stack, master: name }, databaseBytes]],
-        ),
-      ),
+      allMasters.map(({ stack, name: master, databaseBytes }) => [{ stack, master }, databaseBytes]),
     ),
     metric(
       "etcd_rotation_version_info",
       "Always 1; the versions of etcd and Kubernetes on a master, empty where it does not tell.",
-      looked.flatMap(({ stack, masters }) =>
-        masters.flatMap(({ name, etcdVersion: etcd = "", kubernetesVersion: kubernetes = "" }): Sample[] =>
-          etcd + kubernetes === "" ? [] : [[{ stack, master: name, etcd, kubernetes }, 1]],
-        ),
+      allMasters.map(
+        ({ stack, name: master, etcdVersion: etcd = "", kubernetesVersion: kubernetes = "" }) => [
+          { stack, master, etcd, kubernetes },
+          etcd + kubernetes === "" ? undefined : 1,
+        ],
       ),
     ),
     metric("etcd_rotation_look_timestamp_seconds", "When the masters were surveyed, in seconds since 1970.", [
@@ -121,10 +120,9 @@ export function prometheusOf(outcomes: readonly Outcome[], now: number): string 
 }
 
 function metric(name: string, help: string, samples: readonly Sample[]): string {
-  const lines = samples.map(([labels, value]) => `${name}${labelsOf(labels)} ${value}`);
-  return samples.length === 0
-    ? ""
-    : `${[`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines].join("\n")}\n`;
+  const known = samples.filter(([, value]) => value !== undefined);
+  const lines = known.map(([labels, value]) => `${name}${labelsOf(labels)} ${value}\n`);
+  return lines.length === 0 ? "" : `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join("")}`;
 }
 
 function labelsOf(labels: Readonly<Record<string, string>>): string {

@@ -1,7 +1,7 @@
 import type { CertificateStatus, State } from "../../components/model/certificate-status.ts";
 import { progressTitle } from "../../components/model/progress.ts";
 import type { ClusterStatus } from "../../components/model/status.ts";
-import { day, size } from "../../components/model/text.ts";
+import { day, linesOf, size } from "../../components/model/text.ts";
 import { type Cell, columns, displayWidth, type Paint, type Tone, toned, wrap } from "../terminal.ts";
 import { type Outcome, stateOf } from "./look.ts";
 
@@ -63,16 +63,15 @@ function versions({ masters, members }: ClusterStatus): string {
   const etcd = all(masters.map(({ etcdVersion }) => etcdVersion));
   const kubernetes = all(masters.map(({ kubernetesVersion }) => kubernetesVersion));
   const sizes = masters.flatMap(({ databaseBytes }) => databaseBytes ?? []);
-  return [
-    [
-      ...(etcd === "" ? [] : [`etcd ${etcd}`]),
-      ...(members === undefined ? [] : [`${members} members`]),
-      ...(sizes.length === 0 ? [] : [`database ${size(Math.max(...sizes))}`]),
-    ].join(", "),
-    kubernetes === "" ? "" : `Kubernetes ${kubernetes}`,
-  ]
-    .filter((part) => part !== "")
-    .join("; ");
+  const ofEtcd = linesOf(
+    etcd !== "" && `etcd ${etcd}`,
+    members !== undefined && `${members} members`,
+    sizes.length > 0 && `database ${size(Math.max(...sizes))}`,
+  );
+  return linesOf(
+    ofEtcd.length > 0 && ofEtcd.join(", "),
+    kubernetes !== "" && `Kubernetes ${kubernetes}`,
+  ).join("; ");
 }
 
 /** One line of the table: certificates of one file with the same issuer and day of end. */
@@ -83,7 +82,7 @@ interface Line {
 }
 
 function tables(status: ClusterStatus, width: number, paint: Paint): string[] {
-  const lines = linesOf(status.certificates);
+  const lines = tableLines(status.certificates);
   if (lines.length === 0) {
     return [];
   }
@@ -146,13 +145,11 @@ function daysOf({ certificates }: Line): string {
 }
 
 /** In the order of the layout, grouped by issuer, so that what one authority has issued stands together. */
-function linesOf(certificates: readonly CertificateStatus[]): Line[] {
+function tableLines(certificates: readonly CertificateStatus[]): Line[] {
   const lines = new Map<string, Line>();
   for (const each of certificates) {
-    const issuer =
-      each.issuer.fingerprint === undefined
-        ? `${each.issuer.name} (not on any master)`
-        : `${each.issuer.name} (${each.issuer.fingerprint.slice(0, 8)})`;
+    const { name, fingerprint } = each.issuer;
+    const issuer = `${name} (${fingerprint?.slice(0, 8) ?? "not on any master"})`;
     const label =
       each.port === undefined ? each.file : `${each.file} :${each.port}${each.isOnDisk ? "" : " only"}`;
     const key = `${issuer} ${label} ${day(each.notAfter)}`;
@@ -160,7 +157,7 @@ function linesOf(certificates: readonly CertificateStatus[]): Line[] {
     line.certificates.push(each);
     lines.set(key, line);
   }
-  return Object.values(Object.groupBy(lines.values(), ({ issuer }) => issuer)).flatMap((group = []) => group);
+  return [...Map.groupBy(lines.values(), ({ issuer }) => issuer).values()].flat();
 }
 
 /** The end of a name tells masters apart. */
@@ -207,9 +204,8 @@ function clusterCells(outcome: Outcome, paint: Paint): (Cell | string)[] {
     return [...name, "-", "-", "-", "-", "-"];
   }
   const { certificates, rollout, rotation, masters } = outcome.status;
-  const first = certificates
-    .filter((each) => each.state !== "other")
-    .toSorted((a, b) => a.notAfter - b.notAfter)[0];
+  const counted = certificates.filter((each) => each.state !== "other");
+  const [first] = counted.toSorted((a, b) => a.notAfter - b.notAfter);
   const reached = masters.filter((master) => master.state !== "unreachable").length;
   return [
     ...name,
@@ -223,9 +219,7 @@ function clusterCells(outcome: Outcome, paint: Paint): (Cell | string)[] {
 
 /** Such as `4 clusters: 3 ok, 1 due`. */
 export function countsOf(outcomes: readonly Outcome[], paint: Paint): string {
-  const counts = Object.entries(Object.groupBy(outcomes, stateOf)).map(([, group = []]) => {
-    const [first] = group;
-    return first === undefined ? "" : paint(tones[stateOf(first)], `${group.length} ${stateOf(first)}`);
-  });
+  const groups = [...Map.groupBy(outcomes, stateOf)];
+  const counts = groups.map(([state, { length }]) => paint(tones[state], `${length} ${state}`));
   return `${outcomes.length} clusters: ${counts.join(", ")}`;
 }
