@@ -1,16 +1,16 @@
 import type { State } from "../../components/model/certificate-status.ts";
-import { type FoundMaster, presentRows } from "../../components/model/found.ts";
+import { presentRows } from "../../components/model/found.ts";
 import type { KubernetesRow } from "../../components/model/layout/rows.ts";
 import { renewedRows } from "../../components/model/renewals.ts";
 import { renewalPolicy, tablesOf } from "../../components/model/settings.ts";
 import { type ClusterStatus, clusterStatus, exitCodeOf, gravest } from "../../components/model/status.ts";
-import { type SurveyTarget, surveyMaster } from "../../components/survey/survey.ts";
+import { surveyMaster } from "../../components/survey/survey.ts";
 import { surveyTargets } from "../../components/survey/targets.ts";
 import type { Settings } from "../../stacks/settings.ts";
 import { messageOf } from "../command-error.ts";
 import type { FleetOptions } from "../commands.ts";
 import { inParallel } from "../in-parallel.ts";
-import { chooseStacks, programOf, readProject } from "../project.ts";
+import { chooseStacks, type Program, programOf, readProject } from "../project.ts";
 import { type LoginOverride, settingsFor } from "../stack-file.ts";
 
 /** Clusters looked at side by side: each is one SSH connection to each of its masters. */
@@ -31,8 +31,8 @@ export async function lookAtChosen(
   const stacks = chooseStacks(project, named, all);
   return await inParallel(stacks, clustersAtOnce, async (stack): Promise<Outcome> => {
     try {
-      const settings = settingsFor(programOf(project, stack), login);
-      return { stack, status: await lookAt(settings, project.project, stack, expiringWithin) };
+      const program = programOf(project, stack);
+      return { stack, status: await lookAt(program, settingsFor(program, login), expiringWithin) };
     } catch (error) {
       return { stack, problem: messageOf(error) };
     }
@@ -40,23 +40,26 @@ export async function lookAtChosen(
 }
 
 /** Looks at a cluster's masters side by side, read only, and judges what it saw; a master that cannot be reached hides no other. */
-async function lookAt(
-  settings: Settings,
-  project: string,
-  stack: string,
-  expiringWithin: number,
-): Promise<ClusterStatus> {
+async function lookAt({ project, stack }: Program, settings: Settings, expiringWithin: number) {
   const owner = `${project}/${stack}`;
   const policy = renewalPolicy(settings);
   const { rows: table, kubernetes } = tablesOf(settings.layout);
   const kubernetesTable = watchedRows(renewedRows(kubernetes, policy), kubernetes);
   const targets = surveyTargets(settings, owner, [...table, ...kubernetesTable]);
-  const looks = await Promise.all(targets.map((target) => lookAtMaster(target)));
-  const found = { masters: looks.flatMap((look) => ("found" in look ? [look.found] : [])) };
+  const looks = await Promise.all(
+    targets.map(async (target) => {
+      try {
+        return { found: await surveyMaster(target) };
+      } catch (error) {
+        return { name: target.data.master.name, reason: messageOf(error) };
+      }
+    }),
+  );
+  const found = { masters: looks.flatMap((look) => look.found ?? []) };
   return clusterStatus({
     stack,
     found,
-    unreachable: looks.flatMap((look) => ("reason" in look ? [look] : [])),
+    unreachable: looks.flatMap((look) => (look.found === undefined ? [look] : [])),
     masters: settings.masters,
     rows: presentRows(table, found),
     kubernetes: presentRows(kubernetesTable, found),
@@ -78,17 +81,6 @@ function watchedRows(
   table: readonly KubernetesRow[],
 ): readonly KubernetesRow[] {
   return renewed.length > 0 ? renewed : table.map((row) => ({ ...row, restarts: [], reloadsSince: 0 }));
-}
-
-type Look = { readonly found: FoundMaster } | { readonly name: string; readonly reason: string };
-
-async function lookAtMaster(target: SurveyTarget): Promise<Look> {
-  const { name } = target.data.master;
-  try {
-    return { found: await surveyMaster(target) };
-  } catch (error) {
-    return { name, reason: messageOf(error) };
-  }
 }
 
 /** What became of looking at one cluster. */
