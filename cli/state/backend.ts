@@ -37,14 +37,13 @@ export function folderOf(url: string, workingFolder: string): string | undefined
 }
 
 /** How to list the history of a backend that cannot be read here. */
-export function howToCopy(url: string, program: Pick<Program, "project" | "stack">): string {
-  const { project, stack } = program;
+export function howToCopy(url: string, { project, stack }: Pick<Program, "project" | "stack">): string {
   const [place = ""] = url.split("?");
   const seen = `Cannot list earlier states in ${place}: the Pulumi CLI does not give them; expected a file or S3 backend, a copy of the history, or exported files.`;
   if (/^https?:/.test(url)) {
     return `${seen} Export them, then list the files:\n  npx etcd-rotation pulumi stack export --stack ${stack} --version <n> --file <n>.json\n  npx etcd-rotation rollback ${stack} --list <n>.json`;
   }
-  const path = `${place.replace(/\/$/, "")}/${historyPath(program).join("/")}/`;
+  const path = `${place.replace(/\/$/, "")}/${historyPath({ project, stack }).join("/")}/`;
   const copy = `history-${project}-${stack}`;
   return `${seen} Copy it, then list the copy:\n  copy ${path} to ${copy} with your provider's own tool\n  npx etcd-rotation rollback ${stack} --list --history ${copy}`;
 }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
 import { type Certificate, certificatesIn, hasIssued, sha256 } from "../../components/model/certificate.ts";
 import { type Deployment, nameIn, type StateResource } from "./deployment.ts";
 
@@ -25,6 +27,9 @@ const authorityType = "tls:index/selfSignedCert:SelfSignedCert";
 const leafType = "tls:index/locallySignedCert:LocallySignedCert";
 const keyType = "tls:index/privateKey:PrivateKey";
 
+const text = z.string().optional().catch(undefined);
+const number = z.number().optional().catch(undefined);
+
 /** Reads the certificates of a state; what a replacement has left to be deleted is none of them. */
 export function certificateSetOf({ resources }: Deployment): CertificateSet {
   const present = resources.filter((resource) => resource.delete !== true);
@@ -35,7 +40,7 @@ export function certificateSetOf({ resources }: Deployment): CertificateSet {
   const issued = present.filter((resource) => resource.type === authorityType || isLeaf(resource));
   const certificates = Object.fromEntries(
     issued.flatMap(({ urn, outputs: made }) =>
-      certificatesIn(textIn(made, "certPem") ?? "").map((found) => [nameIn(urn), found] as const),
+      certificatesIn(text.parse(made?.["certPem"]) ?? "").map((found) => [nameIn(urn), found] as const),
     ),
   );
   const ends = Object.entries(certificates).map(([name, { notAfter }]) => ({ name, notAfter }));
@@ -43,10 +48,10 @@ export function certificateSetOf({ resources }: Deployment): CertificateSet {
     rotation: rotationOf(key, certificates["etcd-ca"]),
     certificates,
     authority: certificates["etcd-ca"]?.fingerprint,
-    validityHours: numberIn(authority?.inputs, "validityPeriodHours"),
+    validityHours: number.parse(authority?.inputs?.["validityPeriodHours"]),
     algorithm: algorithmOf(key?.inputs),
-    rollout: numberIn(outputs, "rollout"),
-    cluster: textIn(outputs, "cluster"),
+    rollout: number.parse(outputs["rollout"]),
+    cluster: text.parse(outputs["cluster"]),
     end: ends.toSorted((a, b) => a.notAfter - b.notAfter)[0],
     faults: faultsOf(present, certificates),
   };
@@ -54,14 +59,11 @@ export function certificateSetOf({ resources }: Deployment): CertificateSet {
 
 /** True when both name the same certificates. */
 export function isSameSet(a: CertificateSet, b: CertificateSet): boolean {
-  return sha256(fingerprints(a)) === sha256(fingerprints(b));
+  return isDeepStrictEqual(fingerprintsIn(a), fingerprintsIn(b));
 }
 
-function fingerprints({ certificates }: CertificateSet): string {
-  return Object.entries(certificates)
-    .map(([name, { fingerprint }]) => `${name} ${fingerprint}`)
-    .toSorted()
-    .join("\n");
+function fingerprintsIn({ certificates }: CertificateSet): ReadonlyMap<string, string> {
+  return new Map(Object.entries(certificates).map(([name, { fingerprint }]) => [name, fingerprint]));
 }
 
 function faultsOf(present: readonly StateResource[], certificates: CertificateSet["certificates"]): string[] {
@@ -98,7 +100,7 @@ function isLeaf({ type, inputs }: StateResource): boolean {
 
 /** SHA-256 of the SubjectPublicKeyInfo of a key's public half. */
 function publicKeyOf(key: StateResource): string {
-  const pem = textIn(key.outputs, "publicKeyPem") ?? "";
+  const pem = text.parse(key.outputs?.["publicKeyPem"]) ?? "";
   return sha256(Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64"));
 }
 
@@ -112,22 +114,12 @@ function rotationOf(key: StateResource | undefined, authority: Certificate | und
 function algorithmOf(inputs: StateResource["inputs"]): string | undefined {
   switch (inputs?.["algorithm"]) {
     case "ECDSA":
-      return `ECDSA-${textIn(inputs, "ecdsaCurve")}`;
+      return `ECDSA-${text.parse(inputs["ecdsaCurve"])}`;
     case "RSA":
-      return `RSA-${numberIn(inputs, "rsaBits")}`;
+      return `RSA-${number.parse(inputs["rsaBits"])}`;
     default:
       return undefined;
   }
-}
-
-function textIn(values: StateResource["outputs"], key: string): string | undefined {
-  const value = values?.[key];
-  return typeof value === "string" ? value : undefined;
-}
-
-function numberIn(values: StateResource["outputs"], key: string): number | undefined {
-  const value = values?.[key];
-  return typeof value === "number" ? value : undefined;
 }
 
 /** Whether a set can be used as it is. `due`: Pulumi would sign it anew at once, since it ends within `renewBefore`. */

@@ -29,12 +29,10 @@ const deployment = z.looseObject({
 });
 
 const format = { version: z.int().min(3), features: z.array(z.string()).optional() };
-const exported = z
-  .looseObject({ ...format, deployment })
-  .transform(({ version, features, deployment: latest }) => ({ version, features, latest }));
+const exported = z.looseObject({ ...format, deployment });
 const kept = z
   .looseObject({ ...format, checkpoint: z.looseObject({ latest: deployment }) })
-  .transform(({ version, features, checkpoint: { latest } }) => ({ version, features, latest }));
+  .transform(({ version, features, checkpoint: { latest } }) => ({ version, features, deployment: latest }));
 const shape = z.union([exported, kept]);
 
 /** The name of a resource in its URN. */
@@ -85,7 +83,8 @@ export function parseDeployment(text: string, name: string): Deployment {
     const isEmpty = empty.safeParse(json).success;
     throw refuse(isEmpty ? "it holds no resources" : "it lacks parts that every state has", mismatch);
   }
-  const { version, features, latest } = data;
+  const { version, features, deployment: latest } = data;
+  const { pending_operations: pending = [] } = latest;
   if (latest.manifest.magic !== createHash("sha256").update(latest.manifest.version).digest("hex")) {
     throw refuse("the checksum in its manifest is not Pulumi's, so it was changed by hand");
   }
@@ -98,16 +97,12 @@ export function parseDeployment(text: string, name: string): Deployment {
     stack,
     time: latest.manifest.time,
     resources: latest.resources,
-    pendingOperations: latest.pending_operations?.length ?? 0,
-    pending: (latest.pending_operations ?? []).flatMap(({ resource: about }) => about?.urn ?? []).map(nameIn),
+    pendingOperations: pending.length,
+    pending: pending.flatMap(({ resource: about }) => about?.urn ?? []).map(nameIn),
     secretsProvider: latest.secrets_providers?.type,
     salt: latest.secrets_providers?.state?.salt,
     isDecrypted: text.includes('"plaintext":'),
-    importable: JSON.stringify({
-      version,
-      ...(features === undefined ? {} : { features }),
-      deployment: latest,
-    }),
+    importable: JSON.stringify({ version, features, deployment: latest }),
   };
 }
 
@@ -125,11 +120,10 @@ export function clustersIn(whole: Deployment): (readonly [string, Deployment])[]
   const [stack] = whole.resources.filter(({ type }) => type === "pulumi:pulumi:Stack");
   const clusters = components.map(({ urn: component }): readonly [string, Deployment] => {
     const cluster = nameIn(component);
+    const prefix = `${cluster}-`;
     const short = (urn: string) => {
       const name = nameIn(urn);
-      return name.startsWith(`${cluster}-`)
-        ? urn.slice(0, -name.length) + name.slice(cluster.length + 1)
-        : urn;
+      return name.startsWith(prefix) ? urn.slice(0, -name.length) + name.slice(prefix.length) : urn;
     };
     const outputs = z.record(z.string(), z.unknown()).safeParse(stack?.outputs?.[cluster]).data ?? {};
     const own = whole.resources
@@ -140,7 +134,7 @@ export function clustersIn(whole: Deployment): (readonly [string, Deployment])[]
         dependencies: dependencies.map(short),
       }));
     const pending = whole.pending.flatMap((name) =>
-      name.startsWith(`${cluster}-`) ? name.slice(cluster.length + 1) : [],
+      name.startsWith(prefix) ? name.slice(prefix.length) : [],
     );
     return [cluster, { ...whole, resources: [...(stack ? [{ ...stack, outputs }] : []), ...own], pending }];
   });

@@ -8,7 +8,7 @@ import type { Engine } from "../engine.ts";
 import type { Program } from "../project.ts";
 import { historyFolder } from "./backend.ts";
 import { type CertificateSet, certificateSetOf } from "./certificate-set.ts";
-import { type Deployment, parseDeployment } from "./deployment.ts";
+import { parseDeployment } from "./deployment.ts";
 
 /** A state that a backend has kept: one at the end of each update, also of a failed one. */
 export interface HistoryEntry {
@@ -95,8 +95,8 @@ function unpacked(bytes: Buffer): Buffer {
 
 function recordIn(file: string): Pick<HistoryEntry, "result" | "started" | "changes"> {
   try {
-    const record = update.parse(JSON.parse(unpacked(readFileSync(file)).toString("utf8")));
-    const { kind, result, startTime, resourceChanges } = record;
+    const text = unpacked(readFileSync(file)).toString("utf8");
+    const { kind, result, startTime, resourceChanges } = update.parse(JSON.parse(text));
     return {
       // a refresh or an import that ended well says nothing about the certificates on the masters
       result: kind === "update" ? result : kind,
@@ -146,18 +146,12 @@ export function readFile(file: string): ReadState {
   };
 }
 
-/** What the stack has now. */
-interface Present {
-  /** what brings it back */
-  readonly text: string;
-  /** undefined without resources: before the first update, or after `pulumi destroy` */
-  readonly deployment: Deployment | undefined;
-}
-
-export async function readPresent(engine: Engine, { stack }: Program): Promise<Present> {
+/**
+ * What the stack has now: the text that brings it back, and the state in it, which is undefined without resources: before the first
+ * update, or after `pulumi destroy`.
+ */
+export async function readPresent(engine: Engine, { stack }: Program) {
   const text = await engine.read(`export the state of stack "${stack}"`, "stack", "export", "--stack", stack);
-  return {
-    text,
-    deployment: /"resources": \[\s*\{/.test(text) ? parseDeployment(text, "the backend") : undefined,
-  };
+  const hasResources = /"resources": \[\s*\{/.test(text);
+  return { text, deployment: hasResources ? parseDeployment(text, "the backend") : undefined };
 }

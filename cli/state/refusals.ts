@@ -53,15 +53,9 @@ export function refusalsOf(input: RefusalInput): string[] {
   );
 }
 
-function expiry({
-  name,
-  chosen: { set },
-  now,
-  renewBeforeSeconds,
-  isReSigning,
-  stack,
-  others,
-}: RefusalInput): string | undefined {
+function expiry(input: RefusalInput): string | undefined {
+  const { name, now, renewBeforeSeconds, isReSigning, stack, others } = input;
+  const { set } = input.chosen;
   const condition = conditionOf(set, now, renewBeforeSeconds);
   if (isReSigning || set.end === undefined || (condition !== "expired" && condition !== "due")) {
     return undefined;
