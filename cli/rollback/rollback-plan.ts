@@ -28,8 +28,14 @@ export function describeChange({ path, from, to }: Change): string {
   return `stack file: ${path.join(".")}: ${from ?? "nothing"} -> ${to ?? "nothing"}`;
 }
 
-/** @throws CommandError when a preview ended with another code than 0 */
-export function requirePreviewed(code: number): void {
+/** Shows a preview with another stack file than the stack's own. @throws CommandError when it fails */
+export async function showPreview(
+  engine: Engine,
+  stack: string,
+  file: string,
+  ...more: string[]
+): Promise<void> {
+  const code = await engine.show("preview", "--stack", stack, "--config-file", file, ...more);
   if (code !== 0) {
     throw CommandError.failed("Cannot go back: the preview has failed. Nothing was changed.");
   }

@@ -17,7 +17,7 @@ export async function rollback(
   files: readonly string[],
   options: RollbackOptions,
 ): Promise<void> {
-  const { list: isList, to, abort, previewOnly, yes, reSign: isReSigning, json } = options;
+  const { list: isList, to, abort, previewOnly, yes, reSign, json } = options;
   const program = chooseStack(options.cwd, named);
   const { stack } = program;
   const engine = new Engine({ folder: program.folder, isOutputTaken: json });
@@ -45,7 +45,7 @@ export async function rollback(
   const plan =
     to === "original"
       ? await planToOriginal(engine, program)
-      : await planToState(engine, program, { to: await state(), isReSigning, history }, say);
+      : await planToState(engine, program, { to: await state(), reSign, history }, say);
   const report = (outcome: string, savedIn?: string) => {
     if (json) {
       writeJson({ stack, outcome, to: plan.to, changes: plan.changes, saved: savedIn });

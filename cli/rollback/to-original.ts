@@ -13,8 +13,8 @@ import {
   deploy,
   describeChange,
   type RollbackPlan,
-  requirePreviewed,
   requireSameFile,
+  showPreview,
   writeStackFile,
 } from "./rollback-plan.ts";
 
@@ -31,11 +31,7 @@ export async function planToOriginal(engine: Engine, program: Program): Promise<
     throw CommandError.failed(`${failures.join("\n")}\nNothing was changed: all masters must answer first.`);
   }
   const rollout = originalIn(masters, stack);
-  const change = {
-    path: [`${project}:restore`],
-    from: settings.restore === undefined ? undefined : String(settings.restore),
-    to: String(rollout),
-  };
+  const change = { path: [`${project}:restore`], from: settings.restore?.toString(), to: String(rollout) };
   const stackFileText = readStackFile(program);
   const wantedText = withChanges(stackFileText, [change]);
   return {
@@ -47,12 +43,11 @@ export async function planToOriginal(engine: Engine, program: Program): Promise<
       const { deployment } = await readPresent(engine, program);
       const opened = engine.with({ env: await passphraseFor(deployment?.secretsProvider) });
       // a real one, with the stack file as it would be, which stays as it is
-      const code = await inScratchFolder((folder) => {
+      await inScratchFolder((folder) => {
         const file = join(folder, `Pulumi.${stack}.yaml`);
         writeFileSync(file, wantedText, { mode: 0o600 });
-        return opened.show("preview", "--stack", stack, "--config-file", file);
+        return showPreview(opened, stack, file);
       });
-      requirePreviewed(code);
       return opened;
     },
     go: async (opened) => {
@@ -80,24 +75,23 @@ export function originalIn(masters: readonly MasterBackups[], stack: string): nu
     );
   const originals = masters.map(({ name, backups }) => ({
     name,
-    backup: backups.find(({ kind }) => kind === "original"),
+    ...backups.find(({ kind }) => kind === "original"),
   }));
-  const without = originals.filter(({ backup }) => backup === undefined).map(({ name }) => name);
-  const rollouts = [...new Set(originals.flatMap(({ backup }) => backup?.rollout ?? []))];
-  const [rollout] = rollouts;
-  if (without.length > 0 || rollout === undefined) {
+  const without = originals.flatMap(({ name, rollout }) => (rollout === undefined ? name : []));
+  const [first, ...others] = new Set(originals.flatMap(({ rollout }) => rollout ?? []));
+  if (without.length > 0 || first === undefined) {
     throw refused(`${without.join(", ")} keeps none; expected one on every master`);
   }
-  if (rollouts.length > 1) {
+  if (others.length > 0) {
     throw refused(
-      `it is from before different rollouts (${originals.map(({ name, backup }) => `${name} ${backup?.rollout}`).join(", ")}); expected one`,
+      `it is from before different rollouts (${originals.map(({ name, rollout }) => `${name} ${rollout}`).join(", ")}); expected one`,
     );
   }
-  const damaged = originals.flatMap(({ name, backup }) =>
-    (backup?.damaged ?? []).map((file) => `${name} ${file}`),
+  const damaged = originals.flatMap(({ name, damaged: files = [] }) =>
+    files.map((file) => `${name} ${file}`),
   );
   if (damaged.length > 0) {
     throw refused(`not as its manifest says: ${damaged.join(", ")}; expected a whole set`);
   }
-  return rollout;
+  return first;
 }

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { day, linesOf } from "../../components/model/text.ts";
 import { CommandError, messageOf } from "../command-error.ts";
+import type { RollbackOptions } from "../commands.ts";
 import { type Engine, errorIn } from "../engine.ts";
 import { writeAtomically } from "../files.ts";
 import type { Program } from "../project.ts";
@@ -23,7 +24,6 @@ import {
   deploy,
   describeChange,
   type RollbackPlan,
-  requirePreviewed,
   requireSameFile,
   requireUnchanged,
   type Say,
@@ -31,32 +31,25 @@ import {
 } from "./rollback-plan.ts";
 import { trialPreview } from "./trial-preview.ts";
 
-/** What is asked for. */
-interface RollbackRequest {
-  /** a number of the list, or a file */
-  readonly to: string;
-  readonly isReSigning: boolean;
-  /** a folder with a copy of the backend's history */
-  readonly history: string | undefined;
-}
-
 /**
  * The plan to go back to a state: that one and its settings take the place of the present ones, which are saved first.
  * Reads that state and the present one, and decides; reads only.
+ * @param asked.to a number of the list, or a file
  * @throws CommandError with every reason not to go back
  */
 export async function planToState(
   engine: Engine,
   program: Program,
-  { to, isReSigning, history }: RollbackRequest,
+  { to, reSign: isReSigning, history }: Pick<RollbackOptions, "reSign" | "history"> & { readonly to: string },
   say: Say,
 ): Promise<RollbackPlan> {
   const { stack, project } = program;
   const now = new Date();
   const settings = settingsWithoutLogin(program);
   const present = await readPresent(engine, program);
-  const entries = isNumber(to) || !existsSync(to) ? await readHistory(engine, program, history) : [];
-  const file = fileOf(to, entries, stack);
+  const number = /^\d+$/.test(to) ? Number(to) : undefined;
+  const entries = number !== undefined || !existsSync(to) ? await readHistory(engine, program, history) : [];
+  const file = number === undefined ? resolve(to) : fileOf(to, entries, stack);
   const deployment = parseDeployment(readStateFile(file), to);
   const set = certificateSetOf(deployment);
   const { rotation, rollout, authority } = set;
@@ -97,7 +90,7 @@ export async function planToState(
         `notice: it has ${deployment.pendingOperations} pending operations of a run that was killed; they are dropped`,
     ),
     where: `state ${to}`,
-    to: { number: isNumber(to) ? Number(to) : undefined, file, rotation, rollout, authority },
+    to: { number, file, rotation, rollout, authority },
     changes,
     preview: async () => {
       // the state has its provider, the stack file the one that is used from now on
@@ -105,8 +98,7 @@ export async function planToState(
         (each) => each === "passphrase",
       );
       const opened = engine.with({ env: await passphraseFor(provider) });
-      const { code, made } = await trialPreview(opened, program, importable, wantedText);
-      requirePreviewed(code);
+      const made = await trialPreview(opened, program, importable, wantedText);
       if (made.authorities.length > 0 && !isReSigning) {
         throw CommandError.refused(
           `Cannot go back to state ${to}: the preview would replace ${made.authorities.join(", ")}; expected the authorities of that state to stay. Nothing was changed. Compare the stack file with the one of that time`,
@@ -135,27 +127,15 @@ export async function planToState(
           error,
         );
       }
-      await deploy(opened, stack, {
-        holds: "State and stack file are the older ones",
-        back: `npx etcd-rotation rollback ${stack} --to ${saved}`,
-      });
+      const back = `npx etcd-rotation rollback ${stack} --to ${saved}`;
+      await deploy(opened, stack, { holds: "State and stack file are the older ones", back });
       // after pulumi destroy there is nothing to go forward to
-      const forward =
-        present.deployment && ` Forward again: npx etcd-rotation rollback ${stack} --to ${saved}`;
-      return { done: `Done.${forward ?? ""}`, saved };
+      return { done: present.deployment ? `Done. Forward again: ${back}` : "Done.", saved };
     },
   };
 }
 
-/** True for a number of the list. */
-function isNumber(to: string): boolean {
-  return /^\d+$/.test(to);
-}
-
 function fileOf(to: string, entries: readonly HistoryEntry[], stack: string): string {
-  if (!isNumber(to)) {
-    return resolve(to);
-  }
   const file = entries.find(({ number }) => number === Number(to))?.file;
   if (file === undefined) {
     throw CommandError.usage(

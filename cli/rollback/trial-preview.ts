@@ -8,20 +8,21 @@ import { inScratchFolder } from "../files.ts";
 import type { Program } from "../project.ts";
 import { secretsProviderIn } from "../stack-file.ts";
 import { nameIn } from "../state/deployment.ts";
+import { showPreview } from "./rollback-plan.ts";
 
 /**
  * Previews a state and a stack file in a backend of its own, so that until the answer nothing of the stack has changed,
  * whatever happens to this process.
  * @param importable what `pulumi stack import` takes
- * @returns its exit code, and what it would make
- * @throws CommandError when the engine does not accept that state
+ * @returns what it would make
+ * @throws CommandError when the engine does not accept that state, or the preview fails
  */
 export function trialPreview(
   engine: Engine,
   program: Program,
   importable: string,
   stackFileText: string,
-): Promise<{ readonly code: number; readonly made: NewMaterial }> {
+): Promise<ReturnType<typeof newMaterialOf>> {
   return inScratchFolder(async (folder) => {
     const state = join(folder, "state");
     mkdirSync(state);
@@ -46,11 +47,9 @@ export function trialPreview(
     }
     const events = join(folder, "events");
     // the CLI has --event-log for its own Automation API
-    const code = await inside
-      .with({ env: { PULUMI_DEBUG_COMMANDS: "true" } })
-      .show("preview", "--stack", program.stack, "--config-file", stackFile, "--event-log", events);
-    const lines = code === 0 ? readFileSync(events, "utf8").trim().split("\n") : [];
-    return { code, made: newMaterialOf(lines) };
+    const debugging = inside.with({ env: { PULUMI_DEBUG_COMMANDS: "true" } });
+    await showPreview(debugging, program.stack, stackFile, "--event-log", events);
+    return newMaterialOf(readFileSync(events, "utf8").trim().split("\n"));
   });
 }
 
@@ -66,14 +65,11 @@ const event = z.looseObject({
     .optional(),
 });
 
-/** Keys and certificates that a preview would make anew. */
-interface NewMaterial {
-  readonly authorities: readonly string[];
-  readonly leaves: readonly string[];
-}
-
-/** @param lines of the engine's event log: JSON, one event each */
-export function newMaterialOf(lines: readonly string[]): NewMaterial {
+/**
+ * Names of the keys and certificates that a preview would make anew.
+ * @param lines of the engine's event log: JSON, one event each
+ */
+export function newMaterialOf(lines: readonly string[]) {
   const made = lines
     .flatMap((line) => event.parse(JSON.parse(line)).resourcePreEvent?.metadata ?? [])
     .filter(
