@@ -30,7 +30,10 @@ ${timeLine(report)}
 <h2>What it has cost</h2>
 ${table(
   ["master", "", "longest gap", "tries", "failed", "slowest"],
-  report.masters.flatMap((master) => gapRows(master, report)),
+  report.masters.flatMap((master) => [
+    [master, "etcd writes", ...gapOf(report.probes[master]?.etcd)],
+    ["", "API", ...gapOf(report.probes[master]?.["kube-apiserver"])],
+  ]),
 )}
 <p>A gap is between two successes of the probe on that master, which tries its own etcd and API server, and no other, twice a second: \
 clients that go on to another master have less. ${movesOf(report)}</p>
@@ -97,13 +100,6 @@ function endOf({ steps, remaining, pending, result }: RolloutReport): Html {
 The state does not have what a step that failed has said: the log of up has it.</p>`;
 }
 
-function gapRows(master: string, { probes }: RolloutReport): Part[][] {
-  return [
-    [master, "etcd writes", ...gapOf(probes[master]?.etcd)],
-    ["", "API", ...gapOf(probes[master]?.["kube-apiserver"])],
-  ];
-}
-
 function gapOf(probed: Probed | undefined): Part[] {
   if (probed === undefined) {
     return ["no probe", "", "", ""];
@@ -151,10 +147,9 @@ function certificateRow({ place, role, before, after, change, isSeen }: Reported
 }
 
 function stepRow({ phase, master, started, ended, words }: EndedStep) {
-  const after = seconds(Date.parse(ended) - Date.parse(started));
   return [
     instant(ended),
-    after,
+    seconds(Date.parse(ended) - Date.parse(started)),
     html`<span class="key ${phase}"></span> ${phase} ${master}`,
     words.map((line) => html`<div>${line}</div>`),
   ];

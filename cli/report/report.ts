@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { StateStep } from "../../components/model/ended-steps.ts";
+import { iso, type StateStep } from "../../components/model/ended-steps.ts";
 import { phases } from "../../components/model/plan.ts";
 import {
   type KeptState,
@@ -57,9 +57,6 @@ function choose(
   stack: string,
   wanted: number | undefined,
 ): RolloutReport[] {
-  const known = [...new Set(clusters.flat().map(({ rollout }) => rollout))]
-    .toSorted((a, b) => a - b)
-    .join(", ");
   // of two with one number the first has failed before it made a backup
   const chosen = clusters.flatMap(
     (reports) => reports.findLast(({ rollout }) => wanted === undefined || rollout === wanted) ?? [],
@@ -67,8 +64,11 @@ function choose(
   if (chosen.length > 0) {
     return chosen;
   }
-  if (known !== "") {
-    throw CommandError.usage(`Cannot report rollout ${wanted} of ${stack}; expected one of ${known}`);
+  const known = [...new Set(clusters.flat().map(({ rollout }) => rollout))].toSorted((a, b) => a - b);
+  if (known.length > 0) {
+    throw CommandError.usage(
+      `Cannot report rollout ${wanted} of ${stack}; expected one of ${known.join(", ")}`,
+    );
   }
   throw CommandError.failed(
     `Cannot report a rollout of ${stack}: no state of its history has a step that has ended; expected one after an up. What is on the masters: npx etcd-rotation status ${stack}`,
@@ -106,7 +106,6 @@ async function keptStates(
 }
 
 function updateOf({ number, time, result, started, changes = {} }: HistoryEntry): Update {
-  const iso = (own: number) => new Date(own).toISOString();
   const begin = started === undefined ? {} : { started: iso(started) };
   return { number, ...begin, ended: iso(time), result, changes };
 }
