@@ -25,33 +25,19 @@ export function surveyTargets(
 
 /** How a master is reached. */
 export function accessTo({ ssh }: ClusterArgs, master: ClusterArgs["masters"][number]): Access {
-  return {
-    ...credentials(ssh),
-    host: master.host ?? master.address,
-    port: master.port ?? ssh.port,
-    user: master.user ?? ssh.user,
-    hostKey: master.hostKey,
-  };
+  const { address, host = address, port = ssh.port, user = ssh.user, hostKey } = master;
+  return accessBy(ssh, { host, port, user, hostKey });
 }
 
 /** The machine on the way to every master; undefined when they are reached directly. */
-export function bastionOf({ ssh }: ClusterArgs): Access | undefined {
-  return ssh.bastion === undefined
-    ? undefined
-    : {
-        ...credentials(ssh.bastion),
-        host: ssh.bastion.host,
-        port: ssh.bastion.port,
-        user: ssh.bastion.user,
-        hostKey: ssh.bastion.hostKey,
-      };
+export function bastionOf({ ssh: { bastion } }: ClusterArgs): Access | undefined {
+  return bastion && accessBy(bastion, bastion);
 }
 
-function credentials({
-  privateKey,
-  passphrase,
-  password,
-  agent,
-}: Login): Pick<Access, "privateKey" | "passphrase" | "password" | "agentSocket"> {
-  return { privateKey, passphrase, password, agentSocket: agent ? agentSocket() : undefined };
+function accessBy(
+  { privateKey, passphrase, password, agent }: Login,
+  { host, port, user, hostKey }: Pick<Access, "host" | "port" | "user" | "hostKey">,
+): Access {
+  const socket = agent ? agentSocket() : undefined;
+  return { host, port, user, hostKey, privateKey, passphrase, password, agentSocket: socket };
 }
