@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createConnection } from "node:net";
 
 /** Where `npx etcd-rotation pulumi` and its kin put SSH_AUTH_SOCK, out of the sight of the command plug-in. */
@@ -27,14 +28,11 @@ export async function refuseStaleAgent(): Promise<void> {
     return;
   }
   const connection = createConnection(socket);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  connection.once("connect", resolve);
-  connection.once("error", ({ message }) =>
-    reject(
-      new Error(
+  await once(connection, "connect")
+    .catch(({ message }: Error) => {
+      throw new Error(
         `Cannot begin: SSH_AUTH_SOCK names an agent that is gone (${message}), at which the command plug-in would fail in every step; expected a running one, or none. Run: unset SSH_AUTH_SOCK, or use npx etcd-rotation pulumi`,
-      ),
-    ),
-  );
-  await promise.finally(() => connection.destroy());
+      );
+    })
+    .finally(() => connection.destroy());
 }

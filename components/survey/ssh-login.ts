@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createConnection, Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
+import { promisify } from "node:util";
 // biome-ignore lint/correctness/noUnresolvedImports: a CommonJS module, of which Node sees the default export alone
 import ssh2, { Client, type ConnectConfig, type ServerHostKeyAlgorithm } from "ssh2";
 import { printable } from "../model/text.ts";
@@ -49,13 +50,17 @@ async function connectThrough(
     return connect(target, { ...extra, sock: socket });
   }
   const jump = await connect(bastion, { sock: socket });
+  const unreachable = (why: string) =>
+    new UnreachableError(`Cannot connect to ${target.host}:${target.port} through the bastion: ${why}`);
+  const forwarded = promisify(jump.forwardOut.bind(jump))("127.0.0.1", 0, target.host, target.port);
   const stream = await within(
     connectMilliseconds,
-    forward(jump, target),
-    () =>
-      new UnreachableError(
-        `Cannot connect to ${target.host}:${target.port} through the bastion: no answer within ${connectMilliseconds / 1000} s`,
-      ),
+    forwarded.catch(({ message }: Error) => {
+      throw unreachable(
+        `${printable(message)}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
+      );
+    }),
+    () => unreachable(`no answer within ${connectMilliseconds / 1000} s`),
   );
   return connect(target, { ...extra, sock: stream });
 }
@@ -114,7 +119,7 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
   client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) =>
     answer(prompts.map(() => password ?? "")),
   );
-  const algorithm = access.hostKey.split(" ")[0] ?? "";
+  const [type = "", publicKey] = access.hostKey.split(" ");
   try {
     client.connect({
       host: access.host,
@@ -123,11 +128,9 @@ function connect(access: Access, extra: ConnectConfig): Promise<Client> {
       readyTimeout: connectMilliseconds,
       hostVerifier: (key: Buffer) => {
         presented = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
-        return access.hostKey === "unchecked" || access.hostKey.split(" ")[1] === key.toString("base64");
+        return access.hostKey === "unchecked" || publicKey === key.toString("base64");
       },
-      ...(access.hostKey === "unchecked"
-        ? {}
-        : { algorithms: { serverHostKey: hostKeyAlgorithms(algorithm) } }),
+      ...(access.hostKey === "unchecked" ? {} : { algorithms: { serverHostKey: hostKeyAlgorithms(type) } }),
       ...(access.privateKey === undefined ? {} : { privateKey: access.privateKey }),
       ...(access.passphrase === undefined ? {} : { passphrase: access.passphrase }),
       ...(password === undefined ? {} : { password, tryKeyboard: true }),
@@ -164,23 +167,4 @@ function hostKeyAlgorithms(type: string): ServerHostKeyAlgorithm[] {
     default:
       return ["ssh-ed25519"];
   }
-}
-
-function forward(
-  jump: Client,
-  target: Pick<Access, "host" | "port">,
-): Promise<NonNullable<ConnectConfig["sock"]>> {
-  const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ConnectConfig["sock"]>>();
-  jump.forwardOut("127.0.0.1", 0, target.host, target.port, (error, stream) => {
-    if (error === undefined) {
-      resolve(stream);
-    } else {
-      reject(
-        new UnreachableError(
-          `Cannot connect to ${target.host}:${target.port} through the bastion: ${printable(error.message)}; expected a bastion that may forward TCP (AllowTcpForwarding)`,
-        ),
-      );
-    }
-  });
-  return promise;
 }
