@@ -40,18 +40,16 @@ export function explain(access: Access, error: ClientError, presented: string | 
     );
   }
   const problem = `${where}: ${text === "" ? error.name : text}. Is the master up and reachable from here? Try: ssh -p ${access.port} ${access.user}@${access.host} true`;
-  return isDrop(error)
-    ? new DroppedError(problem)
-    : isSilence(error)
-      ? new UnreachableError(problem)
-      : new Error(problem);
+  const { code, level, message } = error;
+  if (code === "ECONNRESET" || code === "EPIPE" || message === "Connection lost before handshake") {
+    return new DroppedError(problem);
+  }
+  // nothing was said, as far as ssh2 tells: the socket failed, or the time was up
+  const isSilence = level === "client-socket" || level === "client-timeout";
+  return isSilence ? new UnreachableError(problem) : new Error(problem);
 }
 
-function isDrop({ code, message }: ClientError): boolean {
-  return code === "ECONNRESET" || code === "EPIPE" || message === "Connection lost before handshake";
-}
-
-/** Nothing was said, as far as ssh2 tells: the socket failed, or the time was up. */
-function isSilence({ level }: ClientError): boolean {
-  return level === "client-socket" || level === "client-timeout";
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -46,32 +46,26 @@ export async function runOverSsh(
 }
 
 /** A script that goes on until `end`, or until this process ends, which it does not keep from ending. */
-export interface Running {
+interface Running {
   readonly firstLine: string;
   end(): void;
 }
 
-/** How long the first line may take, and how often the script gets a sign of life. */
-interface Patience {
-  readonly firstLineSeconds: number;
-  readonly signSeconds: number;
-}
-
 /**
  * Starts a script, with a line more on its standard input every few seconds; resolves with its first line.
+ * @param patience how long the first line may take, and how often the script gets a sign of life
  * @throws Error `Cannot connect to <host>: …` with the way out; then nothing of it is left
  */
 export async function startOverSsh(
   target: Access,
   bastion: Access | undefined,
   script: string,
-  patience: Patience,
+  patience: { readonly firstLineSeconds: number; readonly signSeconds: number },
 ): Promise<Running> {
-  const { firstLineSeconds, signSeconds } = patience;
   const { result, socket } = await open<string>(
     target,
     bastion,
-    firstLineSeconds,
+    patience.firstLineSeconds,
     ({ stream, stdout, stderr, fail }, resolve) => {
       stream.on("data", () => {
         const [line = "", rest] = stdout().split("\n");
@@ -81,7 +75,7 @@ export async function startOverSsh(
       });
       stream.once("close", () => fail(printable(stderr()).trim().slice(-400)));
       stream.write(script);
-      setInterval(() => stream.writable && stream.write("\n"), signSeconds * 1000).unref();
+      setInterval(() => stream.writable && stream.write("\n"), patience.signSeconds * 1000).unref();
     },
   );
   socket.unref();

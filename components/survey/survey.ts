@@ -5,7 +5,7 @@ import { renderStepData, type StepData } from "../model/step-data.ts";
 import { surveyScript } from "../node/scripts.ts";
 import type { Access } from "./access.ts";
 import { runOverSsh } from "./ssh.ts";
-import { UnreachableError } from "./ssh-errors.ts";
+import { messageOf, UnreachableError } from "./ssh-errors.ts";
 
 /** A master to look at. */
 export interface SurveyTarget {
@@ -33,10 +33,7 @@ export async function takeSurvey(
     failures.length < targets.length &&
     failures.every((failure) => failure instanceof UnreachableError);
   if (failures.length > 0 && !isSkipped) {
-    throw new AggregateError(
-      failures,
-      failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join("\n"),
-    );
+    throw new AggregateError(failures, failures.map(messageOf).join("\n"));
   }
   return { masters: answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])) };
 }
@@ -55,7 +52,6 @@ export async function surveyMaster(target: SurveyTarget): Promise<FoundMaster> {
 }
 
 async function lookOnce({ access, bastion, data }: SurveyTarget): Promise<FoundMaster> {
-  const { rows } = data;
   const started = Date.now();
   const answer = await runOverSsh(access, bastion, surveyScript(renderStepData(data)), surveyMilliseconds);
   if (answer.code !== 0) {
@@ -63,5 +59,5 @@ async function lookOnce({ access, bastion, data }: SurveyTarget): Promise<FoundM
       `Cannot survey ${data.master.name}: exit code ${answer.code ?? "unknown"}: ${answer.stderr.trim().slice(-400)}${access.user === "root" ? "" : `; expected ${access.user} to run sudo -n without a password`}`,
     );
   }
-  return parseSurvey(data.master.name, answer.stdout, rows, Math.round((started + Date.now()) / 2000));
+  return parseSurvey(data.master.name, answer.stdout, data.rows, Math.round((started + Date.now()) / 2000));
 }
