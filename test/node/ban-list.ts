@@ -7,7 +7,7 @@ const harmless = [
   'for each in ${names[@]+"${names[@]}"}; do',
   "# wait -n would be newer",
 ];
-const uncaught = bans.flatMap(({ reason }) => {
+const uncaught = Object.keys(bans).flatMap((reason) => {
   const own = examples.filter((each) => reason.startsWith(each.reason));
   return own.length > 0 && own.every(({ banned }) => messagesOf(banned).includes(reason))
     ? []
