@@ -3,14 +3,13 @@ import { z } from "zod";
 import { isAddress } from "../components/model/checks.ts";
 import { durationForm, durationPattern, durationSeconds } from "../components/model/duration.ts";
 import { crossPolicies } from "../components/model/handover.ts";
-import { leaves } from "../components/model/layout/rows.ts";
+import { components, kubernetesAuthorities, leaves } from "../components/model/layout/rows.ts";
 import { layoutKinds, layouts } from "../components/model/layout/tables.ts";
 import { holds } from "../components/model/missing.ts";
 import { renewModes } from "../components/model/renewals.ts";
 import { keyAlgorithms, probePolicies, tablesOf } from "../components/model/settings.ts";
 import { foreignPolicies } from "../components/model/trust.ts";
 import { mayHoldKey } from "./describe-issue.ts";
-import { extraFiles, path } from "./extra-files.ts";
 import { window } from "./window-settings.ts";
 
 const duration = z.string().regex(durationPattern, `expected ${durationForm}`).transform(durationSeconds);
@@ -22,6 +21,7 @@ const host = z.string().regex(/^[A-Za-z0-9.:-]+$/, "expected a host name or an a
 /** The file system hierarchy's (FHS 3.0), and all below those that end with the boot. */
 const systemFolder =
   /^\/((bin|boot|etc|home|lib|lib64|root|sbin|tmp|usr|var|var\/lib)?|(dev|proc|run|sys)(\/.*)?)\/?$/;
+const path = z.string().regex(/^\/[^\0\n]*$/, "expected an absolute path");
 const port = z.int().min(1).max(65_535);
 /** One line of authorized_keys or known_hosts without the host, or the explicit opt-out. */
 const hostKey = z
@@ -93,6 +93,25 @@ const ssh = z
   })
   .check(needsOneKey);
 
+const fileName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]{0,61}$/, "expected lower-case letters, digits, dots and hyphens");
+/** etcd reads nothing of Kubernetes' */
+const restarts = z.array(z.enum(components).exclude(["etcd"])).default([]);
+
+/** A file that is added to the layout; the model's `ExtraFile` once it has been read. */
+const extraFile = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("pair"),
+    name: fileName,
+    certificate: path,
+    key: path,
+    authority: z.enum(kubernetesAuthorities).default("cluster-ca"),
+    restarts,
+  }),
+  z.strictObject({ kind: z.literal("kubeconfig"), name: fileName, path, restarts }),
+]);
+
 /** What may be in a stack file, with its defaults. */
 export const schema = z
   .strictObject({
@@ -120,7 +139,7 @@ export const schema = z
       .strictObject({
         kind: z.enum(layoutKinds).default("ack"),
         paths: z.partialRecord(z.enum(layoutKinds.flatMap(rowIds)), path).default({}),
-        extra: extraFiles.optional(),
+        extra: z.array(extraFile).optional(),
       })
       .check((context) => {
         const { kind, paths, extra = [] } = context.value;
@@ -218,21 +237,10 @@ function rowIds(kind: (typeof layoutKinds)[number]): string[] {
   return [...layouts[kind].rows, ...layouts[kind].kubernetes].map((row) => row.id);
 }
 
-function needsOneKey(
-  context: z.core.ParsePayload<{
-    privateKey?: string | undefined;
-    privateKeyPath?: string | undefined;
-    password?: string | undefined;
-    agent: boolean;
-  }>,
-): void {
+function needsOneKey(context: z.core.ParsePayload<z.output<z.ZodObject<typeof access>>>): void {
   const { privateKey, privateKeyPath, password, agent } = context.value;
-  const given = [
-    privateKey !== undefined,
-    privateKeyPath !== undefined,
-    password !== undefined,
-    agent,
-  ].filter(Boolean).length;
+  const texts = [privateKey, privateKeyPath, password].filter((text) => text !== undefined);
+  const given = texts.length + (agent ? 1 : 0);
   if (given !== 1) {
     reject(
       context,
@@ -242,9 +250,7 @@ function needsOneKey(
   }
 }
 
-function areDistinct(
-  context: z.core.ParsePayload<readonly { name: string; address: string; etcdName: string }[]>,
-): void {
+function areDistinct(context: z.core.ParsePayload<z.output<typeof master>[]>): void {
   for (const key of ["name", "address", "etcdName"] as const) {
     context.value.forEach((each, index) => {
       const first = context.value.findIndex((other) => other[key] === each[key]);
