@@ -20,14 +20,7 @@ function keyOf(parts: readonly PropertyKey[], values: unknown, place: string): s
 }
 
 /** All of `ssh` that may be shown: a value that landed on the wrong key may be a secret. */
-const publicKeys = new Set<PropertyKey | undefined>([
-  "user",
-  "port",
-  "host",
-  "hostKey",
-  "privateKeyPath",
-  "agent",
-]);
+const publicKeys: readonly unknown[] = ["user", "port", "host", "hostKey", "privateKeyPath", "agent"];
 
 /** A private key is no name of a file. */
 export function mayHoldKey(text: string): boolean {
@@ -36,7 +29,10 @@ export function mayHoldKey(text: string): boolean {
 
 /** The value that was seen, unless it may be secret. */
 function seen(issue: z.core.$ZodIssue, values: unknown): string {
-  if ((issue.path[0] === "ssh" && !publicKeys.has(issue.path.at(-1))) || issue.code === "unrecognized_keys") {
+  if (
+    (issue.path[0] === "ssh" && !publicKeys.includes(issue.path.at(-1))) ||
+    issue.code === "unrecognized_keys"
+  ) {
     return "";
   }
   let value = values;

@@ -43,20 +43,13 @@ export function checkSettings(values: unknown, stack: string, place = "etcd-rota
       `Cannot use the stack file of ${stack}:\n${lines.join("\n")}\nFix it there, or with: npx etcd-rotation pulumi config set --path '<key>' <value> --stack ${stack}`,
     );
   }
-  const { ssh: login } = result.data;
-  const bastion =
-    login.bastion === undefined
-      ? {}
-      : {
-          bastion: {
-            ...login.bastion,
-            privateKey: privateKeyOf(login.bastion, "ssh.bastion.privateKeyPath"),
-          },
-        };
-  return {
-    ...result.data,
-    ssh: { ...login, ...bastion, privateKey: privateKeyOf(login, "ssh.privateKeyPath") },
+  const { ssh } = result.data;
+  const bastion = ssh.bastion && {
+    ...ssh.bastion,
+    privateKey: privateKeyOf(ssh.bastion, "ssh.bastion.privateKeyPath"),
   };
+  const privateKey = privateKeyOf(ssh, "ssh.privateKeyPath");
+  return { ...result.data, ssh: { ...ssh, bastion, privateKey } };
 }
 
 /** A path with the home of whoever runs this in place of `~`. */
@@ -66,7 +59,7 @@ export function fromHome(path: string): string {
 
 /** The text of the private key, from the stack file or from a file; undefined with an agent. */
 function privateKeyOf(
-  settings: { readonly privateKey?: string | undefined; readonly privateKeyPath?: string | undefined },
+  settings: Pick<Settings["ssh"], "privateKey" | "privateKeyPath">,
   key: KeyFile,
 ): string | undefined {
   if (settings.privateKeyPath === undefined) {

@@ -11,9 +11,8 @@ export function readSettings(key?: string): Settings {
   const project = pulumi.getProject();
   const all = projectSettings(pulumi.runtime.allConfig(), project);
   try {
-    return key === undefined
-      ? checkSettings(all, pulumi.getStack(), `${project}:`)
-      : checkSettings(all[key], pulumi.getStack(), `${project}:${key}`);
+    const values = key === undefined ? all : all[key];
+    return checkSettings(values, pulumi.getStack(), `${project}:${key ?? ""}`);
   } catch (error) {
     // a RunError has no cause, and its message is all that Pulumi shows
     throw error instanceof SettingsError ? new pulumi.RunError(error.message) : error;

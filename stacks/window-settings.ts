@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { weekdays } from "../components/model/window.ts";
 
-const timeZone = z
-  .string()
-  .refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"');
+const timeOfDay = (form: RegExp, example: string) =>
+  z.string().regex(form, `expected a time of day such as "${example}"`).transform(minutesOfDay);
 
 /** When a rollout may begin; the model's `Window` once it has been read. */
 export const window = z
@@ -12,15 +11,11 @@ export const window = z
       .array(z.enum(weekdays))
       .min(1)
       .default([...weekdays]),
-    from: z
+    from: timeOfDay(/^([01]\d|2[0-3]):[0-5]\d$/, "22:00"),
+    to: timeOfDay(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, "04:00"),
+    timeZone: z
       .string()
-      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time of day such as "22:00"')
-      .transform(minutesOfDay),
-    to: z
-      .string()
-      .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'expected a time of day such as "04:00"')
-      .transform(minutesOfDay),
-    timeZone,
+      .refine(isTimeZone, 'expected a time zone of the IANA database, such as "Asia/Shanghai"'),
   })
   .refine(({ from, to }) => from !== to, {
     path: ["to"],
