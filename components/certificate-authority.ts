@@ -50,37 +50,28 @@ export class CertificateAuthority extends pulumi.ComponentResource {
     );
     this.keyPem = key.privateKeyPem;
     this.certPem = certificate.certPem;
-    this.crossPem = args.previous && this.#cross(name, args, args.previous, key, subject);
+    if (args.previous !== undefined) {
+      const request = new tls.CertRequest(
+        `${name}-cross-request`,
+        { privateKeyPem: key.privateKeyPem, subject },
+        { parent: this },
+      );
+      const cross = new tls.LocallySignedCert(
+        `${name}-cross`,
+        {
+          certRequestPem: request.certRequestPem,
+          caPrivateKeyPem: pulumi.secret(args.previous.keyPem),
+          caCertPem: args.previous.certPem,
+          isCaCertificate: true,
+          setSubjectKeyId: true,
+          allowedUses: authorityUses,
+          validityPeriodHours: args.validityHours,
+        },
+        { parent: this },
+      );
+      this.crossPem = cross.certPem;
+    }
     this.registerOutputs({});
-  }
-
-  #cross(
-    name: string,
-    { validityHours }: CertificateAuthorityArgs,
-    previous: NonNullable<CertificateAuthorityArgs["previous"]>,
-    key: tls.PrivateKey,
-    subject: NonNullable<tls.CertRequestArgs["subject"]>,
-  ): pulumi.Output<string> {
-    const own = { parent: this };
-    const request = new tls.CertRequest(
-      `${name}-cross-request`,
-      { privateKeyPem: key.privateKeyPem, subject },
-      own,
-    );
-    const certificate = new tls.LocallySignedCert(
-      `${name}-cross`,
-      {
-        certRequestPem: request.certRequestPem,
-        caPrivateKeyPem: pulumi.secret(previous.keyPem),
-        caCertPem: previous.certPem,
-        isCaCertificate: true,
-        setSubjectKeyId: true,
-        allowedUses: authorityUses,
-        validityPeriodHours: validityHours,
-      },
-      own,
-    );
-    return certificate.certPem;
   }
 }
 
