@@ -9,7 +9,6 @@ import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
 import type { SurveyedCluster } from "./model/step-work.ts";
 import { ignoreWindowVariable } from "./model/window.ts";
-import { requireEngine } from "./require-engine.ts";
 import "./stack-traces.ts";
 import type { Access } from "./survey/access.ts";
 import { refuseStaleAgent } from "./survey/agent.ts";
@@ -55,6 +54,19 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
   return { ...decision, name, args, found: observed.found, cloud, last: observed.last, owner, claim };
 }
 
+/**
+ * Asks for an engine that knows `replacementTrigger`: an older one ignores it, and a rotation would re-sign every certificate with
+ * the key that it has.
+ * @throws pulumi.RunError with an older one
+ */
+function requireEngine(): Promise<void> {
+  return pulumi.requirePulumiVersion(">=3.211.0").catch((error: unknown) => {
+    throw new pulumi.RunError(
+      `Cannot rotate with this Pulumi CLI: ${error instanceof Error ? error.message : String(error)}; expected 3.211.0 or later, since an older one keeps every private key. Install that, or run: npx etcd-rotation pulumi, which gets one`,
+    );
+  });
+}
+
 /** All that is asked of others: the masters, Alibaba Cloud, and the state of the last update. */
 async function observe(
   args: ClusterArgs,
@@ -64,10 +76,8 @@ async function observe(
   const refuse = (error: unknown) => {
     throw refusal(name, error instanceof Error ? error.message : String(error));
   };
-  const place =
-    args.clusterId === undefined || args.region === undefined
-      ? undefined
-      : { clusterId: args.clusterId, region: args.region };
+  const { clusterId, region } = args;
+  const place = clusterId === undefined || region === undefined ? undefined : { clusterId, region };
   const [seen, last, cloud] = await Promise.all([
     claimAndLook(args, owner).catch(refuse),
     lastOutputs(name),
