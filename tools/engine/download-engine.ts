@@ -9,16 +9,18 @@ import { runCommand } from "./run-command.ts";
 const probeSeconds = 3;
 const downloadSeconds = 600;
 
+const checksumsName = `pulumi-${pulumiVersion}-checksums.txt`;
+
 /** Where official releases come from; a company's mirror can stand in. */
-function origin(): string {
-  return process.env["ETCD_ROTATION_PULUMI_ORIGIN"] ?? "https://get.pulumi.com";
+function releaseUrl(name: string): string {
+  return `${process.env["ETCD_ROTATION_PULUMI_ORIGIN"] ?? "https://get.pulumi.com"}/releases/sdk/${name}`;
 }
 
 let reachable: Promise<boolean> | undefined;
 
 /** Whether the official releases can be reached from here; asked once, and answered within three seconds. */
 export function canDownload(): Promise<boolean> {
-  reachable ??= fetch(checksumsUrl(), {
+  reachable ??= fetch(releaseUrl(checksumsName), {
     method: "HEAD",
     signal: AbortSignal.timeout(probeSeconds * 1000),
   }).then(
@@ -39,13 +41,14 @@ export function isDownloaded(): boolean {
 
 /** Downloads the official CLI, compares its checksum and unpacks it. */
 export async function downloadCli(): Promise<void> {
-  const name = archiveName();
-  const sums = (await download(checksumsUrl())).toString("utf8");
+  const architecture = process.arch === "arm64" ? "arm64" : "x64";
+  const name = `pulumi-v${pulumiVersion}-${process.platform}-${architecture}.tar.gz`;
+  const sums = (await download(checksumsName)).toString("utf8");
   const expected = sums
     .split("\n")
     .find((line) => line.trim().endsWith(name))
     ?.split(/\s+/)[0];
-  const archive = await download(`${origin()}/releases/sdk/${name}`);
+  const archive = await download(name);
   const actual = createHash("sha256").update(archive).digest("hex");
   if (expected !== actual) {
     throw new Error(`Cannot use ${name}: its SHA-256 is "${actual}"; expected "${expected ?? "an entry"}"`);
@@ -70,16 +73,8 @@ export async function downloadPlugin(pulumi: string, name: string, version: stri
   return result.code === 0;
 }
 
-function checksumsUrl(): string {
-  return `${origin()}/releases/sdk/pulumi-${pulumiVersion}-checksums.txt`;
-}
-
-function archiveName(): string {
-  const architecture = process.arch === "arm64" ? "arm64" : "x64";
-  return `pulumi-v${pulumiVersion}-${process.platform}-${architecture}.tar.gz`;
-}
-
-async function download(url: string): Promise<Buffer> {
+async function download(name: string): Promise<Buffer> {
+  const url = releaseUrl(name);
   const response = await fetch(url, { signal: AbortSignal.timeout(downloadSeconds * 1000) });
   if (!response.ok) {
     throw new Error(`Cannot download ${url}: the answer was ${response.status}; expected 200`);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { access, constants, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
@@ -10,13 +10,11 @@ import { runCommand } from "./run-command.ts";
 /** The oldest CLI that knows the `replacementTrigger` option of the Node SDK. */
 const oldestCli: readonly [number, number] = [3, 211];
 
-const { resolve } = createRequire(import.meta.url);
+const load = createRequire(import.meta.url);
 
 /** The version of a plug-in that the Node SDK in node_modules asks for. */
 export function expectedPluginVersion(name: PluginName): string {
-  return z
-    .object({ version: z.string() })
-    .parse(JSON.parse(readFileSync(resolve(`@pulumi/${name}/package.json`), "utf8"))).version;
+  return z.object({ version: z.string() }).parse(load(`@pulumi/${name}/package.json`)).version;
 }
 
 /** Where the engine keeps the user's login, selected stacks, logs and, in `plugins`, what it downloads. */
@@ -34,14 +32,8 @@ export function pluginFolder(name: PluginName): string {
   return `resource-${name}-v${expectedPluginVersion(name)}`;
 }
 
-/** A CLI that somebody else installed, with its language host beside it. */
-interface OfficialCli {
-  readonly pulumi: string;
-  readonly version: string;
-}
-
 /** The first CLI on PATH that is new enough and has the Node language host, if there is one. */
-export async function officialCli(): Promise<OfficialCli | undefined> {
+export async function officialCli(): Promise<{ pulumi: string; version: string } | undefined> {
   for (const folder of pathFolders()) {
     const pulumi = join(folder, "pulumi");
     if (!((await isExecutable(pulumi)) && (await hasLanguageHost(pulumi)))) {

@@ -35,7 +35,7 @@ export async function startPulumi(
     env,
     stdio: options.stdio,
     detached: !isInteractive,
-    ...(options.folder === undefined ? {} : { cwd: options.folder }),
+    cwd: options.folder,
   });
   let lastSignal = Number.NEGATIVE_INFINITY;
   const forward = (signal: NodeJS.Signals) => {
