@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -42,8 +42,8 @@ const binaries = join(project, "node_modules", ".bin");
 
 /** Where the runners write what they have counted, as JUnit's XML. */
 const reports = mkdtempSync(join(tmpdir(), "etcd-rotation-tests-"));
-const vitest = (report: string, ...args: string[]) => [
-  ...["vitest", "run", ...args],
+const vitest = (report: string, part: string, ...args: string[]) => [
+  ...["vitest", "run", "--project", part, ...args],
   ...["--reporter=default", "--reporter=junit", `--outputFile.junit=${join(reports, report)}.xml`],
 ];
 
@@ -68,24 +68,14 @@ const command =
 /** In an order that the seed draws. */
 const shuffled =
   (name: string, ...more: string[]): Stage =>
-  (settings) =>
-    command(
-      ...vitest(
-        name,
-        "--project",
-        name,
-        "--sequence.shuffle.tests",
-        `--sequence.seed=${settings.seed}`,
-        ...more,
-      ),
-    )(settings);
+  async ({ seed, env, print }) => {
+    const order = ["--sequence.shuffle.tests", `--sequence.seed=${seed}`];
+    return [await run(vitest(name, name, ...order, ...more), env, print)];
+  };
 
 /** Without GNU parallel bats runs one file at a time: two of it, each with every other file, by size. */
 async function bats({ env, print }: Settings): Promise<number[]> {
-  const folder = join("test", "node");
-  const files = readdirSync(join(project, folder)).flatMap((file) =>
-    file.endsWith(".bats") ? join(folder, file) : [],
-  );
+  const files = globSync("test/node/*.bats", { cwd: project });
   const bySize = files.toSorted((a, b) => statSync(join(project, b)).size - statSync(join(project, a)).size);
   const texts = ["", ""];
   const halves = [0, 1].map((half) => {
@@ -242,7 +232,7 @@ async function lab({ extent, seed, env, minutes, print }: Settings): Promise<num
     if (performance.now() >= minutes * 60_000) {
       process.stdout.write(`not begun, since ${minutes} minutes are over: ${file}\n`);
     } else {
-      codes.push(await run(vitest(basename(file), "--project", "lab", file), env, print));
+      codes.push(await run(vitest(basename(file), "lab", file), env, print));
     }
   }
   return codes;
@@ -250,9 +240,7 @@ async function lab({ extent, seed, env, minutes, print }: Settings): Promise<num
 
 /** The lab's files to be run, by their paths; for a sample, the same for the same seed. */
 function labFiles(extent: Settings["extent"], seed: string): string[] {
-  const names = readdirSync(join(project, "test", "lab")).flatMap(
-    (file) => /^(.+)\.test\.ts$/.exec(file)?.[1] ?? [],
-  );
+  const names = globSync("test/lab/*.test.ts", { cwd: project }).map((file) => basename(file, ".test.ts"));
   const others = names.filter((name) => ![...coreLabTests, ...sampledLabTests].includes(name)).toSorted();
   const chosen = {
     core: coreLabTests,
@@ -274,9 +262,7 @@ function numberOfCommits(): string {
 /** What all runners have counted; a crash of one is no test, but its stage has failed. */
 function countTests() {
   const counts = { tests: 0, failures: 0, errors: 0, skipped: 0 };
-  for (const file of readdirSync(reports, { recursive: true, encoding: "utf8" }).filter((name) =>
-    name.endsWith(".xml"),
-  )) {
+  for (const file of globSync("**/*.xml", { cwd: reports })) {
     for (const [suite] of readFileSync(join(reports, file), "utf8").matchAll(/<testsuite [^>]*>/g)) {
       for (const name of ["tests", "failures", "errors", "skipped"] as const) {
         counts[name] += Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
