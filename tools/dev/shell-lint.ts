@@ -29,11 +29,6 @@ const offForWidth = [
   "test/node/worker.bats",
 ];
 
-/** What shellcheck says of a line. */
-interface Comment extends Finding {
-  readonly code: number;
-}
-
 function isBash(path: string): boolean {
   if (/\.(?:bash|bats|sh)$/.test(path)) {
     return true;
@@ -74,8 +69,8 @@ function shellcheck(scripts: readonly string[], ...options: readonly string[]): 
   if (run.status !== 0 && run.status !== 1) {
     throw new Error(`Cannot run shellcheck: exit code ${run.status}: ${run.stderr.trim()}`);
   }
-  const parsed: { readonly comments: readonly Comment[] } = JSON.parse(run.stdout);
-  return parsed.comments.map(({ file, line, code, message }) => ({
+  const { comments }: { comments: (Finding & { code: number })[] } = JSON.parse(run.stdout);
+  return comments.map(({ file, line, code, message }) => ({
     file: relative(root, resolve(root, file)),
     line,
     message: `SC${code}: ${message}`,
