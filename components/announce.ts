@@ -42,9 +42,8 @@ export async function announce(cluster: Cluster, rollout: Rollout): Promise<void
     const file = process.env[planFileVariable];
     if (file !== undefined) {
       const summary = summarizePlan(cluster.name, input, words);
-      const isChecked = process.env[planCheckVariable] !== undefined;
-      const check = isChecked ? { check: checkOf(cluster, wanted) } : {};
-      await appendFile(file, `${JSON.stringify({ ...summary, ...check })}\n`);
+      const check = process.env[planCheckVariable] === undefined ? undefined : checkOf(cluster, wanted);
+      await appendFile(file, `${JSON.stringify({ ...summary, check })}\n`);
     }
     return;
   }
