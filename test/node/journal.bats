@@ -18,6 +18,8 @@ kill_points() (
   local -r worker=$1 workers=$2
   local from=old to=new swap count done_points=0
   n=0 mismatching=0
+  # bats notes every line for its traces: a tenth of the time, and fail_at says where
+  trap - DEBUG
   start_master
   trap stop_master EXIT
   # how many commands write

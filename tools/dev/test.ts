@@ -162,6 +162,8 @@ async function main(): Promise<number> {
     ...process.env,
     PATH: `${binaries}${delimiter}${process.env["PATH"] ?? ""}`,
     TEST_SEED: seed,
+    // the engine and its plug-ins run for seconds: collecting their garbage would be a tenth of that
+    GOGC: process.env["GOGC"] ?? "400",
     ...(values.matrix ? { TEST_MATRIX: "1" } : {}),
     ...(values.programs === undefined ? {} : { TEST_PROGRAMS: parsePrograms(values.programs) }),
   };
