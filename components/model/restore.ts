@@ -123,14 +123,17 @@ function authorityOf(
 
 /** The masters as they would be with the backup's files. What stands behind a leaf does not count: the steps ask for the leaf alone. */
 function restoredMasters({ masters }: Found, rows: readonly Row[]): FoundMaster[] {
-  const leaves = new Set(rows.flatMap(({ id, kind }) => (kind === "cert" ? [id] : [])));
   return masters.map((master) => ({
     ...master,
     files: Object.fromEntries(
-      Object.entries(filesOf(master, rows)).map(([id, file]) => [
-        id,
-        leaves.has(id) ? { ...file, certificates: file.certificates.slice(0, 1) } : file,
-      ]),
+      rows.flatMap(({ id, kind }) => {
+        const [now, then] = [master.files[id], master.saved[id]];
+        if (now === undefined || then === undefined) {
+          return [];
+        }
+        const certificates = kind === "cert" ? then.certificates.slice(0, 1) : then.certificates;
+        return [[id, { ...now, ...then, certificates, isPresent: true, isReadable: true }]];
+      }),
     ),
   }));
 }
@@ -159,9 +162,9 @@ function restoreRefusals(found: Found, { rows, rollout, rolloutSeconds, now }: R
     );
   }
   const first = firstToEnd(masters, rows);
-  return first !== undefined && first.notAfter < now + rolloutSeconds * 1000
+  return first !== undefined && first.certificate.notAfter < now + rolloutSeconds * 1000
     ? [
-        `Cannot restore rollout ${rollout}: ${first.row.id} of ${first.name} would end at ${minute(first.notAfter)}, before a rollout is sure to be done and checked; expected ${minute(now + rolloutSeconds * 1000)} or later. Remove restore and ask for a new set: pulumi config set rotation <new>`,
+        `Cannot restore rollout ${rollout}: ${first.row.id} of ${first.name} would end at ${minute(first.certificate.notAfter)}, before a rollout is sure to be done and checked; expected ${minute(now + rolloutSeconds * 1000)} or later. Remove restore and ask for a new set: pulumi config set rotation <new>`,
       ]
     : [];
 }
@@ -174,10 +177,12 @@ function endNotices(
   const ends = chosen.map(({ master, files }) =>
     firstToEnd([master], [...rows, ...files.flatMap(({ row, isGood }) => (isGood ? row : []))]),
   );
-  const [first] = ends.flatMap((end) => end ?? []).toSorted((a, b) => a.notAfter - b.notAfter);
-  return first !== undefined && first.notAfter < now + renewBefore * 1000
+  const [first] = ends
+    .flatMap((end) => end ?? [])
+    .toSorted((a, b) => a.certificate.notAfter - b.certificate.notAfter);
+  return first !== undefined && first.certificate.notAfter < now + renewBefore * 1000
     ? [
-        `${first.row.id} of ${first.name} is the first to end of what is restored, on ${day(first.notAfter)}, within certificates.renewBefore; nothing is renewed while restore is set: before that day remove it`,
+        `${first.row.id} of ${first.name} is the first to end of what is restored, on ${day(first.certificate.notAfter)}, within certificates.renewBefore; nothing is renewed while restore is set: before that day remove it`,
       ]
     : [];
 }
@@ -186,12 +191,7 @@ function endNotices(
 function firstToEnd(masters: readonly FoundMaster[], rows: readonly FileRow[]) {
   const held = masters.flatMap(({ name, saved }) =>
     rows.flatMap((row) =>
-      (saved[row.id]?.certificates ?? []).map((certificate) => ({
-        name,
-        row,
-        certificate,
-        notAfter: certificate.notAfter,
-      })),
+      (saved[row.id]?.certificates ?? []).map((certificate) => ({ name, row, certificate })),
     ),
   );
   const leaves = held.filter(({ row }) => row.kind === "cert");
@@ -200,18 +200,7 @@ function firstToEnd(masters: readonly FoundMaster[], rows: readonly FileRow[]) {
       ({ row, certificate }) =>
         row.kind !== "trust" || leaves.some((leaf) => hasIssued(certificate, leaf.certificate)),
     )
-    .toSorted((a, b) => a.notAfter - b.notAfter)[0];
-}
-
-function filesOf({ files, saved }: FoundMaster, rows: readonly Row[]): FoundMaster["files"] {
-  return Object.fromEntries(
-    rows.flatMap((row) => {
-      const [now, then] = [files[row.id], saved[row.id]];
-      return now === undefined || then === undefined
-        ? []
-        : [[row.id, { ...now, ...then, isPresent: true, isReadable: true }]];
-    }),
-  );
+    .toSorted((a, b) => a.certificate.notAfter - b.certificate.notAfter)[0];
 }
 
 interface Chosen {

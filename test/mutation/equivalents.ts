@@ -184,19 +184,13 @@ export const equivalents: readonly Equivalent[] = [
     ...inRestore,
   },
   {
-    line: "const leaves = new Set(rows.flatMap",
-    from: "[]",
-    because: "no row is called that",
-    ...inRestore,
-  },
-  {
     line: "firstToEnd([master], [...rows,",
     from: "[]",
     because: "what is no row has no file",
     ...inRestore,
   },
   {
-    line: "return now === undefined || then === undefined",
+    line: "if (now === undefined || then === undefined)",
     from: "now === undefined",
     to: "false",
     because: "a survey tells of every row",
