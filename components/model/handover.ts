@@ -31,7 +31,7 @@ export type CrossCertificates = Readonly<Record<Authority, string>>;
  */
 export type Handover =
   | { readonly kind: "cross"; readonly signers: Signers }
-  | { readonly kind: "union"; readonly reason: UnionReason; readonly authority?: Certificate };
+  | { readonly kind: "union"; readonly reason: UnionReason; readonly authority?: Certificate | undefined };
 
 /**
  * Why no cross-certificate is used. `trusted`: the wanted authorities are trusted everywhere already. `never`: the stack file says so.
@@ -77,16 +77,10 @@ export function decideHandover(found: Found, question: HandoverQuestion): Handov
   }
   const owner = ownerOf(found.masters, rows);
   const isInUse = (authority: Certificate) => owner(authority) === "in-use";
-  const [etcd, peer] = [
-    signerOf("etcd", found, question, isInUse),
-    signerOf("etcd-peer", found, question, isInUse),
-  ];
+  const { etcd, "etcd-peer": peer } = byAuthority((role) => signerOf(role, found, question, isInUse));
   if (etcd === undefined || peer === undefined) {
-    return {
-      kind: "union",
-      reason: "no-key",
-      ...keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question, isInUse),
-    };
+    const authority = keylessIn(etcd === undefined ? "etcd" : "etcd-peer", found, question, isInUse);
+    return { kind: "union", reason: "no-key", authority };
   }
   for (const { certificate: authority } of [etcd, peer]) {
     if (!mayBeAbove(authority)) {
@@ -144,36 +138,31 @@ function keylessIn(
   found: Found,
   { rows, inState, wanted }: HandoverQuestion,
   isInUse: (authority: Certificate) => boolean,
-): { readonly authority?: Certificate } {
+): Certificate | undefined {
   const hasKey = (each: Certificate) =>
     each.fingerprint === inState?.[role].fingerprint || keysOnMasters(each, found).length > 0;
   const keyless = trustFiles(found, rows)
     .filter(({ master, row }) => row.authority === role && !holds(master, row, [wanted?.[role]]))
     .map(({ master, row }) => certificatesAt(master, row))
     .find((held) => !held.some(hasKey));
-  const authority = keyless?.find(isInUse) ?? keyless?.[0];
-  return authority === undefined ? {} : { authority };
+  return keyless?.find(isInUse) ?? keyless?.[0];
 }
 
-/** Whatever the keys. */
+/** Whatever the keys: the first that holds. */
 function reasonNotToCross(found: Found, question: HandoverQuestion): UnionReason | undefined {
   const { rows, wanted } = question;
-  if (trustFiles(found, rows).every(({ master, row }) => holds(master, row, [wanted?.[row.authority]]))) {
-    return "trusted";
-  }
-  if (question.mode === "recovery") {
-    return "recovery";
-  }
-  if (question.policy === "never") {
-    return "never";
-  }
-  if (question.isRestoring) {
-    return "restore";
-  }
-  if (question.isHeld) {
-    return "held";
-  }
-  return [...(found.missing ?? []), ...(found.joining ?? [])].length > 0 ? "incomplete" : undefined;
+  const isTrusted = trustFiles(found, rows).every(({ master, row }) =>
+    holds(master, row, [wanted?.[row.authority]]),
+  );
+  const reasons: readonly (readonly [UnionReason, boolean])[] = [
+    ["trusted", isTrusted],
+    ["recovery", question.mode === "recovery"],
+    ["never", question.policy === "never"],
+    ["restore", question.isRestoring],
+    ["held", question.isHeld],
+    ["incomplete", [...(found.missing ?? []), ...(found.joining ?? [])].length > 0],
+  ];
+  return reasons.find(([, isSo]) => isSo)?.[0];
 }
 
 function trustFiles({ masters }: Found, rows: readonly Row[]) {

@@ -474,13 +474,6 @@ export const equivalents: readonly Equivalent[] = [
     because: "nothing is served on a port that is none",
     ...inDrift,
   },
-  {
-    line: "return authority === undefined ? {}",
-    from: "authority === undefined",
-    to: "false",
-    because: "whoever asks for an authority that is not told, or is none, hears the same",
-    ...inHandover,
-  },
   ...(["const joining = cluster.found.joining", "without: readonly string[] = []"] as const).map((line) => ({
     line,
     from: "[]",
