@@ -36,27 +36,21 @@ export function parseSurvey(
     (line) =>
       new Error(`Cannot survey ${master}: saw "${line}"; expected a record of a survey, with all its fields`),
   );
-  const [[clock], [etcd], [api], [receipt], [lock], [claim]] = [
-    read.clock,
-    read.etcd,
-    read.api,
-    read.receipt,
-    read.lock,
-    read.claim,
-  ];
+  const [[clock], [etcd], [api]] = [read.clock, read.etcd, read.api];
   if (clock === undefined || etcd === undefined || api === undefined) {
     throw new Error(
       `Cannot survey ${master}: the answer lacks a record of clock, etcd or api; expected all three`,
     );
   }
-  const [files, pems, paths] = [byRow(read.file), byRow(read.pem), byRow(read.path)];
+  const [[receipt], [lock], [claim]] = [read.receipt, read.lock, read.claim];
   return {
     name: master,
     clock: clock.seconds,
     operatorClock,
     files: Object.fromEntries(
       rows.map(({ id }) => {
-        const file = files.get(id);
+        const isOf = ({ row }: { readonly row: string }) => row === id;
+        const file = read.file.findLast(isOf);
         return [
           id,
           file === undefined
@@ -66,9 +60,9 @@ export function parseSurvey(
                 isReadable: file.access === "readable",
                 ownerAndMode: `${file.owner} ${file.mode}`,
                 publicKey: file.publicKey,
-                path: paths.get(id)?.path ?? "",
+                path: read.path.findLast(isOf)?.path ?? "",
                 realPath: file.realPath,
-                certificates: certificatesIn(pems.get(id)?.pem ?? ""),
+                certificates: certificatesIn(read.pem.findLast(isOf)?.pem ?? ""),
               },
         ];
       }),
@@ -131,10 +125,6 @@ export function parseSurvey(
     holdersCut: read["holders-cut"].map(({ why }) => why).join("; "),
     kubeconfig: read.kubeconfig[0]?.path ?? "",
   };
-}
-
-function byRow<T extends { readonly row: string }>(records: readonly T[]): ReadonlyMap<string, T> {
-  return new Map(records.map((record) => [record.row, record]));
 }
 
 /** `--name value` and `-name=value` become `--name=value`. */

@@ -334,7 +334,7 @@ export const equivalents: readonly Equivalent[] = [
     ...inChecks,
   },
   {
-    line: 'certificatesIn(pems.get(id)?.pem ?? "")',
+    line: 'certificatesIn(read.pem.findLast(isOf)?.pem ?? "")',
     from: '""',
     because: "neither text has a certificate",
     ...inSurvey,
