@@ -80,19 +80,9 @@ export function clientCommands(clients: readonly Client[]): string[] {
   );
 }
 
-interface Judge {
-  readonly isAuthority: (certificate: Certificate) => boolean;
-  /** issued by an authority that etcd trusts, or one itself */
-  readonly isKnown: (certificate: Certificate) => boolean;
-  /** of a file: a leaf of what stays is enough, or where it has none, an authority */
-  readonly isBehind: (holding: Holding) => boolean;
-  /** the masters' own leaves, of today and of the backups, with that key */
-  readonly leavesWith: (publicKey: string) => readonly Certificate[];
-  /** of one that has not ended */
-  readonly isAccepted: (certificate: Certificate) => boolean;
-}
+type Judge = ReturnType<typeof judgeOf>;
 
-function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: ClientsQuestion): Judge {
+function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: ClientsQuestion) {
   const trusted = trustedBy(masters, rows);
   const staying = new Set([
     ...authorities,
@@ -111,13 +101,17 @@ function judgeOf(masters: readonly FoundMaster[], { rows, authorities, kept }: C
     trusted.some((each) => each.fingerprint === fingerprint);
   return {
     isAuthority,
+    /** issued by an authority that etcd trusts, or one itself */
     isKnown,
-    isBehind: ({ certificates }) => {
+    /** of a file: a leaf of what stays is enough, or where it has none, an authority */
+    isBehind: ({ certificates }: Holding) => {
       const known = certificates.filter(isKnown);
       const issued = known.filter((each) => !isAuthority(each));
       return !(issued.length > 0 ? issued : known).some(isStaying);
     },
-    leavesWith: (publicKey) => leaves.filter((each) => each.publicKey === publicKey),
+    /** the masters' own leaves, of today and of the backups, with that key */
+    leavesWith: (publicKey: string) => leaves.filter((each) => each.publicKey === publicKey),
+    /** of one that has not ended */
     isAccepted: isOf(trusted.filter((authority) => !masters.some((master) => hasEnded(authority, master)))),
   };
 }
