@@ -49,12 +49,16 @@ export function driftOf(input: DriftInput): Drift[] {
 
 /** Everything but what differs between masters. */
 function masterDrift(input: DriftInput): Drift[] {
-  const { found, rows } = input;
+  const { found, rows, kubernetes } = input;
   const isNew = found.masters.every((master) => master.receipt === undefined);
   const general = differences(found, undefined, rows).filter(({ isUnrecorded }) => !(isNew && isUnrecorded));
   return [
     ...general.map(({ master, what, missing }) => ({ master, file: missing, what })),
-    ...found.masters.flatMap((master) => driftOn(master, input)),
+    ...found.masters.flatMap((master) => [
+      ...ownerDrift(master, input),
+      ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
+      ...kubernetes.flatMap((row) => kubernetesDrift(row, master, kubernetes)),
+    ]),
   ];
 }
 
@@ -74,25 +78,12 @@ function withoutTraces(found: Found): Found {
   };
 }
 
-function driftOn(master: FoundMaster, input: DriftInput): Drift[] {
-  const { rows, kubernetes } = input;
-  return [
-    ...ownerDrift(master, input),
-    ...rows.filter((row) => row.kind === "cert").flatMap((row) => leafDrift(row, master, input)),
-    ...kubernetes.flatMap((row) => kubernetesDrift(row, master, kubernetes)),
-  ];
-}
-
 function ownerDrift({ name, receipt }: FoundMaster, { owners }: DriftInput): Drift[] {
-  return receipt === undefined || owners.includes(receipt.owner)
-    ? []
-    : [
-        {
-          master: name,
-          file: undefined,
-          what: `the receipt belongs to ${receipt.owner}, not to ${owners[0]}`,
-        },
-      ];
+  if (receipt === undefined || owners.includes(receipt.owner)) {
+    return [];
+  }
+  const what = `the receipt belongs to ${receipt.owner}, not to ${owners[0]}`;
+  return [{ master: name, file: undefined, what }];
 }
 
 function leafDrift(row: Row, master: FoundMaster, { found, rows, now }: DriftInput): Drift[] {
