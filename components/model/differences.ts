@@ -4,6 +4,7 @@ import { servedLeaves } from "./layout/leaves.ts";
 import { components, type Row } from "./layout/rows.ts";
 import type { Hold } from "./missing.ts";
 import { mastersOf, type RenewalPlan } from "./renewals.ts";
+import { linesOf } from "./text.ts";
 import { hasEnded } from "./trust.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -49,18 +50,14 @@ export function differences(
 export function renewalDifferences(found: Found, { leaves, authorities }: RenewalPlan): Difference[] {
   return found.masters.flatMap(({ name }) => {
     const own = leaves[name] ?? [];
-    const reasons = [...new Set(own.map(({ reason }) => reason))];
+    const reasons = Map.groupBy(own, ({ reason }) => reason);
     const renewed = Object.entries(authorities).filter(([, plan]) => mastersOf(plan, found).includes(name));
     return [
-      ...renewed.map(([authority]) => ({
-        master: name,
-        what: `${authority} is to be renewed with the same key`,
-      })),
-      ...reasons.map((reason) => ({
-        master: name,
-        what: `${own.flatMap((each) => (each.reason === reason ? each.group : [])).join(", ")}: to be renewed, since ${reason}`,
-      })),
-    ];
+      ...renewed.map(([authority]) => `${authority} is to be renewed with the same key`),
+      ...[...reasons].map(
+        ([reason, due]) => `${due.map(({ group }) => group).join(", ")}: to be renewed, since ${reason}`,
+      ),
+    ].map((what) => ({ master: name, what }));
   });
 }
 
@@ -137,14 +134,10 @@ function receiptDifferences(master: FoundMaster, wanted: Wanted | undefined): De
   if (!(receipt.isComplete || isDoneBefore(wanted?.heldBefore, receipt.phase))) {
     return [{ what: `rollout ${receipt.rollout} was interrupted in phase ${receipt.phase}` }];
   }
-  return [
-    ...(wanted !== undefined && receipt.rotation !== wanted.rotation
-      ? [{ what: `rotation was "${receipt.rotation}"` }]
-      : []),
-    ...(wanted !== undefined && receipt.owner !== wanted.owner
-      ? [{ what: `the receipt belongs to ${receipt.owner}` }]
-      : []),
-  ];
+  return linesOf(
+    wanted !== undefined && receipt.rotation !== wanted.rotation && `rotation was "${receipt.rotation}"`,
+    wanted !== undefined && receipt.owner !== wanted.owner && `the receipt belongs to ${receipt.owner}`,
+  ).map((what) => ({ what }));
 }
 
 /** While a rollout is held, its receipts stay incomplete: the phases before it are done. What follows trust may have been done earlier. */

@@ -1,6 +1,6 @@
 import { clientCommands, clientNotices } from "./clients.ts";
 import type { Decision } from "./decision.ts";
-import { type Difference, differences } from "./differences.ts";
+import { differences } from "./differences.ts";
 import { certificatesAt } from "./found.ts";
 import { minorOf } from "./layout/rows.ts";
 import { ackSurroundings } from "./layout/tables.ts";
@@ -79,20 +79,16 @@ export function describeHold({
 }
 
 /** No master will be changed. */
-export function isNothingToDo(input: WordsInput): boolean {
-  return input.wanted !== undefined && differencesIn(input).length === 0;
-}
-
-function differencesIn({ found, wanted, rows, renewals }: WordsInput): Difference[] {
-  return differences(found, wanted, rows, renewals);
+export function isNothingToDo({ found, wanted, rows, renewals }: WordsInput): boolean {
+  return wanted !== undefined && differences(found, wanted, rows, renewals).length === 0;
 }
 
 /** Why there is a rollout. */
-export function reasonsFor(input: WordsInput): string[] {
+export function reasonsFor({ plan, found, wanted, rows, renewals }: WordsInput): string[] {
   return linesOf(
-    ...input.plan.causes,
-    input.wanted === undefined && "new certificates will be issued",
-    ...differencesIn(input).map(({ master, what }) => `${master}: ${what}`),
+    ...plan.causes,
+    wanted === undefined && "new certificates will be issued",
+    ...differences(found, wanted, rows, renewals).map(({ master, what }) => `${master}: ${what}`),
   );
 }
 
