@@ -190,6 +190,12 @@ export function readRecords(
   return all;
 }
 
+/** What the steps that have ended in an attempt have said, from their standard outputs. */
+export function recordsOf(stdouts: readonly string[], attempt: string): Records<typeof stepRecords> {
+  const own = stdouts.map(answerLines).filter((said) => said.at(-1)?.startsWith(`done ${attempt} `));
+  return readRecords(own.flat(), stepRecords);
+}
+
 /** The lines of an answer, without empty ones. */
 export function answerLines(answer: string): string[] {
   return answer.split("\n").filter((line) => line !== "");

@@ -1,7 +1,7 @@
 import type { Certificate } from "./certificate.ts";
 import { authorityOn, type Found, type FoundMaster, isIssuedHere, leafAt, placesOf } from "./found.ts";
 import type { KubernetesAuthority, KubernetesRow } from "./layout/rows.ts";
-import { answerLines, readRecords, stepRecords } from "./records.ts";
+import { recordsOf } from "./records.ts";
 import { day } from "./text.ts";
 
 /** auto: near their end, and with every new etcd authority; never: only when `rotation` asks */
@@ -119,10 +119,8 @@ export function signedAuthorities(
   attempt: string,
 ): Readonly<Partial<Record<string, string>>> {
   const signed: Record<string, string> = {};
-  for (const lines of stdouts.map(answerLines).filter((own) => own.at(-1)?.startsWith(`done ${attempt} `))) {
-    for (const { group, line } of readRecords(lines, stepRecords).authority) {
-      signed[group] = `${signed[group] ?? ""}${line}\n`;
-    }
+  for (const { group, line } of recordsOf(stdouts, attempt).authority) {
+    signed[group] = `${signed[group] ?? ""}${line}\n`;
   }
   return signed;
 }
@@ -140,15 +138,11 @@ function keptAuthorities(found: Found, { rows, purpose }: Question): Kept[] {
   return found.masters.flatMap((master) =>
     rows.flatMap((row) => {
       const certificate = authorityOn(master, row.signer, rows);
-      return row.kind !== "authority" || certificate === undefined || !isKept(master, row.group, purpose)
-        ? []
-        : [
-            {
-              master: master.name,
-              file: row.id,
-              why: `stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand`,
-            },
-          ];
+      if (row.kind !== "authority" || certificate === undefined || !isKept(master, row.group, purpose)) {
+        return [];
+      }
+      const why = `stays until ${day(certificate.notAfter)}: openssl could not make one like it; renew it by hand`;
+      return [{ master: master.name, file: row.id, why }];
     }),
   );
 }
@@ -214,7 +208,8 @@ function reasonFor(
   question: Question,
 ): string | undefined {
   const { rows, policy, etcdAuthority, purpose, now } = question;
-  const [authority, rotation] = splitPurpose(recordOf(row.group, master, purpose));
+  const [record = ""] = recordOf(row.group, master, purpose)?.split(" ") ?? [];
+  const [authority, rotation = ""] = record.split("/");
   if (policy.renew === "auto" && (etcdAuthority === undefined || authority !== etcdAuthority.slice(0, 16))) {
     return "the etcd authority is new";
   }
@@ -235,11 +230,6 @@ function reasonFor(
 function recordOf(group: string, { receipt }: FoundMaster, purpose: string): string | undefined {
   const isWhole = receipt?.isComplete === true && Object.values(receipt.renewed).includes(purpose);
   return receipt?.renewed[group] ?? (isWhole ? purpose : undefined);
-}
-
-function splitPurpose(record: string | undefined): [string, string] {
-  const [authority = "", rotation = ""] = (record?.split(" ")[0] ?? "").split("/");
-  return [authority, rotation];
 }
 
 /** Why the authority's key cannot sign on this master; undefined when it can. */

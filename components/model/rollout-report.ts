@@ -9,7 +9,7 @@ import {
 } from "./ended-steps.ts";
 import { type Component, components } from "./layout/rows.ts";
 import { type Phase, phases, stepName } from "./plan.ts";
-import { answerLines, readRecords, stepRecords } from "./records.ts";
+import { type Records, recordsOf, type stepRecords } from "./records.ts";
 
 /** An update as the backend's history has it. Times are ISO 8601. */
 export interface Update {
@@ -126,7 +126,10 @@ function reportOf(
   const { update, cluster, rotation, pending } = state;
   const attempt = all.at(-1)?.attempt ?? "";
   const steps = stepsOf(attempt, all);
-  const { served, refused, carrier, held } = recordsOf(state, attempt);
+  const { served, refused, carrier, held } = recordsOf(
+    state.steps.map(({ stdout }) => stdout),
+    attempt,
+  );
   const masters = mastersOf(all, steps);
   const before = earlier.findLast(({ result }) => result === "succeeded");
   const isEnded = update.result === "succeeded";
@@ -183,21 +186,18 @@ function probedOn(
     const last = own.at(-1);
     const most = (value: (each: Probed) => number) => Math.max(...own.map(value));
     const sum = (value: (each: Probed) => number) => own.reduce((total, each) => total + value(each), 0);
-    return last === undefined
-      ? []
-      : [
-          [
-            target,
-            {
-              // once it has answered, it says so to the end
-              state: last.state,
-              tries: sum(({ tries }) => tries),
-              failures: sum(({ failures }) => failures),
-              longestGapMilliseconds: most(({ longestGapMilliseconds }) => longestGapMilliseconds),
-              slowestMilliseconds: most(({ slowestMilliseconds }) => slowestMilliseconds),
-            },
-          ] as const,
-        ];
+    if (last === undefined) {
+      return [];
+    }
+    const probed: Probed = {
+      // once it has answered, it says so to the end
+      state: last.state,
+      tries: sum(({ tries }) => tries),
+      failures: sum(({ failures }) => failures),
+      longestGapMilliseconds: most(({ longestGapMilliseconds }) => longestGapMilliseconds),
+      slowestMilliseconds: most(({ slowestMilliseconds }) => slowestMilliseconds),
+    };
+    return [[target, probed] as const];
   });
   return targets.length === 0 ? [] : [[master, Object.fromEntries(targets)]];
 }
@@ -224,17 +224,11 @@ function remainingOf(masters: readonly string[], steps: readonly EndedStep[]): s
   return all.filter((name) => !ended.includes(name));
 }
 
-function recordsOf({ steps }: KeptState, attempt: string) {
-  const answers = steps.map(({ stdout }) => answerLines(stdout));
-  const own = answers.filter((lines) => lines.at(-1)?.startsWith(`done ${attempt} `));
-  return readRecords(own.flat(), stepRecords);
-}
-
 /** What verify has seen in use; where it has not run, what the state has. */
 function certificatesOf(
   { certificates }: KeptState,
   masters: readonly string[],
-  served: ReturnType<typeof recordsOf>["served"],
+  served: Records<typeof stepRecords>["served"],
   before: readonly ReportedCertificate[],
 ): ReportedCertificate[] {
   const longest = masters.toSorted((a, b) => b.length - a.length);

@@ -423,9 +423,15 @@ export const equivalents: readonly Equivalent[] = [
     because: "a text is no authority",
     ...inFound,
   },
-  ...(["return [];", "const [authority ="] as const).map((line) => ({
-    line,
-    from: line.startsWith("return") ? "[]" : '""',
+  ...(
+    [
+      { line: "return [];", from: "[]" },
+      { line: "const [record =", from: "[]" },
+      { line: "const [record =", from: '""' },
+      { line: "const [authority, rotation =", from: '""' },
+    ] as const
+  ).map((fault) => ({
+    ...fault,
     because: "a text has neither a renewal nor what is kept, and nothing was renewed for what is called that",
     ...inRenewals,
   })),
