@@ -193,18 +193,12 @@ export function placeOf(master: FoundMaster, row: FileRow): string {
 }
 
 /** What lies in a row's file on a master: none where it has no such file. */
-export function certificatesAt(
-  { files }: Pick<FoundMaster, "files">,
-  { id }: Pick<FileRow, "id">,
-): readonly Certificate[] {
+export function certificatesAt({ files }: FoundMaster, { id }: Pick<FileRow, "id">): readonly Certificate[] {
   return files[id]?.certificates ?? [];
 }
 
 /** The first of them: what is issued stands before its authorities. */
-export function leafAt(
-  master: Pick<FoundMaster, "files">,
-  row: Pick<FileRow, "id">,
-): Certificate | undefined {
+export function leafAt(master: FoundMaster, row: Pick<FileRow, "id">): Certificate | undefined {
   return certificatesAt(master, row)[0];
 }
 
