@@ -114,19 +114,14 @@ export function decide(
   const { rows, kubernetes, plan } = planOf(settings, found, now);
   const { owner } = stack;
   const policy = renewalPolicy(settings);
-  const question = {
-    rows,
-    kubernetes,
-    owner,
-    kept: plan.kept,
-    renewBefore: settings.certificates.renewBefore,
-    now,
-  };
   const rolloutSeconds = longestRollout(settings.masters.length, settings.gate, settings.pauseBetweenMasters);
   const restore =
     settings.restore === undefined
       ? undefined
-      : planRestore(found, { ...question, rolloutSeconds, rollout: settings.restore });
+      : planRestore(found, {
+          ...{ rows, kubernetes, owner, kept: plan.kept, rollout: settings.restore },
+          ...{ renewBefore: settings.certificates.renewBefore, rolloutSeconds, now },
+        });
   const authorities = last.rotation === settings.rotation ? last.authorities : undefined;
   // of leaves alone, or until something else is known
   const [etcd, peer = etcd] = authorities ?? [];
@@ -166,9 +161,7 @@ export function decide(
       ...missingRefusals(found, rows, plan, authorities),
       ...(restore?.refusals ?? []),
       ...(cloud === undefined ? [] : cloudRefusals(cloud, cloud.masters, settings.masters)),
-      ...(cloud === undefined || settings.backup.diskSnapshot !== true
-        ? []
-        : diskRefusals(cloud, cloud.masters)),
+      ...(cloud && settings.backup.diskSnapshot === true ? diskRefusals(cloud, cloud.masters) : []),
     ],
     // a recovery cannot wait
     shut: plan.mode === "recovery" ? undefined : windowRefusal(settings.window, now, stack.name),
