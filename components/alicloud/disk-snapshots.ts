@@ -19,38 +19,35 @@ export function diskSnapshots(
   parent: pulumi.Resource,
 ): DiskSnapshots {
   const { cloud, args, owner } = cluster;
-  const known = args.masters.flatMap((master) => {
-    const disk = cloud?.masters.find((each) => isSame(each, master))?.systemDisk;
-    return cloud === undefined || disk === undefined
-      ? []
-      : [{ name: master.name, disk, provider: cloud.provider }];
-  });
   return Object.fromEntries(
-    known.map(({ name, disk, provider }) => [
-      name,
-      new EcsSnapshot(
+    args.masters.flatMap((master) => {
+      const { name } = master;
+      const diskId = cloud?.masters.find((each) => isSame(each, master))?.systemDisk;
+      if (cloud === undefined || diskId === undefined) {
+        return [];
+      }
+      const snapshot = new EcsSnapshot(
         resourceName(cluster, `disk-${name}`),
         {
-          diskId: disk,
+          diskId,
           snapshotName: pulumi.output(attempt).apply(({ id }) => diskSnapshotName(id, name)),
           description: pulumi
             .output(attempt)
             .apply(({ rollout }) => `${name}, before rollout ${rollout} of ${owner}`),
-          ...(args.backup.diskSnapshotRetentionDays === undefined
-            ? {}
-            : { retentionDays: args.backup.diskSnapshotRetentionDays }),
+          retentionDays: args.backup.diskSnapshotRetentionDays,
           // the copy is of the moment when it was asked for; its upload goes on by itself
           waitUntil: "available",
         },
         {
           parent,
-          provider,
+          provider: cloud.provider,
           replaceOnChanges: ["snapshotName"],
           retainOnDelete: true,
           ignoreChanges: isDue ? [] : ["diskId", "snapshotName", "description", "retentionDays", "waitUntil"],
           customTimeouts: { create: "30m" },
         },
-      ),
-    ]),
+      );
+      return [[name, snapshot]];
+    }),
   );
 }
