@@ -43,11 +43,6 @@ function endingAs(ending: keyof typeof exitCodes) {
   return (message: string, cause?: unknown) => new CommandError(message, exitCodes[ending], cause);
 }
 
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** What a schema has found, each with its key. */
 export function issuesIn({ issues }: Pick<ZodError, "issues">): string {
   return issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");

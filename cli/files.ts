@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { CommandError, messageOf } from "./command-error.ts";
+import { messageOf } from "../components/model/text.ts";
+import { CommandError } from "./command-error.ts";
 
 /**
  * Replaces a file at once: a reader sees the old text or the new one, never a part. A link stays one: what it leads to is replaced.

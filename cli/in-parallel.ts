@@ -1,4 +1,4 @@
-import { messageOf } from "./command-error.ts";
+import { messageOf } from "../components/model/text.ts";
 
 /** Works on items side by side, at most `limit` at a time; results are in the items' order. */
 export async function inParallel<T, R>(

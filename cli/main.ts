@@ -1,8 +1,8 @@
 import "../tools/engine/compile-cache.ts";
 import { styleText } from "node:util";
 import { Command, CommanderError } from "@commander-js/extra-typings";
-import { printable } from "../components/model/text.ts";
-import { CommandError, exitCodeMeanings, exitCodes, messageOf } from "./command-error.ts";
+import { messageOf, printable } from "../components/model/text.ts";
+import { CommandError, exitCodeMeanings, exitCodes } from "./command-error.ts";
 import {
   declareAdopt,
   declareFleet,

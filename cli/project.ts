@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { CommandError, issuesIn, messageOf } from "./command-error.ts";
+import { messageOf } from "../components/model/text.ts";
+import { CommandError, issuesIn } from "./command-error.ts";
 
 /** A Pulumi project's folder, its name, and the folder of its stack files. */
 interface Project {

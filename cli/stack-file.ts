@@ -1,10 +1,11 @@
 import { isMap, isScalar, parse, parseDocument, type ScalarTag } from "yaml";
 import { z } from "zod";
+import { messageOf } from "../components/model/text.ts";
 import { ignoreWindowVariable, type Window, windowRefusal } from "../components/model/window.ts";
 import { projectSettings } from "../stacks/project-settings.ts";
 import { checkSettings, fromHome, type Settings, SettingsError } from "../stacks/settings.ts";
 import { window } from "../stacks/window-settings.ts";
-import { CommandError, issuesIn, messageOf } from "./command-error.ts";
+import { CommandError, issuesIn } from "./command-error.ts";
 import type { Engine } from "./engine.ts";
 import { readText } from "./files.ts";
 import type { Program } from "./project.ts";

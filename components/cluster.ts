@@ -8,6 +8,7 @@ import { decide, type LastOutputs, lookedAfter, type Observed, planOf } from "./
 import { foundOf } from "./model/missing.ts";
 import type { ClusterArgs } from "./model/settings.ts";
 import type { SurveyedCluster } from "./model/step-work.ts";
+import { messageOf } from "./model/text.ts";
 import { ignoreWindowVariable } from "./model/window.ts";
 import "./stack-traces.ts";
 import type { Access } from "./survey/access.ts";
@@ -62,7 +63,7 @@ export async function surveyCluster(args: ClusterArgs, name = ""): Promise<Clust
 function requireEngine(): Promise<void> {
   return pulumi.requirePulumiVersion(">=3.211.0").catch((error: unknown) => {
     throw new pulumi.RunError(
-      `Cannot rotate with this Pulumi CLI: ${error instanceof Error ? error.message : String(error)}; expected 3.211.0 or later, since an older one keeps every private key. Install that, or run: npx etcd-rotation pulumi, which gets one`,
+      `Cannot rotate with this Pulumi CLI: ${messageOf(error)}; expected 3.211.0 or later, since an older one keeps every private key. Install that, or run: npx etcd-rotation pulumi, which gets one`,
     );
   });
 }
@@ -74,7 +75,7 @@ async function observe(
   owner: string,
 ): Promise<Observed & Pick<Cluster, "claim" | "cloud">> {
   const refuse = (error: unknown) => {
-    throw refusal(name, error instanceof Error ? error.message : String(error));
+    throw refusal(name, messageOf(error));
   };
   const { clusterId, region } = args;
   const place = clusterId === undefined || region === undefined ? undefined : { clusterId, region };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import type { z } from "zod";
 import type { ClusterArgs } from "../components/model/settings.ts";
+import { messageOf } from "../components/model/text.ts";
 import { describeIssue } from "./describe-issue.ts";
 import { schema } from "./schema.ts";
 
@@ -69,9 +70,6 @@ function privateKeyOf(
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new SettingsError(
-      `Cannot read ${key} "${file}": ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new SettingsError(`Cannot read ${key} "${file}": ${messageOf(error)}`, { cause: error });
   }
 }

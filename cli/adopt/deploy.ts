@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { CommandError, exitCodes, messageOf } from "../command-error.ts";
+import { messageOf } from "../../components/model/text.ts";
+import { CommandError, exitCodes } from "../command-error.ts";
 import type { Engine } from "../engine.ts";
 import { readText } from "../files.ts";
 import type { Program } from "../project.ts";

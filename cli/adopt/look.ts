@@ -3,11 +3,11 @@ import { ackSurroundings, type LayoutKind } from "../../components/model/layout/
 import { flagsIn } from "../../components/model/read-survey.ts";
 import { answerLines, lookRecords, readRecords } from "../../components/model/records.ts";
 import { assignments } from "../../components/model/shell.ts";
-import { printable } from "../../components/model/text.ts";
+import { messageOf, printable } from "../../components/model/text.ts";
 import { plainScript } from "../../components/node/scripts.ts";
 import type { Access } from "../../components/survey/access.ts";
 import { runOverSsh } from "../../components/survey/ssh.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { CommandError } from "../command-error.ts";
 
 /** What a machine says of itself before there is a stack file. */
 export interface Look {

@@ -1,7 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { State } from "../../components/model/certificate-status.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { messageOf } from "../../components/model/text.ts";
+import { CommandError } from "../command-error.ts";
 import type { FleetOptions, FleetRunOptions } from "../commands.ts";
 import { automationOptions } from "../engine.ts";
 import { inParallel } from "../in-parallel.ts";

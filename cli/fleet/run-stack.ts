@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type EngineEvent, LocalWorkspace, Stack } from "@pulumi/pulumi/automation/index.js";
-import { messageOf } from "../command-error.ts";
+import { messageOf } from "../../components/model/text.ts";
 import type { automationOptions } from "../engine.ts";
 import { nameIn } from "../state/deployment.ts";
 import { changesIn, errorsIn, type Result, reasonOf } from "./result.ts";

@@ -2,7 +2,8 @@ import { posix } from "node:path";
 import { z } from "zod";
 import { type Certificate, certificatesIn } from "../../components/model/certificate.ts";
 import { etcdStates, type FoundMaster } from "../../components/model/found.ts";
-import { CommandError, issuesIn, messageOf } from "../command-error.ts";
+import { messageOf } from "../../components/model/text.ts";
+import { CommandError, issuesIn } from "../command-error.ts";
 import { readText } from "../files.ts";
 
 /** Of a stack file what decides about a rollout of the masters; nothing of how they are reached, and nothing of what is around them. */

@@ -9,7 +9,8 @@ import {
   rolloutsIn,
   type Update,
 } from "../../components/model/rollout-report.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { messageOf } from "../../components/model/text.ts";
+import { CommandError } from "../command-error.ts";
 import type { ReportOptions } from "../commands.ts";
 import { Engine } from "../engine.ts";
 import { writeAtomically } from "../files.ts";

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { day, linesOf } from "../../components/model/text.ts";
-import { CommandError, messageOf } from "../command-error.ts";
+import { day, linesOf, messageOf } from "../../components/model/text.ts";
+import { CommandError } from "../command-error.ts";
 import type { RollbackOptions } from "../commands.ts";
 import { type Engine, errorIn } from "../engine.ts";
 import { writeAtomically } from "../files.ts";

@@ -1,5 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { type CloudCluster, type CloudPlace, CloudRefusal } from "../model/cloud.ts";
+import { messageOf } from "../model/text.ts";
 
 /** Alibaba Cloud's side of a cluster. */
 export interface Cloud extends CloudCluster {
@@ -28,7 +29,7 @@ export async function cloudOf(
   try {
     return { ...place, provider, masters: await askCloud(place, provider, takesDisks) };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw error instanceof CloudRefusal
       ? error
       : new Error(

@@ -22,3 +22,8 @@ export function size(bytes: number): string {
 export function linesOf(...all: readonly (string | false | undefined)[]): string[] {
   return all.filter((line) => typeof line === "string");
 }
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

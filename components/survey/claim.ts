@@ -2,9 +2,10 @@ import { hostname, userInfo } from "node:os";
 import { claimRecords, readRecords } from "../model/records.ts";
 import { assignments } from "../model/shell.ts";
 import { renderStepData } from "../model/step-data.ts";
+import { messageOf } from "../model/text.ts";
 import { claimScript } from "../node/scripts.ts";
 import { startOverSsh } from "./ssh.ts";
-import { messageOf, UnreachableError } from "./ssh-errors.ts";
+import { UnreachableError } from "./ssh-errors.ts";
 import type { SurveyTarget } from "./survey.ts";
 
 /** A master lets go of a run that has been silent for so long. */

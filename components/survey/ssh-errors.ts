@@ -48,8 +48,3 @@ export function explain(access: Access, error: ClientError, presented: string | 
   const isSilence = level === "client-socket" || level === "client-timeout";
   return isSilence ? new UnreachableError(problem) : new Error(problem);
 }
-
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

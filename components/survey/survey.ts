@@ -2,10 +2,11 @@ import type { FoundMaster } from "../model/found.ts";
 import { asReadBy } from "../model/layout/rows.ts";
 import { parseSurvey } from "../model/read-survey.ts";
 import { renderStepData, type StepData } from "../model/step-data.ts";
+import { messageOf } from "../model/text.ts";
 import { surveyScript } from "../node/scripts.ts";
 import type { Access } from "./access.ts";
 import { runOverSsh } from "./ssh.ts";
-import { messageOf, UnreachableError } from "./ssh-errors.ts";
+import { UnreachableError } from "./ssh-errors.ts";
 
 /** A master to look at. */
 export interface SurveyTarget {
