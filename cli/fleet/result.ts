@@ -25,10 +25,15 @@ export function notStarted(stack: string): Result {
 
 /** 0 all is as wanted, 1 a preview has changes, 2 something failed or was not started. */
 export function exitCodeOf(results: readonly Result[]): 0 | 1 | 2 {
-  if (results.some(({ outcome }) => outcome === "failed" || outcome === "not started")) {
+  if (results.some(isOpen)) {
     return 2;
   }
   return results.some(({ outcome }) => outcome === "changes") ? 1 : 0;
+}
+
+/** What the same command has to do again. */
+function isOpen({ outcome }: Result): boolean {
+  return outcome === "failed" || outcome === "not started";
 }
 
 /** The operations that would do something, out of Pulumi's summary of a preview. */
@@ -78,13 +83,14 @@ export function describeResults(
   const counts = Object.entries(Object.groupBy(results, ({ outcome }) => outcome)).map(
     ([outcome, group]) => `${group.length} ${outcome}`,
   );
-  const isOpen = exitCodeOf(results) === 2;
   return [
     ...columns([header, ...rows]),
     ...failures,
     "",
     `${results.length} stacks: ${counts.join(", ")}`,
-    ...(isOpen && command === "up" ? ["To go on, the same command again: what is done is skipped."] : []),
+    ...(results.some(isOpen) && command === "up"
+      ? ["To go on, the same command again: what is done is skipped."]
+      : []),
   ];
 }
 
